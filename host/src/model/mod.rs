@@ -5,6 +5,7 @@
 //! module of the crate.
 
 mod block;
+mod description;
 mod fault;
 mod id;
 mod json;
@@ -15,8 +16,9 @@ mod task;
 mod tool;
 
 pub use block::{Block, Candidate, Message, MessageBlock, Role};
+pub use description::{Description, Named, Support, Tool, ToolAccess, Visibility};
 pub use fault::{Fault, FaultCode};
-pub use id::{EnvName, InvalidEnvName, SessionId, TaskId};
+pub use id::{Digest, EnvName, InvalidEnvName, SessionId, TaskId};
 pub use json::{Json, NotAnObject};
 pub use limits::{Budget, SessionLimits};
 pub use outcome::{NonFinite, Refusal, RefusalReason, Reward, RunOutcome, Score, ToolOutput};
