@@ -615,7 +615,10 @@ mod tests {
                 "name = 'abc'\nbuild.command = ['make']",
                 "line 2, column 17: `build.command` needs `build.component`, the file that it makes",
             ),
-            ("name = 'abc'\nname = 'abd'", "line 2, column 1: duplicate key"),
+            (
+                "name = 'abc'\nname = 'abd'",
+                "line 2, column 1: duplicate key",
+            ),
             (
                 "name = abc",
                 "line 1, column 8: string values must be quoted, expected literal string",

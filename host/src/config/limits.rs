@@ -109,7 +109,10 @@ impl Limit {
             Limit::Memory => sizes(2 << 20, 4 << 30),
             Limit::Result => sizes(1 << 10, 1 << 30),
             Limit::GuestLog => sizes(0, 16 << 20),
-            _ => (Amount::Time(Span::millis(10)), Amount::Time(Span::secs(86_400))),
+            _ => (
+                Amount::Time(Span::millis(10)),
+                Amount::Time(Span::secs(86_400)),
+            ),
         }
     }
 

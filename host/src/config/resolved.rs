@@ -295,7 +295,11 @@ mod tests {
             ("[::]:8080", true),
             ("192.168.0.7:80", true),
         ] {
-            assert_eq!(text.parse::<Listen>().unwrap().is_public(), public, "{text}");
+            assert_eq!(
+                text.parse::<Listen>().unwrap().is_public(),
+                public,
+                "{text}"
+            );
         }
     }
 
@@ -306,7 +310,11 @@ mod tests {
         };
         for (xdg, home, expected) in [
             (Some("/x"), Some("/home/u"), Some("/x/orwd")),
-            (Some("relative"), Some("/home/u"), Some("/home/u/.cache/orwd")),
+            (
+                Some("relative"),
+                Some("/home/u"),
+                Some("/home/u/.cache/orwd"),
+            ),
             (None, Some("/home/u"), Some("/home/u/.cache/orwd")),
             (None, None, None),
         ] {

@@ -49,7 +49,12 @@ pub enum UnitError {
 }
 
 /// Sizes, the largest unit first.
-const SIZES: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+const SIZES: [(&str, u64); 4] = [
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("B", 1),
+];
 
 /// Times in milliseconds, the largest unit first.
 const TIMES: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
@@ -198,8 +203,14 @@ mod tests {
             ("", "expected a whole number and a unit, such as 64MiB"),
             ("MiB", "expected a whole number and a unit, such as 64MiB"),
             ("-1MiB", "expected a whole number and a unit, such as 64MiB"),
-            ("1.5GiB", "expected a whole number and a unit, such as 64MiB"),
-            ("64MB", "\"MB\" is no unit here; B, KiB, MiB and GiB are, as in 64MiB"),
+            (
+                "1.5GiB",
+                "expected a whole number and a unit, such as 64MiB",
+            ),
+            (
+                "64MB",
+                "\"MB\" is no unit here; B, KiB, MiB and GiB are, as in 64MiB",
+            ),
             ("17179869184GiB", "the number is too large"),
             ("99999999999999999999", "the number is too large"),
         ] {
@@ -220,7 +231,10 @@ mod tests {
             ("2h", "7200000 = 2h"),
             ("90S", "90000 = 90s"),
             ("0s", "0 = 0s"),
-            ("60", "a time needs a unit: 60s for seconds, 60ms for milliseconds"),
+            (
+                "60",
+                "a time needs a unit: 60s for seconds, 60ms for milliseconds",
+            ),
             ("1d", "\"d\" is no unit here; ms, s, m and h are, as in 60s"),
             ("0.5s", "expected a whole number and a unit, such as 60s"),
             ("soon", "expected a whole number and a unit, such as 60s"),

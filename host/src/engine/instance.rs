@@ -173,7 +173,8 @@ impl Instance {
 
     /// The environment in its own words.
     pub async fn describe(&mut self) -> Result<Description, EntryError> {
-        let description = ask!(self, "describe", |catalog, store| catalog.call_describe(store))?;
+        let description = ask!(self, "describe", |catalog, store| catalog
+            .call_describe(store))?;
         Ok(lift::description(description)?)
     }
 
@@ -295,12 +296,15 @@ impl Instance {
         let handle = self.session.take();
         let budget: Budget = self.limits.teardown;
         self.life
-            .enter(self.engine.turns(), budget, "drop", async |store| {
-                match handle {
+            .enter(
+                self.engine.turns(),
+                budget,
+                "drop",
+                async |store| match handle {
                     Some(handle) => handle.resource_drop_async(store).await,
                     None => Ok(()),
-                }
-            })
+                },
+            )
             .await?;
         torn.map_err(EntryError::Failed)
     }
