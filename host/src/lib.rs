@@ -9,6 +9,7 @@
 //! crate is the map.
 
 pub mod catalog;
+pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod model;
