@@ -8,6 +8,7 @@
 //! [`model`] holds the words that all of them share. `ARCHITECTURE.md` in this
 //! crate is the map.
 
+pub mod catalog;
 pub mod engine;
 pub mod model;
 pub mod sandbox;

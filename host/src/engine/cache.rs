@@ -163,7 +163,8 @@ mod tests {
     use super::*;
 
     fn scratch(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("orwd-{name}-{:016x}", rand::random::<u64>()));
+        let folder =
+            std::env::temp_dir().join(format!("orwd-{name}-{:016x}", rand::random::<u64>()));
         fs::create_dir_all(&folder).unwrap();
         folder
     }

@@ -128,10 +128,7 @@ fn refuse_what_is_none(wasm: &[u8]) -> Result<(), ComponentError> {
     })
 }
 
-fn compile(
-    engine: &Engine,
-    wasm: &[u8],
-) -> Result<wasmtime::component::Component, ComponentError> {
+fn compile(engine: &Engine, wasm: &[u8]) -> Result<wasmtime::component::Component, ComponentError> {
     wasmtime::component::Component::from_binary(engine.wasmtime(), wasm)
         .map_err(ComponentError::Compile)
 }

@@ -56,7 +56,10 @@ pub(super) fn classify(failure: &Failure, state: &mut GuestState, budget: Budget
     // The engine gives these no type of their own.
     let text = format!("{error:#}");
     if text.contains("fuel allocated for hostcalls") {
-        return Fault::new(FaultCode::LimitOutput, "more handed over than a result may hold");
+        return Fault::new(
+            FaultCode::LimitOutput,
+            "more handed over than a result may hold",
+        );
     }
     if text.contains("store handle limit exceeded") {
         return Fault::new(FaultCode::LimitHandles, "too many component handles held");

@@ -13,12 +13,12 @@ use wasmtime::component::ResourceAny;
 
 use super::component::Component;
 use super::enter::{self, Life};
-use super::lift::{self, Unfit, Weigh};
+use super::lift::{self, Unfit};
 use super::lower;
 use super::runtime::Engine;
 use crate::model::{
     Block, Budget, Candidate, Description, Fault, FaultCode, Json, Message, Score, Secrets,
-    SessionLimits, ToolOutput, ToolSpec,
+    SessionLimits, ToolOutput, ToolSpec, Weigh,
 };
 use crate::sandbox::{GuestState, Outfit};
 
@@ -173,7 +173,8 @@ impl Instance {
 
     /// The environment in its own words.
     pub async fn describe(&mut self) -> Result<Description, EntryError> {
-        let description = ask!(self, "describe", |catalog, store| catalog.call_describe(store))?;
+        let description = ask!(self, "describe", |catalog, store| catalog
+            .call_describe(store))?;
         Ok(lift::description(description)?)
     }
 
@@ -295,12 +296,15 @@ impl Instance {
         let handle = self.session.take();
         let budget: Budget = self.limits.teardown;
         self.life
-            .enter(self.engine.turns(), budget, "drop", async |store| {
-                match handle {
+            .enter(
+                self.engine.turns(),
+                budget,
+                "drop",
+                async |store| match handle {
                     Some(handle) => handle.resource_drop_async(store).await,
                     None => Ok(()),
-                }
-            })
+                },
+            )
             .await?;
         torn.map_err(EntryError::Failed)
     }
