@@ -160,7 +160,7 @@ pub use tools::{Access, TaskTool, ToolDescription, Tools, Visibility};
 pub mod prelude {
     pub use crate::{
         Block, Candidate, Context, Environment, Error, Harness, Image, Json, Message, MessageBlock,
-        Opening, Output, Reasoning, Result, Rng, Role, Score, Split, SplitKind, TaskError,
+        Object, Opening, Output, Reasoning, Result, Rng, Role, Score, Split, SplitKind, TaskError,
         TaskTool, Text, ToolCall, ToolError, ToolResult, bail, environment, export, text, tools,
     };
     pub use schemars::JsonSchema;

@@ -34,7 +34,7 @@ impl InputSchema {
             .with_transform(RecursiveTransform(plain_numbers));
         let mut schema = settings.into_generator().into_root_schema_for::<I>();
         // The name of a Rust type tells an agent nothing.
-        schema.remove("title");
+        schema.ensure_object().shift_remove("title");
         Self(schema.to_value())
     }
 
@@ -88,7 +88,8 @@ fn plain_numbers(schema: &mut Schema) {
         }
         _ => return,
     };
-    schema.remove("format");
+    // Shifted, for `remove` would put the last member in its place.
+    schema.ensure_object().shift_remove("format");
     let Some((least, most)) = bounds else { return };
     for (keyword, exclusive, bound) in [
         ("minimum", "exclusiveMinimum", least),
