@@ -193,8 +193,7 @@ pub mod __private {
     pub use crate::{bindings, component::Component};
     pub use crate::{
         environment::About,
-        input::InputSchema,
-        tools::{Dispatch, Tool, Toolset, check, run, run_bare, toolset},
+        tools::{Dispatch, Tool, Toolset, check, read, schema, toolset},
     };
     #[cfg(target_arch = "wasm32")]
     pub use wit_bindgen::rt::{self, bitflags};

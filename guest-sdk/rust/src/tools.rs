@@ -10,7 +10,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::{
-    Environment, Error, IntoOutput, Output, Result, ToolError,
+    Environment, Error, Output, Result, ToolError,
     input::{InputSchema, ToolInput},
     json::Object,
 };
@@ -134,7 +134,27 @@ const fn terminals<T>(tools: &[Tool<T>]) -> usize {
     count
 }
 
-/// Refuses, when the environment is compiled, a second terminal tool.
+/// Refuses, when the environment is compiled, a second terminal tool: one in a
+/// toolset, for `#[tools]` sees those of one block.
+///
+/// ```compile_fail,E0080
+/// # use orwd_sdk::prelude::*;
+/// # struct House { door: Door }
+/// # struct Door;
+/// #[tools(toolsets(door: Door))]
+/// impl House {
+///     #[tool(terminal)]
+///     fn leave(&self) -> &str { "" }
+/// }
+///
+/// #[tools]
+/// impl Door {
+///     #[tool(terminal)]
+///     fn shut(&self) -> &str { "" }
+/// }
+///
+/// const _: () = orwd_sdk::__private::check::<House>();
+/// ```
 #[doc(hidden)]
 pub const fn check<T: Tools>() {
     let mut count = terminals(T::TOOLS);
@@ -211,22 +231,18 @@ fn collision(name: &str, one: &str, other: &str) -> ToolError {
     ))
 }
 
-/// The `run` of a tool with an argument.
+/// The `schema` of a tool with an argument.
 #[doc(hidden)]
-pub fn run<I: ToolInput, O: IntoOutput>(
-    input: &str,
-    tool: impl FnOnce(I) -> O,
-) -> Result<Output, ToolError> {
-    let input = InputSchema::of::<I>()
-        .read(input)
-        .map_err(ToolError::InvalidInput)?;
-    Ok(tool(input).into_output()?)
+pub fn schema<I: ToolInput>() -> Rc<InputSchema> {
+    InputSchema::of::<I>()
 }
 
-/// The `run` of a tool without one.
+/// What the `run` of a tool with an argument begins with.
 #[doc(hidden)]
-pub fn run_bare<O: IntoOutput>(tool: impl FnOnce() -> O) -> Result<Output, ToolError> {
-    Ok(tool().into_output()?)
+pub fn read<I: ToolInput>(input: &str) -> Result<I, ToolError> {
+    InputSchema::of::<I>()
+        .read(input)
+        .map_err(ToolError::InvalidInput)
 }
 
 /// A tool that one task adds to the listing.

@@ -7,6 +7,8 @@
 //! ORWD_REGENERATE=1 cargo test -p orwd-sdk --test bindings
 //! ```
 
+#![allow(clippy::expect_used, reason = "what fails is the test")]
+
 use std::{env, fs, path::Path};
 
 use wit_bindgen_core::{Files, WorldGenerator, wit_parser::Resolve};

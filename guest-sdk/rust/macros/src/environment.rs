@@ -78,7 +78,9 @@ fn problems(arguments: &TokenStream, block: &ItemImpl) -> TokenStream {
              `fn messages(&mut self) -> Result<Vec<Message>>`",
         ));
     }
-    if !has("tasks") && !(has("num_tasks") && has("task")) {
+    let listed = has("tasks");
+    let looked_up = has("num_tasks") && has("task");
+    if !listed && !looked_up {
         report(Error::new(
             block.self_ty.span(),
             "an environment has tasks: add `fn tasks(split: &str) -> Result<Vec<Self::Task>>`, or both \

@@ -229,24 +229,31 @@ impl Tool {
             }
         };
         // Errors about a type point to where the author wrote it.
-        let output = &self.output;
-        let run_output = quote_spanned!(output.span()=> ::orwd_sdk::IntoOutput::into_output);
+        let output = Span::call_site().located_at(self.output.span());
         let (schema, run) = match &self.input {
-            None => (
-                quote!(::core::option::Option::None),
-                quote!(|this, _| ::orwd_sdk::__private::run_bare(|| #run_output(this.#method()))),
-            ),
+            None => {
+                let gives = quote_spanned! {output=>
+                    ::orwd_sdk::IntoOutput::into_output(this.#method())
+                };
+                (
+                    quote!(::core::option::Option::None),
+                    quote!(|this, _| ::core::result::Result::Ok(#gives?)),
+                )
+            }
             Some(ty) => {
-                let schema = quote_spanned! {ty.span()=>
-                    ::orwd_sdk::__private::InputSchema::of::<#ty>
+                let input = Span::call_site().located_at(ty.span());
+                let schema = quote_spanned!(input=> ::orwd_sdk::__private::schema::<#ty>);
+                let read = quote_spanned!(input=> ::orwd_sdk::__private::read::<#ty>);
+                let gives = quote_spanned! {output=>
+                    ::orwd_sdk::IntoOutput::into_output(this.#method(input))
                 };
                 (
                     quote!(::core::option::Option::Some(#schema)),
                     quote! {
-                        |this, input| ::orwd_sdk::__private::run(
-                            input,
-                            |input| #run_output(this.#method(input)),
-                        )
+                        |this, input| {
+                            let input = #read(input)?;
+                            ::core::result::Result::Ok(#gives?)
+                        }
                     },
                 )
             }
