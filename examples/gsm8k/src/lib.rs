@@ -1,0 +1,3 @@
+//! Grade-school arithmetic.
+mod number;
+mod problems;

@@ -1,0 +1,5 @@
+//! Minesweeper.
+mod board;
+mod picture;
+mod rng;
+mod task;

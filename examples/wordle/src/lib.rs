@@ -1,0 +1,4 @@
+//! Wordle.
+mod game;
+mod word;
+mod words;
