@@ -5,7 +5,8 @@
 //! only what to draw from. Cells that are not on the board are refused by
 //! `Board::at`; a `Cell` is on it.
 
-use crate::rng::Rng;
+use orwd_sdk::Rng;
+
 use crate::task::Rules;
 
 /// A cell of the board.
@@ -198,13 +199,10 @@ impl Board {
         }
         let far = self.rules.mines().min(elsewhere.len());
         let near = self.rules.mines() - far;
-        rng.draw(&mut elsewhere, far);
-        rng.draw(&mut beside, near);
-        for cell in elsewhere
-            .into_iter()
-            .take(far)
-            .chain(beside.into_iter().take(near))
-        {
+        rng.shuffle(&mut elsewhere);
+        rng.shuffle(&mut beside);
+        let mined = elsewhere.iter().take(far).chain(beside.iter().take(near));
+        for &cell in mined {
             self.change(cell, |square| square.mine = true);
         }
     }
