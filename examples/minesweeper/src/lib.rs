@@ -47,8 +47,8 @@ impl Environment for Minesweeper {
     fn prompt(&mut self) -> Result<Vec<Block>> {
         let rules = self.board.rules();
         Ok(vec![text(format!(
-            "A board of {} rows and {} columns hides {} mines. Reveal every cell that hides \
-             none: the first reveal is safe, and revealing a mine loses. Rows and columns are \
+            "A board has {} rows and {} columns. Mines hidden on it: {}. Reveal every cell \
+             that hides none: the first reveal is safe, and revealing a mine loses. Rows and columns are \
              counted from 0, from the top left. A cell without a mine near it opens its \
              neighbours too.\n\
              Signs: {LEGEND}.\n\

@@ -114,7 +114,7 @@ fn the_prompt_shows_the_board_as_it_stands() {
         prompt[0].as_text().unwrap().to_owned()
     };
     let first = shown(&mut session);
-    assert!(first.starts_with("A board of 2 rows and 3 columns hides 1 mines."));
+    assert!(first.starts_with("A board has 2 rows and 3 columns. Mines hidden on it: 1."));
     assert!(first.ends_with("0 | # # #\n1 | # # #"), "{first}");
     call(&mut session, "flag", 1, 1);
     assert!(shown(&mut session).ends_with("0 | # # #\n1 | # F #"));

@@ -54,8 +54,11 @@ impl WordList {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::collections::HashSet;
+
+    use sha2::{Digest, Sha256};
+
+    use super::*;
 
     fn lines(list: WordList) -> Vec<&'static str> {
         list.0.lines().collect()
@@ -85,6 +88,15 @@ mod tests {
         }
         let train: HashSet<_> = lines(TRAIN).into_iter().collect();
         assert!(lines(TEST).into_iter().all(|word| !train.contains(word)));
+    }
+
+    #[test]
+    fn the_digest_of_a_word_is_its_split_and_its_place() {
+        let digests = |list| lines(list).into_iter().map(Sha256::digest);
+        assert!(digests(TRAIN).is_sorted());
+        assert!(digests(TEST).is_sorted());
+        assert!(digests(TRAIN).all(|digest| digest[0] >= 51));
+        assert!(digests(TEST).all(|digest| digest[0] < 51));
     }
 
     #[test]
