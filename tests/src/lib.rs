@@ -12,6 +12,7 @@
 //! * [`later`]: work on another thread;
 //! * [`artifacts`]: builds the binary and the guests, once;
 //! * [`command`] and [`server`]: runs the binary, to its end or as a server;
+//! * [`subject`]: the server that a whole test target asks;
 //! * [`scratch`]: folders that go away again.
 //!
 //! Helpers panic where a test could not go on, and say what they saw.
@@ -26,3 +27,4 @@ pub mod scratch;
 pub mod server;
 pub mod sse;
 pub mod stream;
+pub mod subject;
