@@ -183,6 +183,20 @@ fn input_that_does_not_fit_is_refused_and_the_field_named() {
 }
 
 #[test]
+fn a_scalar_may_be_spelled_in_the_ways_that_models_spell_it() {
+    let check = |tool: &str, input: Value, text: &str| {
+        assert_eq!(open("alpha").call(tool, input).text(), text);
+    };
+    check("bump", json!({"by": "3"}), "3");
+    check("bump", json!({"by": 3.0}), "3");
+    check("bump", json!({"by": true}), "1");
+    check("echo", json!({"text": "a", "upper": "yes"}), "A");
+    check("echo", json!({"text": "a", "upper": 0}), "a");
+    let reward = output("reward", json!({"reward": "0.5"}))["reward"].take();
+    assert_eq!(reward, 0.5);
+}
+
+#[test]
 fn an_unlisted_tool_can_be_called() {
     let call = open("alpha").call("hidden", json!({"text": "q"}));
     assert_eq!(call.text(), "hidden:q");

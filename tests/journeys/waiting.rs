@@ -1,0 +1,173 @@
+//! Each limit of how long and how much the server waits for: clients that are
+//! slow, large or gone, and sessions that nobody uses.
+
+use std::time::{Duration, Instant};
+
+use orwd_tests::expect::{detail, refuses};
+use orwd_tests::http::Request;
+use orwd_tests::later::wait_until;
+use orwd_tests::ors::{SESSION_HEADER, Task};
+use orwd_tests::server::Serve;
+use serde_json::json;
+
+use crate::SOON;
+
+#[test]
+fn size_of_a_body() {
+    let server = Serve::fixtures(&["alpha"])
+        .set("--body-limit", "4KiB")
+        .start();
+    let ors = server.ors();
+    let session = ors.open("alpha", Task::At("train", 0));
+    let echo = |length: usize| {
+        let body = json!({"name": "echo", "input": {"text": "x".repeat(length)}});
+        session.post("call", &body)
+    };
+    assert_eq!(echo(3500).status(), 200);
+    detail(&echo(4500), 413);
+
+    // A body that does not say its length is counted as it comes.
+    let head = format!(
+        "POST /alpha/call HTTP/1.1\r\nHost: any\r\n{SESSION_HEADER}: {}\r\n\
+         Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+        session.id()
+    );
+    let mut connection = ors.client().connect();
+    connection.send_raw(head.as_bytes()).unwrap();
+    let piece = format!("400\r\n{}\r\n", " ".repeat(1024));
+    for _ in 0..6 {
+        // The server may have answered and closed by now.
+        let _ = connection.send_raw(piece.as_bytes());
+    }
+    let _ = connection.send_raw(b"0\r\n\r\n");
+    assert_eq!(connection.read_head().unwrap().status, 413);
+    assert_eq!(echo(10).status(), 200);
+}
+
+#[test]
+fn size_of_headers() {
+    let server = Serve::fixtures(&["alpha"])
+        .set("--header-limit", "8KiB")
+        .start();
+    let ors = server.ors();
+    let with = |length: usize| {
+        let request = Request::get("/health").header("X-Padding", "x".repeat(length));
+        ors.client().try_ask(&request)
+    };
+    assert_eq!(with(4000).unwrap().status(), 200);
+    let refused = with(20_000);
+    assert!(
+        refused
+            .as_ref()
+            .map_or(true, |answer| answer.status() == 431),
+        "{refused:?}"
+    );
+    assert_eq!(with(10).unwrap().status(), 200);
+}
+
+#[test]
+fn time_of_headers_and_of_bodies() {
+    let server = Serve::fixtures(&["alpha"])
+        .set("--header-timeout", "1s")
+        .set("--body-timeout", "1s")
+        .start();
+    let check = |part: &str| {
+        let mut connection = server.ors().client().connect();
+        connection.send_raw(part.as_bytes()).unwrap();
+        let start = Instant::now();
+        // Told or cut off, but not kept.
+        if let Ok(head) = connection.read_head() {
+            assert!(matches!(head.status, 400 | 408), "{head:?}");
+        }
+        assert!(start.elapsed() < SOON, "{part:?}: {:?}", start.elapsed());
+    };
+    check("GET /health HTTP/1.1\r\nHost: x\r\n");
+    check(
+        "POST /alpha/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Content-Length: 50\r\n\r\n{\"split\"",
+    );
+    assert_eq!(server.ors().get("/health").status(), 200);
+}
+
+#[test]
+fn connections_in_all() {
+    let server = Serve::fixtures(&["alpha"])
+        .set("--max-connections", "2")
+        .start();
+    let ors = server.ors();
+    let idle: Vec<_> = (0..2)
+        .map(|_| {
+            let mut connection = ors.client().connect();
+            let answer = connection.ask(&Request::get("/health")).unwrap();
+            assert_eq!(answer.status(), 200);
+            connection
+        })
+        .collect();
+    let mut third = ors.client().connect();
+    third.send(&Request::get("/health")).unwrap();
+    third.set_patience(Duration::from_secs(2)).unwrap();
+    assert!(third.read_head().is_err(), "it waits for its turn");
+    drop(idle);
+    third.set_patience(SOON).unwrap();
+    assert_eq!(third.read_response().unwrap().status(), 200);
+}
+
+#[test]
+fn a_session_that_nobody_talks_to() {
+    let server = Serve::fixtures(&["alpha"])
+        .set("--idle-timeout", "2s")
+        .start();
+    let ors = server.ors();
+    let idle = ors.open("alpha", Task::At("train", 0));
+    let pinged = ors.open("alpha", Task::At("train", 1));
+    let working = ors.open("alpha", Task::At("train", 2));
+    let mut stream = working.start("sleep", json!({"ms": 9000}));
+    stream.task_id();
+    // To ask whether it is there would keep it there, so its id is tried.
+    let again = json!({"split": "train", "index": 0});
+    wait_until("the idle session is gone", SOON, || {
+        assert_eq!(pinged.ping().status(), 200);
+        std::thread::sleep(Duration::from_millis(300));
+        let answer = ors.create(idle.id(), &again);
+        if answer.status() != 200 {
+            refuses(&answer, 400, "Session already exists");
+        }
+        answer.status() == 200
+    });
+    assert!(stream.finish().text().contains("\"end\": 2"));
+    assert_eq!(working.call("noargs", json!({})).text(), "noargs ok");
+    assert!(pinged.call("spec", json!({})).text().contains("train-1"));
+}
+
+#[test]
+fn a_request_that_comes_before_the_session_is_ready() {
+    let server = Serve::fixtures(&["slow"]).set("--setup-gate", "1s").start();
+    let ors = server.ors();
+    let session = ors.open("slow", Task::Spec(json!({"setup_ms": 4000})));
+    let early = session.get("prompt");
+    refuses(&early, 503, "Environment still starting.");
+    assert_eq!(early.header("x-backend-state"), Some("starting"));
+    assert_eq!(early.header("retry-after"), Some("2"));
+    wait_until("the session is ready", SOON, || {
+        session.get("prompt").status() == 200
+    });
+}
+
+#[test]
+fn a_result_that_nobody_fetches() {
+    let server = Serve::fixtures(&["alpha"])
+        .set("--result-linger", "2s")
+        .start();
+    let session = server.ors().open("alpha", Task::At("train", 0));
+    // The time counts from the end of the run.
+    let mut stream = session.start("sleep", json!({"ms": 4000, "tag": "kept"}));
+    let task_id = stream.task_id();
+    drop(stream);
+    assert!(session.resume(&task_id).text().contains("kept"));
+    // To fetch it does not prolong it.
+    wait_until("the result is forgotten", SOON, || {
+        session.resume(&task_id).names() == ["error"]
+    });
+    assert_eq!(session.resume(&task_id).error(), "unknown task_id");
+    assert_eq!(session.call("noargs", json!({})).text(), "noargs ok");
+}
