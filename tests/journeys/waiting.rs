@@ -90,6 +90,41 @@ fn time_of_headers_and_of_bodies() {
 }
 
 #[test]
+fn time_in_which_a_client_takes_nothing() {
+    let server = Serve::fixtures(&["alpha"])
+        .set("--write-timeout", "500ms")
+        .set("--result-limit", "64MiB")
+        .start();
+    let ors = server.ors();
+    let session = ors.open("alpha", Task::At("train", 0));
+    // More than the sockets on both sides take up by themselves.
+    let (unit, count) = ("0123456789abcdef", 1 << 20);
+    let body = json!({"name": "big", "input": {"unit": unit, "count": count}});
+    let mut connection = ors.client().connect();
+    connection
+        .send(&session.post_request("call", &body))
+        .unwrap();
+    assert_eq!(connection.read_head().unwrap().status, 200);
+    let first = connection.read_piece().unwrap().expect("the run's id");
+    let first = String::from_utf8(first).unwrap();
+    let task_id = first["event: task_id\r\ndata: ".len()..][..32].to_owned();
+    std::thread::sleep(Duration::from_secs(5));
+    let cut = loop {
+        match connection.read_piece() {
+            Ok(Some(_)) => {}
+            Ok(None) => break false,
+            Err(_) => break true,
+        }
+    };
+    assert!(
+        cut,
+        "the connection was kept for a client that took nothing"
+    );
+    // The result is not lost with it.
+    assert!(session.resume(&task_id).text() == unit.repeat(count));
+}
+
+#[test]
 fn connections_in_all() {
     let server = Serve::fixtures(&["alpha"])
         .set("--max-connections", "2")
