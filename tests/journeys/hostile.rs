@@ -182,16 +182,6 @@ fn a_result_that_is_none_is_the_environments_fault() {
 }
 
 #[test]
-fn a_flood_of_output_is_dropped_and_not_a_fault() {
-    let server = server();
-    let session = server.ors().open("hostile", Task::Spec(json!({})));
-    let call = session.call("act", json!({"how": "flood_stdout"}));
-    assert_eq!(call.names(), ["task_id", "end"]);
-    assert_eq!(session.call("fine", json!({})).names(), ["task_id", "end"]);
-    assert!(server.log().len() < 1 << 20, "{} bytes", server.log().len());
-}
-
-#[test]
 fn what_a_guest_says_cannot_forge_a_line_of_the_log() {
     let server = server();
     let session = server.ors().open("alpha", Task::At("train", 0));

@@ -13,9 +13,10 @@ use crate::{folder, serve};
 fn a_broken_manifest_is_told_with_its_place() {
     let scratch = Scratch::new();
     let check = |manifest: &str, parts: &[&str]| {
-        let file = scratch.write("bad/orwd.toml", manifest);
-        let ended = serve(scratch.at("bad")).command().run();
-        ended.refuses(&[&[file.to_str().unwrap()], parts].concat());
+        scratch.write("bad/orwd.toml", manifest);
+        let folder = scratch.at("bad");
+        let ended = serve(&folder).command().run();
+        ended.refuses(&[&[folder.as_str(), "orwd.toml"], parts].concat());
     };
     check(
         "name = \"good\"\ndta = \"x\"\n",
