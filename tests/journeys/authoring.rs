@@ -1,6 +1,7 @@
 //! From nothing to a served environment: `new`, its own tests, `build`,
-//! `serve`.
+//! `play`, `serve`.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,53 +15,61 @@ use serde_json::json;
 /// A build from nothing, on a machine with other things to do.
 const BUILD: Duration = Duration::from_secs(540);
 
-#[test]
-fn a_new_environment_passes_its_tests_builds_and_serves() {
+/// The whole way of an environment that starts from a template.
+fn from_nothing(name: &str, flags: &[&str]) {
     let scratch = Scratch::new();
-    let made = Orwd::new(["new", "my-first"]).inside(scratch.path()).run();
-    made.succeeds();
-    let folder = scratch.path().join("my-first");
+    let made = Orwd::new([&["new", name], flags].concat());
+    made.inside(scratch.path()).run().succeeds();
+    let folder = scratch.path().join(name);
     for file in ["orwd.toml", "Cargo.toml", "src/lib.rs"] {
         assert!(folder.join(file).is_file(), "{file}");
     }
-
-    let tested = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .arg("test")
-        .current_dir(&folder)
-        .env("CARGO_TARGET_DIR", target_dir())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&tested.stdout);
-    assert!(
-        tested.status.success(),
-        "{said}{}",
-        String::from_utf8_lossy(&tested.stderr)
-    );
-    assert!(said.contains("test result: ok"), "{said}");
-    let nothing = said.contains("running 0 tests") && !said.contains(" passed; 0 failed");
-    assert!(!nothing, "{said}");
+    passes_its_tests(&folder);
 
     let built = Orwd::new(["build"]).inside(&folder).patience(BUILD).run();
-    built.succeeds();
-    let said = format!("{}{}", built.stdout, built.stderr);
+    let said = built.succeeds();
     assert!(said.contains(".wasm"), "{said}");
-    // The digest, in hexadecimal.
-    let digest = said
-        .split(|c: char| !c.is_ascii_hexdigit())
-        .any(|word| word.len() >= 32);
-    assert!(digest, "{said}");
+    let mut words = said.split(|c: char| !c.is_ascii_hexdigit());
+    assert!(words.any(|word| word.len() == 64), "no digest in {said}");
+
+    let mut play = Orwd::new(["play", ".", "--script", "transcript.jsonl"]).inside(&folder);
+    play = play.patience(BUILD);
+    play.run().succeeds();
 
     let server = Serve::path(&folder).start();
     let ors = server.ors();
-    assert_eq!(ors.get("/list_environments").json(), json!(["my-first"]));
-    let splits = ors.get("/my-first/splits").json();
-    assert!(
-        splits.as_array().is_some_and(|splits| !splits.is_empty()),
-        "{splits}"
-    );
-    let session = ors.open("my-first", Task::At("train", 0));
-    let prompt = session.get("prompt").json();
+    assert_eq!(ors.get("/list_environments").json(), json!([name]));
+    let splits = ors.get(&format!("/{name}/splits")).json();
+    assert_eq!(splits[0]["name"], "train");
+    let prompt = ors.open(name, Task::At("train", 0)).get("prompt").json();
     assert!(prompt[0]["text"].is_string(), "{prompt}");
+}
+
+/// `cargo test` runs some tests there, and they pass.
+fn passes_its_tests(folder: &Path) {
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .arg("test")
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", target_dir())
+        .output()
+        .expect("cargo can be started");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{error}");
+    let some = said.lines().any(|line| {
+        line.starts_with("test result: ok.") && !line.starts_with("test result: ok. 0 passed")
+    });
+    assert!(some, "{said}");
+}
+
+#[test]
+fn a_new_environment_passes_its_tests_builds_plays_and_serves() {
+    from_nothing("my-first", &[]);
+}
+
+#[test]
+fn so_does_one_that_starts_from_data() {
+    from_nothing("my-quiz", &["--template", "dataset"]);
 }
 
 #[test]
@@ -70,8 +79,11 @@ fn what_is_there_is_not_overwritten() {
     let ended = Orwd::new(["new", "taken"]).inside(scratch.path()).run();
     ended.refuses(&["taken"]);
     assert_eq!(std::fs::read_to_string(mine).unwrap(), "mine");
-    let ended = Orwd::new(["new", "no/name"]).inside(scratch.path()).run();
-    ended.refuses(&["no/name"]);
+    for name in ["no name", "ab", "health"] {
+        let ended = Orwd::new(["new", name]).inside(scratch.path()).run();
+        ended.refuses(&[name]);
+        assert!(!scratch.path().join(name).exists(), "{name}");
+    }
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn what_is_no_component_is_refused() {
     let scratch = Scratch::new();
     let core = scratch.write("core.wasm", b"\0asm\x01\0\0\0");
     let ended = Orwd::new(["inspect".as_ref(), core.as_os_str()]).run();
-    ended.refuses(&["core.wasm", "core module"]);
+    ended.refuses(&["core.wasm", "core", "module"]);
     Orwd::new(["inspect", "nowhere.wasm"])
         .run()
         .refuses(&["nowhere.wasm"]);
