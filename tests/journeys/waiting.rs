@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use orwd_tests::expect::{detail, refuses};
 use orwd_tests::http::Request;
 use orwd_tests::later::wait_until;
-use orwd_tests::ors::{SESSION_HEADER, Task};
+use orwd_tests::ors::{SESSION_HEADER, Session, Task};
 use orwd_tests::server::Serve;
 use serde_json::json;
 
@@ -150,28 +150,55 @@ fn connections_in_all() {
 #[test]
 fn a_session_that_nobody_talks_to() {
     let server = Serve::fixtures(&["alpha"])
-        .set("--idle-timeout", "2s")
+        .set("--idle-timeout", "4s")
         .start();
     let ors = server.ors();
-    let idle = ors.open("alpha", Task::At("train", 0));
-    let pinged = ors.open("alpha", Task::At("train", 1));
-    let working = ors.open("alpha", Task::At("train", 2));
-    let mut stream = working.start("sleep", json!({"ms": 9000}));
+    let open = || ors.open("alpha", Task::At("train", 1));
+    let unknown = json!({"name": "noargs", "input": {}, "task_id": "unknown"});
+    let kept: Vec<(Session, Request)> = [
+        Request::post("/ping"),
+        Request::get("/alpha/task_tools"),
+        Request::get("/alpha/prompt"),
+        Request::get("/alpha/messages"),
+        Request::post("/alpha/call").json(&unknown),
+    ]
+    .map(|request| (open(), request))
+    .into();
+    // To ask whether a session is there would keep it there, so its id is
+    // tried, which must not keep it either.
+    let create = Request::post("/create").json(&json!({"split": "train", "index": 0}));
+    let mut idle: Vec<(Session, Request)> = [
+        create.clone(),
+        Request::get("/version"),
+        Request::get("/alpha/tools"),
+        Request::post("/delete_session"),
+    ]
+    .map(|request| (open(), request))
+    .into();
+    let working = open();
+    let mut stream = working.start("sleep", json!({"ms": 12_000}));
     stream.task_id();
-    // To ask whether it is there would keep it there, so its id is tried.
-    let again = json!({"split": "train", "index": 0});
-    wait_until("the idle session is gone", SOON, || {
-        assert_eq!(pinged.ping().status(), 200);
-        std::thread::sleep(Duration::from_millis(300));
-        let answer = ors.create(idle.id(), &again);
-        if answer.status() != 200 {
-            refuses(&answer, 400, "Session already exists");
+
+    let ask = |session: &Session, request: &Request| {
+        ors.ask(&request.clone().header(SESSION_HEADER, session.id()))
+    };
+    wait_until("the idle sessions are gone", SOON, || {
+        for (session, request) in &kept {
+            assert_eq!(ask(session, request).status(), 200, "{request:?}");
         }
-        answer.status() == 200
+        idle.retain(|(session, request)| {
+            ask(session, request);
+            ask(session, &create).status() != 200
+        });
+        std::thread::sleep(Duration::from_millis(200));
+        idle.is_empty()
     });
+    for (session, _) in &kept {
+        assert!(session.call("spec", json!({})).text().contains("train-1"));
+    }
+    // A session at work is not idle, however long it takes.
     assert!(stream.finish().text().contains("\"end\": 2"));
     assert_eq!(working.call("noargs", json!({})).text(), "noargs ok");
-    assert!(pinged.call("spec", json!({})).text().contains("train-1"));
 }
 
 #[test]
