@@ -9,4 +9,5 @@
 //! crate is the map.
 
 pub mod model;
+pub mod ors;
 pub mod session;

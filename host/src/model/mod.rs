@@ -12,6 +12,7 @@ mod outcome;
 mod secret;
 mod task;
 mod tool;
+mod toolset;
 
 pub use block::{Block, Candidate, Message, MessageBlock, Role};
 pub use fault::{Fault, FaultCode};
@@ -21,3 +22,4 @@ pub use outcome::{NonFinite, Refusal, RefusalReason, Reward, RunOutcome, Score, 
 pub use secret::{Secret, Secrets};
 pub use task::{Split, SplitKind, TaskSource};
 pub use tool::{TerminalTool, ToolListing, ToolSpec};
+pub use toolset::TOOLSETS;
