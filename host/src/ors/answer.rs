@@ -152,4 +152,3 @@ impl Body for Outgoing {
         }
     }
 }
-

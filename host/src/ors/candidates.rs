@@ -145,11 +145,7 @@ fn kind(reader: &mut Reader<'_, '_>, plain: bool) -> Option<Kind> {
     })
 }
 
-fn message_block(
-    raw: &RawValue,
-    loc: &Loc<'_>,
-    problems: &mut Problems,
-) -> Option<MessageBlock> {
+fn message_block(raw: &RawValue, loc: &Loc<'_>, problems: &mut Problems) -> Option<MessageBlock> {
     let mut reader = Reader::open(raw, *loc, problems)?;
     match kind(&mut reader, false)? {
         Kind::Text => text(reader).map(MessageBlock::Plain),
@@ -253,8 +249,7 @@ mod tests {
         let candidates = Loc::BODY.key("candidates");
         let read = candidate(raw, &candidates.index(0), &mut problems);
         problems.or(read).map_err(|problems| {
-            let list: Vec<serde_json::Value> =
-                serde_json::from_str(&problems.to_json()).unwrap();
+            let list: Vec<serde_json::Value> = serde_json::from_str(&problems.to_json()).unwrap();
             list.iter()
                 .map(|item| format!("{} {}", item["type"].as_str().unwrap(), item["loc"]))
                 .collect()
@@ -301,7 +296,10 @@ mod tests {
     fn problems_are_told_where_they_are() {
         const BLOCK: &str = r#"["body","candidates",0,"messages",0,"blocks",0"#;
         for (text, expected) in [
-            ("3".to_owned(), r#"model_attributes_type ["body","candidates",0]"#.to_owned()),
+            (
+                "3".to_owned(),
+                r#"model_attributes_type ["body","candidates",0]"#.to_owned(),
+            ),
             (
                 r#"{"messages":[],"x":1}"#.to_owned(),
                 r#"extra_forbidden ["body","candidates",0,"x"]"#.to_owned(),
@@ -339,11 +337,17 @@ mod tests {
                 format!("value_error {BLOCK},\"data\"]"),
             ),
             (
-                message("user", r#"{"tool_call_id":"a","blocks":[{"type":"reasoning"}]}"#),
+                message(
+                    "user",
+                    r#"{"tool_call_id":"a","blocks":[{"type":"reasoning"}]}"#,
+                ),
                 format!("literal_error {BLOCK},\"blocks\",0,\"type\"]"),
             ),
             (
-                message("user", r#"{"tool_call_id":"a","blocks":[],"is_error":null}"#),
+                message(
+                    "user",
+                    r#"{"tool_call_id":"a","blocks":[],"is_error":null}"#,
+                ),
                 format!("bool_type {BLOCK},\"is_error\"]"),
             ),
         ] {

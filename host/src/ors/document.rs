@@ -62,9 +62,7 @@ impl<'a> Document<'a> {
     ) -> Result<T, Problems> {
         let mut problems = Problems::new();
         let value = match self {
-            Document::Object(members) => {
-                fields(Reader::new(members, Loc::BODY, &mut problems))
-            }
+            Document::Object(members) => fields(Reader::new(members, Loc::BODY, &mut problems)),
             Document::Empty => {
                 problems.push(&Fault::Missing, &Loc::BODY, "null");
                 None

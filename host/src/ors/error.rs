@@ -123,15 +123,18 @@ impl Failure {
                 told(StatusCode::BAD_REQUEST, "X-Session-ID header is required")
             }
             Failure::NoSession => told(StatusCode::NOT_FOUND, "Active environment not found"),
-            Failure::Body(BodyError::TooLarge) => {
-                told(StatusCode::PAYLOAD_TOO_LARGE, "The request body is too large")
-            }
-            Failure::Body(BodyError::TooSlow) => {
-                told(StatusCode::REQUEST_TIMEOUT, "The request body did not come in time")
-            }
-            Failure::Body(BodyError::Broken) | Failure::NotText => {
-                told(StatusCode::BAD_REQUEST, "There was an error parsing the body")
-            }
+            Failure::Body(BodyError::TooLarge) => told(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The request body is too large",
+            ),
+            Failure::Body(BodyError::TooSlow) => told(
+                StatusCode::REQUEST_TIMEOUT,
+                "The request body did not come in time",
+            ),
+            Failure::Body(BodyError::Broken) | Failure::NotText => told(
+                StatusCode::BAD_REQUEST,
+                "There was an error parsing the body",
+            ),
             Failure::UnknownEnvironment(name) => unknown_environment(&name),
             Failure::NoScoring(name) => told(
                 StatusCode::NOT_FOUND,
@@ -236,7 +239,10 @@ fn session(error: SessionError) -> Told {
         SessionError::Deleted => told(StatusCode::GONE, "Session deleted"),
         SessionError::Starting => Told {
             retry: Retry::WhenStarted,
-            ..told(StatusCode::SERVICE_UNAVAILABLE, "Environment still starting.")
+            ..told(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Environment still starting.",
+            )
         },
         SessionError::SetupFailed(message) | SessionError::Failed(message) => raised(&message),
         SessionError::Faulted(fault) => faulted(&fault),
@@ -275,31 +281,126 @@ mod tests {
         let none: [&str; 0] = [];
         let cases: Vec<(Failure, u16, &str, &[&str])> = vec![
             (Failure::NotFound, 404, "Not Found", &none),
-            (Failure::Only("GET"), 405, "Method Not Allowed", &["allow: GET"]),
-            (Failure::NoSessionHeader, 400, "X-Session-ID header is required", &none),
-            (Failure::NoSession, 404, "Active environment not found", &none),
-            (Failure::NotText, 400, "There was an error parsing the body", &none),
-            (BodyError::TooLarge.into(), 413, "The request body is too large", &none),
-            (BodyError::TooSlow.into(), 408, "The request body did not come in time", &none),
-            (Failure::UnknownEnvironment("it's".into()), 404, "unknown environment \"it's\"", &none),
-            (Failure::NoScoring("Alpha".into()), 404, "Environment 'Alpha' does not implement score_group", &none),
-            (CatalogError::InvalidSplit.into(), 400, "Invalid split", &none),
-            (CatalogError::InvalidIndex.into(), 400, "Invalid index", &none),
+            (
+                Failure::Only("GET"),
+                405,
+                "Method Not Allowed",
+                &["allow: GET"],
+            ),
+            (
+                Failure::NoSessionHeader,
+                400,
+                "X-Session-ID header is required",
+                &none,
+            ),
+            (
+                Failure::NoSession,
+                404,
+                "Active environment not found",
+                &none,
+            ),
+            (
+                Failure::NotText,
+                400,
+                "There was an error parsing the body",
+                &none,
+            ),
+            (
+                BodyError::TooLarge.into(),
+                413,
+                "The request body is too large",
+                &none,
+            ),
+            (
+                BodyError::TooSlow.into(),
+                408,
+                "The request body did not come in time",
+                &none,
+            ),
+            (
+                Failure::UnknownEnvironment("it's".into()),
+                404,
+                "unknown environment \"it's\"",
+                &none,
+            ),
+            (
+                Failure::NoScoring("Alpha".into()),
+                404,
+                "Environment 'Alpha' does not implement score_group",
+                &none,
+            ),
+            (
+                CatalogError::InvalidSplit.into(),
+                400,
+                "Invalid split",
+                &none,
+            ),
+            (
+                CatalogError::InvalidIndex.into(),
+                400,
+                "Invalid index",
+                &none,
+            ),
             (
                 CatalogError::ListingUnsupported.into(),
                 400,
                 "list_tasks is not supported for this environment. Use the index-based API (num_tasks + get_task) instead.",
                 &none,
             ),
-            (CatalogError::Failed("boom".into()).into(), 500, "RuntimeError: boom", &none),
-            (CatalogError::Faulted(fault(FaultCode::LimitCpu)).into(), 500, "limit_cpu: a sentence", &none),
-            (CatalogError::Faulted(fault(FaultCode::Overloaded)).into(), 503, "overloaded: a sentence", &soon),
-            (CreateError::Exists.into(), 400, "Session already exists", &none),
-            (CreateError::UnknownEnvironment("".into()).into(), 404, "unknown environment ''", &none),
-            (CreateError::Task(CatalogError::InvalidIndex).into(), 400, "Invalid index", &none),
-            (CreateError::Secrets("KeyError: 'value'".into()).into(), 500, "KeyError: 'value'", &none),
-            (CreateError::Refused("no".into()).into(), 500, "RuntimeError: no", &none),
-            (CreateError::Faulted(fault(FaultCode::EnvTrap)).into(), 500, "env_trap: a sentence", &none),
+            (
+                CatalogError::Failed("boom".into()).into(),
+                500,
+                "RuntimeError: boom",
+                &none,
+            ),
+            (
+                CatalogError::Faulted(fault(FaultCode::LimitCpu)).into(),
+                500,
+                "limit_cpu: a sentence",
+                &none,
+            ),
+            (
+                CatalogError::Faulted(fault(FaultCode::Overloaded)).into(),
+                503,
+                "overloaded: a sentence",
+                &soon,
+            ),
+            (
+                CreateError::Exists.into(),
+                400,
+                "Session already exists",
+                &none,
+            ),
+            (
+                CreateError::UnknownEnvironment("".into()).into(),
+                404,
+                "unknown environment ''",
+                &none,
+            ),
+            (
+                CreateError::Task(CatalogError::InvalidIndex).into(),
+                400,
+                "Invalid index",
+                &none,
+            ),
+            (
+                CreateError::Secrets("KeyError: 'value'".into()).into(),
+                500,
+                "KeyError: 'value'",
+                &none,
+            ),
+            (
+                CreateError::Refused("no".into()).into(),
+                500,
+                "RuntimeError: no",
+                &none,
+            ),
+            (
+                CreateError::Faulted(fault(FaultCode::EnvTrap)).into(),
+                500,
+                "env_trap: a sentence",
+                &none,
+            ),
             (
                 CreateError::UnknownToolset("no-such".into()).into(),
                 400,
@@ -312,8 +413,18 @@ mod tests {
                 "toolset 'cli' needs a sandbox, and this server has none",
                 &none,
             ),
-            (CreateError::Full.into(), 503, "the server holds as many sessions as it may", &soon),
-            (CreateError::Stopping.into(), 503, "the server is stopping", &soon),
+            (
+                CreateError::Full.into(),
+                503,
+                "the server holds as many sessions as it may",
+                &soon,
+            ),
+            (
+                CreateError::Stopping.into(),
+                503,
+                "the server is stopping",
+                &soon,
+            ),
             (SessionError::Deleted.into(), 410, "Session deleted", &none),
             (
                 SessionError::Starting.into(),
@@ -321,11 +432,36 @@ mod tests {
                 "Environment still starting.",
                 &["retry-after: 2", "x-backend-state: starting"],
             ),
-            (SessionError::SetupFailed("boom".into()).into(), 500, "RuntimeError: boom", &none),
-            (SessionError::Failed("boom".into()).into(), 500, "RuntimeError: boom", &none),
-            (SessionError::Faulted(fault(FaultCode::Internal)).into(), 500, "internal: a sentence", &none),
-            (SessionError::Faulted(fault(FaultCode::Interrupted)).into(), 503, "interrupted: a sentence", &soon),
-            (SessionError::Gone(fault(FaultCode::LimitMemory)).into(), 410, "limit_memory: a sentence", &none),
+            (
+                SessionError::SetupFailed("boom".into()).into(),
+                500,
+                "RuntimeError: boom",
+                &none,
+            ),
+            (
+                SessionError::Failed("boom".into()).into(),
+                500,
+                "RuntimeError: boom",
+                &none,
+            ),
+            (
+                SessionError::Faulted(fault(FaultCode::Internal)).into(),
+                500,
+                "internal: a sentence",
+                &none,
+            ),
+            (
+                SessionError::Faulted(fault(FaultCode::Interrupted)).into(),
+                503,
+                "interrupted: a sentence",
+                &soon,
+            ),
+            (
+                SessionError::Gone(fault(FaultCode::LimitMemory)).into(),
+                410,
+                "limit_memory: a sentence",
+                &none,
+            ),
         ];
         for (failure, status, detail, headers) in cases {
             let name = format!("{failure:?}");

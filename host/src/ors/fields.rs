@@ -191,7 +191,8 @@ impl<'s, 'a> Reader<'s, 'a> {
         match self.members.take(name) {
             Some(raw) => read(raw, &loc, self.problems),
             None => {
-                self.problems.push(&Fault::Missing, &loc, self.members.whole);
+                self.problems
+                    .push(&Fault::Missing, &loc, self.members.whole);
                 None
             }
         }

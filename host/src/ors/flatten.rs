@@ -122,10 +122,7 @@ mod tests {
     #[test]
     fn anything_else_gets_headings() {
         let conversation = vec![
-            message(
-                Role::System,
-                vec![MessageBlock::Plain(text("be brief"))],
-            ),
+            message(Role::System, vec![MessageBlock::Plain(text("be brief"))]),
             message(
                 Role::Assistant,
                 vec![

@@ -91,16 +91,14 @@ impl<S: Service> Exchange<'_, S> {
                 let default = default.map_or("", EnvName::as_str);
                 let slash = if uri.path().starts_with('/') { "" } else { "/" };
                 let location = format!("/{default}{slash}{}{query}", uri.path());
-                answer::redirect(StatusCode::PERMANENT_REDIRECT, &location)
-                    .ok_or(Failure::NotFound)
+                answer::redirect(StatusCode::PERMANENT_REDIRECT, &location).ok_or(Failure::NotFound)
             }
             Decision::WithoutSlash => {
                 let path = uri.path().trim_end_matches('/');
                 let host = self.head.headers.get(HOST).and_then(|h| h.to_str().ok());
                 let base = host.map(|host| format!("http://{host}"));
                 let location = format!("{}{path}{query}", base.unwrap_or_default());
-                answer::redirect(StatusCode::TEMPORARY_REDIRECT, &location)
-                    .ok_or(Failure::NotFound)
+                answer::redirect(StatusCode::TEMPORARY_REDIRECT, &location).ok_or(Failure::NotFound)
             }
             Decision::Only(method) => Err(Failure::Only(method)),
             Decision::NotFound | Decision::Take(_) => Err(Failure::NotFound),
@@ -304,7 +302,13 @@ impl<S: Service> Exchange<'_, S> {
         let id = header.and_then(|value| match value.to_str() {
             Ok(text) => SessionId::new(text),
             // Header bytes beyond ASCII are Latin-1.
-            Err(_) => SessionId::new(&value.as_bytes().iter().map(|b| char::from(*b)).collect::<String>()),
+            Err(_) => SessionId::new(
+                &value
+                    .as_bytes()
+                    .iter()
+                    .map(|b| char::from(*b))
+                    .collect::<String>(),
+            ),
         });
         self.record.session.clone_from(&id);
         id.ok_or(Failure::NoSessionHeader)

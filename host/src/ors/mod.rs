@@ -27,4 +27,9 @@ mod stream;
 mod text;
 mod trace;
 
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
 pub use server::{Front, serve};

@@ -134,9 +134,7 @@ impl Fault {
             }
             Fault::Bool => "Input should be a valid boolean",
             Fault::Dict => "Input should be a valid dictionary",
-            Fault::Model => {
-                "Input should be a valid dictionary or object to extract fields from"
-            }
+            Fault::Model => "Input should be a valid dictionary or object to extract fields from",
             Fault::List => "Input should be a valid list",
             Fault::Literal(expected) => return Cow::Owned(format!("Input should be {expected}")),
             Fault::Value(rule) => return Cow::Owned(format!("Value error, {rule}")),
@@ -154,6 +152,12 @@ impl Fault {
             _ => {}
         }
     }
+}
+
+/// Whether every reader of JSON takes this text. The syntax is known to be
+/// right, but an escape may stand for half of a character.
+fn is_readable(json: &str) -> bool {
+    !json.contains("\\u") || serde_json::from_str::<serde_json::Value>(json).is_ok()
 }
 
 /// The problems found so far, as the text of the array that they become.
@@ -184,11 +188,13 @@ impl Problems {
         out.push_str("],\"msg\":");
         json_string(out, &fault.message());
         out.push_str(",\"input\":");
-        if input.len() <= LONGEST_INPUT {
-            out.push_str(input);
-        } else {
+        if input.len() > LONGEST_INPUT {
             let start: String = input.chars().take(LONGEST_INPUT / 4).collect();
             json_string(out, &format!("{start}…"));
+        } else if is_readable(input) {
+            out.push_str(input);
+        } else {
+            json_string(out, input);
         }
         fault.write_context(out);
         out.push('}');

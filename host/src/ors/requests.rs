@@ -250,7 +250,10 @@ mod tests {
     fn slice_bounds_saturate() {
         let body = r#"{"split":"a","start":-1e30,"stop":1e30}"#;
         let request = RangeRequest::read(document(body)).unwrap();
-        assert_eq!((request.start, request.stop), (Some(i64::MIN), Some(i64::MAX)));
+        assert_eq!(
+            (request.start, request.stop),
+            (Some(i64::MIN), Some(i64::MAX))
+        );
         let request = RangeRequest::read(document(r#"{"split":"a","start":null}"#)).unwrap();
         assert_eq!((request.start, request.stop), (None, None));
     }

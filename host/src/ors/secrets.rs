@@ -163,10 +163,16 @@ mod tests {
                  cannot be 1 more than a multiple of 4",
             ),
             (encoded("hunter2"), "JSONDecodeError: "),
-            (encoded("{\"K\":{\"value\":\"hunter2\""), "JSONDecodeError: "),
+            (
+                encoded("{\"K\":{\"value\":\"hunter2\""),
+                "JSONDecodeError: ",
+            ),
             (encoded("[\"hunter2\"]"), "AttributeError: "),
             (encoded("{\"K\":\"hunter2\"}"), "TypeError: "),
-            (encoded("{\"K\":{\"val\":\"hunter2\"}}"), "KeyError: 'value'"),
+            (
+                encoded("{\"K\":{\"val\":\"hunter2\"}}"),
+                "KeyError: 'value'",
+            ),
             (encoded("{\"K\":{\"value\":[\"hunter2\"]}}"), "TypeError: "),
         ] {
             let error = pairs(&header).unwrap_err();

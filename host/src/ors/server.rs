@@ -14,10 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::EXPECT;
+use hyper::header::{CONNECTION, EXPECT};
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
@@ -95,7 +96,10 @@ pub async fn serve<S: Service>(
     });
     if drained.await.is_err() {
         let cut = connections.len();
-        tracing::warn!(connections = cut, "the time of grace is over; the rest is cut off");
+        tracing::warn!(
+            connections = cut,
+            "the time of grace is over; the rest is cut off"
+        );
         connections.shutdown().await;
     }
     Ok(())
@@ -207,6 +211,15 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Whether the client uses the connection for this request alone.
+fn wants_close(head: &Parts) -> bool {
+    head.version != Version::HTTP_11
+        || head
+            .headers
+            .get(CONNECTION)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
+}
+
 async fn respond<S: Service>(
     server: &Server<S>,
     activity: &Arc<Activity>,
@@ -238,7 +251,7 @@ async fn respond<S: Service>(
         record.detail = detail;
         answer
     });
-    if !through {
+    if !through || wants_close(&head) || server.stopping.is_cancelled() {
         answer::close(&mut answer);
     }
     answer.headers_mut().insert(REQUEST_ID, record.id());

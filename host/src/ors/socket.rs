@@ -73,7 +73,11 @@ impl Socket {
     }
 
     /// Lets the write clock run while the client takes nothing.
-    fn watched(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn watched(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         if polled.is_ready() {
             self.write.stop();
             return polled;

@@ -264,7 +264,10 @@ mod tests {
 
     impl Numbers {
         fn below(&mut self, end: usize) -> usize {
-            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             (self.0 >> 33) as usize % end
         }
     }
@@ -272,8 +275,22 @@ mod tests {
     #[test]
     fn any_text_reads_back() {
         const ALPHABET: [&str; 16] = [
-            "x", "ab", " ", "  ", "\u{a0}", "\u{2028}", "\u{3000}", "é", "😀", "\n", "\"", "\\",
-            "\u{85}", "\u{1f}", "\t", "words and words ",
+            "x",
+            "ab",
+            " ",
+            "  ",
+            "\u{a0}",
+            "\u{2028}",
+            "\u{3000}",
+            "é",
+            "😀",
+            "\n",
+            "\"",
+            "\\",
+            "\u{85}",
+            "\u{1f}",
+            "\t",
+            "words and words ",
         ];
         for seed in 0..400 {
             let mut numbers = Numbers(seed);

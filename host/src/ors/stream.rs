@@ -145,10 +145,7 @@ impl RunStream {
         self.state = State::Sending(Pieces::new(write));
     }
 
-    fn last(
-        &mut self,
-        item: Result<Bytes, BrokenOff>,
-    ) -> Poll<Option<Result<Bytes, BrokenOff>>> {
+    fn last(&mut self, item: Result<Bytes, BrokenOff>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
         self.state = State::Done;
         Poll::Ready(Some(item))
     }
@@ -281,7 +278,9 @@ mod tests {
         for (outcome, expected) in [
             (
                 RunOutcome::Refused(refusal),
-                Ok("event: end\r\ndata: {\"ok\":false,\"error\":\"no\",\"reason\":\"not_found\"}\r\n\r\n"),
+                Ok(
+                    "event: end\r\ndata: {\"ok\":false,\"error\":\"no\",\"reason\":\"not_found\"}\r\n\r\n",
+                ),
             ),
             (
                 RunOutcome::Scores(vec![]),
