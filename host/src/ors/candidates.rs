@@ -11,7 +11,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::value::RawValue;
 
 use super::fields::{Reader, boolean, list, object, string};
-use super::problems::{Fault, Loc, Problems};
+use super::problems::{Loc, Mistake, Problems};
 use crate::model::{Block, Candidate, Message, MessageBlock, Role};
 
 /// One candidate.
@@ -44,7 +44,7 @@ fn message(raw: &RawValue, loc: &Loc<'_>, problems: &mut Problems) -> Option<Mes
     if let Some(block) = blocks.iter().find(|block| !role.allows(block)) {
         let kind = Kind::of(block).name();
         let rule = format!("a {kind} block has no place in a {} message", role.as_str());
-        problems.push(&Fault::Value(rule.into()), loc, whole);
+        problems.push(&Mistake::Value(rule.into()), loc, whole);
         return None;
     }
     Some(Message {
@@ -60,8 +60,8 @@ fn role(raw: &RawValue, loc: &Loc<'_>, problems: &mut Problems) -> Option<Role> 
         .into_iter()
         .find(|role| named.as_deref() == Some(role.as_str()));
     if role.is_none() {
-        let fault = Fault::Literal("'system', 'user' or 'assistant'");
-        problems.push(&fault, loc, raw.get());
+        let mistake = Mistake::Literal("'system', 'user' or 'assistant'");
+        problems.push(&mistake, loc, raw.get());
     }
     role
 }
@@ -134,12 +134,12 @@ fn kind(reader: &mut Reader<'_, '_>, plain: bool) -> Option<Kind> {
             .filter(allowed)
             .find(|kind| named.as_deref() == Some(kind.name()));
         if kind.is_none() {
-            let fault = Fault::Literal(if plain {
+            let mistake = Mistake::Literal(if plain {
                 "'text' or 'image'"
             } else {
                 "'text', 'image', 'reasoning', 'tool_call' or 'tool_result'"
             });
-            problems.push(&fault, loc, raw.get());
+            problems.push(&mistake, loc, raw.get());
         }
         kind
     })
@@ -233,8 +233,8 @@ fn bytes(raw: &RawValue, loc: &Loc<'_>, problems: &mut Problems) -> Option<Vec<u
     let text = string(raw, loc, problems)?;
     let data = LENIENT.decode(text.as_bytes()).ok();
     if data.is_none() {
-        let fault = Fault::Value("image data must be base64".into());
-        problems.push(&fault, loc, raw.get());
+        let mistake = Mistake::Value("image data must be base64".into());
+        problems.push(&mistake, loc, raw.get());
     }
     data
 }

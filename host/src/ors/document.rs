@@ -7,7 +7,7 @@
 use serde_json::value::RawValue;
 
 use super::fields::{Members, Reader};
-use super::problems::{Fault, Loc, Problems};
+use super::problems::{Loc, Mistake, Problems};
 
 /// A body whose syntax is known to be right.
 #[derive(Debug)]
@@ -64,16 +64,16 @@ impl<'a> Document<'a> {
         let value = match self {
             Document::Object(members) => fields(Reader::new(members, Loc::BODY, &mut problems)),
             Document::Empty => {
-                problems.push(&Fault::Missing, &Loc::BODY, "null");
+                problems.push(&Mistake::Missing, &Loc::BODY, "null");
                 None
             }
             Document::Other(raw) => {
-                problems.push(&Fault::Model, &Loc::BODY, raw.get());
+                problems.push(&Mistake::Model, &Loc::BODY, raw.get());
                 None
             }
             Document::Text(bytes) => {
                 let text = serde_json::Value::from(String::from_utf8_lossy(bytes));
-                problems.push(&Fault::Model, &Loc::BODY, &text.to_string());
+                problems.push(&Mistake::Model, &Loc::BODY, &text.to_string());
                 None
             }
         };

@@ -14,7 +14,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::problems::{Fault, Loc, Problems};
+use super::problems::{Loc, Mistake, Problems};
 use crate::model::Json;
 
 /// The members of an object in the order in which they came.
@@ -170,7 +170,7 @@ impl<'s, 'a> Reader<'s, 'a> {
         match members {
             Some(members) => Some(Reader::new(members, loc, problems)),
             None => {
-                problems.push(&Fault::Model, &loc, raw.get());
+                problems.push(&Mistake::Model, &loc, raw.get());
                 None
             }
         }
@@ -192,7 +192,7 @@ impl<'s, 'a> Reader<'s, 'a> {
             Some(raw) => read(raw, &loc, self.problems),
             None => {
                 self.problems
-                    .push(&Fault::Missing, &loc, self.members.whole);
+                    .push(&Mistake::Missing, &loc, self.members.whole);
                 None
             }
         }
@@ -235,7 +235,7 @@ impl<'s, 'a> Reader<'s, 'a> {
             let repeated = self.members.list.iter().skip(at + 1).take(MOST_REPEATS);
             if !repeated.clone().any(|(later, _)| later == key) {
                 self.problems
-                    .push(&Fault::Extra, &self.loc.key(key), value.get());
+                    .push(&Mistake::Extra, &self.loc.key(key), value.get());
             }
         }
         (self.members.whole, self.problems)
@@ -248,15 +248,15 @@ const MOST_REPEATS: usize = 64;
 
 /// A string.
 pub(super) fn string(raw: &RawValue, loc: &Loc<'_>, problems: &mut Problems) -> Option<String> {
-    let fault = if raw.get().starts_with('"') {
+    let mistake = if raw.get().starts_with('"') {
         match serde_json::from_str(raw.get()) {
             Ok(text) => return Some(text),
-            Err(_) => Fault::StringUnicode,
+            Err(_) => Mistake::StringUnicode,
         }
     } else {
-        Fault::String
+        Mistake::String
     };
-    problems.push(&fault, loc, raw.get());
+    problems.push(&mistake, loc, raw.get());
     None
 }
 
@@ -270,21 +270,22 @@ pub(super) fn integer(raw: &RawValue, loc: &Loc<'_>, problems: &mut Problems) ->
         Some(b'"') => serde_json::from_str::<String>(text)
             .ok()
             .and_then(|text| numeral(&text))
-            .ok_or(Fault::IntParsing),
-        _ => Err(Fault::Int),
+            .ok_or(Mistake::IntParsing),
+        _ => Err(Mistake::Int),
     };
-    read.map_err(|fault| problems.push(&fault, loc, text)).ok()
+    read.map_err(|mistake| problems.push(&mistake, loc, text))
+        .ok()
 }
 
 /// A JSON number as an integer.
-fn number(text: &str) -> Result<Integer, Fault> {
+fn number(text: &str) -> Result<Integer, Mistake> {
     if let Some(integer) = digits(text) {
         return Ok(integer);
     }
     match text.parse::<f64>() {
         Ok(value) if value.fract() == 0.0 => Ok(whole(value)),
         Ok(value) if value.is_infinite() => Ok(whole(value)),
-        _ => Err(Fault::IntFromFloat),
+        _ => Err(Mistake::IntFromFloat),
     }
 }
 
@@ -335,7 +336,7 @@ pub(super) fn boolean(raw: &RawValue, loc: &Loc<'_>, problems: &mut Problems) ->
         "true" => Some(true),
         "false" => Some(false),
         other => {
-            problems.push(&Fault::Bool, loc, other);
+            problems.push(&Mistake::Bool, loc, other);
             None
         }
     }
@@ -345,7 +346,7 @@ pub(super) fn boolean(raw: &RawValue, loc: &Loc<'_>, problems: &mut Problems) ->
 pub(super) fn object(raw: &RawValue, loc: &Loc<'_>, problems: &mut Problems) -> Option<Json> {
     let json = Json::from_raw(raw).ok();
     if json.is_none() {
-        problems.push(&Fault::Dict, loc, raw.get());
+        problems.push(&Mistake::Dict, loc, raw.get());
     }
     json
 }
@@ -363,7 +364,7 @@ pub(super) fn list<'a, T>(
         .then(|| serde_json::from_str(raw.get()).ok())
         .flatten();
     let Some(items) = items else {
-        problems.push(&Fault::List, loc, raw.get());
+        problems.push(&Mistake::List, loc, raw.get());
         return None;
     };
     let length = items.len();

@@ -4,9 +4,9 @@
 //! a client is to learn of its mistakes.
 
 use bytes::Bytes;
-use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::http::request::Parts;
+use hyper::{Method, StatusCode};
 use uuid::Uuid;
 
 use super::answer::{self, Answer};
@@ -47,6 +47,9 @@ impl<S: Service> Exchange<'_, S> {
                 return self.elsewhere(elsewhere);
             }
         };
+        if head.method == Method::GET {
+            self.body.discard().await;
+        }
         match route {
             Route::Health => {
                 self.record.quiet();

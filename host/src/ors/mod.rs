@@ -28,8 +28,6 @@ mod text;
 mod trace;
 
 #[cfg(test)]
-mod testing;
-#[cfg(test)]
 mod tests;
 
 pub use server::{Front, serve};

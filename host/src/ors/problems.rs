@@ -69,7 +69,7 @@ impl<'p> Loc<'p> {
 
 /// What a value should have been.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum Mistake {
     /// A field is absent.
     Missing,
     /// A field is not declared.
@@ -98,57 +98,57 @@ pub(super) enum Fault {
     Value(Cow<'static, str>),
 }
 
-impl Fault {
+impl Mistake {
     fn kind(&self) -> &'static str {
         match self {
-            Fault::Missing => "missing",
-            Fault::Extra => "extra_forbidden",
-            Fault::String => "string_type",
-            Fault::StringUnicode => "string_unicode",
-            Fault::Int => "int_type",
-            Fault::IntFromFloat => "int_from_float",
-            Fault::IntParsing => "int_parsing",
-            Fault::Bool => "bool_type",
-            Fault::Dict => "dict_type",
-            Fault::Model => "model_attributes_type",
-            Fault::List => "list_type",
-            Fault::Literal(_) => "literal_error",
-            Fault::Value(_) => "value_error",
+            Mistake::Missing => "missing",
+            Mistake::Extra => "extra_forbidden",
+            Mistake::String => "string_type",
+            Mistake::StringUnicode => "string_unicode",
+            Mistake::Int => "int_type",
+            Mistake::IntFromFloat => "int_from_float",
+            Mistake::IntParsing => "int_parsing",
+            Mistake::Bool => "bool_type",
+            Mistake::Dict => "dict_type",
+            Mistake::Model => "model_attributes_type",
+            Mistake::List => "list_type",
+            Mistake::Literal(_) => "literal_error",
+            Mistake::Value(_) => "value_error",
         }
     }
 
     fn message(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
-            Fault::Missing => "Field required",
-            Fault::Extra => "Extra inputs are not permitted",
-            Fault::String => "Input should be a valid string",
-            Fault::StringUnicode => {
+            Mistake::Missing => "Field required",
+            Mistake::Extra => "Extra inputs are not permitted",
+            Mistake::String => "Input should be a valid string",
+            Mistake::StringUnicode => {
                 "Input should be a valid string, unable to parse raw data as a unicode string"
             }
-            Fault::Int => "Input should be a valid integer",
-            Fault::IntFromFloat => {
+            Mistake::Int => "Input should be a valid integer",
+            Mistake::IntFromFloat => {
                 "Input should be a valid integer, got a number with a fractional part"
             }
-            Fault::IntParsing => {
+            Mistake::IntParsing => {
                 "Input should be a valid integer, unable to parse string as an integer"
             }
-            Fault::Bool => "Input should be a valid boolean",
-            Fault::Dict => "Input should be a valid dictionary",
-            Fault::Model => "Input should be a valid dictionary or object to extract fields from",
-            Fault::List => "Input should be a valid list",
-            Fault::Literal(expected) => return Cow::Owned(format!("Input should be {expected}")),
-            Fault::Value(rule) => return Cow::Owned(format!("Value error, {rule}")),
+            Mistake::Bool => "Input should be a valid boolean",
+            Mistake::Dict => "Input should be a valid dictionary",
+            Mistake::Model => "Input should be a valid dictionary or object to extract fields from",
+            Mistake::List => "Input should be a valid list",
+            Mistake::Literal(expected) => return Cow::Owned(format!("Input should be {expected}")),
+            Mistake::Value(rule) => return Cow::Owned(format!("Value error, {rule}")),
         })
     }
 
     fn write_context(&self, out: &mut String) {
         match self {
-            Fault::Literal(expected) => {
+            Mistake::Literal(expected) => {
                 out.push_str(",\"ctx\":{\"expected\":");
                 json_string(out, expected);
                 out.push('}');
             }
-            Fault::Value(_) => out.push_str(",\"ctx\":{\"error\":{}}"),
+            Mistake::Value(_) => out.push_str(",\"ctx\":{\"error\":{}}"),
             _ => {}
         }
     }
@@ -174,7 +174,7 @@ impl Problems {
 
     /// Notes that what is here, the JSON text `input`, is not what it should
     /// be.
-    pub(super) fn push(&mut self, fault: &Fault, loc: &Loc<'_>, input: &str) {
+    pub(super) fn push(&mut self, mistake: &Mistake, loc: &Loc<'_>, input: &str) {
         self.found += 1;
         if self.found > MOST {
             return;
@@ -183,10 +183,10 @@ impl Problems {
             self.items.push(',');
         }
         let out = &mut self.items;
-        let _ = write!(out, "{{\"type\":\"{}\",\"loc\":[", fault.kind());
+        let _ = write!(out, "{{\"type\":\"{}\",\"loc\":[", mistake.kind());
         loc.write(out);
         out.push_str("],\"msg\":");
-        json_string(out, &fault.message());
+        json_string(out, &mistake.message());
         out.push_str(",\"input\":");
         if input.len() > LONGEST_INPUT {
             let start: String = input.chars().take(LONGEST_INPUT / 4).collect();
@@ -196,7 +196,7 @@ impl Problems {
         } else {
             json_string(out, input);
         }
-        fault.write_context(out);
+        mistake.write_context(out);
         out.push('}');
     }
 
@@ -246,8 +246,8 @@ mod tests {
         let mut problems = Problems::new();
         let list = Loc::BODY.key("candidates");
         let item = list.index(0);
-        problems.push(&Fault::Missing, &item.key("messages"), "{}");
-        problems.push(&Fault::Literal("'a' or 'b'"), &Loc::BODY.key("é\""), "3");
+        problems.push(&Mistake::Missing, &item.key("messages"), "{}");
+        problems.push(&Mistake::Literal("'a' or 'b'"), &Loc::BODY.key("é\""), "3");
         assert_eq!(
             problems.to_json(),
             "[{\"type\":\"missing\",\"loc\":[\"body\",\"candidates\",0,\"messages\"],\
@@ -263,7 +263,7 @@ mod tests {
         let mut problems = Problems::new();
         let input = format!("\"{}\"", "x".repeat(100_000));
         for _ in 0..10_000 {
-            problems.push(&Fault::Int, &Loc::BODY, &input);
+            problems.push(&Mistake::Int, &Loc::BODY, &input);
         }
         assert_eq!(problems.found, 10_000);
         let told = problems.to_json();

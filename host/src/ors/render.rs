@@ -55,7 +55,7 @@ pub(super) fn single(out: &mut String, key: &str, value: &str) {
 
 /// A list of strings.
 pub(super) fn strings<'a>(out: &mut String, items: impl IntoIterator<Item = &'a str>) {
-    json_list(out, items, |out, item| json_string(out, item));
+    json_list(out, items, json_string);
 }
 
 /// A tool listing.

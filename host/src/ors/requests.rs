@@ -3,7 +3,7 @@
 use super::candidates::candidate;
 use super::document::Document;
 use super::fields::{Integer, integer, list, object, string};
-use super::problems::{Fault, Loc, Problems};
+use super::problems::{Loc, Mistake, Problems};
 use crate::model::{Candidate, Json, TaskSource};
 
 /// `/tasks` and `/num_tasks`.
@@ -97,7 +97,7 @@ impl CreateRequest {
                     toolset_name: toolset_name?,
                 }),
                 Err(rule) => {
-                    problems.push(&Fault::Value(rule.into()), &Loc::BODY, whole);
+                    problems.push(&Mistake::Value(rule.into()), &Loc::BODY, whole);
                     None
                 }
             }

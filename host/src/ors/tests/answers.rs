@@ -1,22 +1,9 @@
-//! The room as a whole, over sockets, on a service in memory.
-
-use std::time::{Duration, Instant};
+//! What is answered, byte by byte.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::testing::{Reply, Server, front, read_all};
-
-/// Opens the session `s`.
-async fn open(server: &Server, env: &str) {
-    let body = format!("{{\"env_name\":\"{env}\",\"task_spec\":{{}}}}");
-    let reply = server.post("/create", &body).await;
-    assert_eq!((reply.status, &*reply.body), (200, "{\"sid\":\"s\"}"));
-}
-
-fn detail(reply: &Reply) -> serde_json::Value {
-    let body: serde_json::Value = serde_json::from_str(&reply.body).expect(&reply.body);
-    body["detail"].clone()
-}
+use super::client::{Server, front};
+use super::{detail, open};
 
 #[tokio::test]
 async fn answers_without_a_session() {
@@ -425,212 +412,6 @@ async fn secrets_reach_the_session_and_toolsets_do_not() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_too_large_or_too_slow() {
-    let server = Server::start(front()).await;
-    open(&server, "alpha").await;
-    let limit = front().body_limit;
-    for (length, status) in [(limit, 422), (limit + 1, 413), (limit * 4, 413)] {
-        let reply = server.post("/alpha/call", &" ".repeat(length)).await;
-        assert_eq!(reply.status, status, "{length}");
-    }
-    // Without a length, in chunks.
-    for (chunks, status) in [(15, 422), (17, 413)] {
-        let chunk = format!("1000\r\n{}\r\n", "x".repeat(4096)).repeat(chunks);
-        let request = format!(
-            "POST /alpha/call HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
-             content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n{chunk}0\r\n\r\n"
-        );
-        let reply = Reply::parse(&server.exchange(&request).await);
-        assert_eq!(reply.status, status, "{chunks} chunks");
-    }
-    // Half a body, and then nothing.
-    let started = Instant::now();
-    let head = "POST /alpha/call HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n\
-                content-length: 100\r\n\r\n{";
-    let reply = Reply::parse(&server.exchange(head).await);
-    assert_eq!(reply.status, 408);
-    assert_eq!(reply.headers["connection"], "close");
-    assert!(started.elapsed() >= front().body_timeout);
-    // A client that asks before it sends is told at once.
-    let head = format!(
-        "POST /alpha/call HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
-        limit + 1
-    );
-    let reply = Reply::parse(&server.exchange(&head).await);
-    assert_eq!(reply.status, 413);
-}
-
-#[tokio::test]
-async fn a_body_in_a_packet_of_its_own_keeps_the_connection() {
-    let server = Server::start(front()).await;
-    let mut stream = server.connect().await;
-    for path in ["/create_session", "/delete", "/tools", "/alpha/tools"] {
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: test\r\nx-session-id: s\r\ncontent-length: 2\r\n\r\n"
-        );
-        stream.write_all(head.as_bytes()).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        stream.write_all(b"{}").await.unwrap();
-        let mut buffer = [0; 4096];
-        let n = stream.read(&mut buffer).await.unwrap();
-        let start = String::from_utf8_lossy(&buffer[..n]).into_owned();
-        assert!(start.starts_with("HTTP/1.1 "), "{path}: {start:?}");
-        assert!(!start.contains("connection: close"), "{path}: {start}");
-        // The end of a stream may come apart from its beginning.
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        let _ = stream.try_read(&mut buffer);
-    }
-}
-
-#[tokio::test]
-async fn heads_that_are_too_large_or_too_slow() {
-    let server = Server::start(front()).await;
-    let long = "x".repeat(front().header_limit);
-    let reply = server
-        .send(&format!("GET /health HTTP/1.1\r\nlong: {long}"), "")
-        .await;
-    assert_eq!(reply.status, 431);
-    let reply = server
-        .send(
-            &format!("GET /health HTTP/1.1\r\nlong: {}", &long[..7000]),
-            "",
-        )
-        .await;
-    assert_eq!(reply.status, 200);
-    // A head that drips, on a new connection and on a used one.
-    for request in ["", "GET /health HTTP/1.1\r\nhost: test\r\n\r\n"] {
-        let mut stream = server.connect().await;
-        stream.write_all(request.as_bytes()).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let started = Instant::now();
-        stream.write_all(b"GET /health HTTP/1.1\r\n").await.unwrap();
-        let mut closed = false;
-        while !closed && started.elapsed() < Duration::from_secs(3) {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            let _ = stream.write_all(b"a: b\r\n").await;
-            let mut buffer = [0; 4096];
-            closed = match stream.try_read(&mut buffer) {
-                Ok(n) => n == 0,
-                Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
-            };
-        }
-        let elapsed = started.elapsed();
-        assert!(closed, "the connection stays open");
-        assert!(
-            elapsed < Duration::from_millis(900),
-            "closed after {elapsed:?}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn an_idle_connection_is_closed_later_than_a_slow_head() {
-    let server = Server::start(front()).await;
-    let mut stream = server.connect().await;
-    let request = b"GET /health HTTP/1.1\r\nhost: test\r\n\r\n";
-    for _ in 0..2 {
-        stream.write_all(request).await.unwrap();
-        tokio::time::sleep(front().header_timeout * 2).await;
-    }
-    let started = Instant::now();
-    let wire = read_all(&mut stream).await;
-    assert_eq!(wire.matches("HTTP/1.1 200 OK").count(), 2);
-    assert!(started.elapsed() < front().idle_timeout);
-}
-
-#[tokio::test]
-async fn a_reader_that_takes_nothing_is_given_up() {
-    let server = Server::start(front()).await;
-    open(&server, "alpha").await;
-    let body = r#"{"name":"big","input":{"n":60000000}}"#;
-    let request = format!(
-        "POST /alpha/call HTTP/1.1\r\nhost: test\r\nx-session-id: s\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let mut stream = server.connect().await;
-    stream.write_all(request.as_bytes()).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let wire = read_all(&mut stream).await;
-    assert!(wire.starts_with("HTTP/1.1 200 OK"));
-    assert!(wire.len() < 50_000_000, "{} bytes", wire.len());
-    assert!(!wire.ends_with("0\r\n\r\n"));
-}
-
-#[tokio::test]
-async fn stopping_lets_answers_finish_and_closes_idle_connections() {
-    let server = Server::start(front()).await;
-    open(&server, "alpha").await;
-    let mut idle = server.connect().await;
-    idle.write_all(b"GET /health HTTP/1.1\r\nhost: test\r\n\r\n")
-        .await
-        .unwrap();
-    let body = r#"{"name":"wait","input":{"n":500}}"#;
-    let request = format!(
-        "POST /alpha/call HTTP/1.1\r\nhost: test\r\nx-session-id: s\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let mut busy = server.connect().await;
-    busy.write_all(request.as_bytes()).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let address = server.address;
-    let started = Instant::now();
-    let done = server.stop();
-    assert!(read_all(&mut idle).await.contains("200 OK"));
-    assert!(started.elapsed() < Duration::from_millis(300));
-    assert!(tokio::net::TcpStream::connect(address).await.is_err());
-    let reply = Reply::parse(&read_all(&mut busy).await);
-    assert!(reply.complete && reply.body.contains("waited"), "{reply:?}");
-    done.await.unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn stopping_waits_no_longer_than_the_time_of_grace() {
-    let server = Server::start_with_grace(front(), Duration::from_millis(300)).await;
-    open(&server, "alpha").await;
-    let body = r#"{"name":"wait","input":{"n":60000}}"#;
-    let request = format!(
-        "POST /alpha/call HTTP/1.1\r\nhost: test\r\nx-session-id: s\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let mut busy = server.connect().await;
-    busy.write_all(request.as_bytes()).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let started = Instant::now();
-    server.stop().await.unwrap().unwrap();
-    let elapsed = started.elapsed();
-    assert!(elapsed >= Duration::from_millis(300) && elapsed < Duration::from_secs(2));
-    let reply = Reply::parse(&read_all(&mut busy).await);
-    assert!(!reply.complete);
-}
-
-#[tokio::test]
-async fn no_more_connections_than_there_may_be() {
-    let server = Server::start(super::Front {
-        connections: 2,
-        ..front()
-    })
-    .await;
-    let first = server.connect().await;
-    let _second = server.connect().await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    let mut third = server.connect().await;
-    third
-        .write_all(b"GET /health HTTP/1.1\r\nhost: test\r\n\r\n")
-        .await
-        .unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let mut buffer = [0; 1024];
-    assert!(third.try_read(&mut buffer).is_err());
-    drop(first);
-    let n = third.read(&mut buffer).await.unwrap();
-    assert!(buffer[..n].starts_with(b"HTTP/1.1 200 OK"));
-}
-
-#[tokio::test]
 async fn a_ping_is_answered_at_its_odd_address_too() {
     let server = Server::start(front()).await;
     assert_eq!(server.post("//ping", "").await.status, 404);
@@ -642,4 +423,72 @@ async fn a_ping_is_answered_at_its_odd_address_too() {
     assert_eq!(server.post("/delete", "").await.body, "{\"sid\":\"s\"}");
     assert_eq!(server.post("/ping", "").await.status, 404);
     assert_eq!(server.post("/delete", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn odd_requests_get_an_answer_too() {
+    let server = Server::start(front()).await;
+    open(&server, "alpha").await;
+    for (request, status) in [
+        (
+            "OPTIONS * HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n",
+            308,
+        ),
+        (
+            "GET http://other/health HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n",
+            200,
+        ),
+        (
+            "HEAD /health HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n",
+            405,
+        ),
+        ("GET /health HTTP/1.0\r\n\r\n", 200),
+        ("GET /health/ HTTP/1.0\r\n\r\n", 307),
+        (
+            "CONNECT test:80 HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n",
+            308,
+        ),
+        ("GET /alph%61/tools HTTP/1.0\r\n\r\n", 200),
+        ("GET /%ff%00 HTTP/1.0\r\n\r\n", 308),
+        ("nonsense\r\n\r\n", 400),
+    ] {
+        let wire = server.exchange(request).await;
+        let start = wire.get(9..13).unwrap_or_default();
+        assert_eq!(start, format!("{status} "), "{request}: {wire}");
+    }
+    // A stream for a client that knows no chunks ends with its connection.
+    let call = super::call("echo", "{}").replace("HTTP/1.1", "HTTP/1.0");
+    let wire = server.exchange(&call).await;
+    let (head, body) = wire.split_once("\r\n\r\n").unwrap();
+    assert!(!head.contains("chunked"), "{head}");
+    assert!(body.starts_with("event: task_id\r\n"), "{body}");
+    assert!(body.ends_with("}}\r\n\r\n"), "{body}");
+}
+
+#[tokio::test]
+async fn a_deep_body_is_as_good_as_a_flat_one() {
+    let server = Server::start(front()).await;
+    open(&server, "alpha").await;
+    let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+    let reply = server
+        .post(
+            "/alpha/call",
+            &format!("{{\"name\":\"echo\",\"input\":{{\"a\":{deep}}}}}"),
+        )
+        .await;
+    assert_eq!(reply.status, 200);
+    assert!(reply.body.matches('[').count() > 20_000);
+    let reply = server.post("/alpha/call", &deep).await;
+    assert_eq!(reply.status, 422);
+}
+
+#[tokio::test]
+async fn a_session_id_is_what_the_client_says() {
+    let server = Server::start(front()).await;
+    for (sent, kept) in [("  a b\t", "a b"), ("\"\\", "\"\\"), ("A/ü", "A/Ã¼")] {
+        let head = format!("POST /delete HTTP/1.1\r\nX-Session-ID: {sent}\r\nx-session-id: second");
+        let reply = server.send(&head, "").await;
+        let body: serde_json::Value = serde_json::from_str(&reply.body).unwrap();
+        assert_eq!(body["sid"], kept);
+    }
 }
