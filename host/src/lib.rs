@@ -11,5 +11,6 @@
 pub mod catalog;
 pub mod engine;
 pub mod model;
+pub mod ors;
 pub mod sandbox;
 pub mod session;
