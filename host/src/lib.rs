@@ -13,5 +13,6 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod model;
+pub mod ors;
 pub mod sandbox;
 pub mod session;

@@ -11,9 +11,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::build::{self, BuildError, Job, Progress};
+use super::environment::Blueprint;
 use super::manifest::{self, FILE_NAME, Manifest, ManifestError};
-use crate::config::Places;
-use crate::model::EnvName;
+use crate::config::{Capped, Places};
+use crate::model::{EnvName, SessionLimits};
 use crate::sandbox::{Access, DataDir, DataDirError};
 
 /// An environment, ready to be loaded.
@@ -27,10 +28,30 @@ pub struct Source {
     pub manifest: Manifest,
     /// Its folder, if it has one.
     pub folder: Option<PathBuf>,
-    /// Its data directory, resolved, and found to be a readable directory.
-    pub data: Option<PathBuf>,
-    /// Whether it may write there: it asks to, and the operator allows it.
-    pub writable: bool,
+    /// What its sessions see at `/orwd_data`; writable only if the manifest
+    /// asks for it and the operator allows it.
+    pub data: Option<DataDir>,
+}
+
+impl Source {
+    /// Where it was found.
+    pub fn place(&self) -> &Path {
+        self.folder.as_deref().unwrap_or(&self.component)
+    }
+
+    /// What it is loaded from, under limits that its manifest may narrow; and
+    /// the wishes of the manifest that went too far.
+    pub fn blueprint(&self, operator: SessionLimits) -> (Blueprint, Vec<Capped>) {
+        let (limits, capped) = self.manifest.limits.apply(operator);
+        let blueprint = Blueprint {
+            name: self.name.clone(),
+            component: self.component.clone(),
+            data: self.data.clone(),
+            limits,
+            secrets: self.manifest.secrets.clone(),
+        };
+        (blueprint, capped)
+    }
 }
 
 /// What the paths came to.
@@ -312,14 +333,10 @@ fn components(
 }
 
 fn source(place: Place, component: PathBuf, data: Option<DataDir>) -> Source {
-    let writable = data
-        .as_ref()
-        .is_some_and(|data| data.access() == Access::ReadWrite);
     Source {
         name: place.manifest.name.clone(),
         component,
-        data: data.map(|data| data.path().to_owned()),
-        writable,
+        data,
         manifest: place.manifest,
         folder: match place.kind {
             Kind::Folder(folder) => Some(folder),
@@ -353,12 +370,11 @@ mod tests {
         let sources = gathered.sources.iter().map(|source| {
             let mut line = format!("{} = {}", source.name, source.component.display());
             if let Some(data) = &source.data {
-                let access = if source.writable {
-                    "writable"
-                } else {
-                    "read-only"
+                let access = match data.access() {
+                    Access::ReadWrite => "writable",
+                    Access::ReadOnly => "read-only",
                 };
-                line.push_str(&format!(" with {} {access}", data.display()));
+                line.push_str(&format!(" with {} {access}", data.path().display()));
             }
             line
         });

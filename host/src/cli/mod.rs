@@ -7,9 +7,12 @@
 
 mod build;
 mod failure;
+mod host;
+mod inspect;
 mod logging;
 mod new;
 mod play;
+mod serve;
 mod terminal;
 
 use std::process::ExitCode;
@@ -43,9 +46,11 @@ pub struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    Build(build::Build),
+    Serve(Box<serve::Serve>),
+    Play(Box<play::Play>),
     New(new::New),
-    Play(play::Play),
+    Build(build::Build),
+    Inspect(inspect::Inspect),
 }
 
 /// How a command ended that did not fail.
@@ -71,11 +76,17 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<Ending, Failure> {
-    logging::start(&cli.log, "warn")?;
+    let usual = match cli.command {
+        Command::Serve(_) => "info",
+        _ => "warn",
+    };
+    logging::start(&cli.log, usual)?;
     match cli.command {
-        Command::Build(build) => build.run(),
-        Command::New(new) => new.run(),
+        Command::Serve(serve) => serve.run(),
         Command::Play(play) => play.run(),
+        Command::New(new) => new.run(),
+        Command::Build(build) => build.run(),
+        Command::Inspect(inspect) => inspect.run(),
     }
 }
 

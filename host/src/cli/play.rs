@@ -18,13 +18,20 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::value::RawValue;
 
-use super::{Ending, Failure, runtime};
-use crate::config::{EnvironmentFlags, SessionFlags};
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+
+use super::{Ending, Failure, host, runtime, terminal};
+use crate::catalog::source;
+use crate::config::{EnvironmentFlags, Listen, ServerFlags, SessionFlags};
 use drive::Wish;
 use episode::Client;
 use http::Server;
 use script::Script;
 use show::Show;
+
+/// Sessions of a server that only this process uses: one is played.
+const SESSIONS: u32 = 2;
 
 /// Play one episode, in the terminal or from a script
 ///
@@ -95,11 +102,50 @@ impl Play {
         let script = self.read_script()?;
         let wish = self.wish();
         let show = if self.json { Show::Json } else { Show::text() };
-        if self.target.contains("://") {
-            let server = Server::parse(&self.target).map_err(|e| Failure::usage(e.to_string()))?;
-            return runtime()?.block_on(play(server, wish, script, show));
-        }
-        Err(Failure::new("playing a path is joined to the server"))
+        let runtime = runtime()?;
+        let ended = if self.target.contains("://") {
+            Server::parse(&self.target)
+                .map_err(|error| Failure::usage(error.to_string()))
+                .and_then(|server| runtime.block_on(play(server, wish, script, show)))
+        } else {
+            self.play_path(&runtime, wish, script, show)
+        };
+        runtime.shutdown_background();
+        ended
+    }
+
+    /// Serves the path on a port of its own, and plays there.
+    fn play_path(
+        &self,
+        runtime: &Runtime,
+        wish: Wish,
+        script: Option<Script>,
+        show: Show,
+    ) -> Result<Ending, Failure> {
+        let places = self.environments.resolve()?;
+        let path = PathBuf::from(&self.target);
+        let gathered = source::gather(&[path], &places, &terminal::note).map_err(host::one_data)?;
+        let limits = ServerFlags::usual()?.resolve();
+        runtime.block_on(async {
+            let loaded = host::load(gathered, &places, self.session.resolve(), SESSIONS).await?;
+            if !loaded.problems.is_empty() {
+                return Err(Failure::new(host::all(&loaded.problems)));
+            }
+            let listener = host::bind(Listen::private()).await?;
+            let server = Server::local(listener.local_addr()?);
+            let (stop, stopped) = oneshot::channel::<()>();
+            let stopped = async move {
+                // Dropping the other end stops the server as well.
+                let _ = stopped.await;
+            };
+            let serving = tokio::spawn(host::serve(listener, loaded, limits, stopped));
+            let ended = play(server, wish, script, show).await;
+            drop(stop);
+            match serving.await {
+                Ok(served) => served.and(ended),
+                Err(error) => Err(Failure::new(format!("the server ended badly: {error}"))),
+            }
+        })
     }
 
     fn read_script(&self) -> Result<Option<Script>, Failure> {

@@ -71,7 +71,7 @@ impl fmt::Display for Listen {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
     /// Sessions open at once.
-    pub max_sessions: usize,
+    pub max_sessions: u32,
     /// Connections open at once.
     pub max_connections: usize,
     /// Idle time after which a session is deleted.
@@ -90,6 +90,8 @@ pub struct ServerLimits {
     pub header_timeout: Duration,
     /// Time for the body to arrive.
     pub body_timeout: Duration,
+    /// Time between two requests on one connection.
+    pub keep_alive: Duration,
     /// Time without progress in writing an answer.
     pub write_timeout: Duration,
 }
@@ -143,10 +145,9 @@ impl SessionFlags {
 impl ServerFlags {
     /// The limits as the server counts them.
     pub fn resolve(&self) -> ServerLimits {
-        let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
         ServerLimits {
-            max_sessions: count(self.max_sessions),
-            max_connections: count(self.max_connections),
+            max_sessions: self.max_sessions,
+            max_connections: usize::try_from(self.max_connections).unwrap_or(usize::MAX),
             idle_timeout: self.idle_timeout.get(),
             setup_gate: self.setup_gate.get(),
             result_linger: self.result_linger.get(),
@@ -155,6 +156,7 @@ impl ServerFlags {
             header: self.header_limit.as_usize(),
             header_timeout: self.header_timeout.get(),
             body_timeout: self.body_timeout.get(),
+            keep_alive: self.keep_alive.get(),
             write_timeout: self.write_timeout.get(),
         }
     }

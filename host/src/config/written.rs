@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, FromArgMatches, ValueEnum};
 
 use super::limits::{Amount, Limit};
 use super::resolved::Listen;
@@ -123,9 +123,21 @@ pub struct ServerFlags {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time("100ms", "1h"))]
     pub body_timeout: Span,
 
+    /// How long a connection that carries no request stays open
+    #[arg(long, value_name = "TIME", default_value = "75s", value_parser = time("1s", "1h"))]
+    pub keep_alive: Span,
+
     /// How long a client may take none of an answer before it is cut off
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time("100ms", "1h"))]
     pub write_timeout: Span,
+}
+
+impl ServerFlags {
+    /// The flags when none is given, for a server that only this process uses.
+    pub fn usual() -> Result<ServerFlags, clap::Error> {
+        let command = ServerFlags::augment_args(clap::Command::new("orwd"));
+        ServerFlags::from_arg_matches(&command.try_get_matches_from(["orwd"])?)
+    }
 }
 
 /// Where the server listens.

@@ -13,12 +13,12 @@ use wasmtime::component::ResourceAny;
 
 use super::component::Component;
 use super::enter::{self, Life};
-use super::lift::{self, Unfit, Weigh};
+use super::lift::{self, Unfit};
 use super::lower;
 use super::runtime::Engine;
 use crate::model::{
     Block, Budget, Candidate, Description, Fault, FaultCode, Json, Message, Score, Secrets,
-    SessionLimits, ToolOutput, ToolSpec,
+    SessionLimits, ToolOutput, ToolSpec, Weigh,
 };
 use crate::sandbox::{GuestState, Outfit};
 

@@ -1,6 +1,6 @@
 //! What a run comes to (wire contract sections 8 and 9).
 
-use super::{Block, Fault, Json};
+use super::{Block, Fault, Json, quoted};
 
 /// A reward: a finite number, by construction.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -81,6 +81,16 @@ pub struct Refusal {
     pub reason: RefusalReason,
     /// For the agent.
     pub message: String,
+}
+
+impl Refusal {
+    /// Refuses a call of a tool that is not there.
+    pub fn not_found(tool: &str) -> Refusal {
+        Refusal {
+            reason: RefusalReason::NotFound,
+            message: format!("{} is not a valid tool", quoted(tool)),
+        }
+    }
 }
 
 /// What a run came to.

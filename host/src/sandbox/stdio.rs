@@ -219,10 +219,13 @@ mod tests {
         };
         let log = GuestLog::new(label, 10);
         log.lock().write(Stream::Out, b"0123456789abc");
-        assert_eq!((log.lock().left, log.lock().dropped), (0, 3));
+        let state = || {
+            let inner = log.lock();
+            (inner.left, inner.dropped, inner.out.len())
+        };
+        assert_eq!(state(), (0, 3, 10));
         log.flush();
-        assert_eq!((log.lock().left, log.lock().dropped), (10, 0));
-        assert!(log.lock().out.is_empty());
+        assert_eq!(state(), (10, 0, 0));
     }
 
     #[test]

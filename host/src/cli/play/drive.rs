@@ -277,7 +277,10 @@ async fn open(
     secrets: &BTreeMap<String, String>,
     show: Show,
 ) -> Result<(Episode, Tools), Failure> {
-    let episode = client.open(environment, task, secrets).await?;
+    let episode = client
+        .open(environment, task, secrets)
+        .await
+        .map_err(|error| Failure::new(format!("{environment}, {task}: {error}")))?;
     let shown = first_sight(&episode, environment, task, show).await;
     match shown {
         Ok(tools) => Ok((episode, tools)),

@@ -5,6 +5,7 @@
 //! that no server has to redirect.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -129,6 +130,15 @@ pub(super) enum Task {
     Index(String, i64),
     /// One that is written out.
     Spec(Box<RawValue>),
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Task::Index(split, index) => write!(f, "task {index} of {split}"),
+            Task::Spec(spec) => write!(f, "task {spec}"),
+        }
+    }
 }
 
 /// A client of one server.

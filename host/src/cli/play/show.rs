@@ -31,13 +31,9 @@ impl Show {
 
     /// What is played.
     pub(super) fn start(self, environment: &str, task: &Task) -> Result<(), Failure> {
-        let task_text = match task {
-            Task::Index(split, index) => format!("task {index} of {split}"),
-            Task::Spec(spec) => format!("task {}", spec.get()),
-        };
         self.tell(
             |paint| {
-                let title = format!("{environment}, {task_text}");
+                let title = format!("{environment}, {task}");
                 format!("{}\n\n", paint.paint(Style::Bold, &harmless(&title)))
             },
             || match task {

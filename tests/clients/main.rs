@@ -1,0 +1,140 @@
+//! The published Python clients, unmodified, against the server under test.
+//!
+//! The stories are the `.py` files beside this one, each a `unittest` module.
+//! They run in a virtual environment that is made below the target folder
+//! from `requirements.txt`, once for each state of that file; this needs
+//! `python3` with its `venv` module and, the first time, a package index. At
+//! run time the clients reach nothing but the server: `loopback.py` sees to
+//! that, and is tested as well.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use orwd_tests::artifacts::{CONTRACT, target_dir};
+use orwd_tests::server::Serve;
+use orwd_tests::subject::subject;
+
+const REQUIREMENTS: &str = include_str!("requirements.txt");
+
+/// The Python of the virtual environment.
+fn python() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let folder = target_dir().join("orwd-clients");
+        fs::create_dir_all(&folder).expect("the target folder can be written to");
+        // Held until the end of this block: two test processes may start at
+        // the same time.
+        let lock = File::create(folder.join("lock")).expect("a lock file can be made");
+        lock.lock().expect("a file can be locked");
+        let python = folder.join("venv/bin/python");
+        // Written last, so that a half-made environment is made again.
+        let made_from = folder.join("made-from");
+        let is_current = fs::read_to_string(&made_from).is_ok_and(|text| text == REQUIREMENTS);
+        if !(is_current && python.is_file()) {
+            let _ = fs::remove_file(&made_from);
+            make(&folder, &python);
+            fs::write(&made_from, REQUIREMENTS).expect("the environment can be marked");
+        }
+        python
+    })
+}
+
+fn make(folder: &Path, python: &Path) {
+    let mut venv = Command::new("python3");
+    venv.args(["-m", "venv", "--clear"])
+        .arg(folder.join("venv"));
+    run(
+        &mut venv,
+        "these tests need python3 with its venv module (Debian: python3-venv)",
+    );
+    let mut install = Command::new(python);
+    install
+        .args(["-m", "pip", "install", "--quiet", "--requirement"])
+        .arg(stories().join("requirements.txt"));
+    run(
+        &mut install,
+        "the clients could not be installed: these tests need a Python package index once",
+    );
+}
+
+fn run(command: &mut Command, need: &str) {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{need}: {command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{need}: {command:?}\n{}",
+        shown(&output)
+    );
+}
+
+fn shown(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+fn stories() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
+}
+
+/// Tells the stories of one module against the server at `base`.
+fn tell_to(base: &str, is_reference: bool, module: &str) {
+    let output = Command::new(python())
+        .args(["-B", "-m", "unittest", "-v", module])
+        .current_dir(stories())
+        .env("ORS_BASE_URL", base)
+        .env("ORS_IS_REFERENCE", if is_reference { "1" } else { "0" })
+        .output()
+        .expect("the environment's python can be started");
+    let text = shown(&output);
+    assert!(output.status.success(), "{module}:\n{text}");
+    // A module without stories would be a success as well.
+    assert!(!text.contains("Ran 0 tests"), "{module}:\n{text}");
+}
+
+fn tell(module: &str) {
+    let subject = subject();
+    tell_to(subject.base(), subject.is_reference(), module);
+}
+
+#[test]
+fn the_clients_stay_on_this_machine() {
+    tell("guard");
+}
+
+#[test]
+fn openreward_asynchronous() {
+    tell("openreward_async");
+}
+
+#[test]
+fn openreward_synchronous() {
+    tell("openreward_sync");
+}
+
+#[test]
+fn openreward_rides_out_a_long_setup_and_a_long_call() {
+    tell("openreward_patience");
+}
+
+#[test]
+fn ors_sdk() {
+    tell("ors_sdk");
+}
+
+#[test]
+fn an_idle_session_expires() {
+    if std::env::var_os("ORS_BASE_URL").is_some() {
+        eprintln!("left out: it needs a server with a short idle time");
+        return;
+    }
+    let server = Serve::fixtures(&CONTRACT)
+        .set("--idle-timeout", "3s")
+        .start();
+    tell_to(server.base(), false, "expiry");
+}

@@ -1,0 +1,188 @@
+//! The session's id in its header, and HTTP as such.
+
+use orwd_tests::expect::{NO_ID, NO_SESSION, is_json, refuses};
+use orwd_tests::http::Request;
+use orwd_tests::ors::{SESSION_HEADER, fresh_id};
+use serde_json::{Value, json};
+
+use crate::{open, ors};
+
+/// Every route that needs a session, with a body that it would take.
+fn session_routes() -> Vec<(&'static str, &'static str, Option<Value>)> {
+    let call = json!({"name": "noargs", "input": {}});
+    vec![
+        ("GET", "/alpha/prompt", None),
+        ("GET", "/alpha/messages", None),
+        ("GET", "/alpha/task_tools", None),
+        ("POST", "/alpha/call", Some(call)),
+        (
+            "POST",
+            "/alpha/score_group",
+            Some(json!({"candidates": []})),
+        ),
+        ("POST", "/ping", None),
+    ]
+}
+
+fn request(method: &str, path: &str, body: &Option<Value>) -> Request {
+    match body {
+        Some(body) => Request::new(method, path).json(body),
+        None => Request::new(method, path),
+    }
+}
+
+#[test]
+fn a_session_route_needs_the_header() {
+    let mut routes = session_routes();
+    let create = json!({"split": "train", "index": 0});
+    routes.push(("POST", "/create", Some(create)));
+    routes.push(("POST", "/delete", None));
+    routes.push(("POST", "/delete_session", None));
+    for (method, path, body) in routes {
+        let bare = request(method, path, &body);
+        refuses(&ors().ask(&bare), 400, NO_ID);
+        for blank in ["", "   "] {
+            let answer = ors().ask(&bare.clone().header(SESSION_HEADER, blank));
+            refuses(&answer, 400, NO_ID);
+        }
+    }
+}
+
+#[test]
+fn an_unknown_session_is_not_found() {
+    for (method, path, body) in session_routes() {
+        let request = request(method, path, &body).header(SESSION_HEADER, fresh_id());
+        refuses(&ors().ask(&request), 404, NO_SESSION);
+    }
+}
+
+#[test]
+fn an_id_is_trimmed_and_otherwise_taken_as_it_is() {
+    let session = open("alpha");
+    let id = session.id();
+    let check = |headers: &[(&str, &str)], status: u16| {
+        let mut ping = Request::post("/ping");
+        for (name, value) in headers {
+            ping = ping.header(name, *value);
+        }
+        assert_eq!(ors().ask(&ping).status(), status, "{headers:?}");
+    };
+    check(&[("x-session-id", id)], 200);
+    check(&[("X-SESSION-ID", &format!("  {id}  "))], 200);
+    check(&[(SESSION_HEADER, &format!("x{id}"))], 404);
+    check(&[(SESSION_HEADER, &format!("{id} {id}"))], 404);
+    // Of repeated headers the first counts.
+    check(&[(SESSION_HEADER, id), (SESSION_HEADER, "other")], 200);
+    check(&[(SESSION_HEADER, "other"), (SESSION_HEADER, id)], 404);
+}
+
+#[test]
+fn a_client_may_invent_any_id() {
+    let unique = fresh_id();
+    for id in [
+        format!("Upper-{unique}"),
+        format!("with space {unique}"),
+        format!("§$%&/\"'\\{unique}"),
+        format!("../{unique}?x=#"),
+        format!("{unique}{}", "x".repeat(300)),
+    ] {
+        if !id.is_ascii() {
+            // A header is bytes, and what a server makes of these is open.
+            continue;
+        }
+        let answer = ors().create(&id, &json!({"split": "train", "index": 0}));
+        is_json(&answer, 200, &json!({"sid": id}));
+        let session = ors().session("alpha", &id);
+        assert_eq!(session.ping().status(), 200);
+        if id.starts_with("Upper") {
+            let lower = ors().touch(&id.to_lowercase(), "/ping");
+            refuses(&lower, 404, NO_SESSION);
+        }
+    }
+}
+
+#[test]
+fn bodies_that_no_one_needs_are_not_read() {
+    let session = open("alpha");
+    let garbage = |path: &str, id: &str| {
+        let request = Request::post(path)
+            .header(SESSION_HEADER, id)
+            .json_text("{garbage");
+        ors().ask(&request).status()
+    };
+    assert_eq!(garbage("/ping", session.id()), 200);
+    assert_eq!(garbage("/delete_session", session.id()), 200);
+    assert_eq!(garbage("/delete", session.id()), 200);
+    assert_eq!(session.ping().status(), 404);
+}
+
+#[test]
+fn one_connection_carries_many_requests() {
+    let session = open("alpha");
+    let mut connection = ors().client().connect();
+    for text in ["first", "second", "third"] {
+        let health = connection.ask(&Request::get("/health")).unwrap();
+        assert_eq!(health.status(), 200);
+        let refused = connection.ask(&Request::get("/alpha/nosuch")).unwrap();
+        assert_eq!(refused.status(), 404);
+        let body = json!({"name": "echo", "input": {"text": text}});
+        let call = connection
+            .ask(&session.post_request("call", &body))
+            .unwrap();
+        assert!(call.text().contains(text), "{call:?}");
+    }
+}
+
+#[test]
+fn a_request_may_come_in_small_pieces_and_chunked() {
+    let session = open("alpha");
+    let head = format!(
+        "POST /alpha/call HTTP/1.1\r\nHost: any\r\nX-Session-ID: {}\r\n\
+         Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+        session.id()
+    );
+    let mut connection = ors().client().connect();
+    connection.send_raw(head.as_bytes()).unwrap();
+    let body = r#"{"name":"echo","input":{"text":"in pieces"}}"#;
+    for piece in body.as_bytes().chunks(7) {
+        let size = format!("{:x}\r\n", piece.len());
+        connection.send_raw(size.as_bytes()).unwrap();
+        connection.send_raw(piece).unwrap();
+        connection.send_raw(b"\r\n").unwrap();
+    }
+    connection.send_raw(b"0\r\n\r\n").unwrap();
+    let answer = connection.read_response().unwrap();
+    assert!(answer.text().contains("in pieces"), "{answer:?}");
+}
+
+#[test]
+fn what_is_not_http_gets_a_400_and_hurts_nobody() {
+    for bytes in [
+        "hello\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET /health HTTP/1.1\r\nno colon\r\n\r\n",
+        "POST /create HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n",
+    ] {
+        let answer = ors().client().ask_raw(bytes.as_bytes());
+        let text = String::from_utf8_lossy(&answer);
+        assert!(
+            text.is_empty() || text.starts_with("HTTP/1.1 400 "),
+            "{bytes:?}: {text}"
+        );
+    }
+    assert_eq!(ors().get("/health").status(), 200);
+}
+
+#[test]
+fn a_client_that_leaves_in_the_middle_hurts_nobody() {
+    for part in [
+        "",
+        "POST /alpha/tasks HT",
+        "POST /alpha/tasks HTTP/1.1\r\nHost: x\r\nContent-Length: 90\r\n\r\n{\"spl",
+    ] {
+        let mut connection = ors().client().connect();
+        connection.send_raw(part.as_bytes()).unwrap();
+        drop(connection);
+    }
+    assert_eq!(ors().get("/health").status(), 200);
+}
