@@ -271,15 +271,20 @@ fn is_sdk(folder: &Path) -> bool {
 }
 
 /// The SDK of the sources that this program was built from, if they are still
-/// there: above the program, or where they were when it was built.
+/// there: around the `target` folder that the program is in, or where they were
+/// when it was built. Looked for nowhere else: what is found is compiled.
 fn find_sdk() -> Option<PathBuf> {
     let program = std::env::current_exe().ok();
-    let built_from = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let roots = program
-        .iter()
-        .flat_map(|program| program.ancestors().skip(1).take(4))
-        .chain(built_from.parent());
-    roots
+    let target = program
+        .as_deref()
+        .and_then(|program| program.ancestors().nth(2));
+    let around = target
+        .filter(|folder| folder.file_name().is_some_and(|name| name == "target"))
+        .and_then(Path::parent);
+    let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    [around, built_from]
+        .into_iter()
+        .flatten()
         .map(|root| root.join("guest-sdk/rust"))
         .find(|folder| is_sdk(folder))
 }

@@ -73,7 +73,9 @@ impl Serve {
             }
             let stop = stop()?;
             terminal::print(&format!("orwd is listening on http://{address}\n"))?;
-            host::serve(listener, loaded, server, stop).await
+            host::serve(listener, loaded, server, stop).await?;
+            tracing::info!("stopped");
+            Ok(())
         });
         // A guest's file operation may still hang; nobody waits for it.
         runtime.shutdown_background();

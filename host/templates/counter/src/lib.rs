@@ -53,8 +53,8 @@ impl Environment for Counter {
     }
 }
 
-/// Input of `add`. The comments are what the agent reads, and a call that does
-/// not fit is refused before the method runs.
+// Input of `add`. Doc comments are what the agent reads, here and on the tool,
+// and a call that does not fit is refused before the method runs.
 #[derive(Deserialize, JsonSchema)]
 struct Add {
     /// How much to add.

@@ -85,7 +85,8 @@ impl Environment for Quiz {
     }
 }
 
-/// Input of `answer`. The comments are what the agent reads.
+// Input of `answer`. Doc comments are what the agent reads, here and on the
+// tool.
 #[derive(Deserialize, JsonSchema)]
 struct Answer {
     /// The answer, without a sentence around it.
