@@ -40,7 +40,7 @@ pub(super) struct Inspect {
 impl Inspect {
     pub(super) fn run(self) -> Result<Ending, Failure> {
         let places = self.environments.resolve()?;
-        let gathered = source::gather(&[self.path.clone()], &places, &terminal::note)
+        let gathered = source::gather(std::slice::from_ref(&self.path), &places, &terminal::note)
             .map_err(host::one_data)?;
         let runtime = runtime()?;
         let report = runtime.block_on(async {

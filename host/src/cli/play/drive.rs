@@ -85,7 +85,7 @@ pub(super) async fn script(
     };
     let (episode, _) = open(client, &environment, &task, &wish.secrets, show).await?;
     let mut tally = Tally::default();
-    let mut wrong = 0;
+    let mut wrong = Vec::new();
     let mut failed = None;
     for step in &script.steps {
         let input = match &step.call.input {
@@ -103,21 +103,24 @@ pub(super) async fn script(
         tally.count(&outcome);
         show.outcome(&outcome)?;
         let mismatches: Vec<Mismatch> = step.call.expect.compare(&outcome);
-        wrong += usize::from(!mismatches.is_empty());
+        if !mismatches.is_empty() {
+            wrong.push(step.line.to_string());
+        }
         for mismatch in &mismatches {
             show.mismatch(step.line, mismatch)?;
         }
     }
     show.end(&tally)?;
     close(&episode).await;
-    match (failed, wrong) {
+    match (failed, wrong.as_slice()) {
         (Some(failure), _) => Err(failure),
-        (None, 0) => Ok(tally.ending()),
-        (None, 1) => Err(Failure::new(
-            "one call came otherwise than the script expects",
-        )),
-        (None, wrong) => Err(Failure::new(format!(
-            "{wrong} calls came otherwise than the script expects"
+        (None, []) => Ok(tally.ending()),
+        (None, [line]) => Err(Failure::new(format!(
+            "line {line} of the script came otherwise than it expects"
+        ))),
+        (None, lines) => Err(Failure::new(format!(
+            "lines {} of the script came otherwise than they expect",
+            lines.join(", ")
         ))),
     }
 }
@@ -163,9 +166,12 @@ async fn turn(
         return Err(Stop::Quit);
     };
     match Line::parse(&line) {
-        Ok(Line::Call(tool, input)) => {
-            show.calling(&tool, &input)?;
-            let outcome = episode.call(&tool, &input).await?;
+        Ok(Line::Call(tool, arguments)) => {
+            // Whoever typed it has it before their eyes.
+            if !input.by_hand || show == Show::Json {
+                show.calling(&tool, &arguments)?;
+            }
+            let outcome = episode.call(&tool, &arguments).await?;
             tally.count(&outcome);
             show.outcome(&outcome)?;
         }
