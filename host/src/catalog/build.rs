@@ -331,4 +331,55 @@ mod tests {
         std::fs::set_permissions(&script, mode).unwrap();
         assert_eq!(outcome(&folder, false), "FOLDER/a b 4");
     }
+
+    fn member(name: &str, library: &str) -> String {
+        format!("[package]\nname = '{name}'\nedition = '2024'\n[lib]\n{library}\n")
+    }
+
+    /// A workspace of its own, with cargo at work.
+    #[test]
+    fn one_that_fails_does_not_keep_cargo_from_the_others() {
+        let library = "crate-type = ['cdylib']";
+        let folder = Folder::with(&[
+            (
+                "Cargo.toml",
+                "[workspace]\nmembers = ['good', 'bad', 'rlib']\nresolver = '3'",
+            ),
+            ("good/Cargo.toml", &member("good-one", library)),
+            ("good/src/lib.rs", ""),
+            ("bad/Cargo.toml", &member("bad", library)),
+            ("bad/src/lib.rs", "this is not Rust"),
+            ("rlib/Cargo.toml", &member("rlib", "")),
+            ("rlib/src/lib.rs", ""),
+        ]);
+        let manifest = Manifest::parse("name = 'abc'").unwrap();
+        let folders = ["bad", "good", "rlib", ""].map(|name| folder.path().join(name));
+        let jobs = folders.each_ref().map(|folder| Job {
+            folder,
+            manifest: &manifest,
+        });
+        let outcomes: Vec<String> = build_all(&jobs, &|_| {})
+            .into_iter()
+            .map(|outcome| match outcome {
+                Ok(built) => built
+                    .component
+                    .file_name()
+                    .unwrap()
+                    .to_string_lossy()
+                    .into(),
+                Err(error) => error.to_string(),
+            })
+            .collect();
+        assert_eq!(
+            outcomes,
+            [
+                "`cargo build` failed (exit status: 101); its output is above",
+                "good_one.wasm",
+                "the package rlib makes no component: say crate-type = [\"cdylib\"] under [lib] in its Cargo.toml",
+                "its Cargo.toml describes no package",
+            ]
+        );
+        let located = locate(jobs[1]).unwrap();
+        assert!(located.size > 0, "{located:?}");
+    }
 }
