@@ -1,5 +1,7 @@
 //! Environments as a host sees them, by way of the harness.
 
+#![allow(clippy::unwrap_used, reason = "what fails is the test")]
+
 use orwd_sdk::prelude::*;
 
 /// A house with a door and a bell, whose tasks say what goes wrong.
@@ -161,7 +163,7 @@ fn tasks_are_listed_counted_and_looked_up() {
     type Catalog = Harness<House>;
     let task = |name: &str| json!({"wrong": name});
     assert_eq!(Catalog::tasks("train").unwrap(), ["a", "b", "c"].map(task));
-    assert_eq!(Catalog::tasks("empty").unwrap(), [json!(0); 0]);
+    assert_eq!(Catalog::num_tasks("empty"), Ok(0));
     assert_eq!(Catalog::num_tasks("train"), Ok(3));
     for (index, name) in [(0, "a"), (2, "c"), (-1, "c"), (-3, "a")] {
         assert_eq!(Catalog::task("train", index), Ok(task(name)), "{index}");
@@ -277,11 +279,8 @@ fn tools_are_described_in_the_order_of_declaration() {
 #[test]
 fn the_harness_holds_an_environment_to_what_the_host_does() {
     let one = [Candidate::new([])];
-    let cases: [(
-        &str,
-        fn(&mut Harness<House>, &[Candidate]) -> Result<()>,
-        &str,
-    ); 5] = [
+    type Request = fn(&mut Harness<House>, &[Candidate]) -> Result<()>;
+    let cases: [(&str, Request, &str); 5] = [
         (
             "detail",
             |house, _| house.prompt().map(drop),
