@@ -9,6 +9,8 @@
 //! crate is the map.
 
 pub mod catalog;
+pub mod cli;
+pub mod config;
 pub mod engine;
 pub mod model;
 pub mod ors;
