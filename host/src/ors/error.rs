@@ -14,7 +14,7 @@ use super::document::Unreadable;
 use super::problems::Problems;
 use super::python;
 use super::render;
-use crate::model::{Fault, FaultCode, TOOLSETS};
+use crate::model::{Fault, FaultCode, TOOLSETS, quoted};
 use crate::session::{CatalogError, CreateError, SessionError};
 
 /// Why a request has no other answer.
@@ -195,7 +195,7 @@ fn soon(detail: impl Into<String>) -> Told {
 }
 
 fn unknown_environment(name: &str) -> Told {
-    let name = python::quoted(name);
+    let name = quoted(name);
     told(StatusCode::NOT_FOUND, format!("unknown environment {name}"))
 }
 
@@ -234,12 +234,12 @@ fn create(error: CreateError) -> Told {
         CreateError::Refused(message) => raised(&message),
         CreateError::Faulted(fault) => faulted(&fault),
         CreateError::UnknownToolset(name) => {
-            let (name, known) = (python::quoted(&name), python::list(&TOOLSETS));
+            let (name, known) = (quoted(&name), python::list(&TOOLSETS));
             let detail = format!("unknown toolset {name}; valid options are {known}");
             told(StatusCode::BAD_REQUEST, detail)
         }
         CreateError::NoSandbox(name) => {
-            let name = python::quoted(&name);
+            let name = quoted(&name);
             let detail = format!("toolset {name} needs a sandbox, and this server has none");
             told(StatusCode::BAD_REQUEST, detail)
         }
