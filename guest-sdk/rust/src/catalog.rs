@@ -111,3 +111,67 @@ fn written(task: &impl serde::Serialize) -> Result<String, TaskError> {
         ))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::Catalog;
+    use crate::prelude::*;
+
+    struct Shelf;
+
+    thread_local! {
+        static LISTS_MADE: Cell<u32> = const { Cell::new(0) };
+    }
+
+    #[environment]
+    impl Environment for Shelf {
+        type Task = Json;
+
+        fn splits() -> Vec<Split> {
+            vec![Split::train("low"), Split::test("high")]
+        }
+
+        fn tasks(split: &str) -> Result<Vec<Json>> {
+            LISTS_MADE.set(LISTS_MADE.get() + 1);
+            (0..10)
+                .map(|n| Json::new(json!({"n": n, "split": split})))
+                .collect()
+        }
+
+        fn open(_task: Json, _session: &Opening) -> Result<Self> {
+            Ok(Self)
+        }
+
+        fn prompt(&mut self) -> Result<Vec<Block>> {
+            Ok(vec![])
+        }
+    }
+
+    #[tools]
+    impl Shelf {
+        #[tool]
+        fn look(&self) -> Output {
+            Output::empty()
+        }
+    }
+
+    #[test]
+    fn a_list_taken_page_by_page_is_made_once() {
+        let mut catalog = Catalog::new();
+        let mut page = |split: &str, start, stop| {
+            let tasks = catalog.tasks::<Shelf>(split, start..stop).unwrap();
+            (tasks.len(), LISTS_MADE.get())
+        };
+        assert_eq!(page("low", 0, 4), (4, 1));
+        assert_eq!(page("low", 4, 10), (6, 1));
+        assert_eq!(page("low", 8, 99), (2, 1));
+        assert_eq!(page("low", 99, u64::MAX), (0, 1));
+        assert_eq!(page("high", 0, 1), (1, 2));
+        assert_eq!(catalog.num_tasks::<Shelf>("high"), Ok(10));
+        let last = catalog.task::<Shelf>("high", -1).unwrap();
+        assert_eq!(last, r#"{"n":9,"split":"high"}"#);
+        assert_eq!(LISTS_MADE.get(), 2);
+    }
+}

@@ -83,7 +83,7 @@
 //! crate-type = ["cdylib"]
 //!
 //! [dependencies]
-//! orwd-sdk = "0.1"
+//! orwd-sdk = { path = "…/guest-sdk/rust" }   # not on crates.io yet
 //! serde = { version = "1", features = ["derive"] }
 //! schemars = "1"
 //! ```

@@ -47,16 +47,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_python_writes_it() {
+    fn strings_are_quoted_as_python_quotes_them() {
         for (text, expected) in [
             ("nope", "'nope'"),
             ("", "''"),
             ("it's", "\"it's\""),
-            ("a'b\"c", "'a\\'b\"c'"),
-            ("l\n\u{1}\\", "'l\\n\\x01\\\\'"),
-            ("é漢", "'é漢'"),
+            ("say \"hi\"", "'say \"hi\"'"),
+            ("'\"", "'\\'\"'"),
+            ("a\\b\n\t\r", "'a\\\\b\\n\\t\\r'"),
+            ("\u{1b}[0m\u{7f}", "'\\x1b[0m\\x7f'"),
+            ("é漢😀", "'é漢😀'"),
+            ("\u{2028}", "'\\u2028'"),
         ] {
-            assert_eq!(quoted(text), expected);
+            assert_eq!(quoted(text), expected, "{text:?}");
         }
     }
 }

@@ -8,9 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION,
-};
+use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use hyper::{Response, StatusCode};
 
 use super::stream::{BrokenOff, RunStream};
@@ -59,13 +57,6 @@ pub(super) fn redirect(status: StatusCode, location: &str) -> Option<Answer> {
     *answer.status_mut() = status;
     answer.headers_mut().insert(LOCATION, location);
     Some(answer)
-}
-
-/// Adds the method that a path takes.
-pub(super) fn allow(answer: &mut Answer, method: &'static str) {
-    answer
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(method));
 }
 
 /// Events that are all there.

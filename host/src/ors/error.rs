@@ -6,7 +6,7 @@
 //! the log.
 
 use hyper::StatusCode;
-use hyper::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER};
 
 use super::answer::{self, Answer};
 use super::body::BodyError;
@@ -14,7 +14,7 @@ use super::document::Unreadable;
 use super::problems::Problems;
 use super::python;
 use super::render;
-use crate::model::{Fault, FaultCode, TOOLSETS};
+use crate::model::{Fault, FaultCode, TOOLSETS, quoted};
 use crate::session::{CatalogError, CreateError, SessionError};
 
 /// Why a request has no other answer.
@@ -79,8 +79,17 @@ const BACKEND_STATE: HeaderName = HeaderName::from_static("x-backend-state");
 /// What a failure becomes.
 struct Told {
     status: StatusCode,
-    detail: String,
+    detail: Detail,
+    allow: Option<&'static str>,
     retry: Retry,
+}
+
+/// What the body says.
+enum Detail {
+    /// A sentence.
+    Text(String),
+    /// All that is wrong with the request's body.
+    Problems(Problems),
 }
 
 /// When the client should ask again.
@@ -97,28 +106,46 @@ enum Retry {
 impl Failure {
     /// The answer, and its text for the log.
     pub(super) fn answer(self) -> (Answer, Option<String>) {
-        let told = match self {
-            Failure::Invalid(problems) => {
-                let body = format!("{{\"detail\":{}}}", problems.to_json());
-                return (answer::json(StatusCode::UNPROCESSABLE_ENTITY, body), None);
+        let told = self.told();
+        let mut body = String::with_capacity(64);
+        match &told.detail {
+            Detail::Text(text) => render::single(&mut body, "detail", text),
+            Detail::Problems(problems) => {
+                body.push_str("{\"detail\":");
+                body.push_str(&problems.to_json());
+                body.push('}');
             }
-            Failure::Only(method) => {
-                let mut answer =
-                    told(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed").answer();
-                answer::allow(&mut answer, method);
-                return (answer, None);
-            }
-            other => other.told(),
-        };
-        let answer = told.answer();
+        }
+        let mut answer = answer::json(told.status, body);
+        let headers = answer.headers_mut();
+        if let Some(method) = told.allow {
+            headers.insert(ALLOW, HeaderValue::from_static(method));
+        }
+        if told.retry != Retry::No {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        if told.retry == Retry::WhenStarted {
+            headers.insert(BACKEND_STATE, HeaderValue::from_static("starting"));
+        }
         // What ordinary mistakes say is no news.
-        let log = told.status.is_server_error() || told.status == StatusCode::GONE;
-        (answer, log.then_some(told.detail))
+        let log = match told.detail {
+            Detail::Text(text)
+                if told.status.is_server_error() || told.status == StatusCode::GONE =>
+            {
+                Some(text)
+            }
+            _ => None,
+        };
+        (answer, log)
     }
 
     fn told(self) -> Told {
         match self {
             Failure::NotFound => told(StatusCode::NOT_FOUND, "Not Found"),
+            Failure::Only(method) => Told {
+                allow: Some(method),
+                ..told(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
+            },
             Failure::NoSessionHeader => {
                 told(StatusCode::BAD_REQUEST, "X-Session-ID header is required")
             }
@@ -135,6 +162,10 @@ impl Failure {
                 StatusCode::BAD_REQUEST,
                 "There was an error parsing the body",
             ),
+            Failure::Invalid(problems) => Told {
+                detail: Detail::Problems(problems),
+                ..told(StatusCode::UNPROCESSABLE_ENTITY, "")
+            },
             Failure::UnknownEnvironment(name) => unknown_environment(&name),
             Failure::NoScoring(name) => told(
                 StatusCode::NOT_FOUND,
@@ -143,32 +174,15 @@ impl Failure {
             Failure::Catalog(error) => catalog(error),
             Failure::Create(error) => create(error),
             Failure::Session(error) => session(error),
-            // Answered before.
-            Failure::Invalid(_) | Failure::Only(_) => told(StatusCode::BAD_REQUEST, "Bad Request"),
         }
-    }
-}
-
-impl Told {
-    fn answer(&self) -> Answer {
-        let mut body = String::with_capacity(self.detail.len() + 16);
-        render::single(&mut body, "detail", &self.detail);
-        let mut answer = answer::json(self.status, body);
-        let headers = answer.headers_mut();
-        if self.retry != Retry::No {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
-        }
-        if self.retry == Retry::WhenStarted {
-            headers.insert(BACKEND_STATE, HeaderValue::from_static("starting"));
-        }
-        answer
     }
 }
 
 fn told(status: StatusCode, detail: impl Into<String>) -> Told {
     Told {
         status,
-        detail: detail.into(),
+        detail: Detail::Text(detail.into()),
+        allow: None,
         retry: Retry::No,
     }
 }
@@ -181,7 +195,7 @@ fn soon(detail: impl Into<String>) -> Told {
 }
 
 fn unknown_environment(name: &str) -> Told {
-    let name = python::quoted(name);
+    let name = quoted(name);
     told(StatusCode::NOT_FOUND, format!("unknown environment {name}"))
 }
 
@@ -220,12 +234,12 @@ fn create(error: CreateError) -> Told {
         CreateError::Refused(message) => raised(&message),
         CreateError::Faulted(fault) => faulted(&fault),
         CreateError::UnknownToolset(name) => {
-            let (name, known) = (python::quoted(&name), python::list(&TOOLSETS));
+            let (name, known) = (quoted(&name), python::list(&TOOLSETS));
             let detail = format!("unknown toolset {name}; valid options are {known}");
             told(StatusCode::BAD_REQUEST, detail)
         }
         CreateError::NoSandbox(name) => {
-            let name = python::quoted(&name);
+            let name = quoted(&name);
             let detail = format!("toolset {name} needs a sandbox, and this server has none");
             told(StatusCode::BAD_REQUEST, detail)
         }

@@ -306,7 +306,7 @@ fn whole(value: f64) -> Integer {
 fn numeral(text: &str) -> Option<Integer> {
     let text = text.trim();
     let text = match text.split_once('.') {
-        Some((integer, zeros)) if zeros.bytes().all(|b| b == b'0') => integer,
+        Some((integer, zeros)) if !zeros.is_empty() && zeros.bytes().all(|b| b == b'0') => integer,
         Some(_) => return None,
         None => text,
     };
@@ -330,13 +330,18 @@ fn digits(text: &str) -> Option<Integer> {
     })
 }
 
-/// `true` or `false`.
+/// A boolean, or what stands for one.
 pub(super) fn boolean(raw: &RawValue, loc: &Loc<'_>, problems: &mut Problems) -> Option<bool> {
-    match raw.get() {
-        "true" => Some(true),
-        "false" => Some(false),
-        other => {
-            problems.push(&Mistake::Bool, loc, other);
+    let word = match raw.get() {
+        quoted if quoted.starts_with('"') => serde_json::from_str::<String>(quoted).ok(),
+        bare => Some(bare.to_owned()),
+    };
+    let word = word.map(|word| word.to_ascii_lowercase());
+    match word.as_deref() {
+        Some("true" | "t" | "yes" | "y" | "on" | "1" | "1.0") => Some(true),
+        Some("false" | "f" | "no" | "n" | "off" | "0" | "0.0") => Some(false),
+        _ => {
+            problems.push(&Mistake::Bool, loc, raw.get());
             None
         }
     }
@@ -412,6 +417,7 @@ mod tests {
             ("\"x\"", Err("int_parsing [\"body\"]")),
             ("\"\"", Err("int_parsing [\"body\"]")),
             ("\"1.5\"", Err("int_parsing [\"body\"]")),
+            ("\"1.\"", Err("int_parsing [\"body\"]")),
             ("\"_1\"", Err("int_parsing [\"body\"]")),
             ("\"1__0\"", Err("int_parsing [\"body\"]")),
             ("null", Err("int_type [\"body\"]")),
@@ -431,6 +437,26 @@ mod tests {
                     assert_eq!(kinds(&problems), [kind], "{text}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn booleans_come_in_many_shapes() {
+        for (text, expected) in [
+            ("true", Some(true)),
+            ("0", Some(false)),
+            ("1.0", Some(true)),
+            ("\"Yes\"", Some(true)),
+            ("\"off\"", Some(false)),
+            ("null", None),
+            ("2", None),
+            ("\"\"", None),
+            ("[]", None),
+        ] {
+            let raw: &RawValue = serde_json::from_str(text).unwrap();
+            let mut problems = Problems::new();
+            assert_eq!(boolean(raw, &Loc::BODY, &mut problems), expected, "{text}");
+            assert_eq!(problems.any(), expected.is_none());
         }
     }
 

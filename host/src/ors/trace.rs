@@ -29,7 +29,8 @@ pub(super) struct Record {
     uri: Uri,
     started: Instant,
     activity: Arc<Activity>,
-    status: StatusCode,
+    /// None if there never was an answer.
+    status: Option<StatusCode>,
     quiet: bool,
     end: End,
     /// The session that the request names.
@@ -65,7 +66,7 @@ impl Record {
             uri,
             started: Instant::now(),
             activity,
-            status: StatusCode::OK,
+            status: None,
             quiet: false,
             end: End::Left,
             session: None,
@@ -86,7 +87,7 @@ impl Record {
 
     /// The answer has this status.
     pub(super) fn answered(&mut self, status: StatusCode) {
-        self.status = status;
+        self.status = Some(status);
     }
 
     /// The answer is out.
@@ -112,7 +113,7 @@ impl Drop for Record {
                     request = self.id.to_str().unwrap_or_default(),
                     method = %self.method,
                     path = %Plain(self.uri.path()),
-                    status = self.status.as_u16(),
+                    status = self.status.map(|status| status.as_u16()),
                     ms = self.started.elapsed().as_micros() as f64 / 1000.0,
                     session = self.session.as_ref().map(|id| tracing::field::display(Plain(id.as_str()))),
                     environment = self.environment.as_ref().map(EnvName::as_str),
@@ -122,7 +123,8 @@ impl Drop for Record {
                 )
             };
         }
-        if self.status.is_server_error() || self.end == End::BrokenOff {
+        let failed = self.status.is_some_and(|status| status.is_server_error());
+        if failed || self.end == End::BrokenOff {
             line!(warn);
         } else if self.quiet {
             line!(debug);

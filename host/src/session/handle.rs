@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::owner::{Command, Job, Reply, Work};
@@ -69,57 +70,46 @@ impl Handle {
         answer.await.map_err(|_| SessionError::Deleted)?
     }
 
+    /// A run for the owner to do. It is known to others once it has started.
     fn run_of(&self, work: Work) -> Run {
         let handle = self.clone();
         let id = TaskId::random();
-        let run = Run::new(id, move |promise| {
+        Run::new(id, move |run, promise| {
+            handle.shared.runs().begin(run.clone());
             let busy = Busy::new(&handle.shared);
             let job = Box::new(Job { id, work, promise });
-            if let Err(error) = handle.commands.try_send(Command::Run(job, busy)) {
-                let (command, code, message) = match error {
-                    mpsc::error::TrySendError::Full(command) => (
-                        command,
-                        FaultCode::Overloaded,
-                        "too many calls of this session are waiting",
-                    ),
-                    mpsc::error::TrySendError::Closed(command) => (
-                        command,
-                        FaultCode::Interrupted,
-                        "the session ended before the call began",
-                    ),
-                };
-                if let Command::Run(job, _busy) = command {
-                    handle.settle(
-                        id,
-                        RunOutcome::Faulted(Fault::new(code, message)),
-                        |outcome| {
-                            job.promise.keep(outcome);
-                        },
-                    );
-                }
+            let (command, code, message) = match handle.commands.try_send(Command::Run(job, busy)) {
+                Ok(()) => return,
+                Err(TrySendError::Full(command)) => (
+                    command,
+                    FaultCode::Overloaded,
+                    "too many calls of this session are waiting",
+                ),
+                Err(TrySendError::Closed(command)) => (
+                    command,
+                    FaultCode::Interrupted,
+                    "the session ended before the call began",
+                ),
+            };
+            if let Command::Run(job, _busy) = command {
+                handle.shared.runs().finish(id, 0, Instant::now());
+                job.promise
+                    .keep(RunOutcome::Faulted(Fault::new(code, message)));
             }
-        });
-        self.shared.runs().begin(run.clone());
-        run
-    }
-
-    /// Ends a run that never reached the owner.
-    fn settle(&self, id: TaskId, outcome: RunOutcome, keep: impl FnOnce(RunOutcome)) {
-        self.shared.runs().finish(id, 0, Instant::now());
-        keep(outcome);
+        })
     }
 
     /// A run whose outcome is known before it starts.
     fn refused(&self, refusal: Refusal) -> Run {
         let handle = self.clone();
         let id = TaskId::random();
-        let run = Run::new(id, move |promise| {
-            handle.settle(id, RunOutcome::Refused(refusal), |outcome| {
-                promise.keep(outcome);
-            });
-        });
-        self.shared.runs().begin(run.clone());
-        run
+        Run::new(id, move |run, promise| {
+            let mut runs = handle.shared.runs();
+            runs.begin(run.clone());
+            runs.finish(id, refusal.message.len(), Instant::now());
+            drop(runs);
+            promise.keep(RunOutcome::Refused(refusal));
+        })
     }
 }
 

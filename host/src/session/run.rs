@@ -14,9 +14,12 @@ use crate::model::{Fault, FaultCode, RunOutcome, TaskId};
 #[derive(Clone)]
 pub struct Run {
     id: TaskId,
-    start: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>,
+    start: Arc<Mutex<Option<Start>>>,
     outcome: watch::Receiver<Option<Arc<RunOutcome>>>,
 }
+
+/// What sets a run going.
+type Start = Box<dyn FnOnce(&Run) + Send>;
 
 /// Where a run's outcome is put. Dropped without one, its readers learn that
 /// the run was interrupted: nobody waits for ever.
@@ -31,10 +34,11 @@ impl Promise {
 }
 
 impl Run {
-    /// A run that `start` sets going, given the promise to keep.
-    pub fn new(id: TaskId, start: impl FnOnce(Promise) + Send + 'static) -> Run {
+    /// A run that `start` sets going, given the run itself and the promise to
+    /// keep. One that is never started is nothing but its handles.
+    pub fn new(id: TaskId, start: impl FnOnce(&Run, Promise) + Send + 'static) -> Run {
         let (sender, outcome) = watch::channel(None);
-        let start = move || start(Promise(sender));
+        let start = move |run: &Run| start(run, Promise(sender));
         Run {
             id,
             start: Arc::new(Mutex::new(Some(Box::new(start)))),
@@ -55,7 +59,7 @@ impl Run {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if let Some(start) = start {
-            start();
+            start(self);
         }
     }
 
@@ -93,7 +97,7 @@ mod tests {
     async fn a_run_starts_once_and_tells_every_reader() {
         let starts = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let counter = starts.clone();
-        let run = Run::new(TaskId::random(), move |promise| {
+        let run = Run::new(TaskId::random(), move |_, promise| {
             counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             promise.keep(failed("x"));
         });
@@ -108,7 +112,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_broken_promise_is_an_interruption() {
-        let run = Run::new(TaskId::random(), drop);
+        let run = Run::new(TaskId::random(), |_, promise| drop(promise));
         run.start();
         let RunOutcome::Faulted(fault) = &*run.outcome().await else {
             panic!("not a fault");

@@ -11,7 +11,7 @@ mod coerce;
 mod schema;
 mod words;
 
-pub use schema::InputSchema;
+pub(crate) use schema::InputSchema;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;

@@ -152,4 +152,9 @@ async fn a_task_that_dies_is_told_and_takes_nobody_along() {
     assert_eq!(server.exchange(head).await, "");
     assert_eq!(server.get("/health").await.status, 200);
     assert_eq!(log.lines("a connection's task died").len(), 1);
+    let [line] = &log.lines("path=/alpha/tasks")[..] else {
+        panic!("no line, or more than one");
+    };
+    assert!(!line.contains("status="), "there was no answer: {line}");
+    assert!(line.contains("incomplete=true"), "{line}");
 }
