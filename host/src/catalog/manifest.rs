@@ -6,16 +6,18 @@
 //! error says the line and column. Syntax is the TOML crate's affair; what the
 //! keys mean is checked here.
 
+mod table;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue};
+use toml::de::{DeTable, DeValue};
 
 use crate::config::Narrowing;
 use crate::config::limits::{Amount, Limit, Unit};
 use crate::config::units::Size;
 use crate::model::EnvName;
+use table::{Table, kind, place};
 
 /// The name of the file.
 pub const FILE_NAME: &str = "orwd.toml";
@@ -123,7 +125,7 @@ impl Manifest {
             place: error.span().map(|span| place(text, span.start)),
             message: error.message().to_owned(),
         })?;
-        let root = Table::new(text, "", document.get_ref());
+        let root = Table::root(text, document.get_ref());
         root.only(&[
             "name",
             "description",
@@ -249,206 +251,6 @@ fn secrets(root: &Table<'_>) -> Result<Vec<String>, ManifestError> {
         names.push(name.value.to_owned());
     }
     Ok(names)
-}
-
-/// A table of the manifest, with what is needed to speak of its places.
-struct Table<'a> {
-    text: &'a str,
-    /// The way here, with a full stop at its end; empty for the whole file.
-    path: &'static str,
-    entries: &'a DeTable<'a>,
-}
-
-/// A string of the manifest.
-struct Text<'a> {
-    document: &'a str,
-    key: String,
-    at: usize,
-    value: &'a str,
-}
-
-impl Text<'_> {
-    fn wrong(&self, message: &str) -> ManifestError {
-        ManifestError {
-            place: Some(place(self.document, self.at)),
-            message: format!("`{}`: {message}", self.key),
-        }
-    }
-}
-
-impl<'a> Table<'a> {
-    fn new(text: &'a str, path: &'static str, entries: &'a DeTable<'a>) -> Table<'a> {
-        Table {
-            text,
-            path,
-            entries,
-        }
-    }
-
-    /// Refuses the first key that is not among the known ones.
-    fn only(&self, known: &[&str]) -> Result<(), ManifestError> {
-        let unknown = self
-            .entries
-            .keys()
-            .filter(|key| !known.contains(&key.get_ref().as_ref()))
-            .min_by_key(|key| key.span().start);
-        let Some(key) = unknown else {
-            return Ok(());
-        };
-        let written = key.get_ref();
-        let mut message = format!("`{}{written}` is no key here", self.path);
-        match nearest(written, known) {
-            Some(nearest) => message.push_str(&format!("; did you mean `{}{nearest}`?", self.path)),
-            None => message.push_str(&format!("; there are {}", list(known))),
-        }
-        Err(ManifestError {
-            place: Some(place(self.text, key.span().start)),
-            message,
-        })
-    }
-
-    fn value(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
-        self.entries
-            .iter()
-            .find(|(name, _)| name.get_ref() == key)
-            .map(|(_, value)| value)
-    }
-
-    fn table(&self, key: &'static str) -> Result<Option<Table<'a>>, ManifestError> {
-        let Some(value) = self.value(key) else {
-            return Ok(None);
-        };
-        let path = match key {
-            "build" => "build.",
-            _ => "limits.",
-        };
-        match value.get_ref() {
-            DeValue::Table(entries) => Ok(Some(Table::new(self.text, path, entries))),
-            other => Err(self.mistyped(key, value, "a table", other)),
-        }
-    }
-
-    fn text(&self, key: &str) -> Result<Option<Text<'a>>, ManifestError> {
-        let Some(value) = self.value(key) else {
-            return Ok(None);
-        };
-        self.as_text(key, value, "a string").map(Some)
-    }
-
-    fn texts(&self, key: &str) -> Result<Option<Vec<Text<'a>>>, ManifestError> {
-        let Some(value) = self.value(key) else {
-            return Ok(None);
-        };
-        let expected = "a list of strings";
-        let DeValue::Array(items) = value.get_ref() else {
-            return Err(self.mistyped(key, value, expected, value.get_ref()));
-        };
-        items
-            .iter()
-            .map(|item| self.as_text(key, item, expected))
-            .collect::<Result<_, _>>()
-            .map(Some)
-    }
-
-    fn flag(&self, key: &str) -> Result<Option<bool>, ManifestError> {
-        match self.value(key) {
-            None => Ok(None),
-            Some(value) => match value.get_ref() {
-                DeValue::Boolean(flag) => Ok(Some(*flag)),
-                other => Err(self.mistyped(key, value, "true or false", other)),
-            },
-        }
-    }
-
-    fn path(&self, key: &str, what: &str) -> Result<Option<PathBuf>, ManifestError> {
-        match self.text(key)? {
-            None => Ok(None),
-            Some(text) if text.value.is_empty() || text.value.contains('\0') => {
-                Err(text.wrong(&format!("expected the path of {what}")))
-            }
-            Some(text) => Ok(Some(PathBuf::from(text.value))),
-        }
-    }
-
-    fn as_text(
-        &self,
-        key: &str,
-        value: &'a Spanned<DeValue<'a>>,
-        expected: &str,
-    ) -> Result<Text<'a>, ManifestError> {
-        match value.get_ref() {
-            DeValue::String(text) => Ok(Text {
-                document: self.text,
-                key: format!("{}{key}", self.path),
-                at: value.span().start,
-                value: text,
-            }),
-            other => Err(self.mistyped(key, value, expected, other)),
-        }
-    }
-
-    fn mistyped(
-        &self,
-        key: &str,
-        at: &Spanned<DeValue<'_>>,
-        expected: &str,
-        got: &DeValue<'_>,
-    ) -> ManifestError {
-        let message = format!(
-            "`{}{key}`: expected {expected}, got {}",
-            self.path,
-            kind(got)
-        );
-        self.error(Some(at), &message)
-    }
-
-    fn error(&self, at: Option<&Spanned<DeValue<'_>>>, message: &str) -> ManifestError {
-        ManifestError {
-            place: at.map(|value| place(self.text, value.span().start)),
-            message: message.to_owned(),
-        }
-    }
-}
-
-fn kind(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a string",
-        DeValue::Integer(_) | DeValue::Float(_) => "a number",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
-    }
-}
-
-/// The known key that a mistyped one is likely to stand for.
-fn nearest<'k>(written: &DeString<'_>, known: &[&'k str]) -> Option<&'k str> {
-    let plain = |text: &str| text.to_lowercase().replace('_', "-");
-    known
-        .iter()
-        .map(|key| (strsim::jaro_winkler(&plain(key), &plain(written)), *key))
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, key)| key)
-}
-
-fn list(keys: &[&str]) -> String {
-    let quoted: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
-    match quoted.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
-        _ => quoted.concat(),
-    }
-}
-
-/// Line and column, in characters, of a place in a text.
-fn place(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before
-        .rsplit('\n')
-        .next()
-        .map_or(0, |rest| rest.chars().count());
-    (line, column + 1)
 }
 
 #[cfg(test)]
