@@ -116,11 +116,21 @@ fn attack(ors: &Ors, place: &str, how: &str, code: &str) {
     }
 }
 
+/// Lets the others end when the test does, however it does.
+struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn fifty_others_notice_nothing() {
     let server = server();
     let ors = server.ors();
     let stop = Arc::new(AtomicBool::new(false));
+    let _stop = Stop(Arc::clone(&stop));
     let calls = Arc::new(AtomicUsize::new(0));
     let sessions: Vec<Session> = (0..50)
         .map(|_| ors.open("alpha", Task::At("train", 0)))
