@@ -1,1 +1,7 @@
-fn main(){}
+//! The command `orwd`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    orwd::cli::main()
+}

@@ -1,0 +1,58 @@
+//! An episode as the host drives it: text comes in, typed values go out.
+//!
+//! The component and the harness of unit tests both go through here, so what a
+//! test sees is what a client gets.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Block, Candidate, Environment, Error, Message, Opening, Output, Result, Score, TaskTool,
+    ToolError, tools,
+};
+
+pub(crate) struct Episode<E> {
+    environment: E,
+}
+
+impl<E: Environment> Episode<E> {
+    pub(crate) fn open(task: &str, secrets: BTreeMap<String, String>, seed: u64) -> Result<Self> {
+        let task = serde_json::from_str(task)
+            .map_err(|error| Error::msg(format_args!("the task spec does not fit: {error}")))?;
+        let environment = E::open(task, &Opening::new(secrets, seed))?;
+        Ok(Self { environment })
+    }
+
+    pub(crate) fn environment(&mut self) -> &mut E {
+        &mut self.environment
+    }
+
+    pub(crate) fn setup(&mut self) -> Result<()> {
+        self.environment.setup()
+    }
+
+    pub(crate) fn prompt(&mut self) -> Result<Vec<Block>> {
+        self.environment.prompt()
+    }
+
+    pub(crate) fn messages(&mut self) -> Result<Vec<Message>> {
+        let messages = self.environment.messages()?;
+        messages.iter().try_for_each(Message::check)?;
+        Ok(messages)
+    }
+
+    pub(crate) fn task_tools(&mut self) -> Result<Vec<TaskTool>> {
+        self.environment.task_tools()
+    }
+
+    pub(crate) fn call(&mut self, tool: &str, input: &str) -> Result<Output, ToolError> {
+        tools::call(&mut self.environment, tool, input)
+    }
+
+    pub(crate) fn score_group(&mut self, candidates: &[Candidate]) -> Result<Vec<Score>> {
+        self.environment.score_group(candidates)
+    }
+
+    pub(crate) fn teardown(&mut self) -> Result<()> {
+        self.environment.teardown()
+    }
+}

@@ -1,0 +1,24 @@
+use orwd_sdk::prelude::*;
+
+struct Door;
+
+#[environment]
+impl Environment for Door {
+    type Task = Json;
+    fn splits() -> Vec<Split> {
+        vec![Split::named("train")]
+    }
+    fn tasks(_split: &str) -> Result<Vec<Json>> {
+        Ok(vec![])
+    }
+    fn open(_task: Json, _session: &Opening) -> Result<Self> {
+        Ok(Door)
+    }
+    fn prompt(&mut self) -> Result<Vec<Block>> {
+        Ok(vec![])
+    }
+}
+
+export!(Door);
+
+fn main() {}

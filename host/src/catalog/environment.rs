@@ -1,0 +1,190 @@
+//! One environment at one version: what is loaded once and shared by all the
+//! sessions on it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::questions::Questions;
+use crate::engine::{Cache, Component, ComponentError, Engine, EntryError, Instance, TaskLookup};
+use crate::model::{Description, EnvName, Fault, Json, SessionId, SessionLimits};
+use crate::sandbox::{DataDir, Label, Outfit};
+
+/// What an environment is loaded from; all of it checked already, but for the
+/// component.
+#[derive(Clone, Debug)]
+pub struct Blueprint {
+    /// The name that clients use.
+    pub name: EnvName,
+    /// The file of the component.
+    pub component: PathBuf,
+    /// What its sessions see at `/orwd_data`.
+    pub data: Option<DataDir>,
+    /// The limits of each session on it.
+    pub limits: SessionLimits,
+    /// The secrets that it asks for.
+    pub secrets: Vec<String>,
+}
+
+/// Why an environment cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("{} cannot be read: {reason}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: std::io::Error,
+    },
+    /// It holds no environment.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
+    /// It cannot be instantiated within its limits.
+    #[error("no instance of it can be made: {0}")]
+    Start(Fault),
+    /// It does not describe itself, or describes something unfit.
+    #[error("asked to describe itself, it fails: {0}")]
+    Describe(EntryError),
+}
+
+/// One environment; clones share it.
+#[derive(Clone)]
+pub struct Environment(Arc<Inner>);
+
+struct Inner {
+    blueprint: Blueprint,
+    engine: Engine,
+    component: Component,
+    description: Description,
+    questions: Questions,
+}
+
+impl Environment {
+    /// Compiles the component, or takes its compiled code from the cache, makes
+    /// an instance of it on trial and asks it to describe itself.
+    pub async fn load(
+        engine: &Engine,
+        cache: Option<&Cache>,
+        blueprint: Blueprint,
+    ) -> Result<Environment, LoadError> {
+        let wasm = std::fs::read(&blueprint.component).map_err(|reason| LoadError::Read {
+            path: blueprint.component.clone(),
+            reason,
+        })?;
+        let component = Component::load(engine, cache, &wasm)?;
+        let mut instance = start(engine, &component, &blueprint, "catalog", None)
+            .await
+            .map_err(LoadError::Start)?;
+        let description = instance.describe().await.map_err(LoadError::Describe)?;
+        let questions = Questions::begin(
+            engine.clone(),
+            component.clone(),
+            blueprint.clone(),
+            instance,
+        );
+        Ok(Environment(Arc::new(Inner {
+            blueprint,
+            engine: engine.clone(),
+            component,
+            description,
+            questions,
+        })))
+    }
+
+    /// The name that clients use.
+    pub fn name(&self) -> &EnvName {
+        &self.0.blueprint.name
+    }
+
+    /// The environment in its own words.
+    pub fn description(&self) -> &Description {
+        &self.0.description
+    }
+
+    /// The component that it runs.
+    pub fn component(&self) -> &Component {
+        &self.0.component
+    }
+
+    /// The limits of each session.
+    pub fn limits(&self) -> &SessionLimits {
+        &self.0.blueprint.limits
+    }
+
+    /// The secrets that it asks for.
+    pub fn secrets(&self) -> &[String] {
+        &self.0.blueprint.secrets
+    }
+
+    /// What its sessions see at `/orwd_data`.
+    pub fn data(&self) -> Option<&DataDir> {
+        self.0.blueprint.data.as_ref()
+    }
+
+    /// How many tasks a split has.
+    pub async fn num_tasks(&self, split: &str) -> Result<u64, TaskLookup> {
+        self.check_split(split)?;
+        self.0.questions.num_tasks(split).await
+    }
+
+    /// One task.
+    pub async fn task(&self, split: &str, index: i64) -> Result<Json, TaskLookup> {
+        self.check_split(split)?;
+        self.0.questions.task(split, index).await
+    }
+
+    /// The tasks from `start` to before `stop`, which are places in the split.
+    pub async fn tasks(&self, split: &str, start: u64, stop: u64) -> Result<Vec<Json>, TaskLookup> {
+        self.check_split(split)?;
+        self.0.questions.tasks(split, start, stop).await
+    }
+
+    fn check_split(&self, split: &str) -> Result<(), TaskLookup> {
+        if self.description().has_split(split) {
+            Ok(())
+        } else {
+            Err(TaskLookup::InvalidSplit)
+        }
+    }
+
+    /// Makes an instance for a session.
+    pub async fn start(
+        &self,
+        session: &SessionId,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<Instance, Fault> {
+        let inner = &self.0;
+        // A client may choose an id of any length; the log shows its start.
+        let label: String = session.as_str().chars().take(80).collect();
+        start(
+            &inner.engine,
+            &inner.component,
+            &inner.blueprint,
+            &label,
+            Some(slot),
+        )
+        .await
+    }
+}
+
+/// Makes an instance with the world that the blueprint gives it.
+pub(super) async fn start(
+    engine: &Engine,
+    component: &Component,
+    blueprint: &Blueprint,
+    session: &str,
+    slot: Option<OwnedSemaphorePermit>,
+) -> Result<Instance, Fault> {
+    let outfit = Outfit {
+        label: Label {
+            environment: blueprint.name.as_str().into(),
+            session: session.into(),
+        },
+        data: blueprint.data.clone(),
+        memory: blueprint.limits.memory,
+        log: blueprint.limits.log,
+    };
+    Instance::start(engine, component, outfit, blueprint.limits, slot).await
+}

@@ -1,0 +1,634 @@
+//! `orwd.toml`: what an environment's folder says of itself.
+//!
+//! Read strictly. A key that nobody reads is a mistake that would otherwise
+//! show only later, as a limit that does not bite or data that is not there;
+//! so an unknown key is an error that names the nearest known one, and every
+//! error says the line and column. Syntax is the TOML crate's affair; what the
+//! keys mean is checked here.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use crate::config::Narrowing;
+use crate::config::limits::{Amount, Limit, Unit};
+use crate::config::units::Size;
+use crate::model::EnvName;
+
+/// The name of the file.
+pub const FILE_NAME: &str = "orwd.toml";
+
+/// First path segments that the protocol keeps for itself (wire contract
+/// section 2): an environment of such a name could not be reached.
+const RESERVED: [&str; 10] = [
+    "health",
+    "version",
+    "ping",
+    "list_environments",
+    "create",
+    "delete",
+    "create_session",
+    "delete_session",
+    "docs",
+    "redoc",
+];
+
+/// A manifest, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    /// What clients call the environment.
+    pub name: EnvName,
+    /// For people.
+    pub description: Option<String>,
+    /// For people.
+    pub version: Option<String>,
+    /// How the component is made.
+    pub build: BuildRule,
+    /// The data directory as written, relative to the folder.
+    pub data: Option<PathBuf>,
+    /// Whether the environment asks to write to its data.
+    pub writable: bool,
+    /// The limits that it asks for.
+    pub limits: Narrowing,
+    /// The secrets that it asks its clients for, in order.
+    pub secrets: Vec<String>,
+}
+
+/// How a folder becomes a component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BuildRule {
+    /// By cargo, as is the rule for a folder with a `Cargo.toml`.
+    Cargo,
+    /// By a command, run in the folder without a shell.
+    Command {
+        /// The program and its arguments; at least the program.
+        command: Vec<String>,
+        /// Where it leaves the component, relative to the folder.
+        component: PathBuf,
+    },
+    /// It is there already, relative to the folder.
+    Ready(PathBuf),
+}
+
+/// Why a manifest is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManifestError {
+    /// Line and column, both from 1; none where the whole file is meant.
+    place: Option<(usize, usize)>,
+    message: String,
+}
+
+impl std::error::Error for ManifestError {}
+
+impl fmt::Display for ManifestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((line, column)) = self.place {
+            write!(f, "line {line}, column {column}: ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// Why a text may not be an environment's name on this server.
+pub fn check_name(text: &str) -> Result<EnvName, String> {
+    let name = EnvName::new(text).map_err(|error| error.to_string())?;
+    if RESERVED.contains(&name.as_str()) {
+        return Err(format!(
+            "{text:?} is a route of the protocol and cannot be the name of an environment"
+        ));
+    }
+    Ok(name)
+}
+
+impl Manifest {
+    /// The manifest of a component that came without one.
+    pub fn bare(name: EnvName) -> Manifest {
+        Manifest {
+            name,
+            description: None,
+            version: None,
+            build: BuildRule::Cargo,
+            data: None,
+            writable: false,
+            limits: Narrowing::default(),
+            secrets: Vec::new(),
+        }
+    }
+
+    /// Reads the text of a manifest.
+    pub fn parse(text: &str) -> Result<Manifest, ManifestError> {
+        let document = DeTable::parse(text).map_err(|error| ManifestError {
+            place: error.span().map(|span| place(text, span.start)),
+            message: error.message().to_owned(),
+        })?;
+        let root = Table::new(text, "", document.get_ref());
+        root.only(&[
+            "name",
+            "description",
+            "version",
+            "build",
+            "data",
+            "writable",
+            "limits",
+            "secrets",
+        ])?;
+        let Some(name) = root.text("name")? else {
+            return Err(ManifestError {
+                place: None,
+                message: "`name` is missing: say name = \"…\", what clients call the environment"
+                    .to_owned(),
+            });
+        };
+        Ok(Manifest {
+            name: check_name(name.value).map_err(|error| name.wrong(&error))?,
+            description: root.text("description")?.map(|text| text.value.to_owned()),
+            version: root.text("version")?.map(|text| text.value.to_owned()),
+            build: build(&root)?,
+            data: root.path("data", "a directory")?,
+            writable: root.flag("writable")?.unwrap_or(false),
+            limits: limits(&root)?,
+            secrets: secrets(&root)?,
+        })
+    }
+
+    /// Reads the manifest of a folder.
+    pub fn read(folder: &Path) -> Result<Manifest, ManifestError> {
+        let whole = |message: String| ManifestError {
+            place: None,
+            message,
+        };
+        let bytes = std::fs::read(folder.join(FILE_NAME))
+            .map_err(|error| whole(format!("cannot be read: {error}")))?;
+        let text = String::from_utf8(bytes).map_err(|_| whole("is not UTF-8 text".to_owned()))?;
+        Manifest::parse(&text)
+    }
+}
+
+fn build(root: &Table<'_>) -> Result<BuildRule, ManifestError> {
+    let Some(table) = root.table("build")? else {
+        return Ok(BuildRule::Cargo);
+    };
+    table.only(&["command", "component"])?;
+    let command = table.texts("command")?;
+    let component = table.path("component", "a file")?;
+    match (command, component) {
+        (None, None) => Ok(BuildRule::Cargo),
+        (None, Some(component)) => Ok(BuildRule::Ready(component)),
+        (Some(command), component) => {
+            let words: Vec<String> = command.iter().map(|word| word.value.to_owned()).collect();
+            let at = table.value("command");
+            if words.first().is_none_or(String::is_empty) {
+                return Err(table.error(
+                    at,
+                    "`build.command` is empty: say the program and its arguments, such as [\"make\", \"component\"]",
+                ));
+            }
+            let Some(component) = component else {
+                return Err(table.error(
+                    at,
+                    "`build.command` needs `build.component`, the file that it makes",
+                ));
+            };
+            Ok(BuildRule::Command {
+                command: words,
+                component,
+            })
+        }
+    }
+}
+
+fn limits(root: &Table<'_>) -> Result<Narrowing, ManifestError> {
+    let mut narrowing = Narrowing::default();
+    let Some(table) = root.table("limits")? else {
+        return Ok(narrowing);
+    };
+    table.only(&Limit::ALL.map(Limit::name))?;
+    for limit in Limit::ALL {
+        let Some(value) = table.value(limit.name()) else {
+            continue;
+        };
+        let amount = match (value.get_ref(), limit.unit()) {
+            (DeValue::String(text), _) => limit.parse(text),
+            // A size may be a plain number of bytes.
+            (DeValue::Integer(number), Unit::Size) => {
+                match u64::from_str_radix(number.as_str(), number.radix()) {
+                    Ok(bytes) => limit.check(Amount::Size(Size::bytes(bytes))),
+                    Err(_) => Err(format!("{number} is no size")),
+                }
+            }
+            (other, unit) => {
+                let expected = match unit {
+                    Unit::Size => "a size such as \"64MiB\"",
+                    Unit::Time => "a time such as \"5s\"",
+                };
+                Err(format!("expected {expected}, got {}", kind(other)))
+            }
+        };
+        match amount {
+            Ok(amount) => narrowing.ask(limit, amount),
+            Err(error) => {
+                let message = format!("`limits.{}`: {error}", limit.name());
+                return Err(table.error(Some(value), &message));
+            }
+        }
+    }
+    Ok(narrowing)
+}
+
+fn secrets(root: &Table<'_>) -> Result<Vec<String>, ManifestError> {
+    let mut names: Vec<String> = Vec::new();
+    for name in root.texts("secrets")?.unwrap_or_default() {
+        if name.value.is_empty() {
+            return Err(name.wrong("a secret without a name"));
+        }
+        if names.iter().any(|other| other == name.value) {
+            return Err(name.wrong(&format!("{:?} is named twice", name.value)));
+        }
+        names.push(name.value.to_owned());
+    }
+    Ok(names)
+}
+
+/// A table of the manifest, with what is needed to speak of its places.
+struct Table<'a> {
+    text: &'a str,
+    /// The way here, with a full stop at its end; empty for the whole file.
+    path: &'static str,
+    entries: &'a DeTable<'a>,
+}
+
+/// A string of the manifest.
+struct Text<'a> {
+    document: &'a str,
+    key: String,
+    at: usize,
+    value: &'a str,
+}
+
+impl Text<'_> {
+    fn wrong(&self, message: &str) -> ManifestError {
+        ManifestError {
+            place: Some(place(self.document, self.at)),
+            message: format!("`{}`: {message}", self.key),
+        }
+    }
+}
+
+impl<'a> Table<'a> {
+    fn new(text: &'a str, path: &'static str, entries: &'a DeTable<'a>) -> Table<'a> {
+        Table {
+            text,
+            path,
+            entries,
+        }
+    }
+
+    /// Refuses the first key that is not among the known ones.
+    fn only(&self, known: &[&str]) -> Result<(), ManifestError> {
+        let unknown = self
+            .entries
+            .keys()
+            .filter(|key| !known.contains(&key.get_ref().as_ref()))
+            .min_by_key(|key| key.span().start);
+        let Some(key) = unknown else {
+            return Ok(());
+        };
+        let written = key.get_ref();
+        let mut message = format!("`{}{written}` is no key here", self.path);
+        match nearest(written, known) {
+            Some(nearest) => message.push_str(&format!("; did you mean `{}{nearest}`?", self.path)),
+            None => message.push_str(&format!("; there are {}", list(known))),
+        }
+        Err(ManifestError {
+            place: Some(place(self.text, key.span().start)),
+            message,
+        })
+    }
+
+    fn value(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.entries
+            .iter()
+            .find(|(name, _)| name.get_ref() == key)
+            .map(|(_, value)| value)
+    }
+
+    fn table(&self, key: &'static str) -> Result<Option<Table<'a>>, ManifestError> {
+        let Some(value) = self.value(key) else {
+            return Ok(None);
+        };
+        let path = match key {
+            "build" => "build.",
+            _ => "limits.",
+        };
+        match value.get_ref() {
+            DeValue::Table(entries) => Ok(Some(Table::new(self.text, path, entries))),
+            other => Err(self.mistyped(key, value, "a table", other)),
+        }
+    }
+
+    fn text(&self, key: &str) -> Result<Option<Text<'a>>, ManifestError> {
+        let Some(value) = self.value(key) else {
+            return Ok(None);
+        };
+        self.as_text(key, value, "a string").map(Some)
+    }
+
+    fn texts(&self, key: &str) -> Result<Option<Vec<Text<'a>>>, ManifestError> {
+        let Some(value) = self.value(key) else {
+            return Ok(None);
+        };
+        let expected = "a list of strings";
+        let DeValue::Array(items) = value.get_ref() else {
+            return Err(self.mistyped(key, value, expected, value.get_ref()));
+        };
+        items
+            .iter()
+            .map(|item| self.as_text(key, item, expected))
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    fn flag(&self, key: &str) -> Result<Option<bool>, ManifestError> {
+        match self.value(key) {
+            None => Ok(None),
+            Some(value) => match value.get_ref() {
+                DeValue::Boolean(flag) => Ok(Some(*flag)),
+                other => Err(self.mistyped(key, value, "true or false", other)),
+            },
+        }
+    }
+
+    fn path(&self, key: &str, what: &str) -> Result<Option<PathBuf>, ManifestError> {
+        match self.text(key)? {
+            None => Ok(None),
+            Some(text) if text.value.is_empty() || text.value.contains('\0') => {
+                Err(text.wrong(&format!("expected the path of {what}")))
+            }
+            Some(text) => Ok(Some(PathBuf::from(text.value))),
+        }
+    }
+
+    fn as_text(
+        &self,
+        key: &str,
+        value: &'a Spanned<DeValue<'a>>,
+        expected: &str,
+    ) -> Result<Text<'a>, ManifestError> {
+        match value.get_ref() {
+            DeValue::String(text) => Ok(Text {
+                document: self.text,
+                key: format!("{}{key}", self.path),
+                at: value.span().start,
+                value: text,
+            }),
+            other => Err(self.mistyped(key, value, expected, other)),
+        }
+    }
+
+    fn mistyped(
+        &self,
+        key: &str,
+        at: &Spanned<DeValue<'_>>,
+        expected: &str,
+        got: &DeValue<'_>,
+    ) -> ManifestError {
+        let message = format!(
+            "`{}{key}`: expected {expected}, got {}",
+            self.path,
+            kind(got)
+        );
+        self.error(Some(at), &message)
+    }
+
+    fn error(&self, at: Option<&Spanned<DeValue<'_>>>, message: &str) -> ManifestError {
+        ManifestError {
+            place: at.map(|value| place(self.text, value.span().start)),
+            message: message.to_owned(),
+        }
+    }
+}
+
+fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// The known key that a mistyped one is likely to stand for.
+fn nearest<'k>(written: &DeString<'_>, known: &[&'k str]) -> Option<&'k str> {
+    let plain = |text: &str| text.to_lowercase().replace('_', "-");
+    known
+        .iter()
+        .map(|key| (strsim::jaro_winkler(&plain(key), &plain(written)), *key))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, key)| key)
+}
+
+fn list(keys: &[&str]) -> String {
+    let quoted: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}
+
+/// Line and column, in characters, of a place in a text.
+fn place(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before
+        .rsplit('\n')
+        .next()
+        .map_or(0, |rest| rest.chars().count());
+    (line, column + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_manifest() {
+        let manifest = Manifest::parse(
+            r#"
+            name = "Gsm8k"
+            description = "Maths"
+            version = "1.2.0"
+            data = "data"
+            writable = true
+            secrets = ["B", "A"]
+
+            [build]
+            command = ["make", "x"]
+            component = "out/x.wasm"
+
+            [limits]
+            memory = "64MiB"
+            result-limit = 2048
+            call-cpu = "500ms"
+            "#,
+        )
+        .unwrap();
+        let mut limits = Narrowing::default();
+        for (limit, amount) in [
+            (Limit::Memory, "64MiB"),
+            (Limit::Result, "2KiB"),
+            (Limit::CallCpu, "500ms"),
+        ] {
+            limits.ask(limit, limit.parse(amount).unwrap());
+        }
+        let (expected, _) = limits.apply(operator());
+        let (got, capped) = manifest.limits.apply(operator());
+        assert_eq!((got, capped.len()), (expected, 0));
+        assert_eq!(manifest.name.as_str(), "gsm8k");
+        assert_eq!(manifest.description.as_deref(), Some("Maths"));
+        assert_eq!(manifest.version.as_deref(), Some("1.2.0"));
+        assert_eq!(manifest.data, Some(PathBuf::from("data")));
+        assert!(manifest.writable);
+        assert_eq!(manifest.secrets, ["B", "A"]);
+        assert_eq!(
+            manifest.build,
+            BuildRule::Command {
+                command: vec!["make".to_owned(), "x".to_owned()],
+                component: PathBuf::from("out/x.wasm"),
+            }
+        );
+    }
+
+    fn operator() -> crate::model::SessionLimits {
+        let budget = crate::model::Budget {
+            cpu: std::time::Duration::from_secs(30),
+            wall: std::time::Duration::from_secs(60),
+        };
+        crate::model::SessionLimits {
+            memory: 256 << 20,
+            call: budget,
+            setup: budget,
+            teardown: budget,
+            result: 8 << 20,
+            log: 64 << 10,
+        }
+    }
+
+    #[test]
+    fn a_name_is_enough() {
+        let manifest = Manifest::parse("name = 'abc'").unwrap();
+        assert_eq!(manifest, Manifest::bare(EnvName::new("abc").unwrap()));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        for (text, expected) in [
+            (
+                "",
+                "`name` is missing: say name = \"…\", what clients call the environment",
+            ),
+            (
+                "nmae = 'abc'",
+                "line 1, column 1: `nmae` is no key here; did you mean `name`?",
+            ),
+            (
+                "name = 'abc'\nfoo = 1",
+                "line 2, column 1: `foo` is no key here; there are `name`, `description`, `version`, `build`, `data`, `writable`, `limits` and `secrets`",
+            ),
+            (
+                "name = 'abc'\n[limit]\nmemory = 1",
+                "line 2, column 2: `limit` is no key here; did you mean `limits`?",
+            ),
+            (
+                "name = 'abc'\n[limits]\n  call_cpu = '1s'",
+                "line 3, column 3: `limits.call_cpu` is no key here; did you mean `limits.call-cpu`?",
+            ),
+            (
+                "name = 'abc'\n[build]\ncomand = ['x']",
+                "line 3, column 1: `build.comand` is no key here; did you mean `build.command`?",
+            ),
+            (
+                "name = 3",
+                "line 1, column 8: `name`: expected a string, got a number",
+            ),
+            (
+                "name = 'ab'",
+                "line 1, column 8: `name`: \"ab\" is no name for an environment: 3 to 64 letters, digits, '-' and '_' are",
+            ),
+            (
+                "name = 'health'",
+                "line 1, column 8: `name`: \"health\" is a route of the protocol and cannot be the name of an environment",
+            ),
+            (
+                "name = 'abc'\ndata = ''",
+                "line 2, column 8: `data`: expected the path of a directory",
+            ),
+            (
+                "name = 'abc'\nwritable = 'yes'",
+                "line 2, column 12: `writable`: expected true or false, got a string",
+            ),
+            (
+                "name = 'abc'\nlimits = 1",
+                "line 2, column 10: `limits`: expected a table, got a number",
+            ),
+            (
+                "name = 'abc'\nlimits.memory = true",
+                "line 2, column 17: `limits.memory`: expected a size such as \"64MiB\", got true or false",
+            ),
+            (
+                "name = 'abc'\nlimits.memory = -1",
+                "line 2, column 17: `limits.memory`: -1 is no size",
+            ),
+            (
+                "name = 'abc'\nlimits.memory = 1",
+                "line 2, column 17: `limits.memory`: 1B is not between 2MiB and 4GiB",
+            ),
+            (
+                "name = 'abc'\nlimits.call-cpu = 5",
+                "line 2, column 19: `limits.call-cpu`: expected a time such as \"5s\", got a number",
+            ),
+            (
+                "name = 'abc'\nlimits.call-cpu = '5'",
+                "line 2, column 19: `limits.call-cpu`: a time needs a unit: 5s for seconds, 5ms for milliseconds",
+            ),
+            (
+                "name = 'abc'\nsecrets = 'KEY'",
+                "line 2, column 11: `secrets`: expected a list of strings, got a string",
+            ),
+            (
+                "name = 'abc'\nsecrets = ['KEY', 1]",
+                "line 2, column 19: `secrets`: expected a list of strings, got a number",
+            ),
+            (
+                "name = 'abc'\nsecrets = ['KEY', 'KEY']",
+                "line 2, column 19: `secrets`: \"KEY\" is named twice",
+            ),
+            (
+                "name = 'abc'\nbuild.command = []\nbuild.component = 'x'",
+                "line 2, column 17: `build.command` is empty: say the program and its arguments, such as [\"make\", \"component\"]",
+            ),
+            (
+                "name = 'abc'\nbuild.command = ['make']",
+                "line 2, column 17: `build.command` needs `build.component`, the file that it makes",
+            ),
+            (
+                "name = 'abc'\nname = 'abd'",
+                "line 2, column 1: duplicate key",
+            ),
+            (
+                "name = abc",
+                "line 1, column 8: string values must be quoted, expected literal string",
+            ),
+        ] {
+            let got = match Manifest::parse(text) {
+                Ok(manifest) => format!("{manifest:?}"),
+                Err(error) => error.to_string(),
+            };
+            assert_eq!(got, expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Folders that tests make and that are gone afterwards.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A folder of its own for one test.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes a folder with these files in it.
+    pub(crate) fn with(files: &[(&str, &str)]) -> Folder {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!(
+            "orwd-test-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let folder = Folder(folder.canonicalize().unwrap());
+        for (path, content) in files {
+            folder.write(path, content);
+        }
+        folder
+    }
+
+    pub(crate) fn write(&self, path: &str, content: &str) {
+        let path = self.0.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}

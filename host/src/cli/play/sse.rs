@@ -1,0 +1,131 @@
+//! Reading an event stream: bytes in, events out.
+//!
+//! Lines may end in LF, CR LF or CR, data may come in any pieces, and comments
+//! are skipped. What is bounded is the length of a line and of an event: a
+//! server that never ends one is not worth our memory.
+
+/// The most that one event may hold.
+const LIMIT: usize = 64 << 20;
+
+/// One event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Event {
+    /// Its name.
+    pub(super) name: String,
+    /// Its data; several lines are joined by line ends.
+    pub(super) data: String,
+}
+
+/// An event is longer than we take, or not text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SseError {
+    /// Too long.
+    #[error("the server sent an event of more than 64 MiB")]
+    TooLong,
+    /// Not UTF-8.
+    #[error("the server sent an event that is not text")]
+    NotText,
+}
+
+/// What has come and is not an event yet.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    line: Vec<u8>,
+    /// The last byte ended a line and was a CR: a LF after it is part of it.
+    after_cr: bool,
+    event: Event,
+    has_data: bool,
+}
+
+impl Reader {
+    /// Takes bytes and gives the events that they complete.
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Event>, SseError> {
+        let mut events = Vec::new();
+        for &byte in bytes {
+            let second_half = std::mem::replace(&mut self.after_cr, byte == b'\r') && byte == b'\n';
+            match byte {
+                b'\n' if second_half => {}
+                b'\n' | b'\r' => self.end_line(&mut events)?,
+                byte => self.line.push(byte),
+            }
+            if self.line.len() + self.event.data.len() > LIMIT {
+                return Err(SseError::TooLong);
+            }
+        }
+        Ok(events)
+    }
+
+    fn end_line(&mut self, events: &mut Vec<Event>) -> Result<(), SseError> {
+        let line = std::mem::take(&mut self.line);
+        let line = String::from_utf8(line).map_err(|_| SseError::NotText)?;
+        if line.is_empty() {
+            let event = std::mem::take(&mut self.event);
+            if std::mem::take(&mut self.has_data) || !event.name.is_empty() {
+                events.push(event);
+            }
+            return Ok(());
+        }
+        let (field, value) = line.split_once(':').unwrap_or((&line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "event" => self.event.name = value.to_owned(),
+            "data" => {
+                if std::mem::replace(&mut self.has_data, true) {
+                    self.event.data.push('\n');
+                }
+                self.event.data.push_str(value);
+            }
+            // Comments have an empty name; other fields mean nothing to us.
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(name: &str, data: &str) -> Event {
+        Event {
+            name: name.to_owned(),
+            data: data.to_owned(),
+        }
+    }
+
+    #[test]
+    fn streams_are_read_however_they_are_cut() {
+        for (text, expected) in [
+            (
+                "event: task_id\r\ndata: 1f\r\n\r\nevent: end\r\ndata: {}\r\n\r\n",
+                vec![event("task_id", "1f"), event("end", "{}")],
+            ),
+            (
+                ": ping - now\n\nevent: chunk\ndata:a\n\ndata:  b\n\n",
+                vec![event("chunk", "a"), event("", " b")],
+            ),
+            (
+                "event: error\rdata: one\rdata: \rdata: two\r\r",
+                vec![event("error", "one\n\ntwo")],
+            ),
+            ("event: end\r\ndata: \r\n\r\n", vec![event("end", "")]),
+            ("data: é😀\n\n", vec![event("", "é😀")]),
+            ("event: end\ndata: not ended\n", vec![]),
+        ] {
+            for size in [1, 2, 3, 1000] {
+                let mut reader = Reader::default();
+                let mut events = Vec::new();
+                for piece in text.as_bytes().chunks(size) {
+                    events.extend(reader.feed(piece).unwrap());
+                }
+                assert_eq!(events, expected, "{text:?} in pieces of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_text_is_refused() {
+        let mut reader = Reader::default();
+        assert_eq!(reader.feed(b"data: \xff\n"), Err(SseError::NotText));
+    }
+}

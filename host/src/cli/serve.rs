@@ -1,0 +1,128 @@
+//! `orwd serve`: serves environments until it is told to stop.
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::host::{self, Loaded};
+use super::{Ending, Failure, runtime, terminal};
+use crate::catalog::source;
+use crate::config::written::ListenFlags;
+use crate::config::{EnvironmentFlags, ServerFlags, SessionFlags};
+
+/// Serve environments over the Open Reward Standard
+///
+/// PATH is a component file, an environment's folder (with orwd.toml), or a
+/// folder of those. Folders with sources are built first. The first
+/// environment is the default one. Ctrl-c or SIGTERM lets running calls finish
+/// and stops; a second one stops at once.
+///
+/// Sizes are written as 64MiB or 512KiB, times as 60s, 500ms or 15m.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  orwd serve examples/counter
+  orwd serve --listen 127.0.0.1:9000 examples
+  orwd serve --data ~/gsm8k examples/gsm8k
+  orwd serve --memory 64MiB --call-cpu 2s my-env.wasm")]
+pub(super) struct Serve {
+    /// Component files, environments' folders, or folders of those
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    listen: ListenFlags,
+
+    /// Serve the environments that are fine, even if others are not
+    #[arg(long)]
+    keep_going: bool,
+
+    #[command(flatten)]
+    environments: EnvironmentFlags,
+
+    #[command(flatten)]
+    session: SessionFlags,
+
+    #[command(flatten)]
+    server: ServerFlags,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<Ending, Failure> {
+        let places = self.environments.resolve()?;
+        let limits = self.session.resolve();
+        let server = self.server.resolve();
+        let runtime = runtime()?;
+        // Somebody whose port is taken should not wait for a build to learn of
+        // it. Taken for good only when there is something to serve: until then
+        // clients are refused, and not left hanging.
+        drop(runtime.block_on(host::bind(self.listen.listen))?);
+        let gathered = source::gather(&self.paths, &places, &|text| tracing::info!("{text}"))
+            .map_err(host::one_data)?;
+        let ended = runtime.block_on(async {
+            let loaded = host::load(gathered, &places, limits, server.max_sessions).await?;
+            let loaded = self.judge(loaded)?;
+            let listener = host::bind(self.listen.listen).await?;
+            let address = listener.local_addr()?;
+            if self.listen.listen.is_public() {
+                tracing::warn!(
+                    "{address} can be reached from other machines, and this server authenticates \
+                     nobody: whoever reaches it may use it"
+                );
+            }
+            let stop = stop()?;
+            terminal::print(&format!("orwd is listening on http://{address}\n"))?;
+            host::serve(listener, loaded, server, stop).await?;
+            tracing::info!("stopped");
+            Ok(())
+        });
+        // A guest's file operation may still hang; nobody waits for it.
+        runtime.shutdown_background();
+        ended.map(|()| Ending::Fine)
+    }
+
+    /// Whether there is enough to serve.
+    fn judge(&self, loaded: Loaded) -> Result<Loaded, Failure> {
+        if loaded.problems.is_empty() {
+            return Ok(loaded);
+        }
+        let mut message = host::all(&loaded.problems);
+        if self.keep_going && !loaded.environments.is_empty() {
+            for problem in &loaded.problems {
+                tracing::error!("not served: {problem}");
+            }
+            return Ok(loaded);
+        }
+        if !loaded.environments.is_empty() {
+            message.push_str("\nthe other environments are fine: --keep-going serves them");
+        }
+        Err(Failure::new(message))
+    }
+}
+
+/// Ends with the first signal to stop; a second one ends the process.
+fn stop() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+    let listen = |kind| {
+        signal(kind).map_err(|error| Failure::new(format!("signals cannot be received: {error}")))
+    };
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    Ok(async move {
+        either(&mut interrupt, &mut terminate).await;
+        tracing::info!("stopping: running calls may finish; once more to stop at once");
+        tokio::spawn(async move {
+            let code = either(&mut interrupt, &mut terminate).await;
+            tracing::warn!("stopped at once");
+            std::process::exit(code);
+        });
+    })
+}
+
+/// Waits for a signal, and gives the exit code that tells of it.
+async fn either(interrupt: &mut Signal, terminate: &mut Signal) -> i32 {
+    tokio::select! {
+        _ = interrupt.recv() => 130,
+        _ = terminate.recv() => 143,
+    }
+}

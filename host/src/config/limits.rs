@@ -1,0 +1,301 @@
+//! The session limits by name.
+//!
+//! The same nine limits are set by flags, narrowed by manifests, listed by
+//! `orwd inspect` and named in errors. This table is the one place that knows
+//! their names, units and least and greatest values, so that none can be
+//! spelled in two ways or be checked in one place only.
+
+use std::fmt;
+
+use super::units::{Size, Span};
+use crate::model::SessionLimits;
+
+/// One limit of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Limit {
+    /// Memory of the session.
+    Memory,
+    /// CPU time of a call.
+    CallCpu,
+    /// Wall time of a call.
+    CallWall,
+    /// CPU time of opening and of setup.
+    SetupCpu,
+    /// Wall time of opening and of setup.
+    SetupWall,
+    /// CPU time of teardown.
+    TeardownCpu,
+    /// Wall time of teardown.
+    TeardownWall,
+    /// Size of one result.
+    Result,
+    /// Guest output that reaches the log for each entry.
+    GuestLog,
+}
+
+/// The value of a limit, in its unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Amount {
+    /// Bytes.
+    Size(Size),
+    /// Time.
+    Time(Span),
+}
+
+/// What kind of amount a limit takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// A size.
+    Size,
+    /// A time.
+    Time,
+}
+
+impl Limit {
+    /// Every limit, in the order in which they are listed.
+    pub const ALL: [Limit; 9] = [
+        Limit::Memory,
+        Limit::CallCpu,
+        Limit::CallWall,
+        Limit::SetupCpu,
+        Limit::SetupWall,
+        Limit::TeardownCpu,
+        Limit::TeardownWall,
+        Limit::Result,
+        Limit::GuestLog,
+    ];
+
+    /// The name: `--NAME` on the command line, a key in `[limits]`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Limit::Memory => "memory",
+            Limit::CallCpu => "call-cpu",
+            Limit::CallWall => "call-wall",
+            Limit::SetupCpu => "setup-cpu",
+            Limit::SetupWall => "setup-wall",
+            Limit::TeardownCpu => "teardown-cpu",
+            Limit::TeardownWall => "teardown-wall",
+            Limit::Result => "result-limit",
+            Limit::GuestLog => "guest-log-limit",
+        }
+    }
+
+    /// The limit of this name.
+    pub fn named(name: &str) -> Option<Limit> {
+        Limit::ALL.into_iter().find(|limit| limit.name() == name)
+    }
+
+    /// The unit of its amounts.
+    pub fn unit(self) -> Unit {
+        match self {
+            Limit::Memory | Limit::Result | Limit::GuestLog => Unit::Size,
+            _ => Unit::Time,
+        }
+    }
+
+    /// The least and the greatest amount that make sense.
+    ///
+    /// A guest built by an ordinary toolchain starts with more than a mebibyte,
+    /// and cannot address more than four gibibytes. Time is measured in ticks
+    /// of some milliseconds, so that much less than 10 ms cannot be told apart.
+    fn range(self) -> (Amount, Amount) {
+        let sizes = |least, most| {
+            (
+                Amount::Size(Size::bytes(least)),
+                Amount::Size(Size::bytes(most)),
+            )
+        };
+        match self {
+            Limit::Memory => sizes(2 << 20, 4 << 30),
+            Limit::Result => sizes(1 << 10, 1 << 30),
+            Limit::GuestLog => sizes(0, 16 << 20),
+            _ => (
+                Amount::Time(Span::millis(10)),
+                Amount::Time(Span::secs(86_400)),
+            ),
+        }
+    }
+
+    /// Reads an amount and checks that it makes sense for this limit.
+    pub fn parse(self, text: &str) -> Result<Amount, String> {
+        let amount = match self.unit() {
+            Unit::Size => text.parse().map(Amount::Size),
+            Unit::Time => text.parse().map(Amount::Time),
+        };
+        self.check(amount.map_err(|error| error.to_string())?)
+    }
+
+    /// Passes an amount that makes sense for this limit.
+    pub fn check(self, amount: Amount) -> Result<Amount, String> {
+        let (least, most) = self.range();
+        if least <= amount && amount <= most {
+            Ok(amount)
+        } else {
+            Err(format!("{amount} is not between {least} and {most}"))
+        }
+    }
+
+    /// What the limits say for this one.
+    pub fn get(self, limits: &SessionLimits) -> Amount {
+        let size = |bytes: usize| Amount::Size(Size::bytes(bytes as u64));
+        let time = |duration| Amount::Time(Span::from(duration));
+        match self {
+            Limit::Memory => size(limits.memory),
+            Limit::CallCpu => time(limits.call.cpu),
+            Limit::CallWall => time(limits.call.wall),
+            Limit::SetupCpu => time(limits.setup.cpu),
+            Limit::SetupWall => time(limits.setup.wall),
+            Limit::TeardownCpu => time(limits.teardown.cpu),
+            Limit::TeardownWall => time(limits.teardown.wall),
+            Limit::Result => size(limits.result),
+            Limit::GuestLog => size(limits.log),
+        }
+    }
+
+    /// Sets this one. An amount of the other unit changes nothing: amounts
+    /// come from [`Limit::parse`] and [`Limit::get`] of the same limit.
+    pub(super) fn set(self, limits: &mut SessionLimits, amount: Amount) {
+        match (self, amount) {
+            (Limit::Memory, Amount::Size(size)) => limits.memory = size.as_usize(),
+            (Limit::Result, Amount::Size(size)) => limits.result = size.as_usize(),
+            (Limit::GuestLog, Amount::Size(size)) => limits.log = size.as_usize(),
+            (Limit::CallCpu, Amount::Time(time)) => limits.call.cpu = time.get(),
+            (Limit::CallWall, Amount::Time(time)) => limits.call.wall = time.get(),
+            (Limit::SetupCpu, Amount::Time(time)) => limits.setup.cpu = time.get(),
+            (Limit::SetupWall, Amount::Time(time)) => limits.setup.wall = time.get(),
+            (Limit::TeardownCpu, Amount::Time(time)) => limits.teardown.cpu = time.get(),
+            (Limit::TeardownWall, Amount::Time(time)) => limits.teardown.wall = time.get(),
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Amount::Size(size) => size.fmt(f),
+            Amount::Time(time) => time.fmt(f),
+        }
+    }
+}
+
+/// Limits that an environment asks for, each at most once.
+///
+/// They only narrow: a manifest may come from anywhere, and what a session may
+/// use up is for the operator to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Narrowing(Vec<(Limit, Amount)>);
+
+/// A limit that asked for more than the operator gives, and did not get it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the manifest asks for {} = {asked}, and the server allows {allowed}", limit.name())]
+pub struct Capped {
+    /// Which.
+    pub limit: Limit,
+    /// What was asked for.
+    pub asked: Amount,
+    /// What is in force.
+    pub allowed: Amount,
+}
+
+impl Narrowing {
+    /// Asks for one limit, in place of an earlier wish for it.
+    pub fn ask(&mut self, limit: Limit, amount: Amount) {
+        self.0.retain(|(other, _)| *other != limit);
+        self.0.push((limit, amount));
+    }
+
+    /// The limits in force, and the wishes that did not come true.
+    pub fn apply(&self, operator: SessionLimits) -> (SessionLimits, Vec<Capped>) {
+        let mut limits = operator;
+        let mut capped = Vec::new();
+        for (limit, asked) in &self.0 {
+            let allowed = limit.get(&operator);
+            if *asked <= allowed {
+                limit.set(&mut limits, *asked);
+            } else {
+                capped.push(Capped {
+                    limit: *limit,
+                    asked: *asked,
+                    allowed,
+                });
+            }
+        }
+        (limits, capped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::Budget;
+
+    fn operator() -> SessionLimits {
+        let budget = Budget {
+            cpu: Duration::from_secs(30),
+            wall: Duration::from_secs(60),
+        };
+        SessionLimits {
+            memory: 256 << 20,
+            call: budget,
+            setup: budget,
+            teardown: budget,
+            result: 8 << 20,
+            log: 64 << 10,
+        }
+    }
+
+    #[test]
+    fn each_limit_is_set_where_it_is_read() {
+        for limit in Limit::ALL {
+            let amount = match limit.unit() {
+                Unit::Size => Amount::Size(Size::bytes(12_345)),
+                Unit::Time => Amount::Time(Span::millis(12_345)),
+            };
+            let mut limits = operator();
+            limit.set(&mut limits, amount);
+            assert_eq!(limit.get(&limits), amount, "{}", limit.name());
+            assert_eq!(Limit::named(limit.name()), Some(limit));
+            let others = Limit::ALL.into_iter().filter(|other| *other != limit);
+            for other in others {
+                assert_eq!(other.get(&limits), other.get(&operator()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_manifest_only_narrows() {
+        let mut narrowing = Narrowing::default();
+        narrowing.ask(Limit::Memory, Limit::Memory.parse("1GiB").unwrap());
+        narrowing.ask(Limit::CallCpu, Limit::CallCpu.parse("2s").unwrap());
+        let (limits, capped) = narrowing.apply(operator());
+        assert_eq!(limits.memory, 256 << 20);
+        assert_eq!(limits.call.cpu, Duration::from_secs(2));
+        assert_eq!(limits.call.wall, Duration::from_secs(60));
+        let notes: Vec<String> = capped.iter().map(Capped::to_string).collect();
+        assert_eq!(
+            notes,
+            ["the manifest asks for memory = 1GiB, and the server allows 256MiB"]
+        );
+    }
+
+    #[test]
+    fn absurd_amounts() {
+        for (limit, text, expected) in [
+            (Limit::Memory, "0", "0B is not between 2MiB and 4GiB"),
+            (Limit::Memory, "5GiB", "5GiB is not between 2MiB and 4GiB"),
+            (Limit::CallCpu, "0s", "0s is not between 10ms and 24h"),
+            (Limit::CallCpu, "25h", "25h is not between 10ms and 24h"),
+            (Limit::Result, "12", "12B is not between 1KiB and 1GiB"),
+            (Limit::GuestLog, "0", "fine"),
+        ] {
+            let got = match limit.parse(text) {
+                Ok(_) => "fine".to_owned(),
+                Err(error) => error,
+            };
+            assert_eq!(got, expected, "{} = {text}", limit.name());
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The flags as they are typed.
+//!
+//! Grouped by what they are about, and shared by the commands that need them.
+//! Each amount is checked as it is read, so that a value that makes no sense
+//! is a usage error which names its flag and says what is allowed.
+
+use std::path::PathBuf;
+
+use clap::{Args, FromArgMatches, ValueEnum};
+
+use super::limits::{Amount, Limit};
+use super::resolved::Listen;
+use super::units::{Size, Span};
+
+/// Where environments come from and what they may reach.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Environments")]
+pub struct EnvironmentFlags {
+    /// Directory that the environment sees as /orwd_data, read-only. For one
+    /// environment alone, in place of its manifest's `data`
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+
+    /// Let environments write to their data directory, where their manifest
+    /// says `writable = true`
+    #[arg(long)]
+    pub writable_data: bool,
+
+    /// Where compiled code is kept [default: orwd in the user's cache
+    /// directory]
+    #[arg(long, value_name = "DIR", env = "ORWD_CACHE")]
+    pub cache: Option<PathBuf>,
+
+    /// Take components as they were last built, and build nothing
+    #[arg(long)]
+    pub no_build: bool,
+}
+
+/// What one session may use up. A manifest may narrow these, and not widen.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Limits of a session")]
+pub struct SessionFlags {
+    /// Memory
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = limit(Limit::Memory))]
+    pub memory: Amount,
+
+    /// CPU time of one call, prompt, listing or scoring
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = limit(Limit::CallCpu))]
+    pub call_cpu: Amount,
+
+    /// Wall time of the same, waiting included
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = limit(Limit::CallWall))]
+    pub call_wall: Amount,
+
+    /// CPU time of opening an episode and of its setup, each
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = limit(Limit::SetupCpu))]
+    pub setup_cpu: Amount,
+
+    /// Wall time of the same
+    #[arg(long, value_name = "TIME", default_value = "120s", value_parser = limit(Limit::SetupWall))]
+    pub setup_wall: Amount,
+
+    /// CPU time of the teardown
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = limit(Limit::TeardownCpu))]
+    pub teardown_cpu: Amount,
+
+    /// Wall time of the same
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = limit(Limit::TeardownWall))]
+    pub teardown_wall: Amount,
+
+    /// Size of one result, blocks and metadata together
+    #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = limit(Limit::Result))]
+    pub result_limit: Amount,
+
+    /// Standard output and error that reach the log for each call; the rest
+    /// is dropped
+    #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = limit(Limit::GuestLog))]
+    pub guest_log_limit: Amount,
+}
+
+/// What the server takes from its clients, and how long it waits.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Limits of the server")]
+pub struct ServerFlags {
+    /// Sessions open at once; further ones get 503 and `Retry-After`
+    #[arg(long, value_name = "COUNT", default_value_t = 8192, value_parser = count())]
+    pub max_sessions: u32,
+
+    /// Connections open at once; further ones wait
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000, value_parser = count())]
+    pub max_connections: u32,
+
+    /// A session that nobody talks to for this long is deleted
+    #[arg(long, value_name = "TIME", default_value = "900s", value_parser = time("1s", "720h"))]
+    pub idle_timeout: Span,
+
+    /// How long a request waits for a session that is still being set up
+    /// before it is told to come back
+    #[arg(long, value_name = "TIME", default_value = "25s", value_parser = time("0s", "1h"))]
+    pub setup_gate: Span,
+
+    /// How long a result can be fetched again
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time("1s", "24h"))]
+    pub result_linger: Span,
+
+    /// How long running calls may go on once the server is asked to stop
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time("0s", "1h"))]
+    pub drain: Span,
+
+    /// Size of a request's body
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size("1KiB", "1GiB"))]
+    pub body_limit: Size,
+
+    /// Size of a request's headers, all together
+    #[arg(long, value_name = "SIZE", default_value = "16KiB", value_parser = size("8KiB", "1MiB"))]
+    pub header_limit: Size,
+
+    /// Time for a request's headers to arrive
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time("100ms", "1h"))]
+    pub header_timeout: Span,
+
+    /// Time for a request's body to arrive
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time("100ms", "1h"))]
+    pub body_timeout: Span,
+
+    /// How long a connection that carries no request stays open
+    #[arg(long, value_name = "TIME", default_value = "75s", value_parser = time("1s", "1h"))]
+    pub keep_alive: Span,
+
+    /// How long a client may take none of an answer before it is cut off
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time("100ms", "1h"))]
+    pub write_timeout: Span,
+}
+
+impl ServerFlags {
+    /// The flags when none is given, for a server that only this process uses.
+    pub fn usual() -> Result<ServerFlags, clap::Error> {
+        let command = ServerFlags::augment_args(clap::Command::new("orwd"));
+        ServerFlags::from_arg_matches(&command.try_get_matches_from(["orwd"])?)
+    }
+}
+
+/// Where the server listens.
+#[derive(Args, Clone, Debug)]
+pub struct ListenFlags {
+    /// Address and port; port 0 takes a free one. This server authenticates
+    /// nobody: on any but a loopback address, whoever reaches it may use it
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8080",
+        env = "ORWD_LISTEN"
+    )]
+    pub listen: Listen,
+}
+
+/// What the log holds and how it looks.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Log")]
+pub struct LogFlags {
+    /// Shape of the log, on standard error
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text, global = true)]
+    pub log_format: LogFormat,
+
+    /// What is logged: a level, or levels by module such as
+    /// `warn,orwd::session=debug` [default: info for serve, else warn]
+    #[arg(long, value_name = "FILTER", env = "ORWD_LOG", global = true)]
+    pub log: Option<String>,
+}
+
+/// Shape of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Reads a session limit.
+fn limit(limit: Limit) -> impl Fn(&str) -> Result<Amount, String> + Clone + Send + Sync {
+    move |text| limit.parse(text)
+}
+
+/// Reads a size between two others.
+fn size(
+    least: &'static str,
+    most: &'static str,
+) -> impl Fn(&str) -> Result<Size, String> + Clone + Send + Sync {
+    between(least, most)
+}
+
+/// Reads a time between two others.
+fn time(
+    least: &'static str,
+    most: &'static str,
+) -> impl Fn(&str) -> Result<Span, String> + Clone + Send + Sync {
+    between(least, most)
+}
+
+fn between<T>(
+    least: &'static str,
+    most: &'static str,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync
+where
+    T: std::str::FromStr + PartialOrd + std::fmt::Display,
+    T::Err: std::fmt::Display,
+{
+    move |text| {
+        let read = |text: &str| text.parse::<T>().map_err(|error| error.to_string());
+        let value = read(text)?;
+        if read(least)? <= value && value <= read(most)? {
+            Ok(value)
+        } else {
+            Err(format!("{value} is not between {least} and {most}"))
+        }
+    }
+}
+
+/// Reads how many of something there may be.
+fn count() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=1_000_000)
+}

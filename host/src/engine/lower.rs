@@ -1,0 +1,103 @@
+//! From values of ours to what a guest is handed.
+
+use orwd_bindings::orwd::environment::types as wit;
+
+use crate::model::{Block, Candidate, Json, Message, MessageBlock, Role, Secrets};
+
+fn text(json: Json) -> String {
+    json.as_str().to_owned()
+}
+
+pub(super) fn secrets(secrets: Secrets) -> Vec<wit::Secret> {
+    secrets
+        .into_inner()
+        .into_iter()
+        .map(|secret| wit::Secret {
+            name: secret.name,
+            value: secret.value,
+        })
+        .collect()
+}
+
+pub(super) fn candidates(candidates: Vec<Candidate>) -> Vec<wit::Candidate> {
+    candidates
+        .into_iter()
+        .map(|candidate| wit::Candidate {
+            messages: candidate.messages.into_iter().map(message).collect(),
+            metadata: candidate.metadata.map(text),
+        })
+        .collect()
+}
+
+fn message(message: Message) -> wit::Message {
+    wit::Message {
+        role: match message.role {
+            Role::System => wit::Role::System,
+            Role::User => wit::Role::User,
+            Role::Assistant => wit::Role::Assistant,
+        },
+        blocks: message.blocks.into_iter().map(message_block).collect(),
+        detail: message.detail.map(text),
+    }
+}
+
+fn message_block(part: MessageBlock) -> wit::MessageBlock {
+    match part {
+        MessageBlock::Plain(plain) => match block(plain) {
+            wit::Block::Text(text) => wit::MessageBlock::Text(text),
+            wit::Block::Image(image) => wit::MessageBlock::Image(image),
+        },
+        MessageBlock::Reasoning {
+            text: thought,
+            signature,
+            detail,
+        } => wit::MessageBlock::Reasoning(wit::ReasoningBlock {
+            text: thought,
+            signature,
+            detail: detail.map(text),
+        }),
+        MessageBlock::ToolCall {
+            id,
+            name,
+            input,
+            detail,
+        } => wit::MessageBlock::ToolCall(wit::ToolCallBlock {
+            id,
+            name,
+            input: text(input),
+            detail: detail.map(text),
+        }),
+        MessageBlock::ToolResult {
+            tool_call_id,
+            blocks,
+            is_error,
+            detail,
+        } => wit::MessageBlock::ToolResult(wit::ToolResultBlock {
+            tool_call_id,
+            blocks: blocks.into_iter().map(block).collect(),
+            is_error,
+            detail: detail.map(text),
+        }),
+    }
+}
+
+fn block(block: Block) -> wit::Block {
+    match block {
+        Block::Text {
+            text: words,
+            detail,
+        } => wit::Block::Text(wit::TextBlock {
+            text: words,
+            detail: detail.map(text),
+        }),
+        Block::Image {
+            data,
+            mime_type,
+            detail,
+        } => wit::Block::Image(wit::ImageBlock {
+            data,
+            mime_type,
+            detail: detail.map(text),
+        }),
+    }
+}

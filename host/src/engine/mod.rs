@@ -1,0 +1,26 @@
+//! Running guests: the engine, the instance that holds one session, and the
+//! one way into it.
+//!
+//! This room turns bytes of a component into something that can be called
+//! under a budget, and everything that can go wrong in a guest into a
+//! [`crate::model::Fault`]. It names no HTTP and no table of sessions.
+
+mod cache;
+mod check;
+mod component;
+mod enter;
+mod fair;
+mod fault;
+mod instance;
+mod lift;
+mod lower;
+mod runtime;
+mod settings;
+mod ticker;
+
+pub use cache::{Cache, CacheError};
+pub use check::{Import, Mismatch};
+pub use component::{Component, ComponentError};
+pub use instance::{CallError, EntryError, Instance, TaskLookup};
+pub use runtime::{Engine, EngineError};
+pub use settings::EngineSettings;

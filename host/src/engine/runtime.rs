@@ -1,0 +1,124 @@
+//! The engine as the rest of the host holds it.
+//!
+//! Guests run on threads of their own: a guest that computes keeps no request
+//! waiting, and what little the two share is the channel between them. A slot
+//! is taken before an instance is made, so that the pool never has to refuse.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+use wasmtime::component::Linker;
+
+use super::settings::{Allocation, EngineSettings};
+use super::ticker;
+use crate::sandbox::{self, GuestState};
+
+/// Threads for the file system calls of guests.
+const FILE_THREADS: usize = 16;
+
+/// A cheap handle on the engine; clones share it.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    wasmtime: wasmtime::Engine,
+    linker: Linker<GuestState>,
+    turns: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
+    /// `None` only while the last handle is dropped.
+    guests: Option<Runtime>,
+}
+
+/// Why the engine cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// wasmtime refused the configuration.
+    #[error("the WebAssembly engine cannot be set up: {0:#}")]
+    Wasmtime(wasmtime::Error),
+    /// A thread could not be started.
+    #[error("a thread cannot be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+impl Engine {
+    /// Sets up the engine, its clock and its threads.
+    pub fn new(settings: EngineSettings) -> Result<Engine, EngineError> {
+        let wasmtime = match new_wasmtime(&settings, Allocation::Pooled) {
+            Ok(engine) => engine,
+            Err(error) => {
+                tracing::warn!(
+                    "instances are mapped one by one, which is slower to start: \
+                     there is no address space for a pool of {}: {error:#}",
+                    settings.max_sessions
+                );
+                new_wasmtime(&settings, Allocation::OnDemand).map_err(EngineError::Wasmtime)?
+            }
+        };
+        let mut linker = Linker::new(&wasmtime);
+        sandbox::link(&mut linker).map_err(EngineError::Wasmtime)?;
+        ticker::start(&wasmtime)?;
+        let threads = settings.threads.max(1);
+        let guests = Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("orwd-guest")
+            .max_blocking_threads(FILE_THREADS)
+            // Look at timers after every turn: with the default of 61, and a
+            // turn being a whole time slice, they would be a second late.
+            .event_interval(1)
+            .enable_time()
+            .enable_io()
+            .build()?;
+        Ok(Engine(Arc::new(Inner {
+            wasmtime,
+            linker,
+            turns: Arc::new(Semaphore::new(threads)),
+            slots: Arc::new(Semaphore::new(settings.max_sessions as usize)),
+            guests: Some(guests),
+        })))
+    }
+
+    /// Runs a task on the threads of the guests.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> Option<JoinHandle<T>> {
+        self.0.guests.as_ref().map(|guests| guests.spawn(task))
+    }
+
+    /// Takes the place of one session, if there is one left.
+    pub fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.slots.clone().try_acquire_owned().ok()
+    }
+
+    pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.0.wasmtime
+    }
+
+    pub(super) fn linker(&self) -> &Linker<GuestState> {
+        &self.0.linker
+    }
+
+    pub(super) fn turns(&self) -> &Arc<Semaphore> {
+        &self.0.turns
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The last handle may go within a task, where waiting for threads is
+        // not allowed.
+        if let Some(guests) = self.guests.take() {
+            guests.shutdown_background();
+        }
+    }
+}
+
+fn new_wasmtime(
+    settings: &EngineSettings,
+    allocation: Allocation,
+) -> wasmtime::Result<wasmtime::Engine> {
+    wasmtime::Engine::new(&settings.config(allocation)?)
+}

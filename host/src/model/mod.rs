@@ -1,0 +1,33 @@
+//! The words that every room shares: ids, JSON that we do not own, blocks,
+//! tools, outcomes and faults.
+//!
+//! Plain values. This module knows no HTTP and no wasmtime, and uses no other
+//! module of the crate.
+
+mod block;
+mod description;
+mod fault;
+mod id;
+mod json;
+mod limits;
+mod outcome;
+mod quoted;
+mod secret;
+mod task;
+mod tool;
+mod toolset;
+mod weigh;
+
+pub use block::{Block, Candidate, Message, MessageBlock, Role};
+pub use description::{Description, Named, Support, Tool, ToolAccess, Visibility};
+pub use fault::{Fault, FaultCode};
+pub use id::{Digest, EnvName, InvalidEnvName, SessionId, TaskId};
+pub use json::{Json, NotAnObject};
+pub use limits::{Budget, SessionLimits};
+pub use outcome::{NonFinite, Refusal, RefusalReason, Reward, RunOutcome, Score, ToolOutput};
+pub use quoted::quoted;
+pub use secret::{Secret, Secrets};
+pub use task::{Split, SplitKind, TaskSource};
+pub use tool::{TerminalTool, ToolListing, ToolSpec};
+pub use toolset::TOOLSETS;
+pub use weigh::Weigh;

@@ -1,0 +1,488 @@
+//! The one place where failures become statuses (wire contract sections 2 to 5
+//! and 11).
+//!
+//! The caller's fault is 4xx, the guest's 500 or 410, ours 5xx. A text is
+//! either the contract's, the guest's own, or a fault's sentence; causes stay in
+//! the log.
+
+use hyper::StatusCode;
+use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER};
+
+use super::answer::{self, Answer};
+use super::body::BodyError;
+use super::document::Unreadable;
+use super::problems::Problems;
+use super::python;
+use super::render;
+use crate::model::{Fault, FaultCode, TOOLSETS, quoted};
+use crate::session::{CatalogError, CreateError, SessionError};
+
+/// Why a request has no other answer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// There is no such path.
+    NotFound,
+    /// The path takes this method alone.
+    Only(&'static str),
+    /// No session is named.
+    NoSessionHeader,
+    /// There is no such session.
+    NoSession,
+    /// The body cannot be had.
+    Body(BodyError),
+    /// The body claims to be JSON and is no text.
+    NotText,
+    /// The body is not what it should be.
+    Invalid(Problems),
+    /// There is no environment of this name.
+    UnknownEnvironment(String),
+    /// This environment, named as in the path, scores no groups.
+    NoScoring(String),
+    /// A question about tasks has no answer.
+    Catalog(CatalogError),
+    /// The session was not created.
+    Create(CreateError),
+    /// The session cannot answer.
+    Session(SessionError),
+}
+
+macro_rules! from {
+    ($($kind:ident($error:ty)),+) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Failure {
+                Failure::$kind(error)
+            }
+        })+
+    };
+}
+
+from!(
+    Body(BodyError),
+    Invalid(Problems),
+    Catalog(CatalogError),
+    Create(CreateError),
+    Session(SessionError)
+);
+
+impl From<Unreadable> for Failure {
+    fn from(unreadable: Unreadable) -> Failure {
+        match unreadable {
+            Unreadable::NotJson(problems) => Failure::Invalid(problems),
+            Unreadable::NotText => Failure::NotText,
+        }
+    }
+}
+
+/// A client that finds this on a 503 asks again for minutes.
+const BACKEND_STATE: HeaderName = HeaderName::from_static("x-backend-state");
+
+/// What a failure becomes.
+struct Told {
+    status: StatusCode,
+    detail: Detail,
+    allow: Option<&'static str>,
+    retry: Retry,
+}
+
+/// What the body says.
+enum Detail {
+    /// A sentence.
+    Text(String),
+    /// All that is wrong with the request's body.
+    Problems(Problems),
+}
+
+/// When the client should ask again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Retry {
+    /// Not at all.
+    No,
+    /// A few times, soon.
+    Soon,
+    /// Until the session has started.
+    WhenStarted,
+}
+
+impl Failure {
+    /// The answer, and its text for the log.
+    pub(super) fn answer(self) -> (Answer, Option<String>) {
+        let told = self.told();
+        let mut body = String::with_capacity(64);
+        match &told.detail {
+            Detail::Text(text) => render::single(&mut body, "detail", text),
+            Detail::Problems(problems) => {
+                body.push_str("{\"detail\":");
+                body.push_str(&problems.to_json());
+                body.push('}');
+            }
+        }
+        let mut answer = answer::json(told.status, body);
+        let headers = answer.headers_mut();
+        if let Some(method) = told.allow {
+            headers.insert(ALLOW, HeaderValue::from_static(method));
+        }
+        if told.retry != Retry::No {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        if told.retry == Retry::WhenStarted {
+            headers.insert(BACKEND_STATE, HeaderValue::from_static("starting"));
+        }
+        // What ordinary mistakes say is no news.
+        let log = match told.detail {
+            Detail::Text(text)
+                if told.status.is_server_error() || told.status == StatusCode::GONE =>
+            {
+                Some(text)
+            }
+            _ => None,
+        };
+        (answer, log)
+    }
+
+    fn told(self) -> Told {
+        match self {
+            Failure::NotFound => told(StatusCode::NOT_FOUND, "Not Found"),
+            Failure::Only(method) => Told {
+                allow: Some(method),
+                ..told(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
+            },
+            Failure::NoSessionHeader => {
+                told(StatusCode::BAD_REQUEST, "X-Session-ID header is required")
+            }
+            Failure::NoSession => told(StatusCode::NOT_FOUND, "Active environment not found"),
+            Failure::Body(BodyError::TooLarge) => told(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The request body is too large",
+            ),
+            Failure::Body(BodyError::TooSlow) => told(
+                StatusCode::REQUEST_TIMEOUT,
+                "The request body did not come in time",
+            ),
+            Failure::Body(BodyError::Broken) | Failure::NotText => told(
+                StatusCode::BAD_REQUEST,
+                "There was an error parsing the body",
+            ),
+            Failure::Invalid(problems) => Told {
+                detail: Detail::Problems(problems),
+                ..told(StatusCode::UNPROCESSABLE_ENTITY, "")
+            },
+            Failure::UnknownEnvironment(name) => unknown_environment(&name),
+            Failure::NoScoring(name) => told(
+                StatusCode::NOT_FOUND,
+                format!("Environment '{name}' does not implement score_group"),
+            ),
+            Failure::Catalog(error) => catalog(error),
+            Failure::Create(error) => create(error),
+            Failure::Session(error) => session(error),
+        }
+    }
+}
+
+fn told(status: StatusCode, detail: impl Into<String>) -> Told {
+    Told {
+        status,
+        detail: Detail::Text(detail.into()),
+        allow: None,
+        retry: Retry::No,
+    }
+}
+
+fn soon(detail: impl Into<String>) -> Told {
+    Told {
+        retry: Retry::Soon,
+        ..told(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+}
+
+fn unknown_environment(name: &str) -> Told {
+    let name = quoted(name);
+    told(StatusCode::NOT_FOUND, format!("unknown environment {name}"))
+}
+
+/// The guest's own words, in the form that the reference gives an exception.
+fn raised(message: &str) -> Told {
+    told(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        format!("RuntimeError: {message}"),
+    )
+}
+
+/// A fault. What the host could not do now it may do soon.
+fn faulted(fault: &Fault) -> Told {
+    match fault.code {
+        FaultCode::Overloaded | FaultCode::Interrupted => soon(fault.to_string()),
+        _ => told(StatusCode::INTERNAL_SERVER_ERROR, fault.to_string()),
+    }
+}
+
+fn catalog(error: CatalogError) -> Told {
+    match &error {
+        CatalogError::InvalidSplit
+        | CatalogError::InvalidIndex
+        | CatalogError::ListingUnsupported => told(StatusCode::BAD_REQUEST, error.to_string()),
+        CatalogError::Failed(message) => raised(message),
+        CatalogError::Faulted(fault) => faulted(fault),
+    }
+}
+
+fn create(error: CreateError) -> Told {
+    match error {
+        CreateError::Exists => told(StatusCode::BAD_REQUEST, "Session already exists"),
+        CreateError::UnknownEnvironment(name) => unknown_environment(&name),
+        CreateError::Task(error) => catalog(error),
+        CreateError::Secrets(why) => told(StatusCode::INTERNAL_SERVER_ERROR, why),
+        CreateError::Refused(message) => raised(&message),
+        CreateError::Faulted(fault) => faulted(&fault),
+        CreateError::UnknownToolset(name) => {
+            let (name, known) = (quoted(&name), python::list(&TOOLSETS));
+            let detail = format!("unknown toolset {name}; valid options are {known}");
+            told(StatusCode::BAD_REQUEST, detail)
+        }
+        CreateError::NoSandbox(name) => {
+            let name = quoted(&name);
+            let detail = format!("toolset {name} needs a sandbox, and this server has none");
+            told(StatusCode::BAD_REQUEST, detail)
+        }
+        CreateError::Full => soon("the server holds as many sessions as it may"),
+        CreateError::Stopping => soon("the server is stopping"),
+    }
+}
+
+fn session(error: SessionError) -> Told {
+    match error {
+        SessionError::Deleted => told(StatusCode::GONE, "Session deleted"),
+        SessionError::Starting => Told {
+            retry: Retry::WhenStarted,
+            ..told(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Environment still starting.",
+            )
+        },
+        SessionError::SetupFailed(message) | SessionError::Failed(message) => raised(&message),
+        SessionError::Faulted(fault) => faulted(&fault),
+        SessionError::Gone(fault) => told(StatusCode::GONE, fault.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer::Payload;
+    use super::*;
+
+    fn seen(failure: Failure) -> (u16, String, Vec<String>) {
+        let (answer, _) = failure.answer();
+        let (parts, payload) = answer.into_parts();
+        let Payload::Text(Some(body)) = payload else {
+            panic!("no text");
+        };
+        let mut headers: Vec<String> = parts
+            .headers
+            .iter()
+            .filter(|(name, _)| *name != "content-type")
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        headers.sort();
+        assert_eq!(parts.headers["content-type"], "application/json");
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let detail = body["detail"].as_str().unwrap().to_owned();
+        (parts.status.as_u16(), detail, headers)
+    }
+
+    #[test]
+    fn every_failure_has_its_status_and_text() {
+        let fault = |code| Fault::new(code, "a sentence");
+        let soon = ["retry-after: 2"];
+        let none: [&str; 0] = [];
+        let cases: Vec<(Failure, u16, &str, &[&str])> = vec![
+            (Failure::NotFound, 404, "Not Found", &none),
+            (
+                Failure::Only("GET"),
+                405,
+                "Method Not Allowed",
+                &["allow: GET"],
+            ),
+            (
+                Failure::NoSessionHeader,
+                400,
+                "X-Session-ID header is required",
+                &none,
+            ),
+            (
+                Failure::NoSession,
+                404,
+                "Active environment not found",
+                &none,
+            ),
+            (
+                Failure::NotText,
+                400,
+                "There was an error parsing the body",
+                &none,
+            ),
+            (
+                BodyError::TooLarge.into(),
+                413,
+                "The request body is too large",
+                &none,
+            ),
+            (
+                BodyError::TooSlow.into(),
+                408,
+                "The request body did not come in time",
+                &none,
+            ),
+            (
+                Failure::UnknownEnvironment("it's".into()),
+                404,
+                "unknown environment \"it's\"",
+                &none,
+            ),
+            (
+                Failure::NoScoring("Alpha".into()),
+                404,
+                "Environment 'Alpha' does not implement score_group",
+                &none,
+            ),
+            (
+                CatalogError::InvalidSplit.into(),
+                400,
+                "Invalid split",
+                &none,
+            ),
+            (
+                CatalogError::InvalidIndex.into(),
+                400,
+                "Invalid index",
+                &none,
+            ),
+            (
+                CatalogError::ListingUnsupported.into(),
+                400,
+                "list_tasks is not supported for this environment. Use the index-based API (num_tasks + get_task) instead.",
+                &none,
+            ),
+            (
+                CatalogError::Failed("boom".into()).into(),
+                500,
+                "RuntimeError: boom",
+                &none,
+            ),
+            (
+                CatalogError::Faulted(fault(FaultCode::LimitCpu)).into(),
+                500,
+                "limit_cpu: a sentence",
+                &none,
+            ),
+            (
+                CatalogError::Faulted(fault(FaultCode::Overloaded)).into(),
+                503,
+                "overloaded: a sentence",
+                &soon,
+            ),
+            (
+                CreateError::Exists.into(),
+                400,
+                "Session already exists",
+                &none,
+            ),
+            (
+                CreateError::UnknownEnvironment("".into()).into(),
+                404,
+                "unknown environment ''",
+                &none,
+            ),
+            (
+                CreateError::Task(CatalogError::InvalidIndex).into(),
+                400,
+                "Invalid index",
+                &none,
+            ),
+            (
+                CreateError::Secrets("KeyError: 'value'".into()).into(),
+                500,
+                "KeyError: 'value'",
+                &none,
+            ),
+            (
+                CreateError::Refused("no".into()).into(),
+                500,
+                "RuntimeError: no",
+                &none,
+            ),
+            (
+                CreateError::Faulted(fault(FaultCode::EnvTrap)).into(),
+                500,
+                "env_trap: a sentence",
+                &none,
+            ),
+            (
+                CreateError::UnknownToolset("no-such".into()).into(),
+                400,
+                "unknown toolset 'no-such'; valid options are ['backsearch', 'claude-code', 'cli', 'codex', 'gemini-cli', 'hermes', 'openclaw', 'web']",
+                &none,
+            ),
+            (
+                CreateError::NoSandbox("cli".into()).into(),
+                400,
+                "toolset 'cli' needs a sandbox, and this server has none",
+                &none,
+            ),
+            (
+                CreateError::Full.into(),
+                503,
+                "the server holds as many sessions as it may",
+                &soon,
+            ),
+            (
+                CreateError::Stopping.into(),
+                503,
+                "the server is stopping",
+                &soon,
+            ),
+            (SessionError::Deleted.into(), 410, "Session deleted", &none),
+            (
+                SessionError::Starting.into(),
+                503,
+                "Environment still starting.",
+                &["retry-after: 2", "x-backend-state: starting"],
+            ),
+            (
+                SessionError::SetupFailed("boom".into()).into(),
+                500,
+                "RuntimeError: boom",
+                &none,
+            ),
+            (
+                SessionError::Failed("boom".into()).into(),
+                500,
+                "RuntimeError: boom",
+                &none,
+            ),
+            (
+                SessionError::Faulted(fault(FaultCode::Internal)).into(),
+                500,
+                "internal: a sentence",
+                &none,
+            ),
+            (
+                SessionError::Faulted(fault(FaultCode::Interrupted)).into(),
+                503,
+                "interrupted: a sentence",
+                &soon,
+            ),
+            (
+                SessionError::Gone(fault(FaultCode::LimitMemory)).into(),
+                410,
+                "limit_memory: a sentence",
+                &none,
+            ),
+        ];
+        for (failure, status, detail, headers) in cases {
+            let name = format!("{failure:?}");
+            let (seen_status, seen_detail, seen_headers) = seen(failure);
+            assert_eq!(seen_status, status, "{name}");
+            assert_eq!(seen_detail, detail, "{name}");
+            assert_eq!(seen_headers, headers, "{name}");
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! The event stream of one run (wire contract section 10).
+//!
+//! The run's id goes out first, and only when it is through the connection's
+//! buffer is the run started: a client that was cut off before it could read
+//! the id calls again, and the tool must not have run by then. From there on
+//! the client may leave; the run goes on.
+//!
+//! Where the host itself failed, the stream is broken off without a last
+//! event. Clients ask again then; an `error` event they would take for the
+//! environment's word.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use tokio::time::{Instant, Sleep};
+
+use super::render;
+use super::sse::{Pieces, event};
+use crate::model::{Fault, RunOutcome};
+use crate::session::Run;
+
+/// The time between two signs of life; clients give up after 30 s.
+const BEAT: Duration = Duration::from_secs(10);
+
+/// The stream of one reader.
+pub(super) struct RunStream {
+    run: Run,
+    beat: Duration,
+    state: State,
+}
+
+enum State {
+    /// The id has not been handed out.
+    New,
+    /// The id is in the connection's buffer.
+    Announced,
+    /// The buffer has been written out.
+    Flushed,
+    /// The run is going on.
+    Waiting(Waiting),
+    /// The result is going out.
+    Sending(Pieces),
+    /// All is out.
+    Done,
+}
+
+struct Waiting {
+    outcome: Pin<Box<dyn Future<Output = Arc<RunOutcome>> + Send>>,
+    beat: Pin<Box<Sleep>>,
+}
+
+/// Why a stream ends without its last event.
+#[derive(Debug)]
+pub(super) struct BrokenOff(Fault);
+
+impl fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the run failed: {}", self.0)
+    }
+}
+
+impl std::error::Error for BrokenOff {}
+
+impl RunStream {
+    pub(super) fn new(run: Run) -> RunStream {
+        RunStream {
+            run,
+            beat: BEAT,
+            state: State::New,
+        }
+    }
+
+    pub(super) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, BrokenOff>>> {
+        loop {
+            match &mut self.state {
+                State::New => {
+                    self.state = State::Announced;
+                    let announced = event("task_id", &self.run.id().to_string());
+                    return Poll::Ready(Some(Ok(announced.into())));
+                }
+                // A connection writes its buffer out when its body has nothing
+                // more to give, so for one poll there is nothing more.
+                State::Announced => {
+                    self.state = State::Flushed;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                State::Flushed => {
+                    self.run.start();
+                    let run = self.run.clone();
+                    self.state = State::Waiting(Waiting {
+                        outcome: Box::pin(async move { run.outcome().await }),
+                        beat: Box::pin(tokio::time::sleep(self.beat)),
+                    });
+                }
+                State::Waiting(waiting) => match waiting.outcome.as_mut().poll(cx) {
+                    Poll::Ready(outcome) => match &*outcome {
+                        RunOutcome::Output(output) => {
+                            self.send(|out| render::output(out, output));
+                        }
+                        RunOutcome::Scores(scores) => {
+                            self.send(|out| render::scores(out, scores));
+                        }
+                        RunOutcome::Refused(refusal) => {
+                            self.send(|out| render::refusal(out, refusal));
+                        }
+                        RunOutcome::Failed(message) => {
+                            return self.last(Ok(event("error", message).into()));
+                        }
+                        RunOutcome::Faulted(fault) if fault.code.is_ours() => {
+                            return self.last(Err(BrokenOff(fault.clone())));
+                        }
+                        RunOutcome::Faulted(fault) => {
+                            return self.last(Ok(event("error", &fault.to_string()).into()));
+                        }
+                    },
+                    Poll::Pending => {
+                        if waiting.beat.as_mut().poll(cx).is_pending() {
+                            return Poll::Pending;
+                        }
+                        let next = waiting.beat.deadline() + self.beat;
+                        waiting.beat.as_mut().reset(next.max(Instant::now()));
+                        let comment = format!(": ping - {}\r\n\r\n", utc(SystemTime::now()));
+                        return Poll::Ready(Some(Ok(comment.into())));
+                    }
+                },
+                State::Sending(pieces) => match pieces.next() {
+                    Some(bytes) => return Poll::Ready(Some(Ok(bytes))),
+                    None => self.state = State::Done,
+                },
+                State::Done => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn send(&mut self, write: impl FnOnce(&mut String)) {
+        self.state = State::Sending(Pieces::new(write));
+    }
+
+    fn last(&mut self, item: Result<Bytes, BrokenOff>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
+        self.state = State::Done;
+        Poll::Ready(Some(item))
+    }
+}
+
+impl Drop for RunStream {
+    fn drop(&mut self) {
+        // The client may have read the id, and will ask for the result.
+        if matches!(self.state, State::Announced | State::Flushed) {
+            self.run.start();
+        }
+    }
+}
+
+/// A moment as `2026-01-31 23:59:59.000123+00:00`.
+fn utc(moment: SystemTime) -> String {
+    let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = since.as_secs();
+    let (year, month, day) = date(seconds / 86_400);
+    format!(
+        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}.{:06}+00:00",
+        seconds / 3600 % 24,
+        seconds / 60 % 60,
+        seconds % 60,
+        since.subsec_micros(),
+    )
+}
+
+/// The date of a day counted from 1970-01-01. Years are taken to begin in
+/// March, which puts the leap day at their end.
+fn date(day: u64) -> (u64, u64, u64) {
+    const DAYS_BEFORE_1970: u64 = 719_468;
+    const DAYS_IN_400_YEARS: u64 = 146_097;
+    let day = day + DAYS_BEFORE_1970;
+    let era = day / DAYS_IN_400_YEARS;
+    let of_era = day % DAYS_IN_400_YEARS;
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let of_month = of_year - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+    (era * 400 + year + carry, month, of_month)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Waker;
+
+    use super::*;
+    use crate::model::{FaultCode, Refusal, RefusalReason, TaskId};
+    use crate::session::Promise;
+
+    #[test]
+    fn moments_are_written_in_utc() {
+        for (seconds, micros, expected) in [
+            (0, 0, "1970-01-01 00:00:00.000000+00:00"),
+            (951_782_399, 1, "2000-02-28 23:59:59.000001+00:00"),
+            (951_782_400, 0, "2000-02-29 00:00:00.000000+00:00"),
+            (1_709_251_200, 0, "2024-03-01 00:00:00.000000+00:00"),
+            (1_798_761_599, 999_999, "2026-12-31 23:59:59.999999+00:00"),
+            (4_107_542_400, 0, "2100-03-01 00:00:00.000000+00:00"),
+        ] {
+            let moment = UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_micros(micros);
+            assert_eq!(utc(moment), expected);
+        }
+    }
+
+    /// A run that counts its starts, with the promise in the test's hand.
+    fn run() -> (Run, Arc<AtomicUsize>, std::sync::mpsc::Receiver<Promise>) {
+        let starts = Arc::new(AtomicUsize::new(0));
+        let counter = starts.clone();
+        let (sender, promises) = std::sync::mpsc::channel();
+        let run = Run::new(TaskId::random(), move |promise| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            sender.send(promise).unwrap();
+        });
+        (run, starts, promises)
+    }
+
+    async fn rest(stream: &mut RunStream) -> Vec<Result<String, String>> {
+        let mut items = Vec::new();
+        while let Some(item) = std::future::poll_fn(|cx| stream.poll_next(cx)).await {
+            items.push(match item {
+                Ok(bytes) => Ok(String::from_utf8(bytes.to_vec()).unwrap()),
+                Err(error) => Err(error.to_string()),
+            });
+        }
+        items
+    }
+
+    #[test]
+    fn the_run_starts_when_the_id_is_out() {
+        let (run, starts, _promises) = run();
+        let mut stream = RunStream::new(run.clone());
+        let mut cx = Context::from_waker(Waker::noop());
+        let expected = format!("event: task_id\r\ndata: {}\r\n\r\n", run.id());
+        let Poll::Ready(Some(Ok(first))) = stream.poll_next(&mut cx) else {
+            panic!("no first event");
+        };
+        assert_eq!(first, expected);
+        assert!(stream.poll_next(&mut cx).is_pending());
+        assert_eq!(starts.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_leaves_with_the_id_has_its_run() {
+        for (polls, expected) in [(0, 0), (1, 1), (2, 1), (3, 1)] {
+            let (run, starts, _promises) = run();
+            let mut stream = RunStream::new(run);
+            let mut cx = Context::from_waker(Waker::noop());
+            for _ in 0..polls {
+                let _ = stream.poll_next(&mut cx);
+            }
+            drop(stream);
+            assert_eq!(starts.load(Ordering::SeqCst), expected, "{polls} polls");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_outcome_has_its_last_event() {
+        let refusal = Refusal {
+            reason: RefusalReason::NotFound,
+            message: "no".to_owned(),
+        };
+        for (outcome, expected) in [
+            (
+                RunOutcome::Refused(refusal),
+                Ok(
+                    "event: end\r\ndata: {\"ok\":false,\"error\":\"no\",\"reason\":\"not_found\"}\r\n\r\n",
+                ),
+            ),
+            (
+                RunOutcome::Scores(vec![]),
+                Ok("event: end\r\ndata: {\"scores\":[]}\r\n\r\n"),
+            ),
+            (
+                RunOutcome::Failed("boom\n: é".to_owned()),
+                Ok("event: error\r\ndata: boom\r\ndata: : é\r\n\r\n"),
+            ),
+            (
+                RunOutcome::Faulted(Fault::new(FaultCode::EnvTrap, "it trapped")),
+                Ok("event: error\r\ndata: env_trap: it trapped\r\n\r\n"),
+            ),
+            (
+                RunOutcome::Faulted(Fault::new(FaultCode::Overloaded, "no room")),
+                Err("the run failed: overloaded: no room"),
+            ),
+        ] {
+            let (run, _, promises) = run();
+            run.start();
+            promises.recv().unwrap().keep(outcome);
+            let mut stream = RunStream::new(run);
+            let items = rest(&mut stream).await;
+            let expected = expected.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(items.len(), 2);
+            assert_eq!(items[1], expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_run_shows_signs_of_life() {
+        let (run, _, promises) = run();
+        let started = Instant::now();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(1100)).await;
+            let promise = promises.recv().unwrap();
+            promise.keep(RunOutcome::Failed("late".to_owned()));
+        });
+        let mut stream = RunStream::new(run);
+        stream.beat = Duration::from_millis(400);
+        let mut beats = Vec::new();
+        while let Some(item) = std::future::poll_fn(|cx| stream.poll_next(cx)).await {
+            if item.unwrap().starts_with(b": ping - 2") {
+                beats.push(started.elapsed().as_millis() / 400);
+            }
+        }
+        assert_eq!(beats, [1, 2]);
+        assert_eq!(BEAT, Duration::from_secs(10));
+    }
+}

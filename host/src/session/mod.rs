@@ -1,0 +1,21 @@
+//! Sessions: one task owns one instance, and the table maps ids to handles.
+//!
+//! A session begins as a reserved id, becomes an owner task with an instance
+//! ([`owner`]), is known to others by a [`handle`], and ends by `/delete`, by
+//! the reaper, or with the host. Its results linger in [`runs`].
+
+mod handle;
+mod owner;
+mod reaper;
+mod run;
+mod runs;
+mod service;
+mod state;
+mod table;
+
+pub use handle::Handle;
+pub use run::{Promise, Run};
+pub use service::{
+    CatalogError, Conversation, CreateError, NewSession, Service, Session, SessionError,
+};
+pub use table::{SessionSettings, Sessions};

@@ -1,0 +1,411 @@
+//! All environments and sessions of a host: what the protocol talks to.
+//!
+//! The table maps ids to handles, and its lock is held for a look-up and no
+//! longer. An id is reserved before anything slow begins, so that of two
+//! creations with one id exactly one goes on.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::handle::Handle;
+use super::owner::{Command, Owner};
+use super::reaper;
+use super::service::{CatalogError, CreateError, NewSession, Service};
+use super::state::Shared;
+use crate::catalog::Environment;
+use crate::engine::{Engine, EntryError, TaskLookup};
+use crate::model::{
+    EnvName, FaultCode, Json, Secrets, SessionId, Split, TOOLSETS, TaskSource, ToolListing,
+};
+
+/// What may wait in the queue of one session.
+const QUEUE: usize = 256;
+
+/// What the operator decides about sessions.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionSettings {
+    /// How long a session may go unasked.
+    pub idle_timeout: Duration,
+    /// How long a request waits for setup.
+    pub setup_gate: Duration,
+    /// How long a result can be fetched again.
+    pub result_linger: Duration,
+}
+
+/// Everything that is served; clones share it.
+#[derive(Clone)]
+pub struct Sessions(Arc<Inner>);
+
+pub(super) struct Inner {
+    engine: Engine,
+    settings: SessionSettings,
+    names: Vec<EnvName>,
+    environments: HashMap<EnvName, Environment>,
+    stopping: AtomicBool,
+    table: Mutex<HashMap<SessionId, Place>>,
+}
+
+/// What the table holds for an id.
+enum Place {
+    /// Somebody is creating it.
+    Reserved,
+    Open(Handle),
+}
+
+impl Inner {
+    fn table(&self) -> MutexGuard<'_, HashMap<SessionId, Place>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn handles(&self) -> Vec<Handle> {
+        let open = |place: &Place| match place {
+            Place::Open(handle) => Some(handle.clone()),
+            Place::Reserved => None,
+        };
+        self.table().values().filter_map(open).collect()
+    }
+
+    /// Takes a session out if it is open and the condition holds.
+    pub(super) fn remove_if(
+        &self,
+        id: &SessionId,
+        condition: impl FnOnce(&Handle) -> bool,
+    ) -> Option<Handle> {
+        let mut table = self.table();
+        let Entry::Occupied(place) = table.entry(id.clone()) else {
+            return None;
+        };
+        let holds = matches!(place.get(), Place::Open(handle) if condition(handle));
+        match holds.then(|| place.remove()) {
+            Some(Place::Open(handle)) => Some(handle),
+            Some(Place::Reserved) | None => None,
+        }
+    }
+}
+
+/// A reserved id; free again when this is dropped, unless a session took it.
+struct Reservation {
+    table: Arc<Inner>,
+    id: SessionId,
+}
+
+impl Reservation {
+    fn new(table: &Arc<Inner>, id: &SessionId) -> Result<Reservation, CreateError> {
+        match table.table().entry(id.clone()) {
+            Entry::Occupied(_) => Err(CreateError::Exists),
+            Entry::Vacant(place) => {
+                place.insert(Place::Reserved);
+                Ok(Reservation {
+                    table: table.clone(),
+                    id: id.clone(),
+                })
+            }
+        }
+    }
+
+    fn fill(self, handle: Handle) {
+        self.table
+            .table()
+            .insert(self.id.clone(), Place::Open(handle));
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let mut table = self.table.table();
+        if let Entry::Occupied(place) = table.entry(self.id.clone())
+            && matches!(place.get(), Place::Reserved)
+        {
+            place.remove();
+        }
+    }
+}
+
+impl Sessions {
+    /// Serves these environments, the first being the default. Starts the
+    /// reaper, so it is called within a runtime.
+    pub fn new(
+        engine: Engine,
+        environments: Vec<Environment>,
+        settings: SessionSettings,
+    ) -> Sessions {
+        let names = environments.iter().map(|env| env.name().clone()).collect();
+        let environments = environments
+            .into_iter()
+            .map(|env| (env.name().clone(), env))
+            .collect();
+        let inner = Arc::new(Inner {
+            engine,
+            settings,
+            names,
+            environments,
+            stopping: AtomicBool::new(false),
+            table: Mutex::new(HashMap::new()),
+        });
+        tokio::spawn(reaper::run(Arc::downgrade(&inner), settings.idle_timeout));
+        Sessions(inner)
+    }
+
+    /// From now on no session is opened.
+    pub fn refuse_new(&self) {
+        self.0.stopping.store(true, Ordering::Release);
+    }
+
+    /// Ends every session and waits for their teardowns.
+    pub async fn end_all(&self) {
+        self.refuse_new();
+        let ids: Vec<SessionId> = self.0.table().keys().cloned().collect();
+        let mut ending = tokio::task::JoinSet::new();
+        for id in ids {
+            if let Some(handle) = self.0.remove_if(&id, |_| true) {
+                ending.spawn(handle.delete_and_wait());
+            }
+        }
+        while ending.join_next().await.is_some() {}
+    }
+
+    fn get(&self, env: &EnvName) -> Result<&Environment, CatalogError> {
+        self.0.environments.get(env).ok_or_else(|| {
+            let message = format!("the environment {env} is not served any more");
+            CatalogError::Failed(message)
+        })
+    }
+
+    fn find(&self, name: Option<&str>) -> Option<&Environment> {
+        let name = match name {
+            Some(name) => EnvName::new(name).ok()?,
+            None => self.0.names.first()?.clone(),
+        };
+        self.0.environments.get(&name)
+    }
+
+    async fn resolve(env: &Environment, source: TaskSource) -> Result<Json, CatalogError> {
+        match source {
+            TaskSource::Spec(task) => Ok(task),
+            TaskSource::Index { split, index } => lookup(env, &split, index).await,
+        }
+    }
+
+    /// Makes the instance, opens the episode and hands both to a new owner.
+    /// Runs to its end even if the client that asked has gone.
+    async fn open(
+        self,
+        env: Environment,
+        reservation: Reservation,
+        task: Json,
+        secrets: Secrets,
+        toolset: Option<String>,
+    ) -> Result<(), CreateError> {
+        let Some(slot) = self.0.engine.slot() else {
+            return Err(CreateError::Full);
+        };
+        let mut instance =
+            env.start(&reservation.id, slot)
+                .await
+                .map_err(|fault| match fault.code {
+                    FaultCode::Overloaded => CreateError::Full,
+                    _ => CreateError::Faulted(fault),
+                })?;
+        let refused = |error| match error {
+            EntryError::Failed(message) => CreateError::Refused(message),
+            EntryError::Fault(fault) => CreateError::Faulted(fault),
+        };
+        instance
+            .open(&task, secrets, rand::random())
+            .await
+            .map_err(refused)?;
+        if let Some(name) = toolset {
+            return Err(if TOOLSETS.contains(&name.as_str()) {
+                CreateError::NoSandbox(name)
+            } else {
+                CreateError::UnknownToolset(name)
+            });
+        }
+        let tools = if env.description().supports.task_tools {
+            instance.task_tools().await.map_err(refused)?
+        } else {
+            Vec::new()
+        };
+        if self.0.stopping.load(Ordering::Acquire) {
+            return Err(CreateError::Stopping);
+        }
+        let settings = &self.0.settings;
+        let shared = Shared::new(reservation.id.clone(), env, tools, settings.result_linger);
+        let shared = Arc::new(shared);
+        let (sender, receiver) = mpsc::channel::<Command>(QUEUE);
+        let owner = Owner::new(shared.clone(), instance);
+        self.0.engine.spawn(owner.run(receiver));
+        reservation.fill(Handle::new(shared, sender, settings.setup_gate));
+        Ok(())
+    }
+}
+
+async fn lookup(env: &Environment, split: &str, index: Option<i64>) -> Result<Json, CatalogError> {
+    if !env.description().has_split(split) {
+        return Err(CatalogError::InvalidSplit);
+    }
+    let index = index.ok_or(CatalogError::InvalidIndex)?;
+    Ok(env.task(split, index).await?)
+}
+
+impl From<TaskLookup> for CatalogError {
+    fn from(error: TaskLookup) -> CatalogError {
+        match error {
+            TaskLookup::InvalidSplit => CatalogError::InvalidSplit,
+            TaskLookup::InvalidIndex => CatalogError::InvalidIndex,
+            TaskLookup::Entry(EntryError::Failed(message)) => CatalogError::Failed(message),
+            TaskLookup::Entry(EntryError::Fault(fault)) => CatalogError::Faulted(fault),
+        }
+    }
+}
+
+impl Service for Sessions {
+    type Session = Handle;
+
+    fn environments(&self) -> &[EnvName] {
+        &self.0.names
+    }
+
+    fn environment(&self, name: &str) -> Option<EnvName> {
+        self.find(Some(name)).map(|env| env.name().clone())
+    }
+
+    fn required_secrets(&self, env: &EnvName) -> Vec<String> {
+        self.get(env)
+            .map_or_else(|_| Vec::new(), |env| env.secrets().to_vec())
+    }
+
+    fn splits(&self, env: &EnvName) -> Vec<Split> {
+        self.get(env)
+            .map_or_else(|_| Vec::new(), |env| env.description().splits.clone())
+    }
+
+    fn tools(&self, env: &EnvName) -> ToolListing {
+        self.get(env).map_or_else(
+            |_| ToolListing {
+                tools: Vec::new(),
+                terminal: None,
+                supports_score_group: false,
+            },
+            |env| env.description().listing(Vec::new()),
+        )
+    }
+
+    async fn num_tasks(&self, env: &EnvName, split: &str) -> Result<u64, CatalogError> {
+        Ok(self.get(env)?.num_tasks(split).await?)
+    }
+
+    async fn tasks(&self, env: &EnvName, split: &str) -> Result<Vec<Json>, CatalogError> {
+        let env = self.get(env)?;
+        let count = env.num_tasks(split).await?;
+        if !env.description().supports.listing {
+            return Err(CatalogError::ListingUnsupported);
+        }
+        Ok(env.tasks(split, 0, count).await?)
+    }
+
+    async fn task(
+        &self,
+        env: &EnvName,
+        split: &str,
+        index: Option<i64>,
+    ) -> Result<Json, CatalogError> {
+        lookup(self.get(env)?, split, index).await
+    }
+
+    async fn task_range(
+        &self,
+        env: &EnvName,
+        split: &str,
+        start: Option<i64>,
+        stop: Option<i64>,
+    ) -> Result<Vec<Json>, CatalogError> {
+        let env = self.get(env)?;
+        let count = env.num_tasks(split).await?;
+        let start = start.map_or(0, |bound| clamp(bound, count));
+        let stop = stop.map_or(count, |bound| clamp(bound, count));
+        if env.description().supports.listing {
+            return Ok(env.tasks(split, start, stop).await?);
+        }
+        let mut tasks = Vec::new();
+        for index in start..stop {
+            let index = i64::try_from(index).map_err(|_| CatalogError::InvalidIndex)?;
+            tasks.push(env.task(split, index).await?);
+        }
+        Ok(tasks)
+    }
+
+    async fn create(&self, id: SessionId, new: NewSession) -> Result<(), CreateError> {
+        if self.0.stopping.load(Ordering::Acquire) {
+            return Err(CreateError::Stopping);
+        }
+        let reservation = Reservation::new(&self.0, &id)?;
+        let env = self.find(new.environment.as_deref()).ok_or_else(|| {
+            CreateError::UnknownEnvironment(new.environment.clone().unwrap_or_default())
+        })?;
+        let task = Sessions::resolve(env, new.source).await?;
+        let secrets = new.secrets.map_err(CreateError::Secrets)?;
+        let (reply, answer) = oneshot::channel();
+        let opening = self
+            .clone()
+            .open(env.clone(), reservation, task, secrets, new.toolset);
+        self.0.engine.spawn(async move {
+            // Nobody may be waiting any more; the session is there all the same.
+            let _ = reply.send(opening.await);
+        });
+        answer.await.unwrap_or(Err(CreateError::Stopping))
+    }
+
+    fn session(&self, id: &SessionId) -> Option<Handle> {
+        match self.0.table().get(id) {
+            Some(Place::Open(handle)) => {
+                handle.shared.touch();
+                Some(handle.clone())
+            }
+            Some(Place::Reserved) | None => None,
+        }
+    }
+
+    async fn delete(&self, id: &SessionId) {
+        if let Some(handle) = self.0.remove_if(id, |_| true) {
+            handle.delete().await;
+        }
+    }
+}
+
+/// A bound of a Python slice as a place: negative ones count from the end, and
+/// what lies outside is moved to the edge.
+fn clamp(bound: i64, count: u64) -> u64 {
+    if bound < 0 {
+        count.saturating_sub(bound.unsigned_abs())
+    } else {
+        bound.unsigned_abs().min(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_of_a_slice_of_five() {
+        for (bound, place) in [
+            (0, 0),
+            (3, 3),
+            (5, 5),
+            (99, 5),
+            (-1, 4),
+            (-5, 0),
+            (-99, 0),
+            (i64::MIN, 0),
+            (i64::MAX, 5),
+        ] {
+            assert_eq!(clamp(bound, 5), place, "{bound}");
+        }
+    }
+}
