@@ -168,7 +168,7 @@ fn a_session_that_nobody_talks_to() {
     // tried, which must not keep it either.
     let create = Request::post("/create").json(&json!({"split": "train", "index": 0}));
     let mut idle: Vec<(Session, Request)> = [
-        create.clone(),
+        Request::get("/health"),
         Request::get("/version"),
         Request::get("/alpha/tools"),
         Request::post("/delete_session"),

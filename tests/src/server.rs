@@ -27,6 +27,9 @@ const START: Duration = Duration::from_secs(180);
 /// How long a polite end may take before the child is killed.
 const END: Duration = Duration::from_secs(15);
 
+/// How many lines of its log a failed test shows.
+const SHOWN: usize = 200;
+
 /// A server that is running.
 pub struct Server {
     child: Child,
@@ -208,7 +211,10 @@ impl Drop for Server {
         let _ = self.keeper.kill();
         let _ = self.keeper.wait();
         if std::thread::panicking() {
-            eprintln!("--- log of {}\n{}", self.base, self.log());
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(SHOWN)..];
+            eprintln!("--- end of the log of {}\n{}", self.base, last.join("\n"));
         }
     }
 }

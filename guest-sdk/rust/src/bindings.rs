@@ -4228,8 +4228,9 @@ pub mod exports {
                         secrets: _rt::Vec<Secret>,
                         seed: u64,
                     ) -> ::core::result::Result<Session, _rt::String>;
-                    /// Makes the episode ready: called once, before all that follows. An
-                    /// error is told to every later request of the session.
+                    /// Makes the episode ready: called once, before all that follows but
+                    /// `task-tools`. An error is told to every later request of the
+                    /// session.
                     #[allow(async_fn_in_trait)]
                     fn setup(&self) -> ::core::result::Result<(), _rt::String>;
                     /// The blocks that begin the conversation. Called only where
@@ -4245,7 +4246,8 @@ pub mod exports {
                         &self,
                     ) -> ::core::result::Result<_rt::Vec<Message>, _rt::String>;
                     /// The tools that this task adds to the listing. Called only where
-                    /// `task-tools` is supported, any number of times.
+                    /// `task-tools` is supported, any number of times, the first time
+                    /// before `setup`: clients may list tools while that runs.
                     #[allow(async_fn_in_trait)]
                     fn task_tools(
                         &self,
