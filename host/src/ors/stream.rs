@@ -223,7 +223,7 @@ mod tests {
         let starts = Arc::new(AtomicUsize::new(0));
         let counter = starts.clone();
         let (sender, promises) = std::sync::mpsc::channel();
-        let run = Run::new(TaskId::random(), move |promise| {
+        let run = Run::new(TaskId::random(), move |_, promise| {
             counter.fetch_add(1, Ordering::SeqCst);
             sender.send(promise).unwrap();
         });

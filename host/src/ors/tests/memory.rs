@@ -181,7 +181,7 @@ impl Service for Memory {
 impl MemorySession {
     fn new_run(&self, outcome: impl Future<Output = RunOutcome> + Send + 'static) -> Run {
         let id = TaskId::random();
-        let run = Run::new(id, |promise| {
+        let run = Run::new(id, |_, promise| {
             tokio::spawn(async move { promise.keep(outcome.await) });
         });
         self.runs
