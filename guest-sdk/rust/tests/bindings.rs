@@ -3,6 +3,8 @@
 //! Users build without WIT tooling, so what the generator makes is in the
 //! repository, with a copy of the text that it was made from.
 
+#![allow(clippy::unwrap_used, reason = "what fails is the test")]
+
 use std::fs;
 use std::path::Path;
 

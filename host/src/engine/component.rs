@@ -117,9 +117,7 @@ fn refuse_what_is_none(wasm: &[u8]) -> Result<(), ComponentError> {
         ComponentError::Empty
     } else if wasm.starts_with(MODULE) {
         ComponentError::CoreModule
-    } else if wasmtime::Engine::detect_precompiled(wasm).is_some() {
-        ComponentError::Precompiled
-    } else if wasm.starts_with(b"\x7fELF") {
+    } else if wasmtime::Engine::detect_precompiled(wasm).is_some() || wasm.starts_with(b"\x7fELF") {
         ComponentError::Precompiled
     } else if std::str::from_utf8(wasm).is_ok_and(|text| !text.contains('\0')) {
         ComponentError::Text

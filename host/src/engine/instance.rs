@@ -215,7 +215,7 @@ impl Instance {
         seed: u64,
     ) -> Result<(), EntryError> {
         let Some(exports) = self.exports.as_ref() else {
-            return Err(not_open().into());
+            return Err(not_open());
         };
         let session = exports.orwd_environment_orwd_episode().session();
         let secrets = lower::secrets(secrets);
