@@ -175,3 +175,16 @@ fn sessions_in_all() {
     let third = open(&ors, "alpha", json!({}));
     assert_eq!(third.call("noargs", json!({})).text(), "noargs ok");
 }
+
+#[test]
+fn a_server_takes_as_many_descriptors_as_it_may() {
+    let server = Serve::fixtures(&["alpha"]).start_after("ulimit -Sn 100");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let mut numbers = line.unwrap().split_whitespace().skip(3);
+    let (soft, hard) = (numbers.next().unwrap(), numbers.next().unwrap());
+    assert_eq!(soft, hard);
+    assert_ne!(soft, "100");
+}

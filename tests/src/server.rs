@@ -122,6 +122,24 @@ impl Serve {
     pub fn start(self) -> Server {
         Server::start(self.command().into_command())
     }
+
+    /// Starts it by a shell that first says this.
+    pub fn start_after(self, shell: &str) -> Server {
+        let inner = self.command().into_command();
+        let mut outer = Command::new("sh");
+        outer.args(["-c", &format!("{shell}; exec \"$0\" \"$@\"")]);
+        outer.arg(inner.get_program()).args(inner.get_args());
+        for (name, value) in inner.get_envs() {
+            match value {
+                Some(value) => outer.env(name, value),
+                None => outer.env_remove(name),
+            };
+        }
+        if let Some(folder) = inner.get_current_dir() {
+            outer.current_dir(folder);
+        }
+        Server::start(outer)
+    }
 }
 
 impl Server {

@@ -52,8 +52,9 @@ impl Environment for Counter {
     }
 }
 
-/// Input of `add`. Its comments become descriptions that the agent reads, and
-/// a call that does not fit it is refused before the method runs.
+// Doc comments become descriptions that the agent reads, and a call that does
+// not fit the type is refused before the method runs.
+/// A step of the counter.
 #[derive(Deserialize, JsonSchema)]
 struct Add {
     /// How much to add.

@@ -6,6 +6,7 @@
 //! wrong and, where we know, what to do.
 
 mod build;
+mod descriptors;
 mod failure;
 mod host;
 mod inspect;

@@ -7,7 +7,7 @@ use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::host::{self, Loaded};
-use super::{Ending, Failure, runtime, terminal};
+use super::{Ending, Failure, descriptors, runtime, terminal};
 use crate::catalog::source;
 use crate::config::written::ListenFlags;
 use crate::config::{EnvironmentFlags, ServerFlags, SessionFlags};
@@ -53,6 +53,7 @@ impl Serve {
         let places = self.environments.resolve()?;
         let limits = self.session.resolve();
         let server = self.server.resolve();
+        descriptors::raise_limit();
         let runtime = runtime()?;
         // Somebody whose port is taken should not wait for a build to learn of
         // it. Taken for good only when there is something to serve: until then
