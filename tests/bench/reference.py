@@ -4,7 +4,8 @@
 
 Listens on a free port of 127.0.0.1, prints its address, and ends when its
 standard input does, so that it never outlives the benchmark. The server's
-settings are those of the package's own `Server.run`.
+settings are those of the package's own `Server.run`, but for its log of every
+call: that is off here as it is for the server that it is compared with.
 """
 
 import os
@@ -16,6 +17,7 @@ import threading
 # Without it the package asks the network for a newer version of itself.
 os.environ["OPENREWARD_DISABLE_UPDATE_CHECK"] = "1"
 os.environ.pop("OPENREWARD_OTLP_ENDPOINT", None)
+os.environ["OPENREWARD_LOG_LEVEL"] = "WARNING"
 
 import uvicorn  # noqa: E402
 from openreward.environments import (  # noqa: E402
@@ -58,11 +60,15 @@ def end_with_input():
 
 
 if __name__ == "__main__":
-    listener = socket.socket()
+    # The protocol is named since the event loop sends small packets at once
+    # (TCP_NODELAY) only where it knows that this is TCP.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     # Connections that come before the server is up wait instead of failing.
     listener.listen(2048)
     print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+    # Nobody reads more than the address; what is left of the log is for people.
+    os.dup2(2, 1)
     threading.Thread(target=end_with_input, daemon=True).start()
     config = uvicorn.Config(
         Server([Alpha]).app,
