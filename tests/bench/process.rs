@@ -9,8 +9,13 @@ use serde::Serialize;
 /// The memory of a process at one moment, in bytes.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Memory {
-    /// Resident pages.
+    /// Resident pages, as `top` shows them. A page that is mapped in a
+    /// thousand places of the process, such as one of a guest's initial image
+    /// that no session has written to, counts a thousand times.
     pub(crate) resident: u64,
+    /// The same with each page counted once; none where the system does not
+    /// say.
+    pub(crate) distinct: Option<u64>,
     /// Page tables, which no count of resident pages has in it.
     pub(crate) page_tables: u64,
     /// Mappings; the kernel allows `vm.max_map_count` of them.
@@ -23,14 +28,12 @@ impl Memory {
         let status = read(&format!("/proc/{pid}/status"))?;
         // The sum over all mappings is exact; the counter in `status` may lag
         // behind by some pages a thread.
-        let rollup = read(&format!("/proc/{pid}/smaps_rollup"));
-        let resident = rollup
-            .ok()
-            .and_then(|text| field(&text, "Rss:"))
-            .or_else(|| field(&status, "VmRSS:"));
+        let rollup = read(&format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+        let resident = field(&rollup, "Rss:").or_else(|| field(&status, "VmRSS:"));
         let maps = read(&format!("/proc/{pid}/maps"))?.lines().count();
         Ok(Self {
             resident: resident.ok_or("the process has no resident pages")?,
+            distinct: field(&rollup, "Pss:"),
             page_tables: field(&status, "VmPTE:").unwrap_or_default(),
             maps: maps as u64,
         })

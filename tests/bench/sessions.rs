@@ -62,6 +62,7 @@ pub(crate) struct Report {
     memory_after_calls: Memory,
     memory_deleted: Memory,
     resident_per_session: f64,
+    distinct_per_session: Option<f64>,
     page_tables_per_session: f64,
 }
 
@@ -158,13 +159,20 @@ fn measure(
         memory_after_calls,
         memory_deleted,
         resident_per_session: per_session(memory_idle.resident, memory_before.resident),
+        distinct_per_session: memory_idle
+            .distinct
+            .zip(memory_before.distinct)
+            .map(|(now, before)| per_session(now, before)),
         page_tables_per_session: per_session(memory_idle.page_tables, memory_before.page_tables),
     };
     say(&shown("memory with all idle", memory_idle));
     say(&shown("memory after more calls", memory_after_calls));
     say(&shown("memory after deleting", memory_deleted));
+    let distinct = report.distinct_per_session.map_or(String::new(), |bytes| {
+        format!(" ({:.1} KB with shared pages counted once)", bytes / 1e3)
+    });
     say(&format!(
-        "an idle session: {:.1} KB resident, {:.1} KB of page tables",
+        "an idle session: {:.1} KB resident{distinct}, {:.1} KB of page tables",
         report.resident_per_session / 1e3,
         report.page_tables_per_session / 1e3,
     ));
@@ -204,8 +212,11 @@ fn shown(what: &str, memory: Memory) -> String {
     #[allow(clippy::cast_precision_loss, reason = "sizes of processes")]
     let mb = |bytes: u64| bytes as f64 / 1e6;
     format!(
-        "{what:<28} {:>6.1} MB resident, {:.1} MB of page tables, {} mappings",
+        "{what:<28} {:>6.1} MB resident{}, {:.1} MB of page tables, {} mappings",
         mb(memory.resident),
+        memory.distinct.map_or(String::new(), |bytes| {
+            format!(" ({:.1} MB distinct)", mb(bytes))
+        }),
         mb(memory.page_tables),
         memory.maps
     )
