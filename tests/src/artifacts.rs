@@ -70,12 +70,13 @@ pub fn components() -> &'static BTreeMap<String, PathBuf> {
     static BUILT: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
     BUILT.get_or_init(|| {
         let packages = fixture_packages();
-        let mut arguments = vec!["build", "--release", "--target", "wasm32-wasip2"];
+        let mut arguments = vec!["build", "--profile", "component"];
+        arguments.extend(["--target", "wasm32-wasip2"]);
         for package in packages.keys() {
             arguments.extend(["--package", package]);
         }
         cargo(&arguments);
-        let folder = target_dir().join("wasm32-wasip2/release");
+        let folder = target_dir().join("wasm32-wasip2/component");
         packages
             .into_iter()
             .map(|(package, name)| {
