@@ -81,7 +81,7 @@ fn run(cli: Cli) -> Result<Ending, Failure> {
         Command::Serve(_) => "info",
         _ => "warn",
     };
-    logging::start(&cli.log, usual)?;
+    let _log = logging::start(&cli.log, usual)?;
     match cli.command {
         Command::Serve(serve) => serve.run(),
         Command::Play(play) => play.run(),
