@@ -326,6 +326,25 @@ mod tests {
         let cases: Vec<(Failure, u16, &str, &[&str])> = vec![
             (Failure::NotFound, 404, "Not Found", &none),
             (
+                Failure::NoKey,
+                401,
+                "Invalid API key",
+                &["www-authenticate: Bearer"],
+            ),
+            (
+                Doubt::Lengths.into(),
+                400,
+                "the request has more than one Content-Length",
+                &none,
+            ),
+            (
+                Foreign::Origin("null".into()).into(),
+                403,
+                "the Origin 'null' is not this machine's own, so a web page may be behind this \
+                 request; start the server with --allow-host NAME if it is a name of yours",
+                &none,
+            ),
+            (
                 Failure::Only("GET"),
                 405,
                 "Method Not Allowed",

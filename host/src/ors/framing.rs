@@ -368,25 +368,4 @@ mod tests {
         let wire = format!("{head}0\r\n\r\nPOST /x HTTP/1.1\r\ncontent-length: x\r\n\r\n");
         assert_eq!(see(&wire), (wire.len(), None));
     }
-
-    /// A figure for the curious: `cargo test -p orwd --release -- --ignored
-    /// --nocapture framing`.
-    #[test]
-    #[ignore = "prints a time, and judges nothing"]
-    fn the_price_of_a_head() {
-        let head = "POST /gsm8k/call HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\
-                    User-Agent: python-httpx/0.28.1\r\nAccept: text/event-stream\r\n\
-                    Accept-Encoding: gzip, deflate, br\r\nConnection: keep-alive\r\n\
-                    X-Session-ID: 2c5f7a6e-7c1b-4a5c-9d3e-0f1a2b3c4d5e\r\nX-API-Key: none\r\n\
-                    Content-Type: application/json\r\nContent-Length: 64\r\n\r\n";
-        let wire = format!("{head}{}", "x".repeat(64));
-        let mut watch = Watch::default();
-        let rounds: u32 = 1_000_000;
-        let begin = std::time::Instant::now();
-        for _ in 0..rounds {
-            let seen = watch.see(std::hint::black_box(wire.as_bytes()));
-            assert_eq!(seen.keep, wire.len());
-        }
-        println!("{:?} for {} bytes", begin.elapsed() / rounds, wire.len());
-    }
 }

@@ -1,15 +1,10 @@
 //! API keys: who they belong to, and how they are told from wrong ones.
 //!
-//! A key is `orwd_ID_SECRET` with 256 random bits of secret. The file holds a
-//! line `name = "ID:HASH"` for each, where the hash is BLAKE3 keyed by the id;
-//! random bits need no slow hash. The id finds the line, and hashes are
-//! compared in constant time. The file is read again every second, so that a
-//! line that is taken out is a key that is revoked; a file that is missing or
+//! The file of keys (see [`super::keyring`]) is read again every second, so that
+//! a line that is taken out is a key that is revoked; a file that is missing or
 //! broken admits nobody, since it may have been taken away for that. Keys
 //! themselves are never kept, nor logged.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -17,16 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use blake3::Hash;
 use hyper::header::{AUTHORIZATION, HeaderMap};
 
+use super::keyring::{NewKey, Ring, is_name};
 use crate::session::Principal;
 
 const HEADER: &str = "x-api-key";
-const PREFIX: &str = "orwd_";
-
-/// What separates these hashes from all others that are made with BLAKE3.
-const CONTEXT: &str = "orwd 2026-11 hash of an API key";
 
 /// The time between two looks at the file.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -67,16 +58,12 @@ pub struct Keys {
     ring: Arc<RwLock<Arc<Ring>>>,
 }
 
-/// The keys of a file as it once was, by their ids.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Ring(HashMap<String, (Principal, Hash)>);
-
 impl Keys {
     /// Reads the file.
     pub fn open(path: &Path) -> Result<Keys, KeysError> {
         Ok(Keys {
             path: path.to_owned(),
-            ring: Arc::new(RwLock::new(Arc::new(Ring::load(path)?))),
+            ring: Arc::new(RwLock::new(Arc::new(load(path)?))),
         })
     }
 
@@ -95,28 +82,25 @@ impl Keys {
         // Of two at a time, the second must see what the first wrote.
         file.lock()?;
         let text = read(&mut file)?;
-        let ring = Ring::parse(&text)?;
-        let taken = |(owner, _): &(Principal, Hash)| owner.name() == Some(name);
-        if ring.0.values().any(taken) {
+        let ring = Ring::parse(&text).map_err(KeysError::Malformed)?;
+        if ring.has(name) {
             return Err(KeysError::Taken(name.to_owned()));
         }
-        let id = format!("{:016x}", rand::random::<u64>());
-        let secret = Hash::from_bytes(rand::random()).to_hex();
-        let hash = hashed(&id, secret.as_bytes()).to_hex();
+        let NewKey { text: key, line } = NewKey::random(name);
         let before = match text.as_str() {
             "" => HEADING,
             text if text.ends_with('\n') => "",
             _ => "\n",
         };
         file.seek(io::SeekFrom::End(0))?;
-        file.write_all(format!("{before}{name} = \"{id}:{hash}\"\n").as_bytes())?;
+        file.write_all(format!("{before}{line}").as_bytes())?;
         file.sync_all()?;
-        Ok(format!("{PREFIX}{id}_{secret}"))
+        Ok(key)
     }
 
     /// How many keys there are now.
     pub fn count(&self) -> usize {
-        self.now().0.len()
+        self.now().len()
     }
 
     /// Whose request this is; none if it has no key or any wrong one.
@@ -137,35 +121,45 @@ impl Keys {
         found
     }
 
-    /// Keeps up with the file for as long as it is polled.
+    /// Keeps up with the file for as long as it is polled. What is read counts
+    /// once it was read twice alike: an editor may be at it.
     pub(super) async fn follow(self) {
+        let mut before = None;
         let mut failed = None;
         loop {
             tokio::time::sleep(PAUSE).await;
             let path = self.path.clone();
-            let loaded = tokio::task::spawn_blocking(move || Ring::load(&path)).await;
+            let loaded = tokio::task::spawn_blocking(move || load(&path)).await;
             let loaded = match loaded {
-                Ok(loaded) => loaded,
-                Err(error) => Err(KeysError::Io(error.into())),
+                Ok(loaded) => loaded.map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
             };
-            let (ring, failure) = match loaded {
-                Ok(ring) => (ring, None),
-                Err(error) => (Ring::default(), Some(error.to_string())),
-            };
-            if let Some(failure) = &failure
-                && failed.as_ref() != Some(failure)
-            {
-                tracing::error!(file = %self.path.display(), "no key is accepted: {failure}");
+            if before.as_ref() == Some(&loaded) {
+                self.take(loaded.clone(), &mut failed);
             }
-            let changed = *self.now() != ring;
-            if changed && failure.is_none() {
-                tracing::info!(keys = ring.0.len(), "the file of keys has changed");
-            }
-            if changed {
-                *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
-            }
-            failed = failure;
+            before = Some(loaded);
         }
+    }
+
+    /// From now on these are the keys; none if they cannot be had.
+    fn take(&self, loaded: Result<Ring, String>, failed: &mut Option<String>) {
+        let (ring, failure) = match loaded {
+            Ok(ring) => (ring, None),
+            Err(failure) => (Ring::default(), Some(failure)),
+        };
+        if let Some(failure) = &failure
+            && failed.as_ref() != Some(failure)
+        {
+            tracing::error!(file = %self.path.display(), "no key is accepted: {failure}");
+        }
+        let changed = *self.now() != ring;
+        if changed && failure.is_none() {
+            tracing::info!(keys = ring.len(), "the file of keys has changed");
+        }
+        if changed {
+            *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        }
+        *failed = failure;
     }
 
     fn now(&self) -> Arc<Ring> {
@@ -180,45 +174,11 @@ impl std::fmt::Debug for Keys {
     }
 }
 
-impl Ring {
-    fn load(path: &Path) -> Result<Ring, KeysError> {
-        Ring::parse(&read(&mut File::open(path)?)?)
-    }
-
-    fn parse(text: &str) -> Result<Ring, KeysError> {
-        let malformed = |what: String| KeysError::Malformed(what);
-        let lines: HashMap<String, String> =
-            toml::from_str(text).map_err(|error| malformed(error.message().to_owned()))?;
-        let mut ring = HashMap::new();
-        for (name, value) in lines {
-            let entry = value
-                .split_once(':')
-                .filter(|(id, _)| is_name(&name) && !id.is_empty())
-                .and_then(|(id, hash)| Some((id, Hash::from_hex(hash).ok()?)));
-            let Some((id, hash)) = entry else {
-                return Err(malformed(format!(
-                    "the line of {name:?} is not \"id:hash\""
-                )));
-            };
-            let Entry::Vacant(place) = ring.entry(id.to_owned()) else {
-                return Err(malformed(format!("two keys have the id {id:?}")));
-            };
-            place.insert((Principal::Named(name.into()), hash));
-        }
-        Ok(Ring(ring))
-    }
-
-    fn find(&self, key: &[u8]) -> Option<Principal> {
-        let text = std::str::from_utf8(key).ok()?;
-        let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
-        let (principal, hash) = self.0.get(id)?;
-        // `Hash` compares in constant time.
-        (hashed(id, secret.as_bytes()) == *hash).then(|| principal.clone())
-    }
-}
-
-fn hashed(id: &str, secret: &[u8]) -> Hash {
-    blake3::keyed_hash(&blake3::derive_key(CONTEXT, id.as_bytes()), secret)
+fn load(path: &Path) -> Result<Ring, KeysError> {
+    let mut file = File::open(path)?;
+    // Not in the middle of a line that is being added.
+    file.lock_shared()?;
+    Ring::parse(&read(&mut file)?).map_err(KeysError::Malformed)
 }
 
 fn read(file: &mut File) -> Result<String, KeysError> {
@@ -231,11 +191,6 @@ fn read(file: &mut File) -> Result<String, KeysError> {
         return Err(KeysError::Malformed("it is too large".to_owned()));
     }
     Ok(text)
-}
-
-fn is_name(name: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    (1..=64).contains(&name.len()) && name.bytes().all(plain)
 }
 
 /// What follows `Bearer`; other schemes are no business of ours.
@@ -284,11 +239,11 @@ mod tests {
         let keys = Keys::open(&place.0).unwrap();
         let bearer = |key: &str| format!("Bearer {key}");
         let name = |name: &str| Some(name.to_owned());
-        let (id, secret) = alice[PREFIX.len()..].split_once('_').unwrap();
-        let (bobs_id, _) = bob[PREFIX.len()..].split_once('_').unwrap();
+        let (id, secret) = alice[5..].split_once('_').unwrap();
+        let (bobs_id, _) = bob[5..].split_once('_').unwrap();
         let last = if secret.ends_with('0') { "1" } else { "0" };
         let nearly = format!("{}{last}", &alice[..alice.len() - 1]);
-        let borrowed = format!("{PREFIX}{bobs_id}_{secret}");
+        let borrowed = format!("orwd_{bobs_id}_{secret}");
         for (headers, expected) in [
             (vec![], None),
             (vec![("x-api-key", &*alice)], name("alice")),
@@ -318,8 +273,8 @@ mod tests {
             (vec![("x-api-key", &*borrowed)], None),
             (vec![("x-api-key", &*alice.to_uppercase())], None),
             (vec![("x-api-key", &*format!("{alice}0"))], None),
-            (vec![("x-api-key", &*format!("{PREFIX}{id}_"))], None),
-            (vec![("x-api-key", &*format!("{PREFIX}{id}"))], None),
+            (vec![("x-api-key", &*format!("orwd_{id}_"))], None),
+            (vec![("x-api-key", &*format!("orwd_{id}"))], None),
             (vec![("x-api-key", secret)], None),
             (vec![("x-api-key", &*bearer(&alice))], None),
             (vec![("authorization", &*alice)], None),
@@ -335,7 +290,7 @@ mod tests {
         let place = Place::new();
         let alice = Keys::add(&place.0, "alice").unwrap();
         let text = std::fs::read_to_string(&place.0).unwrap();
-        let (_, secret) = alice[PREFIX.len()..].split_once('_').unwrap();
+        let (_, secret) = alice[5..].split_once('_').unwrap();
         assert_eq!(secret.len(), 64);
         assert!(
             !text.contains(secret) && text.contains("alice = \""),
@@ -365,26 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_of_keys_is_refused() {
-        let hash = "0".repeat(64);
-        for (text, part) in [
-            ("alice", "no file of keys"),
-            ("alice = 1", "no file of keys"),
-            ("alice = \"x\"", "the line of \"alice\""),
-            ("alice = \"id:beef\"", "the line of \"alice\""),
-            (&*format!("alice = \":{hash}\""), "the line of \"alice\""),
-            (&*format!("\"a b\" = \"i:{hash}\""), "the line of \"a b\""),
-            (
-                &*format!("a = \"i:{hash}\"\nb = \"i:{hash}\""),
-                "two keys have the id \"i\"",
-            ),
-            (&*format!("a = \"i:{hash}\"\na = \"j:{hash}\""), "duplicate"),
-        ] {
-            let error = Ring::parse(text).unwrap_err().to_string();
-            assert!(error.contains(part), "{text}: {error}");
-            assert!(!error.contains(&hash), "{error}");
-        }
-        assert_eq!(Ring::parse("").unwrap(), Ring::default());
+    fn a_file_that_others_may_write_is_refused() {
         let place = Place::new();
         Keys::add(&place.0, "alice").unwrap();
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o622);

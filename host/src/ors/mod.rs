@@ -19,6 +19,7 @@ mod flatten;
 mod framing;
 mod handlers;
 mod hosts;
+mod keyring;
 mod keys;
 mod problems;
 mod python;
