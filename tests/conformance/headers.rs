@@ -137,7 +137,7 @@ fn one_connection_carries_many_requests() {
 fn a_request_may_come_in_small_pieces_and_chunked() {
     let session = open("alpha");
     let head = format!(
-        "POST /alpha/call HTTP/1.1\r\nHost: any\r\nX-Session-ID: {}\r\n\
+        "POST /alpha/call HTTP/1.1\r\nHost: localhost\r\nX-Session-ID: {}\r\n\
          Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
         session.id()
     );
@@ -161,7 +161,7 @@ fn what_is_not_http_gets_a_400_and_hurts_nobody() {
         "hello\r\n\r\n",
         "GET\r\n\r\n",
         "GET /health HTTP/1.1\r\nno colon\r\n\r\n",
-        "POST /create HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n",
+        "POST /create HTTP/1.1\r\nHost: localhost\r\nContent-Length: many\r\n\r\n",
     ] {
         let answer = ors().client().ask_raw(bytes.as_bytes());
         let text = String::from_utf8_lossy(&answer);
@@ -178,7 +178,7 @@ fn a_client_that_leaves_in_the_middle_hurts_nobody() {
     for part in [
         "",
         "POST /alpha/tasks HT",
-        "POST /alpha/tasks HTTP/1.1\r\nHost: x\r\nContent-Length: 90\r\n\r\n{\"spl",
+        "POST /alpha/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90\r\n\r\n{\"spl",
     ] {
         let mut connection = ors().client().connect();
         connection.send_raw(part.as_bytes()).unwrap();

@@ -7,6 +7,7 @@
 
 mod authoring;
 mod data;
+mod door;
 mod hostile;
 mod inspecting;
 mod limits;
@@ -14,6 +15,7 @@ mod logs;
 mod manifest;
 mod playing;
 mod refusals;
+mod smuggling;
 mod stopping;
 mod waiting;
 

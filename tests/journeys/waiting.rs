@@ -28,7 +28,7 @@ fn size_of_a_body() {
 
     // A body that does not say its length is counted as it comes.
     let head = format!(
-        "POST /alpha/call HTTP/1.1\r\nHost: any\r\n{SESSION_HEADER}: {}\r\n\
+        "POST /alpha/call HTTP/1.1\r\nHost: localhost\r\n{SESSION_HEADER}: {}\r\n\
          Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
         session.id()
     );
@@ -81,9 +81,9 @@ fn time_of_headers_and_of_bodies() {
         }
         assert!(start.elapsed() < SOON, "{part:?}: {:?}", start.elapsed());
     };
-    check("GET /health HTTP/1.1\r\nHost: x\r\n");
+    check("GET /health HTTP/1.1\r\nHost: localhost\r\n");
     check(
-        "POST /alpha/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+        "POST /alpha/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
          Content-Length: 50\r\n\r\n{\"split\"",
     );
     assert_eq!(server.ors().get("/health").status(), 200);

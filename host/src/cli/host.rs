@@ -20,11 +20,31 @@ use crate::session::{SessionSettings, Sessions};
 /// Time beyond that of a teardown for ending all sessions.
 const LEEWAY: Duration = Duration::from_secs(1);
 
+/// Connections from one address of another machine, unless the operator says
+/// another number: enough for a trainer, and a tenth of all.
+const PER_ADDRESS: usize = 1024;
+
 /// The environments that could be loaded, and what is wrong with the others.
 pub(super) struct Loaded {
     pub(super) engine: Engine,
     pub(super) environments: Vec<Environment>,
     pub(super) problems: Vec<String>,
+}
+
+/// Whom a server lets in.
+pub(super) struct Door {
+    pub(super) hosts: ors::Hosts,
+    pub(super) keys: Option<ors::Keys>,
+}
+
+impl Door {
+    /// Of a server that only this process talks to.
+    pub(super) fn private() -> Door {
+        Door {
+            hosts: ors::Hosts::Loopback { also: Vec::new() },
+            keys: None,
+        }
+    }
 }
 
 /// Loads what was found.
@@ -136,6 +156,7 @@ pub(super) async fn serve(
     listener: TcpListener,
     loaded: Loaded,
     limits: ServerLimits,
+    door: Door,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Failure> {
     let teardown = loaded
@@ -158,6 +179,12 @@ pub(super) async fn serve(
         write_timeout: limits.write_timeout,
         idle_timeout: limits.keep_alive,
         connections: limits.max_connections,
+        per_address: match limits.max_connections_per_address {
+            Some(count) => ors::PerAddress::Any(count),
+            None => ors::PerAddress::Remote(PER_ADDRESS),
+        },
+        hosts: door.hosts,
+        keys: door.keys,
     };
     let (stopped, stopping) = tokio::sync::oneshot::channel();
     let gate = sessions.clone();

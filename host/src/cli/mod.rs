@@ -10,6 +10,7 @@ mod descriptors;
 mod failure;
 mod host;
 mod inspect;
+mod keys;
 mod logging;
 mod new;
 mod play;
@@ -52,6 +53,7 @@ enum Command {
     New(new::New),
     Build(build::Build),
     Inspect(inspect::Inspect),
+    Keys(keys::Keys),
 }
 
 /// How a command ended that did not fail.
@@ -88,6 +90,7 @@ fn run(cli: Cli) -> Result<Ending, Failure> {
         Command::New(new) => new.run(),
         Command::Build(build) => build.run(),
         Command::Inspect(inspect) => inspect.run(),
+        Command::Keys(keys) => keys.run(),
     }
 }
 

@@ -138,7 +138,13 @@ impl Play {
                 // Dropping the other end stops the server as well.
                 let _ = stopped.await;
             };
-            let serving = tokio::spawn(host::serve(listener, loaded, limits, stopped));
+            let serving = tokio::spawn(host::serve(
+                listener,
+                loaded,
+                limits,
+                host::Door::private(),
+                stopped,
+            ));
             let ended = play(server, wish, script, show).await;
             drop(stop);
             match serving.await {

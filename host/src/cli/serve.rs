@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::host::{self, Loaded};
-use super::{Ending, Failure, descriptors, runtime, terminal};
+use super::host::{self, Door, Loaded};
+use super::{Ending, Failure, descriptors, keys, runtime, terminal};
 use crate::catalog::source;
 use crate::config::written::ListenFlags;
 use crate::config::{EnvironmentFlags, ServerFlags, SessionFlags};
+use crate::ors;
 
 /// Serve environments over the Open Reward Standard
 ///
@@ -25,6 +26,7 @@ use crate::config::{EnvironmentFlags, ServerFlags, SessionFlags};
   orwd serve examples/counter
   orwd serve --listen 127.0.0.1:9000 examples
   orwd serve --data ~/gsm8k examples/gsm8k
+  orwd serve --listen 0.0.0.0:8080 --api-keys keys.toml my-env
   orwd serve --memory 64MiB --call-cpu 2s my-env.wasm")]
 pub(super) struct Serve {
     /// Component files, environments' folders, or folders of those
@@ -53,6 +55,7 @@ impl Serve {
         let places = self.environments.resolve()?;
         let limits = self.session.resolve();
         let server = self.server.resolve();
+        let door = self.door()?;
         descriptors::raise_limit();
         let runtime = runtime()?;
         // Somebody whose port is taken should not wait for a build to learn of
@@ -66,21 +69,46 @@ impl Serve {
             let loaded = self.judge(loaded)?;
             let listener = host::bind(self.listen.listen).await?;
             let address = listener.local_addr()?;
-            if self.listen.listen.is_public() {
-                tracing::warn!(
-                    "{address} can be reached from other machines, and this server authenticates \
-                     nobody: whoever reaches it may use it"
-                );
+            match &door.keys {
+                Some(keys) => tracing::info!(keys = keys.count(), "a key is asked for"),
+                None if self.listen.listen.is_public() => tracing::warn!(
+                    "{address} can be reached from other machines, and without --api-keys whoever \
+                     reaches it may use it"
+                ),
+                None => {}
             }
             let stop = stop()?;
             terminal::print(&format!("orwd is listening on http://{address}\n"))?;
-            host::serve(listener, loaded, server, stop).await?;
+            host::serve(listener, loaded, server, door, stop).await?;
             tracing::info!("stopped");
             Ok(())
         });
         // A guest's file operation may still hang; nobody waits for it.
         runtime.shutdown_background();
         ended.map(|()| Ending::Fine)
+    }
+
+    /// Whom the server lets in.
+    fn door(&self) -> Result<Door, Failure> {
+        let ListenFlags {
+            listen,
+            api_keys,
+            allow_host,
+        } = &self.listen;
+        let keys = match api_keys {
+            Some(path) => {
+                Some(ors::Keys::open(path).map_err(|error| keys::unusable(path, &error))?)
+            }
+            None => None,
+        };
+        let hosts = if listen.is_public() && allow_host.is_empty() {
+            ors::Hosts::Any
+        } else {
+            ors::Hosts::Loopback {
+                also: allow_host.clone(),
+            }
+        };
+        Ok(Door { hosts, keys })
     }
 
     /// Whether there is enough to serve.

@@ -74,6 +74,9 @@ pub struct ServerLimits {
     pub max_sessions: u32,
     /// Connections open at once.
     pub max_connections: usize,
+    /// Connections open at once from one address; none is the usual number,
+    /// without a limit for this machine's own.
+    pub max_connections_per_address: Option<usize>,
     /// Idle time after which a session is deleted.
     pub idle_timeout: Duration,
     /// How long a request waits for a setup.
@@ -148,6 +151,9 @@ impl ServerFlags {
         ServerLimits {
             max_sessions: self.max_sessions,
             max_connections: usize::try_from(self.max_connections).unwrap_or(usize::MAX),
+            max_connections_per_address: self
+                .max_connections_per_address
+                .map(|count| usize::try_from(count).unwrap_or(usize::MAX)),
             idle_timeout: self.idle_timeout.get(),
             setup_gate: self.setup_gate.get(),
             result_linger: self.result_linger.get(),

@@ -90,6 +90,11 @@ pub struct ServerFlags {
     #[arg(long, value_name = "COUNT", default_value_t = 10_000, value_parser = count())]
     pub max_connections: u32,
 
+    /// Connections open at once from one address; further ones are closed
+    /// [default: 1024, and as many as there may be from this machine's own]
+    #[arg(long, value_name = "COUNT", value_parser = count())]
+    pub max_connections_per_address: Option<u32>,
+
     /// A session that nobody talks to for this long is deleted
     #[arg(long, value_name = "TIME", default_value = "900s", value_parser = time("1s", "720h"))]
     pub idle_timeout: Span,
@@ -140,11 +145,11 @@ impl ServerFlags {
     }
 }
 
-/// Where the server listens.
+/// Where the server listens, and whom it lets in.
 #[derive(Args, Clone, Debug)]
 pub struct ListenFlags {
-    /// Address and port; port 0 takes a free one. This server authenticates
-    /// nobody: on any but a loopback address, whoever reaches it may use it
+    /// Address and port; port 0 takes a free one. Without --api-keys, whoever
+    /// reaches it may use it
     #[arg(
         long,
         value_name = "ADDR",
@@ -152,6 +157,18 @@ pub struct ListenFlags {
         env = "ORWD_LISTEN"
     )]
     pub listen: Listen,
+
+    /// Let in only who has a key of this file, each to sessions of their own;
+    /// `orwd keys new` adds one. A key whose line is taken out is refused
+    /// within seconds
+    #[arg(long, value_name = "FILE", env = "ORWD_API_KEYS")]
+    pub api_keys: Option<PathBuf>,
+
+    /// A name that requests may call this server by, for one behind a proxy.
+    /// On a loopback address all but localhost are refused otherwise, since a
+    /// web page may be behind them; on others, once this is given
+    #[arg(long, value_name = "NAME", value_parser = host_name)]
+    pub allow_host: Vec<String>,
 }
 
 /// What the log holds and how it looks.
@@ -176,6 +193,21 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Reads a host's name or address, without a port.
+fn host_name(text: &str) -> Result<String, String> {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let address = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let is_address = address.is_some_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok());
+    if is_address || (!name.is_empty() && name.chars().all(plain)) {
+        Ok(name.to_owned())
+    } else {
+        Err("expected a name or an address without a port, such as orwd.example".to_owned())
+    }
 }
 
 /// Reads a session limit.

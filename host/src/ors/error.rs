@@ -6,11 +6,13 @@
 //! the log.
 
 use hyper::StatusCode;
-use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
 use super::answer::{self, Answer};
 use super::body::BodyError;
 use super::document::Unreadable;
+use super::framing::Doubt;
+use super::hosts::Foreign;
 use super::problems::Problems;
 use super::python;
 use super::render;
@@ -20,6 +22,12 @@ use crate::session::{CatalogError, CreateError, SessionError};
 /// Why a request has no other answer.
 #[derive(Debug)]
 pub(super) enum Failure {
+    /// It is not clear where the request ends, or for whom it is.
+    Doubtful(Doubt),
+    /// It names a host or an origin that it may not.
+    Foreign(Foreign),
+    /// It has no key, or a wrong one.
+    NoKey,
     /// There is no such path.
     NotFound,
     /// The path takes this method alone.
@@ -57,6 +65,8 @@ macro_rules! from {
 }
 
 from!(
+    Doubtful(Doubt),
+    Foreign(Foreign),
     Body(BodyError),
     Invalid(Problems),
     Catalog(CatalogError),
@@ -121,6 +131,9 @@ impl Failure {
         if let Some(method) = told.allow {
             headers.insert(ALLOW, HeaderValue::from_static(method));
         }
+        if told.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if told.retry != Retry::No {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
         }
@@ -130,7 +143,8 @@ impl Failure {
         // What ordinary mistakes say is no news.
         let log = match told.detail {
             Detail::Text(text)
-                if told.status.is_server_error() || told.status == StatusCode::GONE =>
+                if told.status.is_server_error()
+                    || matches!(told.status, StatusCode::GONE | StatusCode::FORBIDDEN) =>
             {
                 Some(text)
             }
@@ -141,6 +155,9 @@ impl Failure {
 
     fn told(self) -> Told {
         match self {
+            Failure::Doubtful(doubt) => told(StatusCode::BAD_REQUEST, doubt.sentence()),
+            Failure::Foreign(foreign) => told(StatusCode::FORBIDDEN, refused(&foreign)),
+            Failure::NoKey => told(StatusCode::UNAUTHORIZED, "Invalid API key"),
             Failure::NotFound => told(StatusCode::NOT_FOUND, "Not Found"),
             Failure::Only(method) => Told {
                 allow: Some(method),
@@ -192,6 +209,19 @@ fn soon(detail: impl Into<String>) -> Told {
         retry: Retry::Soon,
         ..told(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
+}
+
+/// Says why, since whoever reads it may well be the server's own user.
+fn refused(foreign: &Foreign) -> String {
+    let (what, named) = match foreign {
+        Foreign::Host(host) => ("Host", host),
+        Foreign::Origin(origin) => ("Origin", origin),
+    };
+    format!(
+        "the {what} {} is not this machine's own, so a web page may be behind this request; \
+         start the server with --allow-host NAME if it is a name of yours",
+        quoted(named)
+    )
 }
 
 fn unknown_environment(name: &str) -> Told {
@@ -295,6 +325,25 @@ mod tests {
         let none: [&str; 0] = [];
         let cases: Vec<(Failure, u16, &str, &[&str])> = vec![
             (Failure::NotFound, 404, "Not Found", &none),
+            (
+                Failure::NoKey,
+                401,
+                "Invalid API key",
+                &["www-authenticate: Bearer"],
+            ),
+            (
+                Doubt::Lengths.into(),
+                400,
+                "the request has more than one Content-Length",
+                &none,
+            ),
+            (
+                Foreign::Origin("null".into()).into(),
+                403,
+                "the Origin 'null' is not this machine's own, so a web page may be behind this \
+                 request; start the server with --allow-host NAME if it is a name of yours",
+                &none,
+            ),
             (
                 Failure::Only("GET"),
                 405,

@@ -23,7 +23,7 @@ use super::secrets;
 use super::sse::event;
 use super::trace::Record;
 use crate::model::{EnvName, SessionId};
-use crate::session::{Conversation, NewSession, Run, Service, Session};
+use crate::session::{Conversation, NewSession, Principal, Run, Service, Session};
 
 /// A request, and what it is answered from.
 pub(super) struct Exchange<'x, S: Service> {
@@ -31,6 +31,7 @@ pub(super) struct Exchange<'x, S: Service> {
     pub(super) head: &'x Parts,
     pub(super) body: RequestBody,
     pub(super) record: &'x mut Record,
+    pub(super) principal: Principal,
 }
 
 impl<S: Service> Exchange<'_, S> {
@@ -140,7 +141,8 @@ impl<S: Service> Exchange<'_, S> {
 
     async fn create_session(&mut self) -> Result<Answer, Failure> {
         self.body.discard().await;
-        let id = Uuid::new_v4().hyphenated().to_string();
+        // All 128 bits are random; the form alone is that of a UUID.
+        let id = Uuid::from_u128(rand::random()).hyphenated().to_string();
         let mut events = event("task_id", &id);
         events.push_str(&event("end", ""));
         Ok(answer::events(events))
@@ -167,7 +169,9 @@ impl<S: Service> Exchange<'_, S> {
             secrets,
             toolset: request.toolset_name,
         };
-        self.service.create(id.clone(), new).await?;
+        self.service
+            .create(&self.principal, id.clone(), new)
+            .await?;
         Ok(sid(&id))
     }
 
@@ -181,7 +185,7 @@ impl<S: Service> Exchange<'_, S> {
     async fn delete(&mut self) -> Result<Answer, Failure> {
         self.body.discard().await;
         let id = self.session_id()?;
-        self.service.delete(&id).await;
+        self.service.delete(&self.principal, &id).await;
         Ok(sid(&id))
     }
 
@@ -319,7 +323,8 @@ impl<S: Service> Exchange<'_, S> {
 
     fn session(&mut self) -> Result<S::Session, Failure> {
         let id = self.session_id()?;
-        let session = self.service.session(&id).ok_or(Failure::NoSession)?;
+        let session = self.service.session(&self.principal, &id);
+        let session = session.ok_or(Failure::NoSession)?;
         self.record.environment = Some(session.environment().clone());
         Ok(session)
     }

@@ -2,18 +2,25 @@
 //!
 //! Written against the traits of [`crate::session`], so that it knows neither
 //! tables nor guests. The life of a request: `server` accepts the connection,
-//! `route` decides where it goes, `handlers` take it there: they read the body
+//! `framing` watches where requests end, `admission` asks who it is and whether
+//! it may come in, `route` decides where it goes, `handlers` take it there: they read the body
 //! (`body`, `document`, `requests`), ask the session, and write the answer
 //! (`render`, `stream`). A failure becomes a status in `error` and nowhere else.
 
+mod admission;
 mod answer;
 mod body;
 mod candidates;
+mod crowd;
 mod document;
 mod error;
 mod fields;
 mod flatten;
+mod framing;
 mod handlers;
+mod hosts;
+mod keyring;
+mod keys;
 mod problems;
 mod python;
 mod render;
@@ -30,4 +37,7 @@ mod trace;
 #[cfg(test)]
 mod tests;
 
+pub use crowd::PerAddress;
+pub use hosts::Hosts;
+pub use keys::{Keys, KeysError};
 pub use server::{Front, serve};

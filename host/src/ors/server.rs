@@ -9,9 +9,10 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, EXPECT};
@@ -24,9 +25,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::admission::admit;
 use super::answer::{self, Outgoing};
 use super::body::RequestBody;
+use super::crowd::{Crowd, Full, PerAddress, Place};
+use super::error::Failure;
+use super::framing;
 use super::handlers::Exchange;
+use super::hosts::Hosts;
+use super::keys::Keys;
 use super::socket::{Activity, Socket};
 use super::trace::{REQUEST_ID, Record};
 use crate::session::Service;
@@ -50,6 +57,12 @@ pub struct Front {
     pub idle_timeout: Duration,
     /// The number of connections at once; more wait to be accepted.
     pub connections: usize,
+    /// The number of connections from one address; a further one is closed.
+    pub per_address: PerAddress,
+    /// The hosts that a request may name.
+    pub hosts: Hosts,
+    /// The keys of those who may ask; anyone may if there are none.
+    pub keys: Option<Keys>,
 }
 
 /// The least that hyper takes for its buffer.
@@ -60,6 +73,9 @@ const BUFFER: usize = 64 * 1024;
 
 /// The time for which nothing is accepted once a connection could not be had.
 const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// The time between two lines of the log about the same.
+const REMINDER: Duration = Duration::from_secs(60);
 
 struct Server<S> {
     service: S,
@@ -86,6 +102,11 @@ pub async fn serve<S: Service>(
     });
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
+    // Ends with this function, however that ends.
+    let mut following = JoinSet::new();
+    if let Some(keys) = &server.front.keys {
+        following.spawn(keys.clone().follow());
+    }
     accept(&listener, &server, &mut connections, shutdown.as_mut()).await;
     drop(listener);
     server.stopping.cancel();
@@ -123,6 +144,8 @@ async fn accept<S: Service>(
     connections: &mut JoinSet<()>,
     mut shutdown: Pin<&mut impl Future<Output = ()>>,
 ) {
+    let crowd = Crowd::new(server.front.per_address);
+    let mut told = None;
     loop {
         let room = connections.len() < server.front.connections;
         let accepted = tokio::select! {
@@ -135,9 +158,12 @@ async fn accept<S: Service>(
             accepted = listener.accept(), if room => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(connection(stream, server.clone()));
-            }
+            Ok((stream, peer)) => match crowd.enter(peer.ip()) {
+                Ok(place) => {
+                    connections.spawn(connection(stream, place, server.clone()));
+                }
+                Err(Full) => turn_away(&stream, peer.ip(), &mut told),
+            },
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "a connection cannot be accepted");
@@ -147,6 +173,21 @@ async fn accept<S: Service>(
                 }
             }
         }
+    }
+}
+
+/// What a connection too many is told, as far as it listens.
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\n\
+    connection: close\r\ncontent-type: application/json\r\ncontent-length: 56\r\n\r\n\
+    {\"detail\":\"too many connections come from this address\"}";
+
+/// Closes a connection too many. The log is told once a minute at most.
+fn turn_away(stream: &TcpStream, address: IpAddr, told: &mut Option<Instant>) {
+    // A socket that has just been made takes so little at once.
+    let _ = stream.try_write(TOO_MANY);
+    if told.is_none_or(|told| told.elapsed() >= REMINDER) {
+        tracing::warn!(%address, "as many connections come from this address as may be");
+        *told = Some(Instant::now());
     }
 }
 
@@ -170,7 +211,7 @@ fn report(ended: Result<(), JoinError>) {
     }
 }
 
-async fn connection<S: Service>(stream: TcpStream, server: Arc<Server<S>>) {
+async fn connection<S: Service>(stream: TcpStream, _place: Option<Place>, server: Arc<Server<S>>) {
     // Events must leave when they are written.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection is gone already");
@@ -232,20 +273,34 @@ async fn respond<S: Service>(
         &head.headers,
         activity.clone(),
     );
-    let body = RequestBody::new(
+    let mut body = RequestBody::new(
         incoming,
         server.front.body_limit,
         server.front.body_timeout,
         head.headers.contains_key(EXPECT),
     );
-    let mut exchange = Exchange {
-        service: &server.service,
-        head: &head,
-        body,
-        record: &mut record,
+    let front = &server.front;
+    let admitted = admit(&head, activity.doubt(), &front.hosts, front.keys.as_ref());
+    let (answered, through) = match admitted {
+        Ok(principal) => {
+            record.principal = principal.clone();
+            let mut exchange = Exchange {
+                service: &server.service,
+                head: &head,
+                body,
+                record: &mut record,
+                principal,
+            };
+            let answered = exchange.answer().await;
+            (answered, exchange.is_through() && !framing::is_last(&head))
+        }
+        // What follows a doubtful head may be anything.
+        Err(failure @ Failure::Doubtful(_)) => (Err(failure), false),
+        Err(failure) => {
+            body.discard().await;
+            (Err(failure), body.ended() && !framing::is_last(&head))
+        }
     };
-    let answered = exchange.answer().await;
-    let through = exchange.is_through();
     let mut answer = answered.unwrap_or_else(|failure| {
         let (answer, detail) = failure.answer();
         record.detail = detail;

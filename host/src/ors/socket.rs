@@ -1,4 +1,5 @@
-//! A connection's socket, which gives up on a client that stalls.
+//! A connection's socket, which gives up on a client that stalls and keeps from
+//! hyper what follows a doubtful request (see [`super::framing`]).
 //!
 //! Two clocks: from the first byte of a request's head until the head is
 //! whole, and from the first write that the client's side does not take until
@@ -9,8 +10,8 @@
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,11 +19,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
+use super::framing::{Doubt, Watch};
+
 /// What a connection is at: how many requests have begun and ended on it.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
     begun: AtomicU64,
     ended: AtomicU64,
+    /// The request whose end is doubtful, which is the last one.
+    doubt: OnceLock<(u64, Doubt)>,
 }
 
 impl Activity {
@@ -34,6 +39,12 @@ impl Activity {
     /// The answer to a request is out, or never will be.
     pub(super) fn end(&self) {
         self.ended.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What makes the request that began last doubtful.
+    pub(super) fn doubt(&self) -> Option<Doubt> {
+        let (number, doubt) = self.doubt.get()?;
+        (*number == self.begun.load(Ordering::Relaxed)).then_some(*doubt)
     }
 
     /// The number of requests begun, if none is going on.
@@ -51,6 +62,7 @@ pub(super) struct Socket {
     /// The request whose head `head` runs for.
     head_of: Option<u64>,
     write: Clock,
+    watch: Watch,
 }
 
 impl Socket {
@@ -69,6 +81,7 @@ impl Socket {
             head,
             head_of: Some(0),
             write: Clock::new(write_timeout),
+            watch: Watch::default(),
         }
     }
 
@@ -102,8 +115,23 @@ impl AsyncRead for Socket {
             this.head_of = None;
         }
         let before = buffer.filled().len();
-        match Pin::new(&mut this.stream).poll_read(cx, buffer) {
+        // Behind a doubtful head there is nothing to read, and no end either:
+        // hyper would take that for a client that left, and not answer.
+        let polled = if this.watch.is_shut() {
+            Poll::Pending
+        } else {
+            Pin::new(&mut this.stream).poll_read(cx, buffer)
+        };
+        match polled {
             Poll::Ready(result) => {
+                let seen = this
+                    .watch
+                    .see(buffer.filled().get(before..).unwrap_or_default());
+                if let Some(doubt) = seen.doubt {
+                    // There is one at most.
+                    let _ = this.activity.doubt.set(doubt);
+                }
+                buffer.set_filled(before + seen.keep);
                 if buffer.filled().len() > before && this.head_of.is_none() && idle.is_some() {
                     this.head.start();
                     this.head_of = idle;

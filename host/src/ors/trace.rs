@@ -15,6 +15,7 @@ use hyper::{Method, StatusCode, Uri};
 use super::socket::Activity;
 use super::stream::BrokenOff;
 use crate::model::{EnvName, SessionId};
+use crate::session::Principal;
 
 /// The header that carries a request's id, both ways.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -33,6 +34,8 @@ pub(super) struct Record {
     status: Option<StatusCode>,
     quiet: bool,
     end: End,
+    /// Whose key it came with.
+    pub(super) principal: Principal,
     /// The session that the request names.
     pub(super) session: Option<SessionId>,
     /// The environment that it is about.
@@ -69,6 +72,7 @@ impl Record {
             status: None,
             quiet: false,
             end: End::Left,
+            principal: Principal::Anyone,
             session: None,
             environment: None,
             detail: None,
@@ -115,6 +119,7 @@ impl Drop for Record {
                     path = %Plain(self.uri.path()),
                     status = self.status.map(|status| status.as_u16()),
                     ms = self.started.elapsed().as_micros() as f64 / 1000.0,
+                    key = self.principal.name(),
                     session = self.session.as_ref().map(|id| tracing::field::display(Plain(id.as_str()))),
                     environment = self.environment.as_ref().map(EnvName::as_str),
                     detail = self.detail.as_deref().map(|text| tracing::field::display(Plain(text))),

@@ -16,6 +16,6 @@ mod table;
 pub use handle::Handle;
 pub use run::{Promise, Run};
 pub use service::{
-    CatalogError, Conversation, CreateError, NewSession, Service, Session, SessionError,
+    CatalogError, Conversation, CreateError, NewSession, Principal, Service, Session, SessionError,
 };
 pub use table::{SessionSettings, Sessions};

@@ -18,21 +18,20 @@ pub(super) async fn run(table: Weak<Inner>, idle_timeout: Duration) {
             return;
         };
         let now = Instant::now();
-        for handle in table.handles() {
+        for (key, handle) in table.handles() {
             handle.shared.runs().forget(now);
             let idle = handle.shared.idle();
             if idle.is_none_or(|idle| idle < idle_timeout) {
                 continue;
             }
-            let id = handle.shared.id.clone();
             // Asked again under the table's lock: a request may just have come.
-            if let Some(handle) = table.remove_if(&id, |handle| {
+            if let Some(handle) = table.remove_if(&key, |handle| {
                 handle
                     .shared
                     .idle()
                     .is_some_and(|idle| idle >= idle_timeout)
             }) {
-                tracing::info!(session = %id, "an idle session was ended");
+                tracing::info!(session = %key.id, "an idle session was ended");
                 tokio::spawn(handle.delete());
             }
         }

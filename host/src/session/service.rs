@@ -5,12 +5,33 @@
 //! nor the table, and so that every status on the wire has one variant here.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use super::Run;
 use crate::model::{
     Block, Candidate, EnvName, Fault, Json, Message, Secrets, SessionId, Split, TaskSource,
     ToolListing,
 };
+
+/// Whom a session belongs to. An id is a label among the sessions of one
+/// principal; to others it does not exist.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Principal {
+    /// Whoever reaches a server that asks for no key.
+    Anyone,
+    /// The owner of the key of this name.
+    Named(Arc<str>),
+}
+
+impl Principal {
+    /// The name, if there is one.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Principal::Anyone => None,
+            Principal::Named(name) => Some(name),
+        }
+    }
+}
 
 /// What a client asks for in `/create`.
 #[derive(Debug)]
@@ -163,19 +184,20 @@ pub trait Service: Clone + Send + Sync + 'static {
         stop: Option<i64>,
     ) -> impl Future<Output = Result<Vec<Json>, CatalogError>> + Send;
 
-    /// Opens a session; its setup goes on after the answer.
+    /// Opens a session of this owner; its setup goes on after the answer.
     fn create(
         &self,
+        owner: &Principal,
         id: SessionId,
         new: NewSession,
     ) -> impl Future<Output = Result<(), CreateError>> + Send;
 
-    /// The session of this id, if it is open. Restarts its idle clock.
-    fn session(&self, id: &SessionId) -> Option<Self::Session>;
+    /// The owner's session of this id, if it is open. Restarts its idle clock.
+    fn session(&self, owner: &Principal, id: &SessionId) -> Option<Self::Session>;
 
-    /// Ends the session of this id, if it is open: calls in flight finish,
-    /// then the episode is torn down.
-    fn delete(&self, id: &SessionId) -> impl Future<Output = ()> + Send;
+    /// Ends the owner's session of this id, if it is open: calls in flight
+    /// finish, then the episode is torn down.
+    fn delete(&self, owner: &Principal, id: &SessionId) -> impl Future<Output = ()> + Send;
 }
 
 /// One open session.

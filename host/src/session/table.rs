@@ -1,6 +1,6 @@
 //! All environments and sessions of a host: what the protocol talks to.
 //!
-//! The table maps ids to handles, and its lock is held for a look-up and no
+//! The table maps owners and ids to handles, and its lock is held for a look-up and no
 //! longer. An id is reserved before anything slow begins, so that of two
 //! creations with one id exactly one goes on.
 
@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::handle::Handle;
 use super::owner::{Command, Owner};
 use super::reaper;
-use super::service::{CatalogError, CreateError, NewSession, Service};
+use super::service::{CatalogError, CreateError, NewSession, Principal, Service};
 use super::state::Shared;
 use crate::catalog::Environment;
 use crate::engine::{Engine, EntryError, TaskLookup};
@@ -47,10 +47,26 @@ pub(super) struct Inner {
     names: Vec<EnvName>,
     environments: HashMap<EnvName, Environment>,
     stopping: AtomicBool,
-    table: Mutex<HashMap<SessionId, Place>>,
+    table: Mutex<HashMap<Key, Place>>,
 }
 
-/// What the table holds for an id.
+/// What a session is found by: nobody finds another's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    owner: Principal,
+    pub(super) id: SessionId,
+}
+
+impl Key {
+    fn new(owner: &Principal, id: &SessionId) -> Key {
+        Key {
+            owner: owner.clone(),
+            id: id.clone(),
+        }
+    }
+}
+
+/// What the table holds for a key.
 enum Place {
     /// Somebody is creating it.
     Reserved,
@@ -58,26 +74,26 @@ enum Place {
 }
 
 impl Inner {
-    fn table(&self) -> MutexGuard<'_, HashMap<SessionId, Place>> {
+    fn table(&self) -> MutexGuard<'_, HashMap<Key, Place>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn handles(&self) -> Vec<Handle> {
-        let open = |place: &Place| match place {
-            Place::Open(handle) => Some(handle.clone()),
+    pub(super) fn handles(&self) -> Vec<(Key, Handle)> {
+        let open = |(key, place): (&Key, &Place)| match place {
+            Place::Open(handle) => Some((key.clone(), handle.clone())),
             Place::Reserved => None,
         };
-        self.table().values().filter_map(open).collect()
+        self.table().iter().filter_map(open).collect()
     }
 
     /// Takes a session out if it is open and the condition holds.
     pub(super) fn remove_if(
         &self,
-        id: &SessionId,
+        key: &Key,
         condition: impl FnOnce(&Handle) -> bool,
     ) -> Option<Handle> {
         let mut table = self.table();
-        let Entry::Occupied(place) = table.entry(id.clone()) else {
+        let Entry::Occupied(place) = table.entry(key.clone()) else {
             return None;
         };
         let holds = matches!(place.get(), Place::Open(handle) if condition(handle));
@@ -91,18 +107,18 @@ impl Inner {
 /// A reserved id; free again when this is dropped, unless a session took it.
 struct Reservation {
     table: Arc<Inner>,
-    id: SessionId,
+    key: Key,
 }
 
 impl Reservation {
-    fn new(table: &Arc<Inner>, id: &SessionId) -> Result<Reservation, CreateError> {
-        match table.table().entry(id.clone()) {
+    fn new(table: &Arc<Inner>, key: Key) -> Result<Reservation, CreateError> {
+        match table.table().entry(key.clone()) {
             Entry::Occupied(_) => Err(CreateError::Exists),
             Entry::Vacant(place) => {
                 place.insert(Place::Reserved);
                 Ok(Reservation {
                     table: table.clone(),
-                    id: id.clone(),
+                    key,
                 })
             }
         }
@@ -111,14 +127,14 @@ impl Reservation {
     fn fill(self, handle: Handle) {
         self.table
             .table()
-            .insert(self.id.clone(), Place::Open(handle));
+            .insert(self.key.clone(), Place::Open(handle));
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
         let mut table = self.table.table();
-        if let Entry::Occupied(place) = table.entry(self.id.clone())
+        if let Entry::Occupied(place) = table.entry(self.key.clone())
             && matches!(place.get(), Place::Reserved)
         {
             place.remove();
@@ -159,10 +175,10 @@ impl Sessions {
     /// Ends every session and waits for their teardowns.
     pub async fn end_all(&self) {
         self.refuse_new();
-        let ids: Vec<SessionId> = self.0.table().keys().cloned().collect();
+        let keys: Vec<Key> = self.0.table().keys().cloned().collect();
         let mut ending = tokio::task::JoinSet::new();
-        for id in ids {
-            if let Some(handle) = self.0.remove_if(&id, |_| true) {
+        for key in keys {
+            if let Some(handle) = self.0.remove_if(&key, |_| true) {
                 ending.spawn(handle.delete_and_wait());
             }
         }
@@ -205,7 +221,7 @@ impl Sessions {
             return Err(CreateError::Full);
         };
         let mut instance =
-            env.start(&reservation.id, slot)
+            env.start(&reservation.key.id, slot)
                 .await
                 .map_err(|fault| match fault.code {
                     FaultCode::Overloaded => CreateError::Full,
@@ -235,7 +251,12 @@ impl Sessions {
             return Err(CreateError::Stopping);
         }
         let settings = &self.0.settings;
-        let shared = Shared::new(reservation.id.clone(), env, tools, settings.result_linger);
+        let shared = Shared::new(
+            reservation.key.id.clone(),
+            env,
+            tools,
+            settings.result_linger,
+        );
         let shared = Arc::new(shared);
         let (sender, receiver) = mpsc::channel::<Command>(QUEUE);
         let owner = Owner::new(shared.clone(), instance);
@@ -340,11 +361,16 @@ impl Service for Sessions {
         Ok(tasks)
     }
 
-    async fn create(&self, id: SessionId, new: NewSession) -> Result<(), CreateError> {
+    async fn create(
+        &self,
+        owner: &Principal,
+        id: SessionId,
+        new: NewSession,
+    ) -> Result<(), CreateError> {
         if self.0.stopping.load(Ordering::Acquire) {
             return Err(CreateError::Stopping);
         }
-        let reservation = Reservation::new(&self.0, &id)?;
+        let reservation = Reservation::new(&self.0, Key::new(owner, &id))?;
         let env = self.find(new.environment.as_deref()).ok_or_else(|| {
             CreateError::UnknownEnvironment(new.environment.clone().unwrap_or_default())
         })?;
@@ -361,8 +387,8 @@ impl Service for Sessions {
         answer.await.unwrap_or(Err(CreateError::Stopping))
     }
 
-    fn session(&self, id: &SessionId) -> Option<Handle> {
-        match self.0.table().get(id) {
+    fn session(&self, owner: &Principal, id: &SessionId) -> Option<Handle> {
+        match self.0.table().get(&Key::new(owner, id)) {
             Some(Place::Open(handle)) => {
                 handle.shared.touch();
                 Some(handle.clone())
@@ -371,8 +397,8 @@ impl Service for Sessions {
         }
     }
 
-    async fn delete(&self, id: &SessionId) {
-        if let Some(handle) = self.0.remove_if(id, |_| true) {
+    async fn delete(&self, owner: &Principal, id: &SessionId) {
+        if let Some(handle) = self.0.remove_if(&Key::new(owner, id), |_| true) {
             handle.delete().await;
         }
     }

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::super::{Front, serve};
+use super::super::{Front, Hosts, PerAddress, serve};
 use super::memory::Memory;
 
 /// Limits that no test waits long for.
@@ -22,6 +22,9 @@ pub(super) fn front() -> Front {
         write_timeout: Duration::from_millis(600),
         idle_timeout: Duration::from_millis(1500),
         connections: 100,
+        per_address: PerAddress::Any(100),
+        hosts: Hosts::Any,
+        keys: None,
     }
 }
 

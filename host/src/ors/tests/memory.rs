@@ -11,14 +11,15 @@ use crate::model::{
     ToolListing, ToolOutput, ToolSpec,
 };
 use crate::session::{
-    CatalogError, Conversation, CreateError, NewSession, Run, Service, Session, SessionError,
+    CatalogError, Conversation, CreateError, NewSession, Principal, Run, Service, Session,
+    SessionError,
 };
 
 /// Two environments: `alpha` has a prompt, `chat` messages and scoring.
 #[derive(Clone)]
 pub(super) struct Memory {
     environments: Arc<[EnvName; 2]>,
-    sessions: Arc<Mutex<HashMap<SessionId, MemorySession>>>,
+    sessions: Arc<Mutex<HashMap<(Principal, SessionId), MemorySession>>>,
 }
 
 #[derive(Clone)]
@@ -140,7 +141,13 @@ impl Service for Memory {
         Ok(tasks.get(start..stop).unwrap_or_default().to_vec())
     }
 
-    async fn create(&self, id: SessionId, new: NewSession) -> Result<(), CreateError> {
+    async fn create(
+        &self,
+        owner: &Principal,
+        id: SessionId,
+        new: NewSession,
+    ) -> Result<(), CreateError> {
+        let key = (owner.clone(), id);
         let name = new.environment.unwrap_or("alpha".to_owned());
         let env = self
             .environment(&name)
@@ -156,7 +163,7 @@ impl Service for Memory {
             None => {}
         }
         let mut sessions = self.sessions.lock().unwrap();
-        if sessions.contains_key(&id) {
+        if sessions.contains_key(&key) {
             return Err(CreateError::Exists);
         }
         let session = MemorySession {
@@ -165,16 +172,18 @@ impl Service for Memory {
             secrets,
             runs: Arc::default(),
         };
-        sessions.insert(id, session);
+        sessions.insert(key, session);
         Ok(())
     }
 
-    fn session(&self, id: &SessionId) -> Option<MemorySession> {
-        self.sessions.lock().unwrap().get(id).cloned()
+    fn session(&self, owner: &Principal, id: &SessionId) -> Option<MemorySession> {
+        let key = (owner.clone(), id.clone());
+        self.sessions.lock().unwrap().get(&key).cloned()
     }
 
-    async fn delete(&self, id: &SessionId) {
-        self.sessions.lock().unwrap().remove(id);
+    async fn delete(&self, owner: &Principal, id: &SessionId) {
+        let key = (owner.clone(), id.clone());
+        self.sessions.lock().unwrap().remove(&key);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod answers;
 mod client;
+mod door;
 mod limits;
 mod log;
 mod memory;
