@@ -144,10 +144,7 @@ impl Instance {
         limits: SessionLimits,
         slot: Option<OwnedSemaphorePermit>,
     ) -> Result<Instance, Fault> {
-        let state = GuestState::new(outfit).map_err(|error| {
-            tracing::error!("the world of an instance cannot be built: {error:#}");
-            Fault::new(FaultCode::Overloaded, "no room for another instance")
-        })?;
+        let state = GuestState::new(outfit);
         let mut store = Store::try_new(engine.wasmtime(), state).map_err(|error| {
             tracing::error!("a store cannot be made: {error:#}");
             Fault::new(FaultCode::Overloaded, "no room for another instance")
