@@ -306,6 +306,22 @@ impl Instance {
         torn.map_err(EntryError::Failed)
     }
 
+    /// Publishes what the episode wrote, if it may. After a fault there is
+    /// nothing to publish: it was left as it stood. Call this last.
+    pub async fn publish(self) {
+        let Life::Live(store) = self.life else {
+            return;
+        };
+        let results = store.data().results();
+        // Whatever the guest had open is closed.
+        drop(store);
+        if let Some(results) = results
+            && let Err(error) = tokio::task::spawn_blocking(move || results.publish()).await
+        {
+            tracing::error!("publishing was cut off: {error}");
+        }
+    }
+
     /// Lets a result through that is within the limit; one that is not ends
     /// the instance.
     fn weigh<T: Weigh>(&mut self, result: T) -> Result<T, Fault> {

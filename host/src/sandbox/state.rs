@@ -8,7 +8,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use super::memory::Memory;
 use super::stdio::{GuestLog, Stream};
 use super::tree::{Tree, View};
-use super::{Allowance, DataDir, Meter, Mode};
+use super::{Allowance, DataDir, Meter, Mode, Publish};
 
 /// Bytes of randomness that a guest may ask for at once; more is a trap.
 const RANDOM_AT_ONCE: u64 = 64 * 1024;
@@ -46,11 +46,35 @@ pub struct Outfit {
     pub log: usize,
 }
 
+/// The files of a session that may publish them.
+#[derive(Clone, Debug)]
+pub(crate) struct Results {
+    label: Label,
+    tree: Tree,
+    publish: Publish,
+}
+
+impl Results {
+    /// Puts them into the data directory. Waits for the disk.
+    pub(crate) fn publish(&self) {
+        let done = self.tree.publish(&self.publish);
+        tracing::info!(
+            session = %self.label.session,
+            environment = %self.label.environment,
+            published = done.published,
+            kept = done.kept,
+            failed = done.failed,
+            "published what a session wrote"
+        );
+    }
+}
+
 /// What the store of an instance holds.
 pub struct GuestState {
     wasi: WasiCtx,
     table: ResourceTable,
     tree: Tree,
+    results: Option<Results>,
     pub(crate) memory: Memory,
     pub(crate) meter: Meter,
     pub(crate) log: GuestLog,
@@ -61,7 +85,7 @@ pub struct GuestState {
 impl GuestState {
     /// Builds the world of one instance.
     pub fn new(outfit: Outfit) -> GuestState {
-        let log = GuestLog::new(outfit.label, outfit.log);
+        let log = GuestLog::new(outfit.label.clone(), outfit.log);
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(log.stream(Stream::Out))
             .stderr(log.stream(Stream::Err))
@@ -74,17 +98,31 @@ impl GuestState {
             read_only,
             outfit.files,
         );
+        let results = match outfit.mode {
+            Mode::Shared(publish) => Some(Results {
+                label: outfit.label,
+                tree: tree.clone(),
+                publish,
+            }),
+            Mode::ReadOnly | Mode::Session => None,
+        };
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES);
         GuestState {
             wasi: wasi.build(),
             table,
             tree,
+            results,
             memory: Memory::new(outfit.memory),
             meter: Meter::default(),
             log,
             out_of_cpu: false,
         }
+    }
+
+    /// What the session leaves to others, if it may.
+    pub(crate) fn results(&self) -> Option<Results> {
+        self.results.clone()
     }
 
     /// The files, for the interfaces that show them.

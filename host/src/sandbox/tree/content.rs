@@ -78,6 +78,25 @@ impl Content {
         self.size.saturating_sub(bare)
     }
 
+    /// Whether nothing of it was changed.
+    pub(super) fn is_as_beneath(&self) -> bool {
+        match &self.beneath {
+            Some(beneath) => {
+                beneath.follows || (beneath.bare == self.size && beneath.len == self.size)
+            }
+            None => false,
+        }
+    }
+
+    /// Whether the base has another file under the path by now.
+    pub(super) fn is_outdated(&self, base: &Base) -> Fs<bool> {
+        let Some(beneath) = &self.beneath else {
+            return Ok(false);
+        };
+        let entry = base.entry(&beneath.path)?;
+        Ok(entry.is_none_or(|entry| entry.identity != beneath.identity))
+    }
+
     /// From here on the file is the session's own, as long as the base file is
     /// now.
     pub(super) fn freeze(&mut self) {

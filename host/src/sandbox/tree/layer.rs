@@ -154,7 +154,17 @@ impl Layer {
 
     /// Gives an entry of a pinned directory a node.
     pub(super) fn pin_child(&mut self, dir: NodeId, name: &str) -> Fs<NodeId> {
-        let child = self.lookup(&At::Node(dir), name)?.ok_or(Errno::NoEntry)?;
+        let mut child = self.lookup(&At::Node(dir), name)?.ok_or(Errno::NoEntry)?;
+        if let At::Node(id) = child.at
+            && self.is_outdated(id)?
+        {
+            // Who has it open reads on; whoever comes later gets the new one.
+            let node = self.node_mut(id)?;
+            node.links = 0;
+            node.home = None;
+            self.folder_mut(dir)?.entries.remove(name);
+            child = self.lookup(&At::Node(dir), name)?.ok_or(Errno::NoEntry)?;
+        }
         let path: Arc<str> = match child.at {
             At::Node(id) => return Ok(id),
             At::Base(path) => path.into(),
@@ -176,6 +186,16 @@ impl Layer {
         let entries = &mut self.folder_mut(dir)?.entries;
         entries.insert(name.to_owned(), Entry::Node(id));
         Ok(id)
+    }
+
+    /// Whether the base has another file by now in the place of an unchanged
+    /// one.
+    fn is_outdated(&self, id: NodeId) -> Fs<bool> {
+        let node = self.node(id)?;
+        match &node.body {
+            Body::File(content) if node.clean => content.is_outdated(self.base()?),
+            _ => Ok(false),
+        }
     }
 
     /// Makes a node the session's own, with the directories above it, and

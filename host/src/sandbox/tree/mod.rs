@@ -5,7 +5,8 @@
 //! ([`layer`]) belongs to one session, holds what it wrote, removed and
 //! renamed, is charged for byte by byte, and goes with the session. A guest
 //! never names a path of the host's: it names places in this tree, and what is
-//! not in the tree does not exist.
+//! not in the tree does not exist. What is to outlast the session is
+//! [published](publish) when it ends.
 //!
 //! Everything fails with an error code of WASI, and nothing traps but a guest
 //! that is out of handles in its table. The host's own trouble is `io`, with
@@ -19,6 +20,7 @@ mod layer;
 mod listing;
 mod node;
 mod ops;
+mod publish;
 mod quota;
 mod stat;
 mod store;
@@ -88,6 +90,12 @@ impl Tree {
             layer: Arc::new(Mutex::new(layer)),
             roots: roots.into(),
         }
+    }
+
+    /// The root that lies over the data directory.
+    fn data(&self) -> Option<NodeId> {
+        self.lock().base.as_ref()?;
+        self.roots.first().map(|(id, _)| *id)
     }
 
     /// Opens the directories that the guest begins with.

@@ -5,6 +5,7 @@ mod layers;
 mod limits;
 mod model;
 mod paths;
+mod publishing;
 
 use std::fs;
 use std::os::unix::fs::symlink;
