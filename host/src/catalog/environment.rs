@@ -9,7 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::questions::Questions;
 use crate::engine::{Cache, Component, ComponentError, Engine, EntryError, Instance, TaskLookup};
 use crate::model::{Description, EnvName, Fault, Json, SessionId, SessionLimits};
-use crate::sandbox::{DataDir, Label, Outfit};
+use crate::sandbox::{Allowance, DataDir, Label, Mode, Outfit};
 
 /// What an environment is loaded from; all of it checked already, but for the
 /// component.
@@ -21,6 +21,8 @@ pub struct Blueprint {
     pub component: PathBuf,
     /// What its sessions see at `/orwd_data`.
     pub data: Option<DataDir>,
+    /// What becomes of what its sessions write.
+    pub mode: Mode,
     /// The limits of each session on it.
     pub limits: SessionLimits,
     /// The secrets that it asks for.
@@ -123,6 +125,11 @@ impl Environment {
         self.0.blueprint.data.as_ref()
     }
 
+    /// What becomes of what its sessions write.
+    pub fn mode(&self) -> &Mode {
+        &self.0.blueprint.mode
+    }
+
     /// How many tasks a split has.
     pub async fn num_tasks(&self, split: &str) -> Result<u64, TaskLookup> {
         self.check_split(split)?;
@@ -183,6 +190,12 @@ pub(super) async fn start(
             session: session.into(),
         },
         data: blueprint.data.clone(),
+        mode: blueprint.mode.clone(),
+        files: Allowance {
+            bytes: blueprint.limits.disk,
+            files: blueprint.limits.files,
+            handles: blueprint.limits.open_files,
+        },
         memory: blueprint.limits.memory,
         log: blueprint.limits.log,
     };

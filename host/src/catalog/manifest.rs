@@ -17,6 +17,7 @@ use crate::config::Narrowing;
 use crate::config::limits::{Amount, Limit, Unit};
 use crate::config::units::Size;
 use crate::model::EnvName;
+use crate::sandbox::{Existing, Mode, Publish};
 use table::{Table, kind, place};
 
 /// The name of the file.
@@ -50,8 +51,8 @@ pub struct Manifest {
     pub build: BuildRule,
     /// The data directory as written, relative to the folder.
     pub data: Option<PathBuf>,
-    /// Whether the environment asks to write to its data.
-    pub writable: bool,
+    /// What becomes of what its sessions write, if the operator allows it.
+    pub mode: Mode,
     /// The limits that it asks for.
     pub limits: Narrowing,
     /// The secrets that it asks its clients for, in order.
@@ -113,7 +114,7 @@ impl Manifest {
             version: None,
             build: BuildRule::Cargo,
             data: None,
-            writable: false,
+            mode: Mode::default(),
             limits: Narrowing::default(),
             secrets: Vec::new(),
         }
@@ -132,7 +133,8 @@ impl Manifest {
             "version",
             "build",
             "data",
-            "writable",
+            "data-mode",
+            "shared",
             "limits",
             "secrets",
         ])?;
@@ -149,7 +151,7 @@ impl Manifest {
             version: root.text("version")?.map(|text| text.value.to_owned()),
             build: build(&root)?,
             data: root.path("data", "a directory")?,
-            writable: root.flag("writable")?.unwrap_or(false),
+            mode: mode(&root)?,
             limits: limits(&root)?,
             secrets: secrets(&root)?,
         })
@@ -201,6 +203,62 @@ fn build(root: &Table<'_>) -> Result<BuildRule, ManifestError> {
     }
 }
 
+fn mode(root: &Table<'_>) -> Result<Mode, ManifestError> {
+    let written = root.text("data-mode")?;
+    let shared = root.table("shared")?;
+    let is_shared = match &written {
+        None => false,
+        Some(text) => match text.value {
+            "session" => false,
+            "shared" => true,
+            "read-only" if shared.is_none() => return Ok(Mode::ReadOnly),
+            "read-only" => false,
+            _ => return Err(text.wrong("expected \"read-only\", \"session\" or \"shared\"")),
+        },
+    };
+    match (written, shared) {
+        (_, None) if !is_shared => Ok(Mode::Session),
+        (Some(text), None) => Err(text.wrong(
+            "needs a table [shared] that says what is published, such as publish = [\"results/\"]",
+        )),
+        (_, Some(shared)) if is_shared => publish(&shared).map(Mode::Shared),
+        _ => Err(root.error(
+            root.value("shared"),
+            "`shared` is only for data-mode = \"shared\"",
+        )),
+    }
+}
+
+fn publish(table: &Table<'_>) -> Result<Publish, ManifestError> {
+    table.only(&["publish", "existing"])?;
+    let mut folders = Vec::new();
+    for folder in table.texts("publish")?.unwrap_or_default() {
+        let path = folder.value.strip_suffix('/').unwrap_or(folder.value);
+        let is_plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
+        if !path.split('/').all(is_plain) {
+            return Err(
+                folder.wrong("expected folders of the data directory, such as \"results/\"")
+            );
+        }
+        folders.push(path.to_owned());
+    }
+    if folders.is_empty() {
+        return Err(table.error(
+            table.value("publish"),
+            "`shared.publish` names no folder: say which are published, such as [\"results/\"]",
+        ));
+    }
+    let existing = match table.text("existing")? {
+        None => Existing::default(),
+        Some(text) => match text.value {
+            "keep" => Existing::Keep,
+            "replace" => Existing::Replace,
+            _ => return Err(text.wrong("expected \"keep\" or \"replace\"")),
+        },
+    };
+    Ok(Publish { folders, existing })
+}
+
 fn limits(root: &Table<'_>) -> Result<Narrowing, ManifestError> {
     let mut narrowing = Narrowing::default();
     let Some(table) = root.table("limits")? else {
@@ -214,16 +272,19 @@ fn limits(root: &Table<'_>) -> Result<Narrowing, ManifestError> {
         let amount = match (value.get_ref(), limit.unit()) {
             (DeValue::String(text), _) => limit.parse(text),
             // A size may be a plain number of bytes.
-            (DeValue::Integer(number), Unit::Size) => {
-                match u64::from_str_radix(number.as_str(), number.radix()) {
-                    Ok(bytes) => limit.check(Amount::Size(Size::bytes(bytes))),
-                    Err(_) => Err(format!("{number} is no size")),
+            (DeValue::Integer(number), unit @ (Unit::Size | Unit::Count)) => {
+                match (u64::from_str_radix(number.as_str(), number.radix()), unit) {
+                    (Ok(count), Unit::Count) => limit.check(Amount::Count(count)),
+                    (Ok(bytes), _) => limit.check(Amount::Size(Size::bytes(bytes))),
+                    (Err(_), Unit::Count) => Err(format!("{number} is no count")),
+                    (Err(_), _) => Err(format!("{number} is no size")),
                 }
             }
             (other, unit) => {
                 let expected = match unit {
                     Unit::Size => "a size such as \"64MiB\"",
                     Unit::Time => "a time such as \"5s\"",
+                    Unit::Count => "a number",
                 };
                 Err(format!("expected {expected}, got {}", kind(other)))
             }
@@ -265,14 +326,19 @@ mod tests {
             description = "Maths"
             version = "1.2.0"
             data = "data"
-            writable = true
+            data-mode = "shared"
             secrets = ["B", "A"]
 
             [build]
             command = ["make", "x"]
             component = "out/x.wasm"
 
+            [shared]
+            publish = ["results/", "logs/runs"]
+            existing = "replace"
+
             [limits]
+            files = 12
             memory = "64MiB"
             result-limit = 2048
             call-cpu = "500ms"
@@ -281,6 +347,7 @@ mod tests {
         .unwrap();
         let mut limits = Narrowing::default();
         for (limit, amount) in [
+            (Limit::Files, "12"),
             (Limit::Memory, "64MiB"),
             (Limit::Result, "2KiB"),
             (Limit::CallCpu, "500ms"),
@@ -294,7 +361,13 @@ mod tests {
         assert_eq!(manifest.description.as_deref(), Some("Maths"));
         assert_eq!(manifest.version.as_deref(), Some("1.2.0"));
         assert_eq!(manifest.data, Some(PathBuf::from("data")));
-        assert!(manifest.writable);
+        assert_eq!(
+            manifest.mode,
+            Mode::Shared(Publish {
+                folders: vec!["results".to_owned(), "logs/runs".to_owned()],
+                existing: Existing::Replace,
+            })
+        );
         assert_eq!(manifest.secrets, ["B", "A"]);
         assert_eq!(
             manifest.build,
@@ -317,6 +390,9 @@ mod tests {
             teardown: budget,
             result: 8 << 20,
             log: 64 << 10,
+            disk: 64 << 20,
+            files: 4096,
+            open_files: 256,
         }
     }
 
@@ -339,7 +415,7 @@ mod tests {
             ),
             (
                 "name = 'abc'\nfoo = 1",
-                "line 2, column 1: `foo` is no key here; there are `name`, `description`, `version`, `build`, `data`, `writable`, `limits` and `secrets`",
+                "line 2, column 1: `foo` is no key here; there are `name`, `description`, `version`, `build`, `data`, `data-mode`, `shared`, `limits` and `secrets`",
             ),
             (
                 "name = 'abc'\n[limit]\nmemory = 1",
@@ -370,8 +446,32 @@ mod tests {
                 "line 2, column 8: `data`: expected the path of a directory",
             ),
             (
-                "name = 'abc'\nwritable = 'yes'",
-                "line 2, column 12: `writable`: expected true or false, got a string",
+                "name = 'abc'\ndata-mode = 'rw'",
+                "line 2, column 13: `data-mode`: expected \"read-only\", \"session\" or \"shared\"",
+            ),
+            (
+                "name = 'abc'\ndata-mode = 'shared'",
+                "line 2, column 13: `data-mode`: needs a table [shared] that says what is published, such as publish = [\"results/\"]",
+            ),
+            (
+                "name = 'abc'\ndata-mode = 'read-only'\nshared.publish = ['a']",
+                "line 3, column 1: `shared` is only for data-mode = \"shared\"",
+            ),
+            (
+                "name = 'abc'\ndata-mode = 'shared'\nshared.publish = ['a/../b']",
+                "line 3, column 19: `shared.publish`: expected folders of the data directory, such as \"results/\"",
+            ),
+            (
+                "name = 'abc'\ndata-mode = 'shared'\nshared.publish = []",
+                "line 3, column 18: `shared.publish` names no folder: say which are published, such as [\"results/\"]",
+            ),
+            (
+                "name = 'abc'\ndata-mode = 'shared'\nshared.publish = ['a']\nshared.existing = 'drop'",
+                "line 4, column 19: `shared.existing`: expected \"keep\" or \"replace\"",
+            ),
+            (
+                "name = 'abc'\nlimits.open-files = '12'\nlimits.files = -1",
+                "line 3, column 16: `limits.files`: -1 is no count",
             ),
             (
                 "name = 'abc'\nlimits = 1",

@@ -15,7 +15,7 @@ use super::environment::Blueprint;
 use super::manifest::{self, FILE_NAME, Manifest, ManifestError};
 use crate::config::{Capped, Places};
 use crate::model::{EnvName, SessionLimits};
-use crate::sandbox::{Access, DataDir, DataDirError};
+use crate::sandbox::{DataDir, DataDirError, Mode};
 
 /// An environment, ready to be loaded.
 #[derive(Clone, Debug)]
@@ -28,9 +28,11 @@ pub struct Source {
     pub manifest: Manifest,
     /// Its folder, if it has one.
     pub folder: Option<PathBuf>,
-    /// What its sessions see at `/orwd_data`; writable only if the manifest
-    /// asks for it and the operator allows it.
+    /// What its sessions see at `/orwd_data`.
     pub data: Option<DataDir>,
+    /// What becomes of what its sessions write; shared only if the manifest
+    /// asks for it and the operator allows it.
+    pub mode: Mode,
 }
 
 impl Source {
@@ -47,6 +49,7 @@ impl Source {
             name: self.name.clone(),
             component: self.component.clone(),
             data: self.data.clone(),
+            mode: self.mode.clone(),
             limits,
             secrets: self.manifest.secrets.clone(),
         };
@@ -142,7 +145,7 @@ pub fn gather(
     let mut sources = Vec::new();
     for ((place, data), component) in with_data.into_iter().zip(components) {
         match component {
-            Ok(component) => sources.push(source(place, component, data)),
+            Ok(component) => sources.push(source(place, component, data, places)),
             Err(error) => problems.push(place.problem(error)),
         }
     }
@@ -291,12 +294,15 @@ fn data(place: &Place, places: &Places) -> Result<Option<DataDir>, DataDirError>
     let Some(path) = places.data.clone().or_else(of_manifest) else {
         return Ok(None);
     };
-    let access = if place.manifest.writable && places.writable_data {
-        Access::ReadWrite
-    } else {
-        Access::ReadOnly
-    };
-    DataDir::open(&path, access).map(Some)
+    DataDir::open(&path).map(Some)
+}
+
+/// To share needs the manifest and the operator, and data to share.
+fn mode(place: &Place, places: &Places, has_data: bool) -> Mode {
+    match &place.manifest.mode {
+        Mode::Shared(_) if !(places.writable_data && has_data) => Mode::Session,
+        mode => mode.clone(),
+    }
 }
 
 fn components(
@@ -332,8 +338,9 @@ fn components(
         .collect()
 }
 
-fn source(place: Place, component: PathBuf, data: Option<DataDir>) -> Source {
+fn source(place: Place, component: PathBuf, data: Option<DataDir>, places: &Places) -> Source {
     Source {
+        mode: mode(&place, places, data.is_some()),
         name: place.manifest.name.clone(),
         component,
         data,
@@ -370,11 +377,8 @@ mod tests {
         let sources = gathered.sources.iter().map(|source| {
             let mut line = format!("{} = {}", source.name, source.component.display());
             if let Some(data) = &source.data {
-                let access = match data.access() {
-                    Access::ReadWrite => "writable",
-                    Access::ReadOnly => "read-only",
-                };
-                line.push_str(&format!(" with {} {access}", data.path().display()));
+                let mode = source.mode.as_str();
+                line.push_str(&format!(" with {} {mode}", data.path().display()));
             }
             line
         });
@@ -449,11 +453,14 @@ mod tests {
     }
 
     #[test]
-    fn data_is_read_only_unless_both_sides_say_otherwise() {
+    fn data_is_shared_only_if_both_sides_say_so() {
         let folder = Folder::with(&[
             (
                 "asks/orwd.toml",
-                &ready("asks", "data = 'd'\nwritable = true"),
+                &ready(
+                    "asks",
+                    "data = 'd'\ndata-mode = 'shared'\nshared.publish = ['r']",
+                ),
             ),
             ("asks/x.wasm", "w"),
             ("asks/d/file", ""),
@@ -475,27 +482,27 @@ mod tests {
             (
                 "asks",
                 allowed(false),
-                "asks = F/asks/x.wasm with F/asks/d read-only",
+                "asks = F/asks/x.wasm with F/asks/d session",
             ),
             (
                 "asks",
                 allowed(true),
-                "asks = F/asks/x.wasm with F/asks/d writable",
+                "asks = F/asks/x.wasm with F/asks/d shared",
             ),
             (
                 "not",
                 allowed(true),
-                "not = F/not/x.wasm with F/not/d read-only",
+                "not = F/not/x.wasm with F/not/d session",
             ),
             (
                 "asks",
                 given.clone(),
-                "asks = F/asks/x.wasm with F/other writable",
+                "asks = F/asks/x.wasm with F/other shared",
             ),
             (
                 "plain.wasm",
                 given,
-                "plain = F/plain.wasm with F/other read-only",
+                "plain = F/plain.wasm with F/other session",
             ),
         ] {
             assert_eq!(gathered(&folder, &[path], &places), [expected]);

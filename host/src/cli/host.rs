@@ -14,7 +14,6 @@ use crate::config::{Listen, Places, ServerLimits};
 use crate::engine::{Cache, Engine, EngineSettings};
 use crate::model::SessionLimits;
 use crate::ors;
-use crate::sandbox::Access;
 use crate::session::{SessionSettings, Sessions};
 
 /// Time beyond that of a teardown for ending all sessions.
@@ -88,11 +87,10 @@ async fn load_one(
     for wish in &capped {
         tracing::warn!(environment = %name, "{wish}");
     }
-    let writable = |data: &crate::sandbox::DataDir| data.access() == Access::ReadWrite;
-    if source.manifest.writable && !source.data.as_ref().is_some_and(writable) {
+    if source.manifest.mode != source.mode {
         tracing::warn!(
             environment = %name,
-            "the manifest asks to write to its data, which --writable-data would allow"
+            "the manifest asks to share what its sessions write, which takes a data directory and --writable-data"
         );
     }
     let begin = Instant::now();
@@ -102,7 +100,7 @@ async fn load_one(
         digest = %environment.component().digest(),
         component = %source.component.display(),
         data = source.data.as_ref().map(|data| tracing::field::display(data.path().display())),
-        writable = source.data.as_ref().map(writable),
+        mode = source.mode.as_str(),
         milliseconds = begin.elapsed().as_millis() as u64,
         "loaded"
     );

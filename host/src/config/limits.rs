@@ -1,6 +1,6 @@
 //! The session limits by name.
 //!
-//! The same nine limits are set by flags, narrowed by manifests, listed by
+//! The same twelve limits are set by flags, narrowed by manifests, listed by
 //! `orwd inspect` and named in errors. This table is the one place that knows
 //! their names, units and least and greatest values, so that none can be
 //! spelled in two ways or be checked in one place only.
@@ -31,6 +31,12 @@ pub enum Limit {
     Result,
     /// Guest output that reaches the log for each entry.
     GuestLog,
+    /// Size of what the session writes into files.
+    Disk,
+    /// Files that the session makes, changes or removes.
+    Files,
+    /// Files open at once.
+    OpenFiles,
 }
 
 /// The value of a limit, in its unit.
@@ -40,6 +46,8 @@ pub enum Amount {
     Size(Size),
     /// Time.
     Time(Span),
+    /// A number of things.
+    Count(u64),
 }
 
 /// What kind of amount a limit takes.
@@ -49,11 +57,13 @@ pub enum Unit {
     Size,
     /// A time.
     Time,
+    /// A count.
+    Count,
 }
 
 impl Limit {
     /// Every limit, in the order in which they are listed.
-    pub const ALL: [Limit; 9] = [
+    pub const ALL: [Limit; 12] = [
         Limit::Memory,
         Limit::CallCpu,
         Limit::CallWall,
@@ -63,6 +73,9 @@ impl Limit {
         Limit::TeardownWall,
         Limit::Result,
         Limit::GuestLog,
+        Limit::Disk,
+        Limit::Files,
+        Limit::OpenFiles,
     ];
 
     /// The name: `--NAME` on the command line, a key in `[limits]`.
@@ -77,6 +90,9 @@ impl Limit {
             Limit::TeardownWall => "teardown-wall",
             Limit::Result => "result-limit",
             Limit::GuestLog => "guest-log-limit",
+            Limit::Disk => "disk",
+            Limit::Files => "files",
+            Limit::OpenFiles => "open-files",
         }
     }
 
@@ -88,7 +104,8 @@ impl Limit {
     /// The unit of its amounts.
     pub fn unit(self) -> Unit {
         match self {
-            Limit::Memory | Limit::Result | Limit::GuestLog => Unit::Size,
+            Limit::Memory | Limit::Result | Limit::GuestLog | Limit::Disk => Unit::Size,
+            Limit::Files | Limit::OpenFiles => Unit::Count,
             _ => Unit::Time,
         }
     }
@@ -98,6 +115,8 @@ impl Limit {
     /// A guest built by an ordinary toolchain starts with more than a mebibyte,
     /// and cannot address more than four gibibytes. Time is measured in ticks
     /// of some milliseconds, so that much less than 10 ms cannot be told apart.
+    /// A guest holds its two directories open from the beginning, and of its
+    /// handles of all kinds there are no more than about a thousand.
     fn range(self) -> (Amount, Amount) {
         let sizes = |least, most| {
             (
@@ -109,6 +128,9 @@ impl Limit {
             Limit::Memory => sizes(2 << 20, 4 << 30),
             Limit::Result => sizes(1 << 10, 1 << 30),
             Limit::GuestLog => sizes(0, 16 << 20),
+            Limit::Disk => sizes(0, 1 << 40),
+            Limit::Files => (Amount::Count(0), Amount::Count(1_000_000)),
+            Limit::OpenFiles => (Amount::Count(8), Amount::Count(900)),
             _ => (
                 Amount::Time(Span::millis(10)),
                 Amount::Time(Span::secs(86_400)),
@@ -121,6 +143,10 @@ impl Limit {
         let amount = match self.unit() {
             Unit::Size => text.parse().map(Amount::Size),
             Unit::Time => text.parse().map(Amount::Time),
+            Unit::Count => {
+                let count = text.parse().map_err(|_| format!("{text:?} is no count"))?;
+                return self.check(Amount::Count(count));
+            }
         };
         self.check(amount.map_err(|error| error.to_string())?)
     }
@@ -149,6 +175,9 @@ impl Limit {
             Limit::TeardownWall => time(limits.teardown.wall),
             Limit::Result => size(limits.result),
             Limit::GuestLog => size(limits.log),
+            Limit::Disk => Amount::Size(Size::bytes(limits.disk)),
+            Limit::Files => Amount::Count(limits.files),
+            Limit::OpenFiles => Amount::Count(limits.open_files),
         }
     }
 
@@ -159,6 +188,9 @@ impl Limit {
             (Limit::Memory, Amount::Size(size)) => limits.memory = size.as_usize(),
             (Limit::Result, Amount::Size(size)) => limits.result = size.as_usize(),
             (Limit::GuestLog, Amount::Size(size)) => limits.log = size.as_usize(),
+            (Limit::Disk, Amount::Size(size)) => limits.disk = size.get(),
+            (Limit::Files, Amount::Count(count)) => limits.files = count,
+            (Limit::OpenFiles, Amount::Count(count)) => limits.open_files = count,
             (Limit::CallCpu, Amount::Time(time)) => limits.call.cpu = time.get(),
             (Limit::CallWall, Amount::Time(time)) => limits.call.wall = time.get(),
             (Limit::SetupCpu, Amount::Time(time)) => limits.setup.cpu = time.get(),
@@ -175,6 +207,7 @@ impl fmt::Display for Amount {
         match self {
             Amount::Size(size) => size.fmt(f),
             Amount::Time(time) => time.fmt(f),
+            Amount::Count(count) => count.fmt(f),
         }
     }
 }
@@ -244,6 +277,9 @@ mod tests {
             teardown: budget,
             result: 8 << 20,
             log: 64 << 10,
+            disk: 64 << 20,
+            files: 4096,
+            open_files: 256,
         }
     }
 
@@ -253,6 +289,7 @@ mod tests {
             let amount = match limit.unit() {
                 Unit::Size => Amount::Size(Size::bytes(12_345)),
                 Unit::Time => Amount::Time(Span::millis(12_345)),
+                Unit::Count => Amount::Count(12_345),
             };
             let mut limits = operator();
             limit.set(&mut limits, amount);
@@ -290,6 +327,8 @@ mod tests {
             (Limit::CallCpu, "25h", "25h is not between 10ms and 24h"),
             (Limit::Result, "12", "12B is not between 1KiB and 1GiB"),
             (Limit::GuestLog, "0", "fine"),
+            (Limit::Files, "-1", "\"-1\" is no count"),
+            (Limit::OpenFiles, "7", "7 is not between 8 and 900"),
         ] {
             let got = match limit.parse(text) {
                 Ok(_) => "fine".to_owned(),

@@ -104,7 +104,7 @@ pub struct ServerLimits {
 pub struct Places {
     /// The data directory of the one environment, if it was given by flag.
     pub data: Option<PathBuf>,
-    /// Whether environments that ask for it may write to their data.
+    /// Whether environments that ask for it may publish into their data.
     pub writable_data: bool,
     /// Where compiled code is kept.
     pub cache: PathBuf,
@@ -126,6 +126,9 @@ impl SessionFlags {
             teardown: none,
             result: 0,
             log: 0,
+            disk: 0,
+            files: 0,
+            open_files: 0,
         };
         for limit in Limit::ALL {
             let amount = match limit {
@@ -138,6 +141,9 @@ impl SessionFlags {
                 Limit::TeardownWall => self.teardown_wall,
                 Limit::Result => self.result_limit,
                 Limit::GuestLog => self.guest_log_limit,
+                Limit::Disk => self.disk,
+                Limit::Files => self.files,
+                Limit::OpenFiles => self.open_files,
             };
             limit.set(&mut limits, amount);
         }
@@ -236,6 +242,9 @@ mod tests {
                 teardown: seconds(5, 5),
                 result: 8 << 20,
                 log: 64 << 10,
+                disk: 64 << 20,
+                files: 4096,
+                open_files: 256,
             }
         );
         let server = flags.server.resolve();
@@ -253,6 +262,7 @@ mod tests {
             let amount = match limit.unit() {
                 crate::config::limits::Unit::Size => "3MiB",
                 crate::config::limits::Unit::Time => "3s",
+                crate::config::limits::Unit::Count => "30",
             };
             let flags = read(&format!("--{}={amount}", limit.name())).unwrap();
             assert_eq!(limit.get(&flags.session.resolve()).to_string(), amount);

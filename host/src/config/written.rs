@@ -16,13 +16,13 @@ use super::units::{Size, Span};
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Environments")]
 pub struct EnvironmentFlags {
-    /// Directory that the environment sees as /orwd_data, read-only. For one
-    /// environment alone, in place of its manifest's `data`
+    /// Directory that the environment sees as /orwd_data. For one environment
+    /// alone, in place of its manifest's `data`
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
 
-    /// Let environments write to their data directory, where their manifest
-    /// says `writable = true`
+    /// Let environments whose manifest says `data-mode = "shared"` publish
+    /// what their sessions write into their data directory
     #[arg(long)]
     pub writable_data: bool,
 
@@ -76,6 +76,18 @@ pub struct SessionFlags {
     /// is dropped
     #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = limit(Limit::GuestLog))]
     pub guest_log_limit: Amount,
+
+    /// Size of what a session writes into files, their names included
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = limit(Limit::Disk))]
+    pub disk: Amount,
+
+    /// Files that a session makes, changes or removes
+    #[arg(long, value_name = "COUNT", default_value = "4096", value_parser = limit(Limit::Files))]
+    pub files: Amount,
+
+    /// Files and directories that a session has open at once
+    #[arg(long, value_name = "COUNT", default_value = "256", value_parser = limit(Limit::OpenFiles))]
+    pub open_files: Amount,
 }
 
 /// What the server takes from its clients, and how long it waits.

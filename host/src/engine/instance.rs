@@ -144,10 +144,7 @@ impl Instance {
         limits: SessionLimits,
         slot: Option<OwnedSemaphorePermit>,
     ) -> Result<Instance, Fault> {
-        let state = GuestState::new(outfit).map_err(|error| {
-            tracing::error!("the world of an instance cannot be built: {error:#}");
-            Fault::new(FaultCode::Overloaded, "no room for another instance")
-        })?;
+        let state = GuestState::new(outfit);
         let mut store = Store::try_new(engine.wasmtime(), state).map_err(|error| {
             tracing::error!("a store cannot be made: {error:#}");
             Fault::new(FaultCode::Overloaded, "no room for another instance")
@@ -307,6 +304,22 @@ impl Instance {
             )
             .await?;
         torn.map_err(EntryError::Failed)
+    }
+
+    /// Publishes what the episode wrote, if it may. After a fault there is
+    /// nothing to publish: it was left as it stood. Call this last.
+    pub async fn publish(self) {
+        let Life::Live(store) = self.life else {
+            return;
+        };
+        let results = store.data().results();
+        // Whatever the guest had open is closed.
+        drop(store);
+        if let Some(results) = results
+            && let Err(error) = tokio::task::spawn_blocking(move || results.publish()).await
+        {
+            tracing::error!("publishing was cut off: {error}");
+        }
     }
 
     /// Lets a result through that is within the limit; one that is not ends

@@ -33,4 +33,13 @@ pub struct SessionLimits {
     /// Bytes of standard output and standard error that reach the log for each
     /// entry into the guest; the rest is counted and dropped.
     pub log: usize,
+    /// Bytes of what the session wrote into files, and of their names. More is
+    /// refused as a disk that is full.
+    pub disk: u64,
+    /// Files, directories and links that the session made or changed, and
+    /// those of the data that it removed. More is refused in the same way.
+    pub files: u64,
+    /// Files and directories open at once. More is refused as a quota that is
+    /// used up.
+    pub open_files: u64,
 }

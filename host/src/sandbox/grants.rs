@@ -8,13 +8,13 @@
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi::cli::WasiCliView;
 use wasmtime_wasi::clocks::WasiClocksView;
-use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random, sockets};
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 use wasmtime_wasi::{WasiView, cli::WasiCli, clocks::WasiClocks};
 
 use super::GuestState;
+use super::tree::HasTree;
 
 /// What an import comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +96,8 @@ pub(crate) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     clocks::wall_clock::add_to_linker::<_, WasiClocks>(l, GuestState::clocks)?;
     clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(l, GuestState::clocks)?;
 
-    filesystem::types::add_to_linker::<_, WasiFilesystem>(l, GuestState::filesystem)?;
-    filesystem::preopens::add_to_linker::<_, WasiFilesystem>(l, GuestState::filesystem)?;
+    filesystem::types::add_to_linker::<_, HasTree>(l, GuestState::files)?;
+    filesystem::preopens::add_to_linker::<_, HasTree>(l, GuestState::files)?;
 
     random::random::add_to_linker::<_, WasiRandom>(l, |s| s.ctx().ctx.random())?;
     random::insecure::add_to_linker::<_, WasiRandom>(l, |s| s.ctx().ctx.random())?;

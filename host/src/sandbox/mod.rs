@@ -11,10 +11,12 @@ mod memory;
 mod meter;
 mod state;
 mod stdio;
+mod tree;
 
-pub use data::{Access, DataDir, DataDirError};
+pub use data::{DataDir, DataDirError, Existing, Mode, Publish};
 pub use grants::{Grant, grant_of};
 pub use meter::Meter;
 pub use state::{GuestState, Label, Outfit};
+pub use tree::Allowance;
 
 pub(crate) use grants::link;

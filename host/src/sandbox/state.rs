@@ -3,17 +3,21 @@
 use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::memory::Memory;
 use super::stdio::{GuestLog, Stream};
-use super::{Access, DataDir, Meter};
+use super::tree::{Tree, View};
+use super::{Allowance, DataDir, Meter, Mode, Publish};
 
 /// Bytes of randomness that a guest may ask for at once; more is a trap.
 const RANDOM_AT_ONCE: u64 = 64 * 1024;
 
 /// Files, streams, timers and the like that a guest may hold at once.
 const HANDLES: usize = 1024;
+
+/// Where a guest may put what it needs for itself.
+const SCRATCH: &str = "/tmp";
 
 /// Whose instance this is, for the log.
 #[derive(Clone, Debug)]
@@ -32,16 +36,45 @@ pub struct Outfit {
     pub label: Label,
     /// What it sees at `/orwd_data`, if anything.
     pub data: Option<DataDir>,
+    /// What becomes of what it writes.
+    pub mode: Mode,
+    /// What its files may use up.
+    pub files: Allowance,
     /// Bytes of memory.
     pub memory: usize,
     /// Bytes of output for each entry.
     pub log: usize,
 }
 
+/// The files of a session that may publish them.
+#[derive(Clone, Debug)]
+pub(crate) struct Results {
+    label: Label,
+    tree: Tree,
+    publish: Publish,
+}
+
+impl Results {
+    /// Puts them into the data directory. Waits for the disk.
+    pub(crate) fn publish(&self) {
+        let done = self.tree.publish(&self.publish);
+        tracing::info!(
+            session = %self.label.session,
+            environment = %self.label.environment,
+            published = done.published,
+            kept = done.kept,
+            failed = done.failed,
+            "published what a session wrote"
+        );
+    }
+}
+
 /// What the store of an instance holds.
 pub struct GuestState {
     wasi: WasiCtx,
     table: ResourceTable,
+    tree: Tree,
+    results: Option<Results>,
     pub(crate) memory: Memory,
     pub(crate) meter: Meter,
     pub(crate) log: GuestLog,
@@ -50,31 +83,54 @@ pub struct GuestState {
 }
 
 impl GuestState {
-    /// Builds the world of one instance. Fails if the data directory has gone
-    /// since it was first opened, or if the host is out of descriptors.
-    pub fn new(outfit: Outfit) -> wasmtime::Result<GuestState> {
-        let log = GuestLog::new(outfit.label, outfit.log);
+    /// Builds the world of one instance.
+    pub fn new(outfit: Outfit) -> GuestState {
+        let log = GuestLog::new(outfit.label.clone(), outfit.log);
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(log.stream(Stream::Out))
             .stderr(log.stream(Stream::Err))
             .max_random_size(RANDOM_AT_ONCE);
-        if let Some(data) = &outfit.data {
-            let permissions = match data.access() {
-                Access::ReadOnly => FsPerms::ReadOnly,
-                Access::ReadWrite => FsPerms::ReadWrite,
-            };
-            wasi.preopened_dir(data.path(), DataDir::GUEST_PATH, permissions)?;
-        }
+        let data = outfit.data.as_ref();
+        let read_only = outfit.mode == Mode::ReadOnly;
+        let tree = Tree::new(
+            data.map(|data| (data.ground(), DataDir::GUEST_PATH)),
+            if read_only { &[] } else { &[SCRATCH] },
+            read_only,
+            outfit.files,
+        );
+        let results = match outfit.mode {
+            Mode::Shared(publish) => Some(Results {
+                label: outfit.label,
+                tree: tree.clone(),
+                publish,
+            }),
+            Mode::ReadOnly | Mode::Session => None,
+        };
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES);
-        Ok(GuestState {
+        GuestState {
             wasi: wasi.build(),
             table,
+            tree,
+            results,
             memory: Memory::new(outfit.memory),
             meter: Meter::default(),
             log,
             out_of_cpu: false,
-        })
+        }
+    }
+
+    /// What the session leaves to others, if it may.
+    pub(crate) fn results(&self) -> Option<Results> {
+        self.results.clone()
+    }
+
+    /// The files, for the interfaces that show them.
+    pub(super) fn files(&mut self) -> View<'_> {
+        View {
+            tree: &self.tree,
+            table: &mut self.table,
+        }
     }
 }
 

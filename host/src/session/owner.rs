@@ -49,6 +49,8 @@ pub(super) struct Owner {
     shared: Arc<Shared>,
     instance: Option<Instance>,
     finished: bool,
+    /// Whether the setup succeeded.
+    set_up: bool,
 }
 
 impl Owner {
@@ -57,6 +59,7 @@ impl Owner {
             shared,
             instance: Some(instance),
             finished: false,
+            set_up: false,
         }
     }
 
@@ -116,6 +119,7 @@ impl Owner {
         match result {
             Ok(()) => {
                 self.instance = Some(instance);
+                self.set_up = true;
                 self.shared.advance(Phase::Ready);
             }
             Err(EntryError::Failed(message)) => {
@@ -252,6 +256,7 @@ impl Owner {
     }
 
     /// Whatever comes of it, the session is over: it is only told to the log.
+    /// What an episode wrote that began is published at last.
     async fn tear_down(&mut self) {
         let Some(mut instance) = self.instance.take() else {
             return;
@@ -259,6 +264,9 @@ impl Owner {
         if let Err(error) = instance.teardown().await {
             let environment = self.shared.environment.name();
             tracing::info!(session = %self.shared.id, %environment, "teardown failed: {error}");
+        }
+        if self.set_up {
+            instance.publish().await;
         }
     }
 }

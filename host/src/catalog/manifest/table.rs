@@ -110,16 +110,6 @@ impl<'a> Table<'a> {
             .map(Some)
     }
 
-    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, ManifestError> {
-        match self.value(key) {
-            None => Ok(None),
-            Some(value) => match value.get_ref() {
-                DeValue::Boolean(flag) => Ok(Some(*flag)),
-                other => Err(self.mistyped(key, value, "true or false", other)),
-            },
-        }
-    }
-
     pub(super) fn path(&self, key: &str, what: &str) -> Result<Option<PathBuf>, ManifestError> {
         match self.text(key)? {
             None => Ok(None),

@@ -12,7 +12,7 @@ use crate::catalog::Environment;
 use crate::cli::terminal::{Paint, Style, harmless};
 use crate::config::Limit;
 use crate::model::{Json, Tool, Visibility};
-use crate::sandbox::{Access, Grant};
+use crate::sandbox::{Grant, Mode};
 
 /// Everything that is told.
 #[derive(Debug, Serialize)]
@@ -25,6 +25,7 @@ pub(super) struct Report {
     exports: Vec<String>,
     imports: Vec<Import>,
     data: Option<Data>,
+    writes: Writes,
     secrets: Vec<String>,
     splits: Vec<Split>,
     tools: Vec<ToolReport>,
@@ -49,7 +50,13 @@ struct Import {
 #[derive(Debug, Serialize)]
 struct Data {
     path: String,
-    access: &'static str,
+}
+
+/// What becomes of what a session writes.
+#[derive(Debug, Serialize)]
+struct Writes {
+    mode: &'static str,
+    publish: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -120,11 +127,14 @@ impl Report {
                 .collect(),
             data: environment.data().map(|data| Data {
                 path: data.path().display().to_string(),
-                access: match data.access() {
-                    Access::ReadOnly => "read-only",
-                    Access::ReadWrite => "read-write",
-                },
             }),
+            writes: Writes {
+                mode: environment.mode().as_str(),
+                publish: match environment.mode() {
+                    Mode::Shared(publish) => publish.folders.clone(),
+                    Mode::ReadOnly | Mode::Session => Vec::new(),
+                },
+            },
             secrets: environment.secrets().to_vec(),
             splits,
             tools: description.tools.iter().map(ToolReport::of).collect(),
@@ -155,8 +165,9 @@ impl Report {
         out.line(&format!("digest   {}", self.digest));
         out.line(&format!("size     {} bytes", self.size));
         if let Some(data) = &self.data {
-            out.line(&format!("data     {} ({})", data.path, data.access));
+            out.line(&format!("data     {}", data.path));
         }
+        out.line(&format!("writes   {}", self.writes.words()));
         if !self.secrets.is_empty() {
             out.line(&format!("secrets  {}", self.secrets.join(", ")));
         }
@@ -194,9 +205,11 @@ impl Report {
 
     /// What the imports come to, in words.
     fn reach(&self) -> String {
-        let data = match &self.data {
-            Some(data) => format!("its data directory, {}", data.access),
-            None => "no files".to_owned(),
+        let data = match (&self.data, self.writes.mode) {
+            (Some(_), "read-only") => "its data directory, to read".to_owned(),
+            (Some(_), _) => "its data directory and files of its own".to_owned(),
+            (None, "read-only") => "no files".to_owned(),
+            (None, _) => "files of its own".to_owned(),
         };
         let mut words = BTreeSet::new();
         for import in self.imports.iter().filter(|i| i.grant == "granted") {
@@ -264,6 +277,16 @@ impl ToolReport {
     }
 }
 
+impl Writes {
+    fn words(&self) -> String {
+        match self.mode {
+            "read-only" => "refused".to_owned(),
+            "shared" => format!("published from {}", self.publish.join(", ")),
+            _ => "gone with the session".to_owned(),
+        }
+    }
+}
+
 impl Supports {
     fn words(&self) -> String {
         let words: Vec<&str> = [
@@ -319,6 +342,10 @@ mod tests {
                 import("wasi:sockets/tcp@0.2.6", "denied"),
             ],
             data: None,
+            writes: Writes {
+                mode: "session",
+                publish: Vec::new(),
+            },
             secrets: vec!["KEY".to_owned()],
             splits: vec![
                 Split {
@@ -359,6 +386,7 @@ mod tests {
         let expected = "counter (Counter\\u{1b} 0.1.0)
   digest   sha256:00
   size     12 bytes
+  writes   gone with the session
   secrets  KEY
 
 Splits
