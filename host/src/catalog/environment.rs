@@ -7,7 +7,9 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::questions::Questions;
-use crate::engine::{Cache, Component, ComponentError, Engine, EntryError, Instance, TaskLookup};
+use crate::engine::{
+    Cache, Component, ComponentError, Engine, EntryError, FileError, Instance, TaskLookup,
+};
 use crate::model::{Description, EnvName, Fault, Json, SessionId, SessionLimits};
 use crate::sandbox::{DataDir, Label, Outfit};
 
@@ -69,9 +71,12 @@ impl Environment {
         cache: Option<&Cache>,
         blueprint: Blueprint,
     ) -> Result<Environment, LoadError> {
-        let wasm = std::fs::read(&blueprint.component).map_err(|reason| LoadError::Read {
-            path: blueprint.component.clone(),
-            reason,
+        let wasm = Component::read(engine, &blueprint.component).map_err(|error| match error {
+            FileError::Io(reason) => LoadError::Read {
+                path: blueprint.component.clone(),
+                reason,
+            },
+            FileError::Excess(excess) => LoadError::Component(excess.into()),
         })?;
         let component = Component::load(engine, cache, &wasm)?;
         let mut instance = start(engine, &component, &blueprint, "catalog", None)

@@ -6,6 +6,7 @@
 //! wrong and, where we know, what to do.
 
 mod build;
+mod compile;
 mod descriptors;
 mod failure;
 mod host;
@@ -51,7 +52,9 @@ enum Command {
     Play(Box<play::Play>),
     New(new::New),
     Build(build::Build),
-    Inspect(inspect::Inspect),
+    Inspect(Box<inspect::Inspect>),
+    #[command(name = "__compile", hide = true)]
+    Compile(compile::Compile),
 }
 
 /// How a command ended that did not fail.
@@ -78,16 +81,21 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<Ending, Failure> {
     let usual = match cli.command {
-        Command::Serve(_) => "info",
-        _ => "warn",
+        Command::Serve(_) => Some("info"),
+        // It is a part of another process, which keeps the log.
+        Command::Compile(_) => None,
+        _ => Some("warn"),
     };
-    logging::start(&cli.log, usual)?;
+    if let Some(usual) = usual {
+        logging::start(&cli.log, usual)?;
+    }
     match cli.command {
         Command::Serve(serve) => serve.run(),
         Command::Play(play) => play.run(),
         Command::New(new) => new.run(),
         Command::Build(build) => build.run(),
         Command::Inspect(inspect) => inspect.run(),
+        Command::Compile(compile) => compile.run(),
     }
 }
 
