@@ -251,3 +251,13 @@ fn the_compiler_is_no_command_for_people() {
     assert_eq!(ended.code, Some(1), "{ended}");
     assert_eq!(ended.stdout, "");
 }
+
+#[test]
+fn a_tool_whose_schema_refers_to_another_machine() {
+    let scratch = Scratch::new();
+    inspect(&scratch, component("outward"), &[]).refuses(&[
+        "the tool \"fetch\"",
+        "at \"/properties/what/$ref\"",
+        "outside of the schema",
+    ]);
+}

@@ -43,6 +43,9 @@ pub enum LoadError {
     /// It holds no environment.
     #[error(transparent)]
     Component(#[from] ComponentError),
+    /// The host ended before it was loaded.
+    #[error("the host stopped before it was compiled")]
+    Stopped,
     /// It cannot be instantiated within its limits.
     #[error("no instance of it can be made: {0}")]
     Start(Fault),
@@ -78,7 +81,13 @@ impl Environment {
             },
             FileError::Excess(excess) => LoadError::Component(excess.into()),
         })?;
-        let component = Component::load(engine, cache, &wasm)?;
+        // It waits for the compiler, and a thread of the requests must not.
+        let component = tokio::task::spawn_blocking({
+            let (engine, cache) = (engine.clone(), cache.cloned());
+            move || Component::load(&engine, cache.as_ref(), &wasm)
+        })
+        .await
+        .map_err(|_| LoadError::Stopped)??;
         let mut instance = start(engine, &component, &blueprint, "catalog", None)
             .await
             .map_err(LoadError::Start)?;
