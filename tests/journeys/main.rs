@@ -5,6 +5,7 @@
 //! are generous, since the machine may be busy: a limit is shown to bite, and
 //! not how fast.
 
+mod admission;
 mod authoring;
 mod data;
 mod door;

@@ -109,10 +109,12 @@ impl Serve {
 
     /// The command line, with this address.
     pub fn command_at(self, address: &str) -> Orwd {
-        let cache = artifacts::target_dir().join("orwd-cache");
         let mut arguments: Vec<OsString> = vec!["serve".into()];
         arguments.extend(["--listen".into(), address.into()]);
-        arguments.extend(["--cache".into(), cache.into_os_string()]);
+        if !self.flags.iter().any(|flag| flag == "--cache") {
+            let cache = artifacts::target_dir().join("orwd-cache");
+            arguments.extend(["--cache".into(), cache.into_os_string()]);
+        }
         arguments.extend(self.flags);
         arguments.extend(self.paths);
         Orwd::new(arguments)

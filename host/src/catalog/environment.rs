@@ -7,7 +7,9 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::questions::Questions;
-use crate::engine::{Cache, Component, ComponentError, Engine, EntryError, Instance, TaskLookup};
+use crate::engine::{
+    Cache, Component, ComponentError, Engine, EntryError, FileError, Instance, TaskLookup,
+};
 use crate::model::{Description, EnvName, Fault, Json, SessionId, SessionLimits};
 use crate::sandbox::{Allowance, DataDir, Label, Mode, Outfit};
 
@@ -43,6 +45,9 @@ pub enum LoadError {
     /// It holds no environment.
     #[error(transparent)]
     Component(#[from] ComponentError),
+    /// The host ended before it was loaded.
+    #[error("the host stopped before it was compiled")]
+    Stopped,
     /// It cannot be instantiated within its limits.
     #[error("no instance of it can be made: {0}")]
     Start(Fault),
@@ -71,11 +76,20 @@ impl Environment {
         cache: Option<&Cache>,
         blueprint: Blueprint,
     ) -> Result<Environment, LoadError> {
-        let wasm = std::fs::read(&blueprint.component).map_err(|reason| LoadError::Read {
-            path: blueprint.component.clone(),
-            reason,
+        let wasm = Component::read(engine, &blueprint.component).map_err(|error| match error {
+            FileError::Io(reason) => LoadError::Read {
+                path: blueprint.component.clone(),
+                reason,
+            },
+            FileError::Excess(excess) => LoadError::Component(excess.into()),
         })?;
-        let component = Component::load(engine, cache, &wasm)?;
+        // It waits for the compiler, and a thread of the requests must not.
+        let component = tokio::task::spawn_blocking({
+            let (engine, cache) = (engine.clone(), cache.cloned());
+            move || Component::load(&engine, cache.as_ref(), &wasm)
+        })
+        .await
+        .map_err(|_| LoadError::Stopped)??;
         let mut instance = start(engine, &component, &blueprint, "catalog", None)
             .await
             .map_err(LoadError::Start)?;

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 
-use super::Failure;
+use super::{Failure, compile};
 use crate::catalog::source::{DataForSeveral, Gathered, Problem};
 use crate::catalog::{Environment, LoadError, Source};
 use crate::config::{Listen, Places, ServerLimits};
 use crate::engine::{Cache, Engine, EngineSettings};
-use crate::model::SessionLimits;
+use crate::model::{AdmissionLimits, SessionLimits};
 use crate::ors;
 use crate::session::{SessionSettings, Sessions};
 
@@ -50,15 +50,17 @@ impl Door {
 pub(super) async fn load(
     gathered: Gathered,
     places: &Places,
+    admission: AdmissionLimits,
     limits: SessionLimits,
     max_sessions: u32,
 ) -> Result<Loaded, Failure> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let engine = Engine::new(EngineSettings {
+    let settings = EngineSettings {
         max_sessions,
         max_memory: limits.memory,
         threads,
-    })?;
+    };
+    let engine = Engine::with_compiler(settings, compile::compiler(admission)?)?;
     let cache = Cache::open(&places.cache)
         .map_err(|error| Failure::new(format!("{error}; say another with --cache DIR")))?;
     let mut problems: Vec<String> = gathered.problems.iter().map(Problem::to_string).collect();

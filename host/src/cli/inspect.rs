@@ -9,7 +9,7 @@ use clap::Args;
 use super::terminal::Paint;
 use super::{Ending, Failure, host, runtime, terminal};
 use crate::catalog::source;
-use crate::config::{EnvironmentFlags, SessionFlags};
+use crate::config::{AdmissionFlags, EnvironmentFlags, SessionFlags};
 use report::Report;
 
 /// Tell what an environment exports, imports and offers
@@ -34,6 +34,9 @@ pub(super) struct Inspect {
     environments: EnvironmentFlags,
 
     #[command(flatten)]
+    admission: AdmissionFlags,
+
+    #[command(flatten)]
     session: SessionFlags,
 }
 
@@ -44,7 +47,14 @@ impl Inspect {
             .map_err(host::one_data)?;
         let runtime = runtime()?;
         let report = runtime.block_on(async {
-            let loaded = host::load(gathered, &places, self.session.resolve(), 1).await?;
+            let loaded = host::load(
+                gathered,
+                &places,
+                self.admission.resolve(),
+                self.session.resolve(),
+                1,
+            )
+            .await?;
             match (loaded.problems.as_slice(), loaded.environments.as_slice()) {
                 ([], [environment]) => Ok(Report::of(environment).await),
                 ([], several) => Err(self.several(several.len())),

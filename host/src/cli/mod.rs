@@ -6,6 +6,7 @@
 //! wrong and, where we know, what to do.
 
 mod build;
+mod compile;
 mod descriptors;
 mod failure;
 mod host;
@@ -52,8 +53,10 @@ enum Command {
     Play(Box<play::Play>),
     New(new::New),
     Build(build::Build),
-    Inspect(inspect::Inspect),
+    Inspect(Box<inspect::Inspect>),
     Keys(keys::Keys),
+    #[command(name = "__compile", hide = true)]
+    Compile(compile::Compile),
 }
 
 /// How a command ended that did not fail.
@@ -80,10 +83,14 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<Ending, Failure> {
     let usual = match cli.command {
-        Command::Serve(_) => "info",
-        _ => "warn",
+        Command::Serve(_) => Some("info"),
+        // It is a part of another process, which keeps the log.
+        Command::Compile(_) => None,
+        _ => Some("warn"),
     };
-    let _log = logging::start(&cli.log, usual)?;
+    let _log = usual
+        .map(|usual| logging::start(&cli.log, usual))
+        .transpose()?;
     match cli.command {
         Command::Serve(serve) => serve.run(),
         Command::Play(play) => play.run(),
@@ -91,6 +98,7 @@ fn run(cli: Cli) -> Result<Ending, Failure> {
         Command::Build(build) => build.run(),
         Command::Inspect(inspect) => inspect.run(),
         Command::Keys(keys) => keys.run(),
+        Command::Compile(compile) => compile.run(),
     }
 }
 

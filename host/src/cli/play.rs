@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 
 use super::{Ending, Failure, host, runtime, terminal};
 use crate::catalog::source;
-use crate::config::{EnvironmentFlags, Listen, ServerFlags, SessionFlags};
+use crate::config::{AdmissionFlags, EnvironmentFlags, Listen, ServerFlags, SessionFlags};
 use drive::Wish;
 use episode::Client;
 use http::Server;
@@ -94,6 +94,9 @@ pub(super) struct Play {
     environments: EnvironmentFlags,
 
     #[command(flatten)]
+    admission: AdmissionFlags,
+
+    #[command(flatten)]
     session: SessionFlags,
 }
 
@@ -127,7 +130,14 @@ impl Play {
         let gathered = source::gather(&[path], &places, &terminal::note).map_err(host::one_data)?;
         let limits = ServerFlags::usual()?.resolve();
         runtime.block_on(async {
-            let loaded = host::load(gathered, &places, self.session.resolve(), SESSIONS).await?;
+            let loaded = host::load(
+                gathered,
+                &places,
+                self.admission.resolve(),
+                self.session.resolve(),
+                SESSIONS,
+            )
+            .await?;
             if !loaded.problems.is_empty() {
                 return Err(Failure::new(host::all(&loaded.problems)));
             }

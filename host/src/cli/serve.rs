@@ -10,7 +10,7 @@ use super::host::{self, Door, Loaded};
 use super::{Ending, Failure, descriptors, keys, runtime, terminal};
 use crate::catalog::source;
 use crate::config::written::ListenFlags;
-use crate::config::{EnvironmentFlags, ServerFlags, SessionFlags};
+use crate::config::{AdmissionFlags, EnvironmentFlags, ServerFlags, SessionFlags};
 use crate::ors;
 
 /// Serve environments over the Open Reward Standard
@@ -44,6 +44,9 @@ pub(super) struct Serve {
     environments: EnvironmentFlags,
 
     #[command(flatten)]
+    admission: AdmissionFlags,
+
+    #[command(flatten)]
     session: SessionFlags,
 
     #[command(flatten)]
@@ -53,6 +56,7 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self) -> Result<Ending, Failure> {
         let places = self.environments.resolve()?;
+        let admission = self.admission.resolve();
         let limits = self.session.resolve();
         let server = self.server.resolve();
         let door = self.door()?;
@@ -65,7 +69,8 @@ impl Serve {
         let gathered = source::gather(&self.paths, &places, &|text| tracing::info!("{text}"))
             .map_err(host::one_data)?;
         let ended = runtime.block_on(async {
-            let loaded = host::load(gathered, &places, limits, server.max_sessions).await?;
+            let loaded =
+                host::load(gathered, &places, admission, limits, server.max_sessions).await?;
             let loaded = self.judge(loaded)?;
             let listener = host::bind(self.listen.listen).await?;
             let address = listener.local_addr()?;

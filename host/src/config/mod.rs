@@ -12,4 +12,6 @@ pub mod written;
 
 pub use limits::{Capped, Limit, Narrowing};
 pub use resolved::{ConfigError, Listen, Places, ServerLimits};
-pub use written::{EnvironmentFlags, LogFlags, LogFormat, ServerFlags, SessionFlags};
+pub use written::{
+    AdmissionFlags, EnvironmentFlags, LogFlags, LogFormat, ServerFlags, SessionFlags,
+};

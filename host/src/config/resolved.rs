@@ -8,8 +8,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::limits::Limit;
-use super::written::{EnvironmentFlags, ServerFlags, SessionFlags};
-use crate::model::{Budget, SessionLimits};
+use super::written::{AdmissionFlags, EnvironmentFlags, ServerFlags, SessionFlags};
+use crate::model::{AdmissionLimits, Budget, SessionLimits};
 
 /// Why the flags do not make a configuration. What one flag can say wrong on
 /// its own is found earlier, as it is read.
@@ -112,6 +112,17 @@ pub struct Places {
     pub build: bool,
 }
 
+impl AdmissionFlags {
+    /// The limits as the compiler has them.
+    pub fn resolve(&self) -> AdmissionLimits {
+        AdmissionLimits {
+            component: self.component_limit.get(),
+            memory: self.compile_memory.get(),
+            time: self.compile_time.get(),
+        }
+    }
+}
+
 impl SessionFlags {
     /// The limits that the operator sets.
     pub fn resolve(&self) -> SessionLimits {
@@ -212,6 +223,8 @@ mod tests {
         #[command(flatten)]
         listen: ListenFlags,
         #[command(flatten)]
+        admission: AdmissionFlags,
+        #[command(flatten)]
         session: SessionFlags,
         #[command(flatten)]
         server: ServerFlags,
@@ -247,6 +260,7 @@ mod tests {
                 open_files: 256,
             }
         );
+        assert_eq!(flags.admission.resolve(), AdmissionLimits::default());
         let server = flags.server.resolve();
         assert_eq!(server.max_sessions, 8192);
         assert_eq!(server.max_connections, 10_000);
@@ -283,6 +297,10 @@ mod tests {
             (
                 "--max-sessions 0",
                 "error: invalid value '0' for '--max-sessions <COUNT>': 0 is not in 1..=1000000",
+            ),
+            (
+                "--compile-time 500ms",
+                "error: invalid value '500ms' for '--compile-time <TIME>': 500ms is not between 1s and 24h",
             ),
             (
                 "--header-limit 1KiB",

@@ -36,6 +36,24 @@ pub struct EnvironmentFlags {
     pub no_build: bool,
 }
 
+/// What an environment may cost until it is served.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Limits of a component")]
+pub struct AdmissionFlags {
+    /// Size of a component
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size("1KiB", "1GiB"))]
+    pub component_limit: Size,
+
+    /// Memory for compiling one component
+    #[arg(long, value_name = "SIZE", default_value = "4GiB", value_parser = size("256MiB", "1024GiB"))]
+    pub compile_memory: Size,
+
+    /// CPU time for compiling one component, counted in whole seconds; on the
+    /// clock it may take twice as long
+    #[arg(long, value_name = "TIME", default_value = "120s", value_parser = time("1s", "24h"))]
+    pub compile_time: Span,
+}
+
 /// What one session may use up. A manifest may narrow these, and not widen.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits of a session")]

@@ -13,6 +13,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::compiler::Code;
 use crate::model::Digest;
 
 const MAC: usize = blake3::OUT_LEN;
@@ -54,14 +55,14 @@ impl Cache {
 
     /// What was compiled from this component for this engine, if it is here
     /// and untouched.
-    pub(super) fn get(&self, digest: Digest, engine: &wasmtime::Engine) -> Option<Vec<u8>> {
+    pub(super) fn get(&self, digest: Digest, engine: &wasmtime::Engine) -> Option<Code> {
         let name = file_name(digest, engine);
         let path = self.folder.join(&name);
         let mut content = fs::read(&path).ok()?;
         let code = content.len().checked_sub(MAC)?;
         let mac = content.split_off(code);
         if self.mac(&name, &content) == *mac {
-            return Some(content);
+            return Some(Code::from_cache(content));
         }
         tracing::warn!(file = %path.display(), "a damaged file of compiled code was deleted");
         // Should that fail, the new one replaces it all the same.
@@ -74,8 +75,9 @@ impl Cache {
         &self,
         digest: Digest,
         engine: &wasmtime::Engine,
-        code: &[u8],
+        code: &Code,
     ) -> io::Result<()> {
+        let code = code.bytes();
         let name = file_name(digest, engine);
         let draft = self
             .folder
@@ -169,6 +171,10 @@ mod tests {
         folder
     }
 
+    fn code(bytes: &[u8]) -> Code {
+        Code::from_cache(bytes.to_vec())
+    }
+
     #[test]
     fn what_was_put_comes_back_until_a_bit_of_it_flips() {
         let folder = scratch("cache");
@@ -176,9 +182,9 @@ mod tests {
         let engine = wasmtime::Engine::default();
         let digest = Digest::of(b"component");
         assert!(cache.get(digest, &engine).is_none());
-        cache.put(digest, &engine, b"code of it").unwrap();
+        cache.put(digest, &engine, &code(b"code of it")).unwrap();
         let again = Cache::open(&folder).unwrap();
-        assert_eq!(again.get(digest, &engine).unwrap(), b"code of it");
+        assert_eq!(again.get(digest, &engine).unwrap().bytes(), b"code of it");
 
         let path = folder.join(file_name(digest, &engine));
         let whole = fs::read(&path).unwrap();
@@ -198,7 +204,7 @@ mod tests {
         let cache = Cache::open(&folder).unwrap();
         let engine = wasmtime::Engine::default();
         let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
-        cache.put(one, &engine, b"code").unwrap();
+        cache.put(one, &engine, &code(b"code")).unwrap();
         let (from, to) = (file_name(one, &engine), file_name(two, &engine));
         fs::copy(folder.join(from), folder.join(to)).unwrap();
         assert!(cache.get(two, &engine).is_none());

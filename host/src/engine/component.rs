@@ -3,13 +3,19 @@
 //! Compiling takes a good part of a second, so it happens once, before an
 //! environment is served, and never on a request; the result is kept in the
 //! [`Cache`]. Linking happens once too. What an author handed over is never
-//! taken for compiled code.
+//! taken for compiled code, and is looked over before the compiler sees it.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 
 use orwd_bindings::EnvironmentPre;
 
 use super::cache::Cache;
 use super::check::{self, Import, Mismatch};
+use super::compiler::{Code, CompileError};
 use super::runtime::Engine;
+use super::scan::{self, Caps, Excess, ScanError};
 use crate::model::Digest;
 use crate::sandbox::GuestState;
 
@@ -47,9 +53,17 @@ pub enum ComponentError {
     /// None of the above.
     #[error("this is no WebAssembly component: it does not begin like one")]
     Unknown,
-    /// It begins like a component and does not go on like one.
-    #[error("the component cannot be compiled: {0:#}")]
-    Compile(wasmtime::Error),
+    /// There is more of something than any environment needs.
+    #[error(transparent)]
+    Excess(#[from] Excess),
+    /// It begins like a component and does not go on like one, or compiling it
+    /// takes more than it may.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// The compiler's code is not for this engine, which is no fault of the
+    /// component's.
+    #[error("the compiled component cannot be loaded: {0:#}")]
+    Load(wasmtime::Error),
     /// It is a component, but not an environment for this host.
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
@@ -58,7 +72,39 @@ pub enum ComponentError {
     Link(wasmtime::Error),
 }
 
+impl From<ScanError> for ComponentError {
+    fn from(error: ScanError) -> ComponentError {
+        match error {
+            ScanError::Excess(excess) => ComponentError::Excess(excess),
+            ScanError::Malformed(error) => CompileError::Refused(error.to_string()).into(),
+        }
+    }
+}
+
+/// Why a file is not read.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It cannot be.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is larger than a component may be.
+    #[error(transparent)]
+    Excess(#[from] Excess),
+}
+
 impl Component {
+    /// Reads the file of a component, unless it is too large to be one.
+    pub fn read(engine: &Engine, path: &Path) -> Result<Vec<u8>, FileError> {
+        let cap = engine.compiler().limits().component;
+        let file = File::open(path)?;
+        scan::check_size(file.metadata()?.len(), cap)?;
+        let mut wasm = Vec::new();
+        // It may be no ordinary file, or grow while it is read.
+        file.take(cap.saturating_add(1)).read_to_end(&mut wasm)?;
+        scan::check_size(wasm.len() as u64, cap)?;
+        Ok(wasm)
+    }
+
     /// Compiles a component, or takes what was compiled of it before.
     pub fn load(
         engine: &Engine,
@@ -66,11 +112,10 @@ impl Component {
         wasm: &[u8],
     ) -> Result<Component, ComponentError> {
         refuse_what_is_none(wasm)?;
+        let limits = engine.compiler().limits();
+        scan::scan(wasm, &Caps::with_size(limits.component))?;
         let digest = Digest::of(wasm);
-        let component = match cache {
-            Some(cache) => from_cache(engine, cache, digest, wasm)?,
-            None => compile(engine, wasm)?,
-        };
+        let component = compiled(engine, cache, digest, wasm)?;
         check::check(&component)?;
         let pre = engine
             .linker()
@@ -126,55 +171,50 @@ fn refuse_what_is_none(wasm: &[u8]) -> Result<(), ComponentError> {
     })
 }
 
-fn compile(engine: &Engine, wasm: &[u8]) -> Result<wasmtime::component::Component, ComponentError> {
-    wasmtime::component::Component::from_binary(engine.wasmtime(), wasm)
-        .map_err(ComponentError::Compile)
-}
-
-fn from_cache(
+/// The component as native code, from the cache or else from the compiler.
+fn compiled(
     engine: &Engine,
-    cache: &Cache,
+    cache: Option<&Cache>,
     digest: Digest,
     wasm: &[u8],
 ) -> Result<wasmtime::component::Component, ComponentError> {
-    if let Some(code) = cache.get(digest, engine.wasmtime())
-        && let Some(component) = load_own_code(engine, &code)
-    {
-        return Ok(component);
+    if let Some(code) = cache.and_then(|cache| cache.get(digest, engine.wasmtime())) {
+        match load_own_code(engine, &code) {
+            Ok(component) => return Ok(component),
+            Err(error) => {
+                tracing::warn!(%digest, "compiled code from the cache does not load: {error:#}");
+            }
+        }
     }
-    let component = compile(engine, wasm)?;
-    let kept = component
-        .serialize()
-        .map_err(std::io::Error::other)
-        .and_then(|code| cache.put(digest, engine.wasmtime(), &code));
-    if let Err(error) = kept {
+    let code = engine.compiler().compile(engine.wasmtime(), digest, wasm)?;
+    if let Some(cache) = cache
+        && let Err(error) = cache.put(digest, engine.wasmtime(), &code)
+    {
         tracing::warn!(%digest, "compiled code could not be kept, and is made again at the next start: {error}");
     }
-    Ok(component)
+    load_own_code(engine, &code).map_err(ComponentError::Load)
 }
 
-/// Loads code that the cache vouches for; `None` if wasmtime refuses it, in
-/// which case it is made again.
+/// Loads code that a compiler of ours made.
 #[expect(
     unsafe_code,
     reason = "the one place where compiled code is loaded; the argument is below"
 )]
-fn load_own_code(engine: &Engine, code: &[u8]) -> Option<wasmtime::component::Component> {
-    // SAFETY: the bytes must be what `Component::serialize` gave, unchanged.
-    // `code` comes from `Cache::get`, which returns only what bears a keyed
-    // hash over content, component digest, engine and host version, under a
-    // key that is drawn by the host and readable by its user alone; and the
-    // only code that is ever given such a hash, in `from_cache`, is what
-    // `serialize` returned. The bytes are in our own memory by the time they
-    // are checked, so nobody can change them between check and use.
-    let loaded = unsafe { wasmtime::component::Component::deserialize(engine.wasmtime(), code) };
-    match loaded {
-        Ok(component) => Some(component),
-        Err(error) => {
-            tracing::warn!("compiled code from the cache does not load: {error:#}");
-            None
-        }
-    }
+fn load_own_code(engine: &Engine, code: &Code) -> wasmtime::Result<wasmtime::component::Component> {
+    // SAFETY: the bytes must be what `Engine::precompile_component` gave,
+    // unchanged. A `Code` is made in two places. `Compiler::compile` makes it
+    // of what that function returned: in this process, or in a process of the
+    // program that the host was told to use, which is its own file, started by
+    // it, with the answer coming over a pipe that the two alone hold, in a
+    // frame that is complete or refused. The process is confined in what it
+    // uses up, and is trusted in what it says exactly as a compiler in this
+    // process would be. `Cache::get` makes a `Code` of a file that bears a
+    // keyed hash over content, component digest, engine and host version,
+    // under a key that is drawn by the host and readable by its user alone;
+    // and `Cache::put`, which alone gives such a hash, takes nothing but a
+    // `Code`. The bytes are in our own memory by the time they are checked, so
+    // nobody can change them between check and use.
+    unsafe { wasmtime::component::Component::deserialize(engine.wasmtime(), code.bytes()) }
 }
 
 #[cfg(test)]

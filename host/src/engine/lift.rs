@@ -5,6 +5,7 @@
 
 use orwd_bindings::orwd::environment::types as wit;
 
+use super::schema;
 use crate::model::{
     Block, Description, Json, Message, MessageBlock, Reward, Role, Score, Split, SplitKind,
     Support, Tool, ToolAccess, ToolOutput, ToolSpec, Visibility,
@@ -16,6 +17,14 @@ use crate::model::{
 pub(super) struct Unfit(String);
 
 type Lifted<T> = Result<T, Unfit>;
+
+/// Splits that an environment may describe. Each is asked about by name, and
+/// listed whole.
+const SPLITS: usize = 64;
+
+/// Tools that an environment may describe, and that a task may add. Every agent
+/// reads all of them.
+const TOOLS: usize = 256;
 
 fn object(place: &str, text: String) -> Lifted<Json> {
     Json::object(text).map_err(|error| Unfit(format!("{place}: {error}")))
@@ -133,6 +142,7 @@ pub(super) fn task(task: String) -> Lifted<Json> {
 }
 
 pub(super) fn task_tools(tools: Vec<wit::TaskTool>) -> Lifted<Vec<ToolSpec>> {
+    at_most("tools", tools.len(), TOOLS)?;
     tools
         .into_iter()
         .map(|tool| spec(tool.name, tool.description, tool.input_schema))
@@ -140,7 +150,11 @@ pub(super) fn task_tools(tools: Vec<wit::TaskTool>) -> Lifted<Vec<ToolSpec>> {
 }
 
 fn spec(name: String, description: String, schema: Option<String>) -> Lifted<ToolSpec> {
-    let input_schema = optional_object(&format!("input schema of the tool {name:?}"), schema)?;
+    let place = format!("input schema of the tool {name:?}");
+    let input_schema = optional_object(&place, schema)?;
+    if let Some(schema) = &input_schema {
+        schema::check(schema).map_err(|problem| Unfit(format!("{place}: {problem}")))?;
+    }
     Ok(ToolSpec {
         name,
         description,
@@ -151,6 +165,8 @@ fn spec(name: String, description: String, schema: Option<String>) -> Lifted<Too
 /// Lifts a description and checks what every host relies on: at least one
 /// split, tool and way to begin; names that are there and unique.
 pub(super) fn description(description: wit::Description) -> Lifted<Description> {
+    at_most("splits", description.splits.len(), SPLITS)?;
+    at_most("tools", description.tools.len(), TOOLS)?;
     let splits: Vec<Split> = description.splits.into_iter().map(split).collect();
     let tools: Vec<Tool> = description
         .tools
@@ -199,6 +215,15 @@ pub(super) fn description(description: wit::Description) -> Lifted<Description> 
         tools,
         supports,
     })
+}
+
+fn at_most(what: &str, count: usize, most: usize) -> Lifted<()> {
+    if count <= most {
+        return Ok(());
+    }
+    Err(Unfit(format!(
+        "it describes {count} {what}, and at most {most} are taken"
+    )))
 }
 
 fn twice<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
@@ -295,6 +320,47 @@ mod tests {
                 .map_or(String::new(), |error| error.to_string());
             assert_eq!(problem, expected);
         }
+    }
+
+    #[test]
+    fn a_description_is_bounded() {
+        let names = |count: usize| -> Vec<String> { (0..count).map(|n| n.to_string()).collect() };
+        for (tools, splits, expected) in [
+            (TOOLS, SPLITS, ""),
+            (
+                TOOLS + 1,
+                1,
+                "it describes 257 tools, and at most 256 are taken",
+            ),
+            (
+                1,
+                SPLITS + 1,
+                "it describes 65 splits, and at most 64 are taken",
+            ),
+        ] {
+            let (tools, splits) = (names(tools), names(splits));
+            let tools: Vec<&str> = tools.iter().map(String::as_str).collect();
+            let splits: Vec<&str> = splits.iter().map(String::as_str).collect();
+            let problem = description(described(&tools, &splits, wit::Support::PROMPTS))
+                .err()
+                .map_or(String::new(), |error| error.to_string());
+            assert_eq!(problem, expected);
+        }
+    }
+
+    #[test]
+    fn a_schema_that_is_refused_names_its_tool_and_the_place() {
+        let problem = task_tools(vec![wit::TaskTool {
+            name: "look".to_owned(),
+            description: String::new(),
+            input_schema: Some("{\"items\": {\"$ref\": \"http://[::1]/\"}}".to_owned()),
+        }])
+        .unwrap_err();
+        assert_eq!(
+            problem.to_string(),
+            "input schema of the tool \"look\": at \"/items/$ref\": it refers to something \
+             outside of the schema; a reference begins with #/"
+        );
     }
 
     #[test]

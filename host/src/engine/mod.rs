@@ -7,6 +7,7 @@
 
 mod cache;
 mod check;
+mod compiler;
 mod component;
 mod enter;
 mod fair;
@@ -15,12 +16,16 @@ mod instance;
 mod lift;
 mod lower;
 mod runtime;
+mod scan;
+mod schema;
 mod settings;
 mod ticker;
 
 pub use cache::{Cache, CacheError};
 pub use check::{Import, Mismatch};
-pub use component::{Component, ComponentError};
+pub use compiler::{CompileError, Compiler, WorkerError, work};
+pub use component::{Component, ComponentError, FileError};
 pub use instance::{CallError, EntryError, Instance, TaskLookup};
 pub use runtime::{Engine, EngineError};
+pub use scan::Excess;
 pub use settings::EngineSettings;

@@ -12,8 +12,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use wasmtime::component::Linker;
 
+use super::compiler::Compiler;
 use super::settings::{Allocation, EngineSettings};
 use super::ticker;
+use crate::model::AdmissionLimits;
 use crate::sandbox::{self, GuestState};
 
 /// Threads for the file system calls of guests.
@@ -26,6 +28,7 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     wasmtime: wasmtime::Engine,
     linker: Linker<GuestState>,
+    compiler: Compiler,
     turns: Arc<Semaphore>,
     slots: Arc<Semaphore>,
     /// `None` only while the last handle is dropped.
@@ -44,8 +47,18 @@ pub enum EngineError {
 }
 
 impl Engine {
-    /// Sets up the engine, its clock and its threads.
+    /// Sets up the engine, its clock and its threads. Components are compiled
+    /// in this process, which suits tests and tools that know their components.
     pub fn new(settings: EngineSettings) -> Result<Engine, EngineError> {
+        let compiler = Compiler::here(AdmissionLimits::default());
+        Engine::with_compiler(settings, compiler)
+    }
+
+    /// The same with a compiler of the caller's choice.
+    pub fn with_compiler(
+        settings: EngineSettings,
+        compiler: Compiler,
+    ) -> Result<Engine, EngineError> {
         let wasmtime = match new_wasmtime(&settings, Allocation::Pooled) {
             Ok(engine) => engine,
             Err(error) => {
@@ -74,6 +87,7 @@ impl Engine {
         Ok(Engine(Arc::new(Inner {
             wasmtime,
             linker,
+            compiler,
             turns: Arc::new(Semaphore::new(threads)),
             slots: Arc::new(Semaphore::new(settings.max_sessions as usize)),
             guests: Some(guests),
@@ -99,6 +113,11 @@ impl Engine {
 
     pub(super) fn linker(&self) -> &Linker<GuestState> {
         &self.0.linker
+    }
+
+    /// What compiles components for it.
+    pub fn compiler(&self) -> &Compiler {
+        &self.0.compiler
     }
 
     pub(super) fn turns(&self) -> &Arc<Semaphore> {

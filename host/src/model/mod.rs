@@ -4,6 +4,7 @@
 //! Plain values. This module knows no HTTP and no wasmtime, and uses no other
 //! module of the crate.
 
+mod admission;
 mod block;
 mod description;
 mod fault;
@@ -18,6 +19,7 @@ mod tool;
 mod toolset;
 mod weigh;
 
+pub use admission::AdmissionLimits;
 pub use block::{Block, Candidate, Message, MessageBlock, Role};
 pub use description::{Description, Named, Support, Tool, ToolAccess, Visibility};
 pub use fault::{Fault, FaultCode};
