@@ -50,7 +50,7 @@ enum Command {
     Play(Box<play::Play>),
     New(new::New),
     Build(build::Build),
-    Inspect(inspect::Inspect),
+    Inspect(Box<inspect::Inspect>),
 }
 
 /// How a command ended that did not fail.
