@@ -82,6 +82,8 @@ impl RunStream {
         loop {
             match &mut self.state {
                 State::New => {
+                    // Known before the client knows it: it may come back at once.
+                    self.run.announce();
                     self.state = State::Announced;
                     let announced = event("task_id", &self.run.id().to_string());
                     return Poll::Ready(Some(Ok(announced.into())));
@@ -196,12 +198,11 @@ fn date(day: u64) -> (u64, u64, u64) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Waker;
 
     use super::*;
     use crate::model::{FaultCode, Refusal, RefusalReason, TaskId};
-    use crate::session::Promise;
+    use crate::session::{Go, Promise};
 
     #[test]
     fn moments_are_written_in_utc() {
@@ -218,16 +219,26 @@ mod tests {
         }
     }
 
-    /// A run that counts its starts, with the promise in the test's hand.
-    fn run() -> (Run, Arc<AtomicUsize>, std::sync::mpsc::Receiver<Promise>) {
-        let starts = Arc::new(AtomicUsize::new(0));
-        let counter = starts.clone();
-        let (sender, promises) = std::sync::mpsc::channel();
-        let run = Run::new(TaskId::random(), move |_, promise| {
-            counter.fetch_add(1, Ordering::SeqCst);
-            sender.send(promise).unwrap();
+    /// A run that hands what it was announced with to the test.
+    fn run() -> (Run, Announced) {
+        let (sender, announced) = std::sync::mpsc::channel();
+        let run = Run::new(TaskId::random(), move |_, promise, go| {
+            sender.send((promise, go)).unwrap();
         });
-        (run, starts, promises)
+        (run, Announced(announced))
+    }
+
+    struct Announced(std::sync::mpsc::Receiver<(Promise, Go)>);
+
+    impl Announced {
+        fn promise(&self) -> Promise {
+            self.0.recv().unwrap().0
+        }
+
+        fn started(&self) -> bool {
+            let announced = self.0.try_recv();
+            announced.is_ok_and(|(_, mut go)| go.try_recv().is_ok())
+        }
     }
 
     async fn rest(stream: &mut RunStream) -> Vec<Result<String, String>> {
@@ -243,7 +254,7 @@ mod tests {
 
     #[test]
     fn the_run_starts_when_the_id_is_out() {
-        let (run, starts, _promises) = run();
+        let (run, announced) = run();
         let mut stream = RunStream::new(run.clone());
         let mut cx = Context::from_waker(Waker::noop());
         let expected = format!("event: task_id\r\ndata: {}\r\n\r\n", run.id());
@@ -252,20 +263,20 @@ mod tests {
         };
         assert_eq!(first, expected);
         assert!(stream.poll_next(&mut cx).is_pending());
-        assert_eq!(starts.load(Ordering::SeqCst), 0);
+        assert!(!announced.started());
     }
 
     #[tokio::test]
     async fn a_client_that_leaves_with_the_id_has_its_run() {
-        for (polls, expected) in [(0, 0), (1, 1), (2, 1), (3, 1)] {
-            let (run, starts, _promises) = run();
+        for (polls, expected) in [(0, false), (1, true), (2, true), (3, true)] {
+            let (run, announced) = run();
             let mut stream = RunStream::new(run);
             let mut cx = Context::from_waker(Waker::noop());
             for _ in 0..polls {
                 let _ = stream.poll_next(&mut cx);
             }
             drop(stream);
-            assert_eq!(starts.load(Ordering::SeqCst), expected, "{polls} polls");
+            assert_eq!(announced.started(), expected, "{polls} polls");
         }
     }
 
@@ -299,9 +310,9 @@ mod tests {
                 Err("the run failed: overloaded: no room"),
             ),
         ] {
-            let (run, _, promises) = run();
+            let (run, announced) = run();
             run.start();
-            promises.recv().unwrap().keep(outcome);
+            announced.promise().keep(outcome);
             let mut stream = RunStream::new(run);
             let items = rest(&mut stream).await;
             let expected = expected.map(str::to_owned).map_err(str::to_owned);
@@ -312,11 +323,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_long_run_shows_signs_of_life() {
-        let (run, _, promises) = run();
+        let (run, announced) = run();
         let started = Instant::now();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(1100)).await;
-            let promise = promises.recv().unwrap();
+            let promise = announced.promise();
             promise.keep(RunOutcome::Failed("late".to_owned()));
         });
         let mut stream = RunStream::new(run);

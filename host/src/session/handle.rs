@@ -70,14 +70,20 @@ impl Handle {
         answer.await.map_err(|_| SessionError::Deleted)?
     }
 
-    /// A run for the owner to do. It is known to others once it has started.
+    /// A run for the owner to do, which takes its place in the queue when it is
+    /// announced.
     fn run_of(&self, work: Work) -> Run {
         let handle = self.clone();
         let id = TaskId::random();
-        Run::new(id, move |run, promise| {
+        Run::new(id, move |run, promise, go| {
             handle.shared.runs().begin(run.clone());
             let busy = Busy::new(&handle.shared);
-            let job = Box::new(Job { id, work, promise });
+            let job = Box::new(Job {
+                id,
+                work,
+                promise,
+                go,
+            });
             let (command, code, message) = match handle.commands.try_send(Command::Run(job, busy)) {
                 Ok(()) => return,
                 Err(TrySendError::Full(command)) => (
@@ -101,10 +107,10 @@ impl Handle {
 
     /// A run whose outcome is known before it starts.
     fn refused(&self, refusal: Refusal) -> Run {
-        let handle = self.clone();
+        let shared = self.shared.clone();
         let id = TaskId::random();
-        Run::new(id, move |run, promise| {
-            let mut runs = handle.shared.runs();
+        Run::new(id, move |run, promise, _go| {
+            let mut runs = shared.runs();
             runs.begin(run.clone());
             runs.finish(id, refusal.message.len(), Instant::now());
             drop(runs);

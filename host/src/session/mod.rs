@@ -14,7 +14,7 @@ mod state;
 mod table;
 
 pub use handle::Handle;
-pub use run::{Promise, Run};
+pub use run::{Go, Promise, Run};
 pub use service::{
     CatalogError, Conversation, CreateError, NewSession, Principal, Service, Session, SessionError,
 };

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::run::Promise;
+use super::run::{Go, Promise};
 use super::service::{Conversation, SessionError};
 use super::state::{Busy, Phase, Shared};
 use crate::engine::{CallError, EntryError, Instance};
@@ -36,6 +36,8 @@ pub(super) struct Job {
     pub(super) id: TaskId,
     pub(super) work: Work,
     pub(super) promise: Promise,
+    /// Comes once the run's id is on its way to the client.
+    pub(super) go: Go,
 }
 
 /// What a run does.
@@ -85,7 +87,14 @@ impl Owner {
                     let _ = reply.send(tools);
                 }
                 Command::Run(job, busy) => {
-                    let Job { id, work, promise } = *job;
+                    let Job {
+                        id,
+                        work,
+                        promise,
+                        go,
+                    } = *job;
+                    // Whoever announced the run starts it, come what may.
+                    let _ = go.await;
                     let outcome = self.work(work).await;
                     let bytes = outcome.weight();
                     self.shared.runs().finish(id, bytes, Instant::now());

@@ -1,12 +1,15 @@
 //! One execution of a call, kept so that its result can be fetched again.
 //!
-//! A run is made before anything happens and started once its id is on its way
-//! to the client: a client that lost the connection can then always ask for
-//! the result, and never has to call again. Disconnecting never cancels a run.
+//! A run is made before anything happens, announced when its id goes out to
+//! the client, and started once the id is on its way: a client that lost the
+//! connection can then always ask for the result, and never has to call again.
+//! Its place among the calls of its session is that of its announcement.
+//! Disconnecting never cancels a run. One that was never announced is nothing
+//! but its handles.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::model::{Fault, FaultCode, RunOutcome, TaskId};
 
@@ -14,12 +17,22 @@ use crate::model::{Fault, FaultCode, RunOutcome, TaskId};
 #[derive(Clone)]
 pub struct Run {
     id: TaskId,
-    start: Arc<Mutex<Option<Start>>>,
+    stage: Arc<Mutex<Stage>>,
     outcome: watch::Receiver<Option<Arc<RunOutcome>>>,
 }
 
-/// What sets a run going.
-type Start = Box<dyn FnOnce(&Run) + Send>;
+/// What is still to be done before the run is under way.
+enum Stage {
+    Made(Announce),
+    Announced(oneshot::Sender<()>),
+    Started,
+}
+
+/// Makes the run known to others and queues it.
+type Announce = Box<dyn FnOnce(&Run, Go) + Send>;
+
+/// Resolves when the run may begin.
+pub type Go = oneshot::Receiver<()>;
 
 /// Where a run's outcome is put. Dropped without one, its readers learn that
 /// the run was interrupted: nobody waits for ever.
@@ -34,14 +47,14 @@ impl Promise {
 }
 
 impl Run {
-    /// A run that `start` sets going, given the run itself and the promise to
-    /// keep. One that is never started is nothing but its handles.
-    pub fn new(id: TaskId, start: impl FnOnce(&Run, Promise) + Send + 'static) -> Run {
+    /// A run that `announce` makes known and queues, given the run itself, the
+    /// promise to keep, and what to wait for before anything is done.
+    pub fn new(id: TaskId, announce: impl FnOnce(&Run, Promise, Go) + Send + 'static) -> Run {
         let (sender, outcome) = watch::channel(None);
-        let start = move |run: &Run| start(run, Promise(sender));
+        let announce = move |run: &Run, go: Go| announce(run, Promise(sender), go);
         Run {
             id,
-            start: Arc::new(Mutex::new(Some(Box::new(start)))),
+            stage: Arc::new(Mutex::new(Stage::Made(Box::new(announce)))),
             outcome,
         }
     }
@@ -51,16 +64,33 @@ impl Run {
         self.id
     }
 
+    /// Makes the run known, if nobody has yet: from here on it can be asked
+    /// for by its id. Whoever announces a run also starts it.
+    pub fn announce(&self) {
+        let (sender, go) = oneshot::channel();
+        let mut stage = self.stage();
+        match std::mem::replace(&mut *stage, Stage::Started) {
+            Stage::Made(announce) => {
+                *stage = Stage::Announced(sender);
+                drop(stage);
+                announce(self, go);
+            }
+            other => *stage = other,
+        }
+    }
+
     /// Sets the run going, if nobody has yet.
     pub fn start(&self) {
-        let start = self
-            .start
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(start) = start {
-            start(self);
+        self.announce();
+        let mut stage = self.stage();
+        if let Stage::Announced(go) = std::mem::replace(&mut *stage, Stage::Started) {
+            // Nobody waits for it if its session is gone.
+            let _ = go.send(());
         }
+    }
+
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The outcome, if it is there already.
@@ -87,6 +117,9 @@ impl Run {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering::SeqCst;
+
     use super::*;
 
     fn failed(text: &str) -> RunOutcome {
@@ -94,25 +127,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_starts_once_and_tells_every_reader() {
-        let starts = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-        let counter = starts.clone();
-        let run = Run::new(TaskId::random(), move |_, promise| {
-            counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            promise.keep(failed("x"));
+    async fn a_run_is_announced_and_started_once_and_tells_every_reader() {
+        let announced = Arc::new(AtomicUsize::new(0));
+        let counter = announced.clone();
+        let run = Run::new(TaskId::random(), move |_, promise, go| {
+            counter.fetch_add(1, SeqCst);
+            tokio::spawn(async move {
+                go.await.unwrap();
+                promise.keep(failed("x"));
+            });
         });
+        run.announce();
+        tokio::task::yield_now().await;
         assert!(run.peek().is_none());
         let reader = run.clone();
         run.start();
         run.start();
+        reader.announce();
         assert_eq!(*reader.outcome().await, failed("x"));
         assert_eq!(*run.outcome().await, failed("x"));
-        assert_eq!(starts.load(std::sync::atomic::Ordering::SeqCst), 1);
+        assert_eq!(announced.load(SeqCst), 1);
     }
 
     #[tokio::test]
     async fn a_broken_promise_is_an_interruption() {
-        let run = Run::new(TaskId::random(), |_, promise| drop(promise));
+        let run = Run::new(TaskId::random(), |_, promise, _| drop(promise));
         run.start();
         let RunOutcome::Faulted(fault) = &*run.outcome().await else {
             panic!("not a fault");

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     fn add(runs: &mut Runs, bytes: usize, now: Instant) -> TaskId {
-        let run = Run::new(TaskId::random(), |_, promise| drop(promise));
+        let run = Run::new(TaskId::random(), |_, promise, _| drop(promise));
         let id = run.id();
         runs.begin(run);
         runs.finish(id, bytes, now);
@@ -103,7 +103,7 @@ mod tests {
     fn a_run_that_goes_on_is_never_forgotten() {
         let start = Instant::now();
         let mut runs = Runs::new(Duration::ZERO);
-        let run = Run::new(TaskId::random(), |_, promise| drop(promise));
+        let run = Run::new(TaskId::random(), |_, promise, _| drop(promise));
         let id = run.id();
         runs.begin(run);
         assert!(runs.get(id, start + Duration::from_secs(900)).is_some());

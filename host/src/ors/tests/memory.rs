@@ -190,8 +190,11 @@ impl Service for Memory {
 impl MemorySession {
     fn new_run(&self, outcome: impl Future<Output = RunOutcome> + Send + 'static) -> Run {
         let id = TaskId::random();
-        let run = Run::new(id, |_, promise| {
-            tokio::spawn(async move { promise.keep(outcome.await) });
+        let run = Run::new(id, |_, promise, go| {
+            tokio::spawn(async move {
+                let _ = go.await;
+                promise.keep(outcome.await);
+            });
         });
         self.runs
             .lock()
