@@ -218,9 +218,9 @@ fn the_compiler_ends_by_itself_when_its_cpu_time_is_used_up() {
 fn a_component_that_takes_too_much_memory_to_compile() {
     let scratch = Scratch::new();
     let bomb = scratch.write("bomb.wasm", calls());
-    let flags = ["--compile-memory", "256MiB"];
+    let flags = ["--compile-memory", "512MiB"];
     let ended = inspect(&scratch, &bomb, &flags);
-    ended.refuses(&["bomb.wasm", "too expensive", "256 MiB", "--compile-memory"]);
+    ended.refuses(&["bomb.wasm", "too expensive", "512 MiB", "--compile-memory"]);
     // An ordinary environment needs no more than that.
     inspect(&scratch, component("alpha"), &flags).succeeds();
 }

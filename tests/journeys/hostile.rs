@@ -213,3 +213,16 @@ fn what_a_guest_says_cannot_forge_a_line_of_the_log() {
         "{log}"
     );
 }
+
+#[test]
+fn a_catalog_that_fails_one_question_answers_the_next() {
+    let server = Serve::fixtures(&["moody"]).start();
+    let ors = server.ors();
+    let session = ors.open("moody", Task::At("train", 0));
+    for _ in 0..3 {
+        let count = |split: &str| ors.post("/moody/num_tasks", &json!({ "split": split }));
+        told_by_answer(&count("cursed"), &[500], "env_trap", "counting");
+        assert_eq!(count("train").json(), json!({"num_tasks": 1}));
+    }
+    assert_eq!(session.call("fine", json!({})).text(), "fine");
+}

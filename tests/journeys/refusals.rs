@@ -109,6 +109,26 @@ fn a_component_that_wants_what_is_not_granted() {
 }
 
 #[test]
+fn an_environment_that_does_not_describe_itself() {
+    let scratch = Scratch::new();
+    for (mood, parts) in [
+        ("panic", &["describe", "env_trap"][..]),
+        ("loop", &["describe", "limit_cpu"]),
+        ("empty", &["describe", "no split"]),
+    ] {
+        scratch.write(&format!("{mood}/mood"), mood);
+        let ended = Serve::fixtures(&["moody"])
+            .set("--data", scratch.path().join(mood))
+            .set("--call-cpu", "500ms")
+            // The guest's own last words are not what this is about.
+            .set("--log", "warn")
+            .command()
+            .run();
+        ended.refuses(&[&["moody"], parts].concat());
+    }
+}
+
+#[test]
 fn two_environments_of_one_name() {
     let scratch = Scratch::new();
     let second = folder(&scratch, "Alpha", "chat", "", "");

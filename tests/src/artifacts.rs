@@ -23,15 +23,18 @@ pub fn workspace() -> &'static Path {
         .expect("the package is a folder of the workspace")
 }
 
-/// The folder that this test was built into, so that nothing is built twice.
+/// The folder that this program was built into, so that nothing is built twice.
 pub fn target_dir() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     DIR.get_or_init(|| {
-        let test = std::env::current_exe().expect("a process knows its file");
-        // TARGET/PROFILE/deps/TEST
-        test.ancestors()
-            .nth(3)
-            .expect("tests lie three folders deep")
+        let program = std::env::current_exe().expect("a process knows its file");
+        // TARGET/PROFILE/deps/TEST, or TARGET/PROFILE/BINARY
+        let folder = program.parent().expect("a file has a folder");
+        let is_test = folder.ends_with("deps");
+        folder
+            .ancestors()
+            .nth(if is_test { 2 } else { 1 })
+            .expect("programs lie two or three folders deep")
             .to_owned()
     })
 }
@@ -67,12 +70,13 @@ pub fn components() -> &'static BTreeMap<String, PathBuf> {
     static BUILT: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
     BUILT.get_or_init(|| {
         let packages = fixture_packages();
-        let mut arguments = vec!["build", "--release", "--target", "wasm32-wasip2"];
+        let mut arguments = vec!["build", "--profile", "component"];
+        arguments.extend(["--target", "wasm32-wasip2"]);
         for package in packages.keys() {
             arguments.extend(["--package", package]);
         }
         cargo(&arguments);
-        let folder = target_dir().join("wasm32-wasip2/release");
+        let folder = target_dir().join("wasm32-wasip2/component");
         packages
             .into_iter()
             .map(|(package, name)| {

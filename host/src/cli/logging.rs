@@ -1,5 +1,10 @@
 //! The log: on standard error, as lines for people or as JSON.
+//!
+//! Lines are written by a thread of their own: a request never waits for
+//! whoever reads the log. If nobody takes the lines, some are lost, and the
+//! server goes on.
 
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -8,19 +13,25 @@ use super::terminal::Paint;
 use crate::config::{LogFlags, LogFormat};
 
 /// Starts the log with what the flags say, or with what the command usually
-/// logs.
-pub(super) fn start(flags: &LogFlags, usual: &str) -> Result<(), Failure> {
+/// logs. What is still to be written is written when the guard is dropped.
+pub(super) fn start(flags: &LogFlags, usual: &str) -> Result<WorkerGuard, Failure> {
     let wanted = flags.log.as_deref().filter(|filter| !filter.is_empty());
     let filter = filter(wanted.unwrap_or(usual))?;
+    let (writer, guard) = NonBlockingBuilder::default()
+        .thread_name("orwd-log")
+        .finish(std::io::stderr());
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_ansi(Paint::stderr() == Paint::Colours);
     let started = match flags.log_format {
         LogFormat::Text => log.with_target(false).try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     };
-    started.map_err(|error| Failure::new(format!("the log cannot be started: {error}")))
+    match started {
+        Ok(()) => Ok(guard),
+        Err(error) => Err(Failure::new(format!("the log cannot be started: {error}"))),
+    }
 }
 
 fn filter(text: &str) -> Result<EnvFilter, Failure> {

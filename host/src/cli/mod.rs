@@ -86,9 +86,9 @@ fn run(cli: Cli) -> Result<Ending, Failure> {
         Command::Compile(_) => None,
         _ => Some("warn"),
     };
-    if let Some(usual) = usual {
-        logging::start(&cli.log, usual)?;
-    }
+    let _log = usual
+        .map(|usual| logging::start(&cli.log, usual))
+        .transpose()?;
     match cli.command {
         Command::Serve(serve) => serve.run(),
         Command::Play(play) => play.run(),

@@ -1,7 +1,9 @@
 //! Building by cargo.
 //!
 //! cargo itself says which packages a workspace has, where its output goes and
-//! what it made: nothing is guessed from names. Folders of one workspace are
+//! what it made: nothing is guessed from names. A workspace that defines a
+//! profile `component` is built with that, since what suits a component (small,
+//! optimised as a whole) may not suit the rest of it; others with `release`. Folders of one workspace are
 //! built by one start of cargo, which saves a fifth of a second for each; one
 //! that fails does not keep cargo from the others.
 
@@ -22,6 +24,7 @@ type Outcome = (usize, Result<PathBuf, BuildError>);
 /// What `cargo metadata` says, as far as it matters here.
 #[derive(Deserialize)]
 struct Metadata {
+    workspace_root: PathBuf,
     target_directory: PathBuf,
     packages: Vec<Package>,
 }
@@ -78,7 +81,8 @@ pub(super) fn locate(folder: &Path) -> Result<PathBuf, BuildError> {
     let metadata = metadata(folder)?;
     let library = library(package(&metadata, folder).ok_or(BuildError::NoPackage)?)?;
     let file = format!("{}.wasm", library.name.replace('-', "_"));
-    let output = metadata.target_directory.join(TARGET).join("release");
+    let output = metadata.target_directory.join(TARGET);
+    let output = output.join(profile(&metadata.workspace_root));
     Ok(output.join(file))
 }
 
@@ -109,7 +113,9 @@ fn build_group(group: &Group<'_>, progress: Progress<'_>, outcomes: &mut Vec<Out
         .collect();
     progress(&format!("building {} with cargo", names.join(", ")));
     let ids = group.members.iter().map(|(_, _, id)| id.as_str());
-    let result = ensure_target(first.folder, progress).and_then(|()| compile(first.folder, ids));
+    let profile = profile(&group.metadata.workspace_root);
+    let result =
+        ensure_target(first.folder, progress).and_then(|()| compile(first.folder, profile, ids));
     // An error can be told once; the others were not reached.
     let (mut made, mut error) = match result {
         Ok((made, None)) => (made, None),
@@ -129,11 +135,13 @@ fn build_group(group: &Group<'_>, progress: Progress<'_>, outcomes: &mut Vec<Out
 /// error, if it did not make all of them.
 fn compile<'i>(
     folder: &Path,
+    profile: &str,
     ids: impl Iterator<Item = &'i str>,
 ) -> Result<(HashMap<String, PathBuf>, Option<BuildError>), BuildError> {
     let mut command = cargo(folder);
     command
-        .args(["build", "--release", "--keep-going", "--target", TARGET])
+        .args(["build", "--profile", profile, "--keep-going"])
+        .args(["--target", TARGET])
         .arg("--message-format=json-render-diagnostics");
     for id in ids {
         command.args(["--package", id]);
@@ -198,6 +206,19 @@ fn metadata(folder: &Path) -> Result<Metadata, BuildError> {
         });
     }
     serde_json::from_slice(&output.stdout).map_err(|error| BuildError::Answer(error.to_string()))
+}
+
+/// The profile that a workspace has for components. A file that cannot be read
+/// is cargo's to complain about.
+fn profile(workspace_root: &Path) -> &'static str {
+    let own = std::fs::read_to_string(workspace_root.join("Cargo.toml"))
+        .ok()
+        .and_then(|text| text.parse::<toml::Table>().ok())
+        .is_some_and(|table| {
+            let profiles = table.get("profile").and_then(toml::Value::as_table);
+            profiles.is_some_and(|profiles| profiles.contains_key("component"))
+        });
+    if own { "component" } else { "release" }
 }
 
 fn package<'m>(metadata: &'m Metadata, folder: &Path) -> Option<&'m Package> {
@@ -270,6 +291,15 @@ fn not_run(reason: io::Error) -> BuildError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_workspace_with_a_profile_for_components_is_built_with_it() {
+        let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        assert_eq!(profile(&ours), "component");
+        let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/counter");
+        assert_eq!(profile(&template), "release");
+        assert_eq!(profile(&ours.join("no-such-folder")), "release");
+    }
 
     #[test]
     fn the_component_is_the_cdylib_and_nothing_else() {
