@@ -2,16 +2,21 @@
 //! it may, and its compiled code is code that this host compiled.
 
 use std::fs;
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use orwd_tests::artifacts::{component, fixture};
+use orwd_tests::artifacts::{binary, component, fixture};
 use orwd_tests::command::{Ended, Orwd};
 use orwd_tests::ors::Task;
 use orwd_tests::scratch::Scratch;
 use orwd_tests::server::{Serve, Server};
+use rustix::process::Signal;
 use serde_json::json;
 
-use crate::serve;
+use crate::{SOON, serve};
 
 const DAMAGED: &str = "a damaged file of compiled code was deleted";
 
@@ -26,20 +31,38 @@ fn compiled(cache: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Serves `alpha` with this cache, and sees it work.
-fn alpha(cache: &Path) -> Server {
-    let server = Serve::fixtures(&["alpha"]).set("--cache", cache).start();
+/// Sees `alpha` work.
+fn works(server: &Server) {
     let session = server.ors().open("alpha", Task::Spec(json!({})));
     assert_eq!(session.call("noargs", json!({})).text(), "noargs ok");
     session.delete();
-    server
+}
+
+/// What a server logs until it ends.
+fn whole_log(server: Server) -> String {
+    let mut server = server;
+    server.signal(Signal::TERM);
+    server.wait(SOON);
+    // The reader of its output may be a little behind.
+    let start = Instant::now();
+    while !server.log().contains("stopped") && start.elapsed() < SOON {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    server.log()
+}
+
+/// Serves `alpha` with this cache, sees it work, and gives the whole log.
+fn alpha(cache: &Path) -> String {
+    let server = Serve::fixtures(&["alpha"]).set("--cache", cache).start();
+    works(&server);
+    whole_log(server)
 }
 
 #[test]
 fn compiled_code_that_somebody_touched_is_never_run_and_made_anew() {
     let scratch = Scratch::new();
     let cache = scratch.path().join("cache");
-    assert!(!alpha(&cache).log().contains(DAMAGED));
+    assert!(!alpha(&cache).contains(DAMAGED));
     let files = compiled(&cache);
     let [file] = files.as_slice() else {
         panic!("one file of code expected: {files:?}");
@@ -47,7 +70,7 @@ fn compiled_code_that_somebody_touched_is_never_run_and_made_anew() {
     let good = fs::read(file).unwrap();
     // It is taken as it is while it is what was written.
     let before = fs::metadata(file).unwrap().modified().unwrap();
-    assert!(!alpha(&cache).log().contains(DAMAGED));
+    assert!(!alpha(&cache).contains(DAMAGED));
     assert_eq!(fs::metadata(file).unwrap().modified().unwrap(), before);
 
     let flipped = |place: usize| {
@@ -69,7 +92,7 @@ fn compiled_code_that_somebody_touched_is_never_run_and_made_anew() {
         ),
     ] {
         fs::write(file, &planted).unwrap();
-        let log = alpha(&cache).log();
+        let log = alpha(&cache);
         // A file that is shorter than any mark is no code, and not worth a word.
         assert_eq!(log.contains(DAMAGED), !planted.is_empty(), "{story}: {log}");
         let again = fs::read(file).unwrap();
@@ -77,7 +100,7 @@ fn compiled_code_that_somebody_touched_is_never_run_and_made_anew() {
         assert_eq!(again.len(), good.len(), "{story}");
         assert_eq!(compiled(&cache).len(), 1, "{story}");
     }
-    assert!(!alpha(&cache).log().contains(DAMAGED));
+    assert!(!alpha(&cache).contains(DAMAGED));
 }
 
 #[test]
@@ -91,7 +114,7 @@ fn code_from_another_cache_is_made_anew() {
     let foreign = theirs.first().expect("a file of code");
     let ours_file = ours.join(foreign.file_name().unwrap());
     fs::copy(foreign, &ours_file).unwrap();
-    assert!(alpha(&ours).log().contains(DAMAGED));
+    assert!(alpha(&ours).contains(DAMAGED));
     assert_ne!(fs::read(ours_file).unwrap(), fs::read(foreign).unwrap());
 }
 
@@ -164,18 +187,40 @@ fn a_component_that_takes_too_long_to_compile() {
         .flag("--keep-going")
         .set("--compile-time", "1s")
         .start();
-    assert!(server.log().contains("--compile-time"), "{}", server.log());
-    let session = server.ors().open("alpha", Task::Spec(json!({})));
-    assert_eq!(session.call("noargs", json!({})).text(), "noargs ok");
+    works(&server);
+    let log = whole_log(server);
+    assert!(log.contains("--compile-time"), "{log}");
+}
+
+/// Without anybody who watches the clock.
+#[test]
+fn the_compiler_ends_by_itself_when_its_cpu_time_is_used_up() {
+    let mut child = Command::new(binary())
+        .args(["__compile", "--memory", "4294967296", "--seconds", "1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let wasm = branches();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin
+        .write_all(&(wasm.len() as u64).to_le_bytes())
+        .and_then(|()| stdin.write_all(&wasm))
+        .unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.signal(), Some(Signal::XCPU.as_raw()));
+    assert!(!ended.status.core_dumped());
+    assert_eq!(ended.stdout, b"");
 }
 
 #[test]
 fn a_component_that_takes_too_much_memory_to_compile() {
     let scratch = Scratch::new();
     let bomb = scratch.write("bomb.wasm", calls());
-    let flags = ["--compile-memory", "256MiB"];
+    let flags = ["--compile-memory", "512MiB"];
     let ended = inspect(&scratch, &bomb, &flags);
-    ended.refuses(&["bomb.wasm", "too expensive", "256 MiB", "--compile-memory"]);
+    ended.refuses(&["bomb.wasm", "too expensive", "512 MiB", "--compile-memory"]);
     // An ordinary environment needs no more than that.
     inspect(&scratch, component("alpha"), &flags).succeeds();
 }

@@ -44,8 +44,9 @@ pub struct AdmissionFlags {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size("1KiB", "1GiB"))]
     pub component_limit: Size,
 
-    /// Memory for compiling one component
-    #[arg(long, value_name = "SIZE", default_value = "4GiB", value_parser = size("256MiB", "1024GiB"))]
+    /// Memory for compiling one component, counted as address space, of which
+    /// the compiler itself takes some 300MiB
+    #[arg(long, value_name = "SIZE", default_value = "4GiB", value_parser = size("512MiB", "1024GiB"))]
     pub compile_memory: Size,
 
     /// CPU time for compiling one component, counted in whole seconds; on the

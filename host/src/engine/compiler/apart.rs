@@ -66,9 +66,10 @@ impl Program {
             .args(&self.arguments)
             .args(worker::arguments(limits))
             .env_clear()
-            // Both keep address space from growing with the number of cores.
             .env("RAYON_NUM_THREADS", threads.min(THREADS).to_string())
-            .env("MALLOC_ARENA_MAX", "2")
+            // The allocator would reserve a gibibyte of address space before
+            // the limit is there, and so work beyond a limit that is lower.
+            .env("MIMALLOC_ARENA_RESERVE", "0")
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
