@@ -176,6 +176,8 @@ fn cause_of_death(status: ExitStatus, words: &[u8], limits: &AdmissionLimits) ->
         "memory allocation of ",
         "Cannot allocate memory",
         "out of memory",
+        // A thread without room for its stack.
+        "Resource temporarily unavailable",
     ];
     let signal = status.signal();
     if signal == Some(Signal::XCPU.as_raw()) {
