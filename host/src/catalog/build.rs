@@ -325,10 +325,16 @@ mod tests {
             "orwd.toml",
             "name = 'abc'\n[build]\ncommand = ['./make.sh', 'a b']\ncomponent = 'a b'\n",
         )]);
-        let script = folder.path().join("make.sh");
-        std::fs::write(&script, "#!/bin/sh\necho \"$1\" > \"$1\"\n").unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&script, mode).unwrap();
+        // Written by another process: one that is open for writing here is
+        // also open in whatever a test beside this one is just starting, and
+        // could not be run.
+        let script = "#!/bin/sh\necho \"$1\" > \"$1\"\n";
+        let write = "printf '%s' \"$0\" > make.sh && chmod +x make.sh";
+        let written = Command::new("sh")
+            .args(["-c", write, script])
+            .current_dir(folder.path())
+            .status();
+        assert!(written.unwrap().success());
         assert_eq!(outcome(&folder, false), "FOLDER/a b 4");
     }
 
