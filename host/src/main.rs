@@ -1,7 +1,7 @@
 //! The command `orwd`.
 
-/// A tenth of the host's time is spent on allocations of a request or a
-/// session, which this allocator makes in half of it.
+/// Measured beside the system's allocator, a call takes about a tenth less CPU
+/// time with this one.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -16,27 +16,12 @@ use toml::de::{DeTable, DeValue};
 use crate::config::Narrowing;
 use crate::config::limits::{Amount, Limit, Unit};
 use crate::config::units::Size;
-use crate::model::EnvName;
+use crate::model::{EnvName, RESERVED};
 use crate::sandbox::{Existing, Mode, Publish};
 use table::{Table, kind, place};
 
 /// The name of the file.
 pub const FILE_NAME: &str = "orwd.toml";
-
-/// First path segments that the protocol keeps for itself (wire contract
-/// section 2): an environment of such a name could not be reached.
-const RESERVED: [&str; 10] = [
-    "health",
-    "version",
-    "ping",
-    "list_environments",
-    "create",
-    "delete",
-    "create_session",
-    "delete_session",
-    "docs",
-    "redoc",
-];
 
 /// A manifest, checked.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,6 +1,6 @@
 //! An environment in its own words, checked.
 
-use super::{Json, Split, TerminalTool, ToolListing, ToolSpec};
+use super::{Split, TerminalTool, ToolListing, ToolSpec};
 
 /// Which calls of a session a tool may overlap with. orwd runs the calls of a
 /// session one after another, which every kind allows.
@@ -143,14 +143,6 @@ impl Description {
             }),
             Visibility::Listed | Visibility::Unlisted => None,
         })
-    }
-
-    /// The schema of the tool of this name, for people.
-    pub fn schema(&self, name: &str) -> Option<&Json> {
-        self.tools
-            .iter()
-            .find(|tool| tool.spec.name == name)
-            .and_then(|tool| tool.spec.input_schema.as_ref())
     }
 }
 

@@ -7,20 +7,7 @@
 
 use std::borrow::Cow;
 
-/// First segments that are not redirected although no environment has them.
-const RESERVED: [&str; 11] = [
-    "health",
-    "version",
-    "ping",
-    "list_environments",
-    "create",
-    "delete",
-    "create_session",
-    "delete_session",
-    "openapi.json",
-    "docs",
-    "redoc",
-];
+use crate::model::RESERVED;
 
 /// A route, with what the path says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
