@@ -12,7 +12,7 @@ use wasmtime::{Store, UpdateDeadline};
 
 use super::fair::Fair;
 use super::fault::{Failure, classify};
-use crate::model::{Budget, Fault, FaultCode};
+use crate::model::{Budget, Fault, FaultCode, Secrets};
 use crate::sandbox::GuestState;
 
 /// Bytes that a guest may hand to the host in one crossing, beyond the size of
@@ -46,6 +46,13 @@ pub(super) fn prepare(store: &mut Store<GuestState>, result_limit: usize) {
 }
 
 impl Life {
+    /// From here on the guest's output reaches the log without these values.
+    pub(super) fn hide(&self, secrets: &Secrets) {
+        if let Life::Live(store) = self {
+            store.data().log.hide(secrets);
+        }
+    }
+
     /// Enters the guest by `entry` under a budget. `what` is for the log.
     pub(super) async fn enter<T>(
         &mut self,
