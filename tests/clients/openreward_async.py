@@ -84,7 +84,7 @@ class Discovery(Story):
     @unittest.skipIf(loopback.IS_REFERENCE, "a route of the platform")
     async def test_required_secrets_are_told(self):
         environment = self.client.environments.get("team/alpha")
-        self.assertEqual(await environment.list_required_secrets(), [])
+        self.assertEqual(await environment.list_required_secrets(), ["K", "L", "api_key"])
 
 
 class Episode(Story):

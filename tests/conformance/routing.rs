@@ -155,7 +155,7 @@ fn required_secrets_are_answered_from_the_manifest() {
         return;
     }
     let answer = ors().get("/v1/environments/team/alpha/required-secrets");
-    is_json(&answer, 200, &json!({"secrets": []}));
+    is_json(&answer, 200, &json!({"secrets": ["K", "L", "api_key"]}));
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod logs;
 mod manifest;
 mod playing;
 mod refusals;
+mod secrets;
 mod smuggling;
 mod stopping;
 mod waiting;

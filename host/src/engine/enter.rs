@@ -12,7 +12,7 @@ use wasmtime::{Store, UpdateDeadline};
 
 use super::fair::Fair;
 use super::fault::{Failure, classify};
-use crate::model::{Budget, Fault, FaultCode, SessionLimits};
+use crate::model::{Budget, Fault, FaultCode, Secrets, SessionLimits};
 use crate::sandbox::GuestState;
 
 /// Handles of the component model for each handle that the host keeps
@@ -45,6 +45,13 @@ pub(super) fn prepare(store: &mut Store<GuestState>, limits: &SessionLimits) {
 }
 
 impl Life {
+    /// From here on the guest's output reaches the log without these values.
+    pub(super) fn hide(&self, secrets: &Secrets) {
+        if let Life::Live(store) = self {
+            store.data().log.hide(secrets);
+        }
+    }
+
     /// Enters the guest by `entry` under a budget. `what` is for the log.
     pub(super) async fn enter<T>(
         &mut self,

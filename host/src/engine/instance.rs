@@ -215,6 +215,7 @@ impl Instance {
             return Err(not_open());
         };
         let session = exports.orwd_environment_orwd_episode().session();
+        self.life.hide(&secrets);
         let secrets = lower::secrets(secrets);
         let opened = self
             .life

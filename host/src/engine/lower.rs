@@ -1,6 +1,10 @@
 //! From values of ours to what a guest is handed.
 
+use std::mem;
+use std::ops::Deref;
+
 use orwd_bindings::orwd::environment::types as wit;
+use zeroize::Zeroize;
 
 use crate::model::{Block, Candidate, Json, Message, MessageBlock, Role, Secrets};
 
@@ -8,15 +12,33 @@ fn text(json: Json) -> String {
     json.as_str().to_owned()
 }
 
-pub(super) fn secrets(secrets: Secrets) -> Vec<wit::Secret> {
-    secrets
-        .into_inner()
-        .into_iter()
-        .map(|secret| wit::Secret {
-            name: secret.name,
-            value: secret.value,
-        })
-        .collect()
+/// Secrets as the guest is handed them; wiped once that is over, however it
+/// ends.
+pub(super) struct Handed(Vec<wit::Secret>);
+
+impl Deref for Handed {
+    type Target = [wit::Secret];
+
+    fn deref(&self) -> &[wit::Secret] {
+        &self.0
+    }
+}
+
+impl Drop for Handed {
+    fn drop(&mut self) {
+        for secret in &mut self.0 {
+            secret.value.zeroize();
+        }
+    }
+}
+
+pub(super) fn secrets(secrets: Secrets) -> Handed {
+    let lowered = secrets.into_inner().into_iter().map(|secret| wit::Secret {
+        name: secret.name.clone(),
+        // Moved and not copied.
+        value: mem::take(&mut *secret.into_value()),
+    });
+    Handed(lowered.collect())
 }
 
 pub(super) fn candidates(candidates: Vec<Candidate>) -> Vec<wit::Candidate> {

@@ -86,6 +86,10 @@ impl From<Unreadable> for Failure {
 /// A client that finds this on a 503 asks again for minutes.
 const BACKEND_STATE: HeaderName = HeaderName::from_static("x-backend-state");
 
+/// What the log says of a guest's error. The words may hold what only the
+/// session's owner may know, such as a secret.
+const IN_ITS_OWN_WORDS: &str = "the environment failed, and told its client why";
+
 /// What a failure becomes.
 struct Told {
     status: StatusCode,
@@ -101,6 +105,9 @@ struct Told {
 enum Detail {
     /// A sentence.
     Text(String),
+    /// The guest's own words, which are for the session's owner and not for
+    /// the log.
+    Words(String),
     /// All that is wrong with the request's body.
     Problems(Problems),
 }
@@ -122,7 +129,9 @@ impl Failure {
         let told = self.told();
         let mut body = String::with_capacity(64);
         match &told.detail {
-            Detail::Text(text) => render::single(&mut body, "detail", text),
+            Detail::Text(text) | Detail::Words(text) => {
+                render::single(&mut body, "detail", text);
+            }
             Detail::Problems(problems) => {
                 body.push_str("{\"detail\":");
                 body.push_str(&problems.to_json());
@@ -152,6 +161,7 @@ impl Failure {
             {
                 Some(text)
             }
+            Detail::Words(_) => Some(IN_ITS_OWN_WORDS.to_owned()),
             _ => None,
         };
         (answer, log)
@@ -236,10 +246,10 @@ fn unknown_environment(name: &str) -> Told {
 
 /// The guest's own words, in the form that the reference gives an exception.
 fn raised(message: &str) -> Told {
-    told(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        format!("RuntimeError: {message}"),
-    )
+    Told {
+        detail: Detail::Words(format!("RuntimeError: {message}")),
+        ..told(StatusCode::INTERNAL_SERVER_ERROR, "")
+    }
 }
 
 /// A fault that ended a session, told to the session's owner. What the guest

@@ -2,11 +2,15 @@
 //!
 //! Base64 of `{"NAME":{"value":…}}`. What cannot be read is answered with the
 //! kind of error that the reference gives; no part of the header is ever in
-//! that text, nor anywhere else but in what is returned.
+//! that text, nor anywhere else but in what is returned. Whatever holds a part
+//! of it on the way is wiped; the header itself lies in hyper's buffer, which
+//! is beyond reach.
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use zeroize::Zeroizing;
 
 use super::fields::Members;
 use crate::model::{Secret, Secrets};
@@ -32,10 +36,7 @@ pub(super) fn read(header: &[u8]) -> Result<Secrets, String> {
     let members = Members::parse(text).map_err(|error| not_json(&error))?;
     let mut secrets: Vec<Secret> = Vec::new();
     for (name, raw) in members.into_list() {
-        let secret = Secret {
-            value: value(raw.get())?,
-            name: name.into_owned(),
-        };
+        let secret = Secret::new(name.into_owned(), value(raw.get())?);
         // The last of a repeated name counts, in the place of the first.
         match secrets.iter_mut().find(|known| known.name == secret.name) {
             Some(known) => *known = secret,
@@ -51,7 +52,7 @@ fn not_json(error: &serde_json::Error) -> String {
     format!("JSONDecodeError: {error}")
 }
 
-fn value(entry: &str) -> Result<String, String> {
+fn value(entry: &str) -> Result<Zeroizing<String>, String> {
     let members = entry
         .starts_with('{')
         .then(|| Members::parse(entry).ok())
@@ -63,8 +64,57 @@ fn value(entry: &str) -> Result<String, String> {
         .rfind(|(key, _)| key == "value")
         .map(|(_, raw)| raw)
         .ok_or_else(|| "KeyError: 'value'".to_owned())?;
-    serde_json::from_str(raw.get())
-        .map_err(|_| "TypeError: the value of a secret is not a string".to_owned())
+    unescaped(raw.get())
+        .ok_or_else(|| "TypeError: the value of a secret is not a string".to_owned())
+}
+
+/// The text of a JSON value, if it is a string and no escape in it stands for
+/// half of a character. The syntax is known to be right.
+///
+/// A parser would unescape into a buffer of its own, which nobody wipes.
+fn unescaped(raw: &str) -> Option<Zeroizing<String>> {
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+    // An escape is longer than what it stands for, so the text is not moved
+    // for want of room, which would leave a copy behind.
+    let mut text = Zeroizing::new(String::with_capacity(inner.len()));
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        text.push(match c {
+            '\\' => match chars.next()? {
+                'b' => '\u{8}',
+                'f' => '\u{c}',
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                'u' => numbered(&mut chars)?,
+                plain => plain,
+            },
+            c => c,
+        });
+    }
+    Some(text)
+}
+
+/// What one or two `\u` escapes stand for, the first of which has begun.
+fn numbered(chars: &mut std::str::Chars<'_>) -> Option<char> {
+    let first = hexadecimal(chars)?;
+    if !(0xd800..0xdc00).contains(&first) {
+        return char::from_u32(first);
+    }
+    if (chars.next()?, chars.next()?) != ('\\', 'u') {
+        return None;
+    }
+    let second = hexadecimal(chars)?.checked_sub(0xdc00)?;
+    let half = (second < 0x400).then_some(second)?;
+    char::from_u32(0x10000 + ((first - 0xd800) << 10) + half)
+}
+
+fn hexadecimal(chars: &mut std::str::Chars<'_>) -> Option<u32> {
+    let mut number = 0;
+    for _ in 0..4 {
+        number = number * 16 + chars.next()?.to_digit(16)?;
+    }
+    Some(number)
 }
 
 /// Padding is checked by [`decode`], which drops it.
@@ -77,8 +127,8 @@ const BARE: GeneralPurpose = GeneralPurpose::new(
 
 /// Decodes base64 as leniently as the reference: foreign characters do not
 /// count, and neither does what follows complete padding.
-fn decode(header: &[u8]) -> Result<Vec<u8>, String> {
-    let mut data = Vec::with_capacity(header.len());
+fn decode(header: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
+    let mut data = Zeroizing::new(Vec::with_capacity(header.len()));
     let mut padding = 0;
     for &byte in header {
         match byte {
@@ -107,7 +157,8 @@ fn decode(header: &[u8]) -> Result<Vec<u8>, String> {
         rest if rest + padding < 4 => return Err("Error: Incorrect padding".to_owned()),
         _ => {}
     }
-    BARE.decode(&data)
+    BARE.decode(&*data)
+        .map(Zeroizing::new)
         .map_err(|_| "Error: Invalid base64-encoded string".to_owned())
 }
 
@@ -119,7 +170,8 @@ mod tests {
 
     fn pairs(header: &str) -> Result<Vec<(String, String)>, String> {
         let secrets = read(header.as_bytes())?.into_inner();
-        Ok(secrets.into_iter().map(|s| (s.name, s.value)).collect())
+        let pair = |s: Secret| (s.name.clone(), s.expose().to_owned());
+        Ok(secrets.into_iter().map(pair).collect())
     }
 
     fn encoded(text: &str) -> String {
@@ -143,6 +195,29 @@ mod tests {
             assert_eq!(pairs(&encoded(text)), Ok(expected), "{text}");
         }
         assert_eq!(pairs(""), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_value_is_unescaped_as_a_parser_would() {
+        for raw in [
+            r#""""#,
+            r#""plain é 漢 😀""#,
+            r#""\"\\\/\b\f\n\r\t""#,
+            r#""a\u0000b\u00e9\u6F22\uD83D\ude00z""#,
+            r#""-----BEGIN KEY-----\nMIIE\n""#,
+            r#""\ud83d""#,
+            r#""\ud83dx""#,
+            r#""\ud83d\n""#,
+            r#""\ud83d\ud83d""#,
+            r#""\ude00""#,
+            r#""\ud83d\u0041""#,
+        ] {
+            let parsed: Option<String> = serde_json::from_str(raw).ok();
+            assert_eq!(unescaped(raw).as_deref(), parsed.as_ref(), "{raw}");
+        }
+        for raw in ["1", "null", "[\"a\"]", "{}"] {
+            assert_eq!(unescaped(raw), None, "{raw}");
+        }
     }
 
     #[test]

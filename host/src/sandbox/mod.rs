@@ -9,6 +9,7 @@ mod data;
 mod grants;
 mod memory;
 mod meter;
+mod scrub;
 mod state;
 mod stdio;
 mod tree;

@@ -1,6 +1,8 @@
 //! Where a guest's standard output and standard error go: to the log, line by
 //! line, escaped and bounded, named with its environment and session.
 //!
+//! The session's secrets are taken out on the way (see [`super::scrub`]).
+//!
 //! Writing never fails and never blocks: what is over the allowance of one
 //! entry into the guest is counted and dropped, so that a guest that floods
 //! its output harms nobody, and one that prints a lot does not die of it. The
@@ -15,6 +17,8 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError};
 
 use super::Label;
+use super::scrub::{Filter, Needles};
+use crate::model::Secrets;
 
 /// A longer line is cut into pieces of this many bytes.
 const LINE: usize = 4096;
@@ -40,6 +44,8 @@ struct Inner {
     err: Vec<u8>,
     /// The end of what was written to standard error in this entry.
     words: Vec<u8>,
+    /// Of both streams, if there is anything to be taken out.
+    filters: Option<[Filter; 2]>,
 }
 
 /// One of the two streams.
@@ -70,6 +76,7 @@ impl GuestLog {
             out: Vec::new(),
             err: Vec::new(),
             words: Vec::new(),
+            filters: None,
         })))
     }
 
@@ -89,12 +96,19 @@ impl GuestLog {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
+    /// From here on these secrets are taken out of what is written.
+    pub(crate) fn hide(&self, secrets: &Secrets) {
+        let filters = Needles::new(secrets)
+            .map(|needles| [Filter::new(needles.clone()), Filter::new(needles)]);
+        self.lock().filters = filters;
+    }
+
     /// The end of one entry into the guest: writes what is left of its last
     /// lines, says how much was dropped and renews the allowance.
     pub(crate) fn flush(&self) {
         let mut inner = self.lock();
-        inner.emit_rest(Stream::Out);
-        inner.emit_rest(Stream::Err);
+        inner.end(Stream::Out);
+        inner.end(Stream::Err);
         if inner.dropped > 0 {
             let Label {
                 environment,
@@ -134,7 +148,37 @@ impl Inner {
         self.left -= kept.len();
         self.left_in_all -= kept.len();
         self.dropped += over.len();
-        for piece in kept.split_inclusive(|&b| b == b'\n') {
+        match self.filter(stream) {
+            None => self.lines(stream, kept),
+            Some(filter) => {
+                let mut clear = Vec::with_capacity(kept.len());
+                filter.pass(kept, &mut clear);
+                self.lines(stream, &clear);
+            }
+        }
+    }
+
+    /// The end of one entry, for one stream.
+    fn end(&mut self, stream: Stream) {
+        let cut = self.dropped > 0;
+        if let Some(filter) = self.filter(stream) {
+            let mut clear = Vec::new();
+            filter.finish(cut, &mut clear);
+            self.lines(stream, &clear);
+        }
+        self.emit_rest(stream);
+    }
+
+    fn filter(&mut self, stream: Stream) -> Option<&mut Filter> {
+        let [out, err] = self.filters.as_mut()?;
+        Some(match stream {
+            Stream::Out => out,
+            Stream::Err => err,
+        })
+    }
+
+    fn lines(&mut self, stream: Stream, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|&b| b == b'\n') {
             for part in piece.chunks(LINE) {
                 self.buffer(stream).extend_from_slice(part);
                 if part.ends_with(b"\n") || self.buffer(stream).len() >= LINE {

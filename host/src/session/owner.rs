@@ -285,7 +285,12 @@ impl Owner {
         };
         if let Err(error) = instance.teardown().await {
             let environment = self.shared.environment.name();
-            tracing::info!(session = %self.shared.id, %environment, "teardown failed: {error}");
+            // The guest's own words are for the session's owner alone.
+            let why = match &error {
+                EntryError::Failed(_) => "the environment says so",
+                EntryError::Fault(fault) => fault.message.as_str(),
+            };
+            tracing::info!(session = %self.shared.id, %environment, "teardown failed: {why}");
         }
         if self.set_up {
             instance.publish().await;

@@ -20,7 +20,7 @@ use super::state::Shared;
 use crate::catalog::Environment;
 use crate::engine::{ENGINE, Engine, EntryError, TaskLookup};
 use crate::model::{
-    EnvName, FaultCode, Json, Secrets, SessionId, Split, TOOLSETS, TaskSource, ToolListing,
+    EnvName, FaultCode, Json, Secrets, SessionId, Split, TOOLSETS, TaskSource, ToolListing, quoted,
 };
 
 /// What may wait in the queue of one session.
@@ -390,7 +390,9 @@ impl Service for Sessions {
             }
         }
         let task = Sessions::resolve(env, new.source).await?;
-        let secrets = new.secrets.map_err(CreateError::Secrets)?;
+        let mut secrets = new.secrets.map_err(CreateError::Secrets)?;
+        let withheld = secrets.keep(env.secrets());
+        tell_withheld(env.name(), &withheld);
         let (reply, answer) = oneshot::channel();
         let opening = self
             .clone()
@@ -417,6 +419,33 @@ impl Service for Sessions {
             handle.delete().await;
         }
     }
+}
+
+/// Names of secrets that clients send by themselves, whatever the environment.
+const UNASKED: [&str; 2] = ["api_key", "OPENREWARD_API_KEY"];
+
+/// Secrets that the manifest does not declare stay here: a key that a client
+/// sends along is nothing that any environment may have. Whoever misses one
+/// finds the reason in the log.
+fn tell_withheld(environment: &EnvName, names: &[String]) {
+    let missed = names.iter().filter(|name| !UNASKED.contains(&&***name));
+    // As many as make a line; the names are the client's own.
+    let told: Vec<String> = missed.take(8).map(|name| quoted(shortened(name))).collect();
+    if !told.is_empty() {
+        tracing::warn!(
+            %environment,
+            names = told.join(", "),
+            "secrets that the environment's manifest does not declare were not handed over"
+        );
+    }
+}
+
+fn shortened(name: &str) -> &str {
+    const LONGEST: usize = 64;
+    name.char_indices()
+        .nth(LONGEST)
+        .and_then(|(end, _)| name.get(..end))
+        .unwrap_or(name)
 }
 
 /// A bound of a Python slice as a place: negative ones count from the end, and
