@@ -5,8 +5,9 @@
 //! through [`engine`], whose guest sees the world that [`sandbox`] gives it,
 //! and the answer goes back the same way. [`catalog`] knows the environments.
 //! Arrows point one way: cli → ors → session → engine → sandbox, and
-//! [`model`] holds the words that all of them share. `ARCHITECTURE.md` in this
-//! crate is the map.
+//! [`model`] holds the words that all of them share. [`walls`] stands apart: what
+//! the kernel keeps from the process, should a guest ever get out. `ARCHITECTURE.md`
+//! in this crate is the map.
 
 pub mod catalog;
 pub mod cli;
@@ -16,3 +17,4 @@ pub mod model;
 pub mod ors;
 pub mod sandbox;
 pub mod session;
+pub mod walls;

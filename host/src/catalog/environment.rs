@@ -1,7 +1,7 @@
 //! One environment at one version: what is loaded once and shared by all the
 //! sessions on it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -46,9 +46,6 @@ pub enum LoadError {
     /// It holds no environment.
     #[error(transparent)]
     Component(#[from] ComponentError),
-    /// The host ended before it was loaded.
-    #[error("the host stopped before it was compiled")]
-    Stopped,
     /// It cannot be instantiated within its limits.
     #[error("no instance of it can be made: {0}")]
     Start(Fault),
@@ -61,6 +58,14 @@ pub enum LoadError {
 #[derive(Clone)]
 pub struct Environment(Arc<Inner>);
 
+/// One environment whose component is compiled and loaded, and of which nothing
+/// has run yet.
+pub struct Prepared {
+    blueprint: Blueprint,
+    engine: Engine,
+    component: Component,
+}
+
 struct Inner {
     blueprint: Blueprint,
     engine: Engine,
@@ -69,14 +74,14 @@ struct Inner {
     questions: Questions,
 }
 
-impl Environment {
-    /// Compiles the component, or takes its compiled code from the cache, makes
-    /// an instance of it on trial and asks it to describe itself.
-    pub async fn load(
+impl Prepared {
+    /// Compiles the component, or takes its compiled code from the cache. Waits
+    /// for the compiler.
+    pub fn new(
         engine: &Engine,
         cache: Option<&Cache>,
         blueprint: Blueprint,
-    ) -> Result<Environment, LoadError> {
+    ) -> Result<Prepared, LoadError> {
         let wasm = Component::read(engine, &blueprint.component).map_err(|error| match error {
             FileError::Io(reason) => LoadError::Read {
                 path: blueprint.component.clone(),
@@ -84,14 +89,28 @@ impl Environment {
             },
             FileError::Excess(excess) => LoadError::Component(excess.into()),
         })?;
-        // It waits for the compiler, and a thread of the requests must not.
-        let component = tokio::task::spawn_blocking({
-            let (engine, cache) = (engine.clone(), cache.cloned());
-            move || Component::load(&engine, cache.as_ref(), &wasm)
+        let component = Component::load(engine, cache, &wasm)?;
+        Ok(Prepared {
+            blueprint,
+            engine: engine.clone(),
+            component,
         })
-        .await
-        .map_err(|_| LoadError::Stopped)??;
-        let mut instance = start(engine, &component, &blueprint, "catalog", None)
+    }
+
+    /// What it was made from.
+    pub fn blueprint(&self) -> &Blueprint {
+        &self.blueprint
+    }
+
+    /// Makes an instance on trial and asks it to describe itself. The engine
+    /// must have been started.
+    pub async fn open(self) -> Result<Environment, LoadError> {
+        let Prepared {
+            blueprint,
+            engine,
+            component,
+        } = self;
+        let mut instance = start(&engine, &component, &blueprint, "catalog", None)
             .await
             .map_err(LoadError::Start)?;
         let description = instance.describe().await.map_err(LoadError::Describe)?;
@@ -103,13 +122,15 @@ impl Environment {
         );
         Ok(Environment(Arc::new(Inner {
             blueprint,
-            engine: engine.clone(),
+            engine,
             component,
             description,
             questions,
         })))
     }
+}
 
+impl Environment {
     /// The name that clients use.
     pub fn name(&self) -> &EnvName {
         &self.0.blueprint.name
@@ -123,6 +144,11 @@ impl Environment {
     /// The component that it runs.
     pub fn component(&self) -> &Component {
         &self.0.component
+    }
+
+    /// The file of the component.
+    pub fn file(&self) -> &Path {
+        &self.0.blueprint.component
     }
 
     /// The limits of each session.

@@ -10,5 +10,5 @@ pub mod source;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use environment::{Blueprint, Environment, LoadError};
+pub use environment::{Blueprint, Environment, LoadError, Prepared};
 pub use source::Source;

@@ -3,13 +3,15 @@
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::{Failure, compile};
 use crate::catalog::source::{DataForSeveral, Gathered, Problem};
-use crate::catalog::{Environment, LoadError, Source};
+use crate::catalog::{Blueprint, Environment, LoadError, Prepared, Source};
 use crate::config::{Listen, Places, ServerLimits};
 use crate::engine::{Cache, Engine, EngineSettings};
 use crate::model::{AdmissionLimits, SessionLimits};
@@ -46,7 +48,88 @@ impl Door {
     }
 }
 
-/// Loads what was found.
+/// What was found, as compiled code that is loaded; nothing of it has run, and
+/// no thread has begun.
+pub(super) struct Ready {
+    engine: Engine,
+    environments: Vec<Candidate>,
+    problems: Vec<String>,
+}
+
+/// One environment before it runs, and what the log says of it.
+struct Candidate {
+    prepared: Prepared,
+    place: PathBuf,
+    begun: Instant,
+}
+
+/// Compiles and loads what was found. Takes its time.
+pub(super) fn prepare(
+    gathered: Gathered,
+    places: &Places,
+    admission: AdmissionLimits,
+    limits: SessionLimits,
+    max_sessions: u32,
+) -> Result<Ready, Failure> {
+    let settings = EngineSettings {
+        max_sessions,
+        max_memory: limits.memory,
+        max_tables: limits.tables,
+        threads: threads(),
+    };
+    let engine = Engine::idle(settings, compile::compiler(admission)?)?;
+    let cache = Cache::open(&places.cache)
+        .map_err(|error| Failure::new(format!("{error}; say another with --cache DIR")))?;
+    let mut problems: Vec<String> = gathered.problems.iter().map(Problem::to_string).collect();
+    let mut environments = Vec::new();
+    for source in &gathered.sources {
+        let begun = Instant::now();
+        match Prepared::new(&engine, Some(&cache), blueprint(source, limits)) {
+            Ok(prepared) => environments.push(Candidate {
+                prepared,
+                place: source.place().to_owned(),
+                begun,
+            }),
+            Err(error) => problems.push(problem(source.place(), &error)),
+        }
+    }
+    Ok(Ready {
+        engine,
+        environments,
+        problems,
+    })
+}
+
+impl Ready {
+    /// What the environments are made from.
+    pub(super) fn blueprints(&self) -> impl Iterator<Item = &Blueprint> {
+        let environments = self.environments.iter();
+        environments.map(|candidate| candidate.prepared.blueprint())
+    }
+
+    /// Starts the engine and lets every environment describe itself.
+    pub(super) async fn open(self) -> Result<Loaded, Failure> {
+        let mut problems = self.problems;
+        let mut environments = Vec::new();
+        self.engine.start()?;
+        for candidate in self.environments {
+            match candidate.prepared.open().await {
+                Ok(environment) => {
+                    tell(&environment, candidate.begun);
+                    environments.push(environment);
+                }
+                Err(error) => problems.push(problem(&candidate.place, &error)),
+            }
+        }
+        Ok(Loaded {
+            engine: self.engine,
+            environments,
+            problems,
+        })
+    }
+}
+
+/// Loads what was found, in one go.
 pub(super) async fn load(
     gathered: Gathered,
     places: &Places,
@@ -54,37 +137,21 @@ pub(super) async fn load(
     limits: SessionLimits,
     max_sessions: u32,
 ) -> Result<Loaded, Failure> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let settings = EngineSettings {
-        max_sessions,
-        max_memory: limits.memory,
-        max_tables: limits.tables,
-        threads,
-    };
-    let engine = Engine::with_compiler(settings, compile::compiler(admission)?)?;
-    let cache = Cache::open(&places.cache)
-        .map_err(|error| Failure::new(format!("{error}; say another with --cache DIR")))?;
-    let mut problems: Vec<String> = gathered.problems.iter().map(Problem::to_string).collect();
-    let mut environments = Vec::new();
-    for source in &gathered.sources {
-        match load_one(&engine, &cache, source, limits).await {
-            Ok(environment) => environments.push(environment),
-            Err(error) => problems.push(format!("{}: {error}", source.place().display())),
-        }
-    }
-    Ok(Loaded {
-        engine,
-        environments,
-        problems,
-    })
+    prepare(gathered, places, admission, limits, max_sessions)?
+        .open()
+        .await
 }
 
-async fn load_one(
-    engine: &Engine,
-    cache: &Cache,
-    source: &Source,
-    limits: SessionLimits,
-) -> Result<Environment, LoadError> {
+/// As many as there are CPUs for this process. Later it may no longer see.
+pub(super) fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn problem(place: &Path, error: &LoadError) -> String {
+    format!("{}: {error}", place.display())
+}
+
+fn blueprint(source: &Source, limits: SessionLimits) -> Blueprint {
     let (blueprint, capped) = source.blueprint(limits);
     let name = &source.name;
     for wish in &capped {
@@ -96,18 +163,19 @@ async fn load_one(
             "the manifest asks to share what its sessions write, which takes a data directory and --writable-data"
         );
     }
-    let begin = Instant::now();
-    let environment = Environment::load(engine, Some(cache), blueprint).await?;
+    blueprint
+}
+
+fn tell(environment: &Environment, begun: Instant) {
     tracing::info!(
-        environment = %name,
+        environment = %environment.name(),
         digest = %environment.component().digest(),
-        component = %source.component.display(),
-        data = source.data.as_ref().map(|data| tracing::field::display(data.path().display())),
-        mode = source.mode.as_str(),
-        milliseconds = begin.elapsed().as_millis() as u64,
+        component = %environment.file().display(),
+        data = environment.data().map(|data| tracing::field::display(data.path().display())),
+        mode = environment.mode().as_str(),
+        milliseconds = begun.elapsed().as_millis() as u64,
         "loaded"
     );
-    Ok(environment)
 }
 
 /// `--data` with several environments is a mistake of the command line.
@@ -133,21 +201,44 @@ pub(super) fn all(problems: &[String]) -> String {
     }
 }
 
-/// Takes the address, or says why it cannot be had.
-pub(super) async fn bind(listen: Listen) -> Result<TcpListener, Failure> {
-    TcpListener::bind(listen.0).await.map_err(|error| {
-        let reason = match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                "is in use by another program; say another with --listen ADDR".to_owned()
-            }
-            io::ErrorKind::AddrNotAvailable => "is no address of this machine".to_owned(),
-            io::ErrorKind::PermissionDenied => {
-                "may not be used by this user; ports below 1024 are reserved".to_owned()
-            }
-            _ => format!("cannot be listened on: {error}"),
-        };
-        Failure::new(format!("{listen} {reason}"))
-    })
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// Takes the address, or says why it cannot be had. Nobody is let in yet.
+pub(super) fn claim(listen: Listen) -> Result<TcpSocket, Failure> {
+    let socket = match listen.0 {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    };
+    let claimed = socket.and_then(|socket| {
+        // Or else a restarted server would wait for the connections of its
+        // predecessor to be forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(listen.0)?;
+        Ok(socket)
+    });
+    claimed.map_err(|error| refused(listen, &error))
+}
+
+/// Lets clients in at an address that was claimed.
+pub(super) fn open_door(listen: Listen, socket: TcpSocket) -> Result<TcpListener, Failure> {
+    socket
+        .listen(BACKLOG)
+        .map_err(|error| refused(listen, &error))
+}
+
+fn refused(listen: Listen, error: &io::Error) -> Failure {
+    let reason = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "is in use by another program; say another with --listen ADDR".to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => "is no address of this machine".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            "may not be used by this user; ports below 1024 are reserved".to_owned()
+        }
+        _ => format!("cannot be listened on: {error}"),
+    };
+    Failure::new(format!("{listen} {reason}"))
 }
 
 /// Serves sessions on these environments until `shutdown`, lets running calls

@@ -45,7 +45,7 @@ impl Inspect {
         let places = self.environments.resolve()?;
         let gathered = source::gather(std::slice::from_ref(&self.path), &places, &terminal::note)
             .map_err(host::one_data)?;
-        let runtime = runtime()?;
+        let runtime = runtime(host::threads())?;
         let report = runtime.block_on(async {
             let loaded = host::load(
                 gathered,

@@ -15,13 +15,16 @@ mod keys;
 mod logging;
 mod new;
 mod play;
+mod scratch;
 mod serve;
 mod terminal;
+mod wall;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::logging::Log;
 use crate::config::LogFlags;
 pub use failure::Failure;
 
@@ -82,17 +85,18 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<Ending, Failure> {
-    let usual = match cli.command {
-        Command::Serve(_) => Some("info"),
+    let mut log = match cli.command {
         // It is a part of another process, which keeps the log.
-        Command::Compile(_) => None,
-        _ => Some("warn"),
+        Command::Compile(_) => Log::none(),
+        Command::Serve(_) => logging::start(&cli.log, "info")?,
+        _ => {
+            let mut log = logging::start(&cli.log, "warn")?;
+            log.queue();
+            log
+        }
     };
-    let _log = usual
-        .map(|usual| logging::start(&cli.log, usual))
-        .transpose()?;
     match cli.command {
-        Command::Serve(serve) => serve.run(),
+        Command::Serve(serve) => serve.run(&mut log),
         Command::Play(play) => play.run(),
         Command::New(new) => new.run(),
         Command::Build(build) => build.run(),
@@ -103,8 +107,10 @@ fn run(cli: Cli) -> Result<Ending, Failure> {
 }
 
 /// The threads that requests run on; guests have their own.
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Runtime::new().map_err(|error| {
+fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let built = builder.worker_threads(threads).enable_all().build();
+    built.map_err(|error| {
         Failure::new(format!(
             "the threads of the server cannot be started: {error}"
         ))

@@ -105,7 +105,7 @@ impl Play {
         let script = self.read_script()?;
         let wish = self.wish();
         let show = if self.json { Show::Json } else { Show::text() };
-        let runtime = runtime()?;
+        let runtime = runtime(host::threads())?;
         let ended = if self.target.contains("://") {
             Server::parse(&self.target)
                 .map_err(|error| Failure::usage(error.to_string()))
@@ -141,7 +141,8 @@ impl Play {
             if !loaded.problems.is_empty() {
                 return Err(Failure::new(host::all(&loaded.problems)));
             }
-            let listener = host::bind(Listen::private()).await?;
+            let address = Listen::private();
+            let listener = host::open_door(address, host::claim(address)?)?;
             let server = Server::local(listener.local_addr()?);
             let (stop, stopped) = oneshot::channel::<()>();
             let stopped = async move {

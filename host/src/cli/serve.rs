@@ -4,13 +4,16 @@ use std::future::Future;
 use std::path::PathBuf;
 
 use clap::Args;
+use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::host::{self, Door, Loaded};
-use super::{Ending, Failure, descriptors, keys, runtime, terminal};
+use super::logging::Log;
+use super::scratch::Scratch;
+use super::{Ending, Failure, descriptors, keys, runtime, terminal, wall};
 use crate::catalog::source;
 use crate::config::written::ListenFlags;
-use crate::config::{AdmissionFlags, EnvironmentFlags, ServerFlags, SessionFlags};
+use crate::config::{AdmissionFlags, EnvironmentFlags, ServerFlags, SessionFlags, WallFlags};
 use crate::ors;
 
 /// Serve environments over the Open Reward Standard
@@ -51,28 +54,40 @@ pub(super) struct Serve {
 
     #[command(flatten)]
     server: ServerFlags,
+
+    #[command(flatten)]
+    walls: WallFlags,
 }
 
 impl Serve {
-    pub(super) fn run(self) -> Result<Ending, Failure> {
+    /// Up to the walls there is one thread, which sees the whole machine and
+    /// runs nothing of a guest's; beyond them it is the other way round.
+    pub(super) fn run(self, log: &mut Log) -> Result<Ending, Failure> {
         let places = self.environments.resolve()?;
         let admission = self.admission.resolve();
         let limits = self.session.resolve();
-        let server = self.server.resolve();
+        let mut server = self.server.resolve();
         let door = self.door()?;
-        descriptors::raise_limit();
-        let runtime = runtime()?;
+        server.max_connections = descriptors::share(server.max_connections);
+        let threads = host::threads();
+        let address = self.listen.listen;
         // Somebody whose port is taken should not wait for a build to learn of
         // it. Taken for good only when there is something to serve: until then
         // clients are refused, and not left hanging.
-        drop(runtime.block_on(host::bind(self.listen.listen))?);
+        drop(host::claim(address)?);
         let gathered = source::gather(&self.paths, &places, &|text| tracing::info!("{text}"))
             .map_err(host::one_data)?;
+        let ready = host::prepare(gathered, &places, admission, limits, server.max_sessions)?;
+        let socket = host::claim(address)?;
+        let scratch = Scratch::make()?;
+        let keys = self.listen.api_keys.as_deref();
+        wall::raise(self.walls.walls, &wall::needs(&ready, keys, &scratch))?;
+        log.queue();
+        let runtime = runtime(threads)?;
         let ended = runtime.block_on(async {
-            let loaded =
-                host::load(gathered, &places, admission, limits, server.max_sessions).await?;
-            let loaded = self.judge(loaded)?;
-            let listener = host::bind(self.listen.listen).await?;
+            let loaded = self.judge(ready.open().await?)?;
+            let stop = stop()?;
+            let listener = host::open_door(address, socket)?;
             let address = listener.local_addr()?;
             match &door.keys {
                 Some(keys) => tracing::info!(keys = keys.count(), "a key is asked for"),
@@ -82,7 +97,6 @@ impl Serve {
                 ),
                 None => {}
             }
-            let stop = stop()?;
             terminal::print(&format!("orwd is listening on http://{address}\n"))?;
             host::serve(listener, loaded, server, door, stop).await?;
             tracing::info!("stopped");
@@ -142,6 +156,9 @@ fn stop() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
     };
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
+    // Whoever limits the size of files means writes to fail, and not this
+    // process to end. To listen once is enough.
+    drop(listen(SignalKind::from_raw(Number::XFSZ.as_raw()))?);
     Ok(async move {
         either(&mut interrupt, &mut terminate).await;
         tracing::info!("stopping: running calls may finish; once more to stop at once");

@@ -13,5 +13,6 @@ pub mod written;
 pub use limits::{Capped, Limit, Narrowing};
 pub use resolved::{ConfigError, Listen, Places, ServerLimits};
 pub use written::{
-    AdmissionFlags, EnvironmentFlags, LogFlags, LogFormat, ServerFlags, SessionFlags,
+    AdmissionFlags, EnvironmentFlags, LogFlags, LogFormat, ServerFlags, SessionFlags, WallFlags,
+    WallWish,
 };

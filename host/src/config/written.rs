@@ -224,6 +224,27 @@ pub struct ListenFlags {
     pub allow_host: Vec<String>,
 }
 
+/// What the kernel keeps from the serving process.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct WallFlags {
+    /// Whether the process gives up, before it serves, what it does not need:
+    /// files, networks, programs, system calls
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t = WallWish::Available, env = "ORWD_WALLS")]
+    pub walls: WallWish,
+}
+
+/// Which walls there should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WallWish {
+    /// Those that this kernel has; the log names the others.
+    Available,
+    /// All of them, or else nothing is served.
+    Required,
+    /// None, for a debugger or a profiler, which see into no process that
+    /// has them.
+    Off,
+}
+
 /// What the log holds and how it looks.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Log")]

@@ -5,7 +5,7 @@
 //! is taken before an instance is made, so that the pool never has to refuse.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -32,10 +32,11 @@ struct Inner {
     wasmtime: wasmtime::Engine,
     linker: Linker<GuestState>,
     compiler: Compiler,
+    threads: usize,
     turns: Arc<Semaphore>,
     slots: Arc<Semaphore>,
-    /// `None` only while the last handle is dropped.
-    guests: Option<Runtime>,
+    /// Empty until the engine starts, and while the last handle is dropped.
+    guests: OnceLock<Runtime>,
 }
 
 /// Why the engine cannot start.
@@ -62,6 +63,15 @@ impl Engine {
         settings: EngineSettings,
         compiler: Compiler,
     ) -> Result<Engine, EngineError> {
+        let engine = Engine::idle(settings, compiler)?;
+        engine.start()?;
+        Ok(engine)
+    }
+
+    /// The same without clock and threads: it compiles and loads components,
+    /// and runs none of them until it is started. What a process gives up for
+    /// good is best given up in between.
+    pub fn idle(settings: EngineSettings, compiler: Compiler) -> Result<Engine, EngineError> {
         let wasmtime = match new_wasmtime(&settings, Allocation::Pooled) {
             Ok(engine) => engine,
             Err(error) => {
@@ -75,10 +85,26 @@ impl Engine {
         };
         let mut linker = Linker::new(&wasmtime);
         sandbox::link(&mut linker).map_err(EngineError::Wasmtime)?;
-        ticker::start(&wasmtime)?;
         let threads = settings.threads.max(1);
+        Ok(Engine(Arc::new(Inner {
+            wasmtime,
+            linker,
+            compiler,
+            threads,
+            turns: Arc::new(Semaphore::new(threads)),
+            slots: Arc::new(Semaphore::new(settings.max_sessions as usize)),
+            guests: OnceLock::new(),
+        })))
+    }
+
+    /// Starts the clock and the threads, if they do not run yet.
+    pub fn start(&self) -> Result<(), EngineError> {
+        if self.0.guests.get().is_some() {
+            return Ok(());
+        }
+        ticker::start(&self.0.wasmtime)?;
         let guests = Builder::new_multi_thread()
-            .worker_threads(threads)
+            .worker_threads(self.0.threads)
             .thread_name("orwd-guest")
             .max_blocking_threads(FILE_THREADS)
             // Look at timers after every turn: with the default of 61, and a
@@ -87,22 +113,18 @@ impl Engine {
             .enable_time()
             .enable_io()
             .build()?;
-        Ok(Engine(Arc::new(Inner {
-            wasmtime,
-            linker,
-            compiler,
-            turns: Arc::new(Semaphore::new(threads)),
-            slots: Arc::new(Semaphore::new(settings.max_sessions as usize)),
-            guests: Some(guests),
-        })))
+        if let Err(second) = self.0.guests.set(guests) {
+            second.shutdown_background();
+        }
+        Ok(())
     }
 
-    /// Runs a task on the threads of the guests.
+    /// Runs a task on the threads of the guests, if they were started.
     pub fn spawn<T: Send + 'static>(
         &self,
         task: impl Future<Output = T> + Send + 'static,
     ) -> Option<JoinHandle<T>> {
-        self.0.guests.as_ref().map(|guests| guests.spawn(task))
+        self.0.guests.get().map(|guests| guests.spawn(task))
     }
 
     /// Takes the place of one session, if there is one left.

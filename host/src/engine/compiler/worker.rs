@@ -2,7 +2,8 @@
 //! component and to end.
 //!
 //! It takes its limits before it reads a byte, so that all that the input can
-//! make it do happens under them. It never runs what it compiles, and never
+//! make it do happens under them; and it gives up all files, networks and
+//! programs, so that whoever takes it over by its input has three pipes. It never runs what it compiles, and never
 //! maps it as code. When a limit is reached it dies, on purpose in the plainest
 //! way: by the signal of the CPU limit, or by the abort that follows a refused
 //! allocation.
@@ -16,6 +17,7 @@ use super::frame::{self, Answer};
 use super::precompile;
 use crate::engine::settings::{Allocation, EngineSettings};
 use crate::model::AdmissionLimits;
+use crate::walls::{self, Needs, WallsError, Work};
 
 /// The name of the command line's subcommand that calls [`work`].
 pub(super) const COMMAND: &str = "__compile";
@@ -26,6 +28,9 @@ pub enum WorkerError {
     /// A limit could not be taken, and without it nothing is read.
     #[error("a limit cannot be set: {0}")]
     Limit(rustix::io::Errno),
+    /// The walls cannot be put up.
+    #[error(transparent)]
+    Walls(#[from] WallsError),
     /// The engine cannot be set up.
     #[error("the compiler cannot be set up: {0}")]
     Engine(String),
@@ -53,6 +58,9 @@ fn whole_seconds(time: Duration) -> u64 {
 /// answer to standard output.
 pub fn work(memory: u64, seconds: u64) -> Result<(), WorkerError> {
     confine(memory, seconds).map_err(WorkerError::Limit)?;
+    // Three pipes and no file, no network, no program. What this kernel lacks
+    // of it the host tells, which lacks the same.
+    walls::raise(&Needs::of(Work::Compute))?;
     let engine = compiling_engine().map_err(|error| WorkerError::Engine(format!("{error:#}")))?;
     let wasm = frame::read_component(io::stdin().lock())?;
     let answer = match precompile(&engine, &wasm) {
@@ -67,15 +75,10 @@ pub fn work(memory: u64, seconds: u64) -> Result<(), WorkerError> {
 fn confine(memory: u64, seconds: u64) -> rustix::io::Result<()> {
     #[cfg(target_os = "linux")]
     {
-        use rustix::process::{
-            DumpableBehavior, Signal, set_dumpable_behavior, set_parent_process_death_signal,
-        };
+        use rustix::process::{Signal, set_parent_process_death_signal};
         // Whoever waits for it may be gone, and then nobody reads the answer.
         set_parent_process_death_signal(Some(Signal::KILL))?;
-        // Where a program collects core dumps, their size limit does not hold.
-        set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     }
-    limit(Resource::Core, 0, 0)?;
     // It has pipes, and no business with files.
     limit(Resource::Fsize, 0, 0)?;
     // The signal at the first of the two tells why it ended; at the second it
