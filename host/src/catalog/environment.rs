@@ -7,11 +7,12 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::questions::Questions;
+use crate::config::Limit;
 use crate::engine::{
     Cache, Component, ComponentError, Engine, EntryError, FileError, Instance, TaskLookup,
 };
 use crate::model::{Description, EnvName, Fault, Json, SessionId, SessionLimits};
-use crate::sandbox::{Allowance, DataDir, Label, Mode, Outfit};
+use crate::sandbox::{DataDir, Label, Mode, Outfit};
 
 /// What an environment is loaded from; all of it checked already, but for the
 /// component.
@@ -129,6 +130,12 @@ impl Environment {
         &self.0.blueprint.limits
     }
 
+    /// The same by the names that they are set by, written with their units.
+    pub fn limits_in_words(&self) -> Vec<(&'static str, String)> {
+        let amount = |limit: Limit| (limit.name(), limit.get(self.limits()).to_string());
+        Limit::ALL.into_iter().map(amount).collect()
+    }
+
     /// The secrets that it asks for.
     pub fn secrets(&self) -> &[String] {
         &self.0.blueprint.secrets
@@ -205,13 +212,7 @@ pub(super) async fn start(
         },
         data: blueprint.data.clone(),
         mode: blueprint.mode.clone(),
-        files: Allowance {
-            bytes: blueprint.limits.disk,
-            files: blueprint.limits.files,
-            handles: blueprint.limits.open_files,
-        },
-        memory: blueprint.limits.memory,
-        log: blueprint.limits.log,
+        limits: blueprint.limits,
     };
     Instance::start(engine, component, outfit, blueprint.limits, slot).await
 }

@@ -370,11 +370,16 @@ mod tests {
         };
         crate::model::SessionLimits {
             memory: 256 << 20,
+            tables: 100_000,
+            handles: 1024,
             call: budget,
             setup: budget,
             teardown: budget,
             result: 8 << 20,
+            host_call: 16 << 20,
+            json_depth: 64,
             log: 64 << 10,
+            log_total: 4 << 20,
             disk: 64 << 20,
             files: 4096,
             open_files: 256,

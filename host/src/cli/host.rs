@@ -58,6 +58,7 @@ pub(super) async fn load(
     let settings = EngineSettings {
         max_sessions,
         max_memory: limits.memory,
+        max_tables: limits.tables,
         threads,
     };
     let engine = Engine::with_compiler(settings, compile::compiler(admission)?)?;

@@ -1,6 +1,6 @@
 //! The session limits by name.
 //!
-//! The same twelve limits are set by flags, narrowed by manifests, listed by
+//! The same limits are set by flags, narrowed by manifests, listed by
 //! `orwd inspect` and named in errors. This table is the one place that knows
 //! their names, units and least and greatest values, so that none can be
 //! spelled in two ways or be checked in one place only.
@@ -15,6 +15,10 @@ use crate::model::SessionLimits;
 pub enum Limit {
     /// Memory of the session.
     Memory,
+    /// Elements of its tables.
+    Tables,
+    /// Handles that it holds at once.
+    Handles,
     /// CPU time of a call.
     CallCpu,
     /// Wall time of a call.
@@ -29,8 +33,14 @@ pub enum Limit {
     TeardownWall,
     /// Size of one result.
     Result,
+    /// Size of what it hands over at once.
+    HostCall,
+    /// Levels of JSON.
+    JsonDepth,
     /// Guest output that reaches the log for each entry.
     GuestLog,
+    /// Guest output that reaches the log in all.
+    GuestLogTotal,
     /// Size of what the session writes into files.
     Disk,
     /// Files that the session makes, changes or removes.
@@ -63,8 +73,10 @@ pub enum Unit {
 
 impl Limit {
     /// Every limit, in the order in which they are listed.
-    pub const ALL: [Limit; 12] = [
+    pub const ALL: [Limit; 17] = [
         Limit::Memory,
+        Limit::Tables,
+        Limit::Handles,
         Limit::CallCpu,
         Limit::CallWall,
         Limit::SetupCpu,
@@ -72,7 +84,10 @@ impl Limit {
         Limit::TeardownCpu,
         Limit::TeardownWall,
         Limit::Result,
+        Limit::HostCall,
+        Limit::JsonDepth,
         Limit::GuestLog,
+        Limit::GuestLogTotal,
         Limit::Disk,
         Limit::Files,
         Limit::OpenFiles,
@@ -82,6 +97,8 @@ impl Limit {
     pub fn name(self) -> &'static str {
         match self {
             Limit::Memory => "memory",
+            Limit::Tables => "tables",
+            Limit::Handles => "handles",
             Limit::CallCpu => "call-cpu",
             Limit::CallWall => "call-wall",
             Limit::SetupCpu => "setup-cpu",
@@ -89,7 +106,10 @@ impl Limit {
             Limit::TeardownCpu => "teardown-cpu",
             Limit::TeardownWall => "teardown-wall",
             Limit::Result => "result-limit",
+            Limit::HostCall => "host-call-limit",
+            Limit::JsonDepth => "json-depth",
             Limit::GuestLog => "guest-log-limit",
+            Limit::GuestLogTotal => "guest-log-total",
             Limit::Disk => "disk",
             Limit::Files => "files",
             Limit::OpenFiles => "open-files",
@@ -104,9 +124,21 @@ impl Limit {
     /// The unit of its amounts.
     pub fn unit(self) -> Unit {
         match self {
-            Limit::Memory | Limit::Result | Limit::GuestLog | Limit::Disk => Unit::Size,
-            Limit::Files | Limit::OpenFiles => Unit::Count,
-            _ => Unit::Time,
+            Limit::Memory
+            | Limit::Result
+            | Limit::HostCall
+            | Limit::GuestLog
+            | Limit::GuestLogTotal
+            | Limit::Disk => Unit::Size,
+            Limit::Tables | Limit::Handles | Limit::JsonDepth | Limit::Files | Limit::OpenFiles => {
+                Unit::Count
+            }
+            Limit::CallCpu
+            | Limit::CallWall
+            | Limit::SetupCpu
+            | Limit::SetupWall
+            | Limit::TeardownCpu
+            | Limit::TeardownWall => Unit::Time,
         }
     }
 
@@ -115,8 +147,11 @@ impl Limit {
     /// A guest built by an ordinary toolchain starts with more than a mebibyte,
     /// and cannot address more than four gibibytes. Time is measured in ticks
     /// of some milliseconds, so that much less than 10 ms cannot be told apart.
-    /// A guest holds its two directories open from the beginning, and of its
-    /// handles of all kinds there are no more than about a thousand.
+    /// A guest holds its two directories open from the beginning, and a dozen
+    /// handles; its functions are in a table, some hundreds of elements. What
+    /// it writes to a file goes over in pieces of some kilobytes, and its
+    /// description in one. Clients in Python give up on JSON that is some
+    /// hundreds of levels deep.
     fn range(self) -> (Amount, Amount) {
         let sizes = |least, most| {
             (
@@ -124,13 +159,19 @@ impl Limit {
                 Amount::Size(Size::bytes(most)),
             )
         };
+        let counts = |least, most| (Amount::Count(least), Amount::Count(most));
         match self {
             Limit::Memory => sizes(2 << 20, 4 << 30),
+            Limit::Tables => counts(1000, 1_000_000),
+            Limit::Handles => counts(64, 100_000),
             Limit::Result => sizes(1 << 10, 1 << 30),
+            Limit::HostCall => sizes(64 << 10, 2 << 30),
+            Limit::JsonDepth => counts(8, 512),
             Limit::GuestLog => sizes(0, 16 << 20),
+            Limit::GuestLogTotal => sizes(0, 1 << 30),
             Limit::Disk => sizes(0, 1 << 40),
-            Limit::Files => (Amount::Count(0), Amount::Count(1_000_000)),
-            Limit::OpenFiles => (Amount::Count(8), Amount::Count(900)),
+            Limit::Files => counts(0, 1_000_000),
+            Limit::OpenFiles => counts(8, 900),
             _ => (
                 Amount::Time(Span::millis(10)),
                 Amount::Time(Span::secs(86_400)),
@@ -164,9 +205,12 @@ impl Limit {
     /// What the limits say for this one.
     pub fn get(self, limits: &SessionLimits) -> Amount {
         let size = |bytes: usize| Amount::Size(Size::bytes(bytes as u64));
+        let count = |things: usize| Amount::Count(things as u64);
         let time = |duration| Amount::Time(Span::from(duration));
         match self {
             Limit::Memory => size(limits.memory),
+            Limit::Tables => count(limits.tables),
+            Limit::Handles => count(limits.handles),
             Limit::CallCpu => time(limits.call.cpu),
             Limit::CallWall => time(limits.call.wall),
             Limit::SetupCpu => time(limits.setup.cpu),
@@ -174,7 +218,10 @@ impl Limit {
             Limit::TeardownCpu => time(limits.teardown.cpu),
             Limit::TeardownWall => time(limits.teardown.wall),
             Limit::Result => size(limits.result),
+            Limit::HostCall => size(limits.host_call),
+            Limit::JsonDepth => count(limits.json_depth),
             Limit::GuestLog => size(limits.log),
+            Limit::GuestLogTotal => size(limits.log_total),
             Limit::Disk => Amount::Size(Size::bytes(limits.disk)),
             Limit::Files => Amount::Count(limits.files),
             Limit::OpenFiles => Amount::Count(limits.open_files),
@@ -184,7 +231,13 @@ impl Limit {
     /// Sets this one. An amount of the other unit changes nothing: amounts
     /// come from [`Limit::parse`] and [`Limit::get`] of the same limit.
     pub(super) fn set(self, limits: &mut SessionLimits, amount: Amount) {
+        let whole = |count| usize::try_from(count).unwrap_or(usize::MAX);
         match (self, amount) {
+            (Limit::Tables, Amount::Count(count)) => limits.tables = whole(count),
+            (Limit::Handles, Amount::Count(count)) => limits.handles = whole(count),
+            (Limit::JsonDepth, Amount::Count(count)) => limits.json_depth = whole(count),
+            (Limit::HostCall, Amount::Size(size)) => limits.host_call = size.as_usize(),
+            (Limit::GuestLogTotal, Amount::Size(size)) => limits.log_total = size.as_usize(),
             (Limit::Memory, Amount::Size(size)) => limits.memory = size.as_usize(),
             (Limit::Result, Amount::Size(size)) => limits.result = size.as_usize(),
             (Limit::GuestLog, Amount::Size(size)) => limits.log = size.as_usize(),
@@ -272,11 +325,16 @@ mod tests {
         };
         SessionLimits {
             memory: 256 << 20,
+            tables: 100_000,
+            handles: 1024,
             call: budget,
             setup: budget,
             teardown: budget,
             result: 8 << 20,
+            host_call: 16 << 20,
+            json_depth: 64,
             log: 64 << 10,
+            log_total: 4 << 20,
             disk: 64 << 20,
             files: 4096,
             open_files: 256,
@@ -327,6 +385,8 @@ mod tests {
             (Limit::CallCpu, "25h", "25h is not between 10ms and 24h"),
             (Limit::Result, "12", "12B is not between 1KiB and 1GiB"),
             (Limit::GuestLog, "0", "fine"),
+            (Limit::Handles, "63", "63 is not between 64 and 100000"),
+            (Limit::JsonDepth, "8", "fine"),
             (Limit::Files, "-1", "\"-1\" is no count"),
             (Limit::OpenFiles, "7", "7 is not between 8 and 900"),
         ] {

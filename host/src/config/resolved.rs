@@ -132,11 +132,16 @@ impl SessionFlags {
         };
         let mut limits = SessionLimits {
             memory: 0,
+            tables: 0,
+            handles: 0,
             call: none,
             setup: none,
             teardown: none,
             result: 0,
+            host_call: 0,
+            json_depth: 0,
             log: 0,
+            log_total: 0,
             disk: 0,
             files: 0,
             open_files: 0,
@@ -144,6 +149,8 @@ impl SessionFlags {
         for limit in Limit::ALL {
             let amount = match limit {
                 Limit::Memory => self.memory,
+                Limit::Tables => self.tables,
+                Limit::Handles => self.handles,
                 Limit::CallCpu => self.call_cpu,
                 Limit::CallWall => self.call_wall,
                 Limit::SetupCpu => self.setup_cpu,
@@ -151,7 +158,10 @@ impl SessionFlags {
                 Limit::TeardownCpu => self.teardown_cpu,
                 Limit::TeardownWall => self.teardown_wall,
                 Limit::Result => self.result_limit,
+                Limit::HostCall => self.host_call_limit,
+                Limit::JsonDepth => self.json_depth,
                 Limit::GuestLog => self.guest_log_limit,
+                Limit::GuestLogTotal => self.guest_log_total,
                 Limit::Disk => self.disk,
                 Limit::Files => self.files,
                 Limit::OpenFiles => self.open_files,
@@ -250,11 +260,16 @@ mod tests {
             flags.session.resolve(),
             SessionLimits {
                 memory: 256 << 20,
+                tables: 100_000,
+                handles: 1024,
                 call: seconds(30, 60),
                 setup: seconds(60, 120),
                 teardown: seconds(5, 5),
                 result: 8 << 20,
+                host_call: 16 << 20,
+                json_depth: 64,
                 log: 64 << 10,
+                log_total: 4 << 20,
                 disk: 64 << 20,
                 files: 4096,
                 open_files: 256,
@@ -277,6 +292,12 @@ mod tests {
                 crate::config::limits::Unit::Size => "3MiB",
                 crate::config::limits::Unit::Time => "3s",
                 crate::config::limits::Unit::Count => "30",
+            };
+            // The least of some is more than that.
+            let amount = match limit {
+                Limit::Tables => "3000",
+                Limit::Handles => "300",
+                _ => amount,
             };
             let flags = read(&format!("--{}={amount}", limit.name())).unwrap();
             assert_eq!(limit.get(&flags.session.resolve()).to_string(), amount);

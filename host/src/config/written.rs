@@ -59,9 +59,17 @@ pub struct AdmissionFlags {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits of a session")]
 pub struct SessionFlags {
-    /// Memory
+    /// Memory, tables included
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = limit(Limit::Memory))]
     pub memory: Amount,
+
+    /// Elements of all tables together
+    #[arg(long, value_name = "COUNT", default_value = "100000", value_parser = limit(Limit::Tables))]
+    pub tables: Amount,
+
+    /// Handles to files, streams, timers and the like that are held at once
+    #[arg(long, value_name = "COUNT", default_value = "1024", value_parser = limit(Limit::Handles))]
+    pub handles: Amount,
 
     /// CPU time of one call, prompt, listing or scoring
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = limit(Limit::CallCpu))]
@@ -91,10 +99,24 @@ pub struct SessionFlags {
     #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = limit(Limit::Result))]
     pub result_limit: Amount,
 
+    /// Size of what is handed to the host at once, be it by one call of the
+    /// host or as one result
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = limit(Limit::HostCall))]
+    pub host_call_limit: Amount,
+
+    /// Levels of JSON, both of what clients send for the environment and of
+    /// what it gives
+    #[arg(long, value_name = "COUNT", default_value = "64", value_parser = limit(Limit::JsonDepth))]
+    pub json_depth: Amount,
+
     /// Standard output and error that reach the log for each call; the rest
     /// is dropped
     #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = limit(Limit::GuestLog))]
     pub guest_log_limit: Amount,
+
+    /// The same for a session in all
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = limit(Limit::GuestLogTotal))]
+    pub guest_log_total: Amount,
 
     /// Size of what a session writes into files, their names included
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = limit(Limit::Disk))]

@@ -12,15 +12,14 @@ use wasmtime::{Store, UpdateDeadline};
 
 use super::fair::Fair;
 use super::fault::{Failure, classify};
-use crate::model::{Budget, Fault, FaultCode};
+use crate::model::{Budget, Fault, FaultCode, SessionLimits};
 use crate::sandbox::GuestState;
 
-/// Bytes that a guest may hand to the host in one crossing, beyond the size of
-/// a result: names, paths, framing.
-const CROSSING: usize = 1 << 20;
-
-/// Handles that the component model may hold for one session.
-const COMPONENT_HANDLES: usize = 10_000;
+/// Handles of the component model for each handle that the host keeps
+/// something for. They cost it a few bytes: a guest's own resources, and those
+/// that it lends for the time of a call, as it does with each timer of a list
+/// that it waits on.
+const COMPONENT_HANDLES: usize = 8;
 
 /// A store and whether it may still be entered.
 pub(super) enum Life {
@@ -29,10 +28,10 @@ pub(super) enum Life {
 }
 
 /// Readies a new store: everything that bounds it, but the budget of an entry.
-pub(super) fn prepare(store: &mut Store<GuestState>, result_limit: usize) {
+pub(super) fn prepare(store: &mut Store<GuestState>, limits: &SessionLimits) {
     store.limiter(|state| &mut state.memory);
-    store.set_hostcall_fuel(result_limit.saturating_add(CROSSING));
-    store.set_max_component_handles(COMPONENT_HANDLES);
+    store.set_hostcall_fuel(limits.host_call);
+    store.set_max_component_handles(limits.handles.saturating_mul(COMPONENT_HANDLES));
     store.epoch_deadline_callback(|mut store| {
         // Only the state is touched here: a guest may be in the middle of a
         // bulk operation.
@@ -66,7 +65,7 @@ impl Life {
         };
         let meter = store.data().meter.clone();
         meter.reset(budget.cpu);
-        store.data_mut().memory.take_refused();
+        store.data_mut().begin_entry();
         store.set_epoch_deadline(1);
         let guest = Fair::new(turns.clone(), meter, entry(&mut store));
         let result = match tokio::time::timeout(budget.wall, guest).await {

@@ -17,7 +17,7 @@ use super::lift::{self, Unfit};
 use super::lower;
 use super::runtime::Engine;
 use crate::model::{
-    Block, Budget, Candidate, Description, Fault, FaultCode, Json, Message, Score, Secrets,
+    Block, Budget, Candidate, Description, Fault, FaultCode, Json, Levels, Message, Score, Secrets,
     SessionLimits, ToolOutput, ToolSpec, Weigh,
 };
 use crate::sandbox::{GuestState, Outfit};
@@ -149,7 +149,7 @@ impl Instance {
             tracing::error!("a store cannot be made: {error:#}");
             Fault::new(FaultCode::Overloaded, "no room for another instance")
         })?;
-        enter::prepare(&mut store, limits.result);
+        enter::prepare(&mut store, &limits);
         let mut instance = Instance {
             life: Life::Live(Box::new(store)),
             exports: None,
@@ -193,7 +193,7 @@ impl Instance {
         let tasks = ask!(self, "tasks", |catalog, store| catalog
             .call_tasks(store, split, start, stop))
         .map_err(EntryError::from)?;
-        Ok(lift::tasks(tasks?)?)
+        Ok(self.shallow(lift::tasks(tasks?)?)?)
     }
 
     /// One task.
@@ -201,7 +201,7 @@ impl Instance {
         let task = ask!(self, "task", |catalog, store| catalog
             .call_task(store, split, index))
         .map_err(EntryError::from)?;
-        Ok(lift::task(task?)?)
+        Ok(self.shallow(lift::task(task?)?)?)
     }
 
     /// Begins the episode.
@@ -271,7 +271,7 @@ impl Instance {
             .call_call(store, handle, tool, input))
         .map_err(EntryError::from)?;
         let output = lift::output(output?)?;
-        Ok(self.weigh(output).map_err(EntryError::from)?)
+        Ok(self.weigh(output)?)
     }
 
     /// Scores candidates beside each other.
@@ -322,12 +322,13 @@ impl Instance {
         }
     }
 
-    /// Lets a result through that is within the limit; one that is not ends
-    /// the instance.
-    fn weigh<T: Weigh>(&mut self, result: T) -> Result<T, Fault> {
+    /// Lets a result through that is within the limits. One that is too large
+    /// ends the instance, since what it says of itself is lost; one that is too
+    /// deep is a mistake like any other that a result can have.
+    fn weigh<T: Weigh + Levels>(&mut self, result: T) -> Result<T, EntryError> {
         let weight = result.weight();
         if weight <= self.limits.result {
-            return Ok(result);
+            return Ok(self.shallow(result)?);
         }
         let message = format!(
             "a result of {weight} bytes, and {} are allowed",
@@ -335,7 +336,12 @@ impl Instance {
         );
         let fault = Fault::new(FaultCode::LimitOutput, message);
         self.life = Life::Dead(fault.clone());
-        Err(fault)
+        Err(fault.into())
+    }
+
+    /// Lets through what holds no JSON that is nested too deep.
+    fn shallow<T: Levels>(&self, result: T) -> Result<T, Unfit> {
+        lift::shallow(result, self.limits.json_depth)
     }
 }
 

@@ -7,7 +7,7 @@ use orwd_bindings::orwd::environment::types as wit;
 
 use super::schema;
 use crate::model::{
-    Block, Description, Json, Message, MessageBlock, Reward, Role, Score, Split, SplitKind,
+    Block, Description, Json, Levels, Message, MessageBlock, Reward, Role, Score, Split, SplitKind,
     Support, Tool, ToolAccess, ToolOutput, ToolSpec, Visibility,
 };
 
@@ -28,6 +28,17 @@ const TOOLS: usize = 256;
 
 fn object(place: &str, text: String) -> Lifted<Json> {
     Json::object(text).map_err(|error| Unfit(format!("{place}: {error}")))
+}
+
+/// Lets through what holds no JSON of more levels than these.
+pub(super) fn shallow<T: Levels>(value: T, most: usize) -> Lifted<T> {
+    let levels = value.levels();
+    if levels <= most {
+        return Ok(value);
+    }
+    Err(Unfit(format!(
+        "JSON of {levels} levels, and {most} are allowed"
+    )))
 }
 
 fn optional_object(place: &str, text: Option<String>) -> Lifted<Option<Json>> {

@@ -26,6 +26,6 @@ pub use check::{Import, Mismatch};
 pub use compiler::{CompileError, Compiler, WorkerError, work};
 pub use component::{Component, ComponentError, FileError};
 pub use instance::{CallError, EntryError, Instance, TaskLookup};
-pub use runtime::{Engine, EngineError};
+pub use runtime::{ENGINE, Engine, EngineError};
 pub use scan::Excess;
 pub use settings::EngineSettings;

@@ -18,6 +18,9 @@ use super::ticker;
 use crate::model::AdmissionLimits;
 use crate::sandbox::{self, GuestState};
 
+/// What runs the guests, and its version.
+pub const ENGINE: &str = "wasmtime 48.0.8";
+
 /// Threads for the file system calls of guests.
 const FILE_THREADS: usize = 16;
 
@@ -140,4 +143,17 @@ fn new_wasmtime(
     allocation: Allocation,
 ) -> wasmtime::Result<wasmtime::Engine> {
     wasmtime::Engine::new(&settings.config(allocation)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_is_what_it_is_called() {
+        let lock = include_str!("../../../Cargo.lock");
+        let (name, version) = ENGINE.split_once(' ').unwrap();
+        let entry = format!("name = \"{name}\"\nversion = \"{version}\"\n");
+        assert!(lock.contains(&entry), "not {ENGINE}");
+    }
 }

@@ -20,6 +20,8 @@ pub struct EngineSettings {
     pub max_sessions: u32,
     /// Bytes that a session's linear memory may have at most.
     pub max_memory: usize,
+    /// Elements that a session's tables may have at most.
+    pub max_tables: usize,
     /// Threads that run guests.
     pub threads: usize,
 }
@@ -98,7 +100,7 @@ impl EngineSettings {
             .max_tables_per_component(64)
             .max_memories_per_module(1)
             .max_tables_per_module(4)
-            .table_elements(20_000)
+            .table_elements(self.max_tables)
             .max_component_instance_size(1 << 20)
             .max_core_instance_size(1 << 20)
             .max_memory_size(self.max_memory)

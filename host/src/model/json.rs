@@ -13,7 +13,11 @@ use serde_json::value::RawValue;
 /// A JSON object as text, valid and without white space between its tokens.
 #[derive(Clone, Serialize)]
 #[serde(transparent)]
-pub struct Json(Box<RawValue>);
+pub struct Json {
+    text: Box<RawValue>,
+    #[serde(skip)]
+    depth: usize,
+}
 
 /// Why a text is not taken for a JSON object.
 #[derive(Debug, thiserror::Error)]
@@ -30,8 +34,9 @@ impl Json {
                 "expected a JSON object, got {start:?}"
             )));
         }
-        match RawValue::from_string(compact(text)) {
-            Ok(raw) => Ok(Json(raw)),
+        let (text, depth) = compact(text);
+        match RawValue::from_string(text) {
+            Ok(text) => Ok(Json { text, depth }),
             Err(error) => Err(NotAnObject(format!("not valid JSON: {error}"))),
         }
     }
@@ -43,12 +48,17 @@ impl Json {
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        self.0.get()
+        self.text.get()
+    }
+
+    /// How many objects and arrays lie within each other, this one counted.
+    pub fn levels(&self) -> usize {
+        self.depth
     }
 
     /// Reads the object as a type of ours.
     pub fn read<'a, T: Deserialize<'a>>(&'a self) -> serde_json::Result<T> {
-        serde_json::from_str(self.0.get())
+        serde_json::from_str(self.text.get())
     }
 }
 
@@ -64,9 +74,12 @@ impl fmt::Debug for Json {
     }
 }
 
-/// Drops the white space between tokens. Works on any text: what is not JSON
-/// is refused afterwards by the parser, which sees the same tokens.
-fn compact(text: &str) -> String {
+/// Drops the white space between tokens, and counts levels. Works on any text:
+/// what is not JSON is refused afterwards by the parser, which sees the same
+/// tokens.
+fn compact(text: &str) -> (String, usize) {
+    let mut level = 0usize;
+    let mut deepest = 0;
     let mut out = String::with_capacity(text.len());
     let mut in_string = false;
     let mut escaped = false;
@@ -93,9 +106,17 @@ fn compact(text: &str) -> String {
         }
         after_space = false;
         in_string = c == '"';
+        match c {
+            '{' | '[' => {
+                level += 1;
+                deepest = deepest.max(level);
+            }
+            '}' | ']' => level = level.saturating_sub(1),
+            _ => {}
+        }
         out.push(c);
     }
-    out
+    (out, deepest)
 }
 
 fn is_bare(c: char) -> bool {
@@ -132,5 +153,18 @@ mod tests {
             let json = Json::object(text.to_owned()).ok();
             assert_eq!(json.as_ref().map(Json::as_str), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn levels_are_counted_outside_of_strings() {
+        for (text, expected) in [
+            ("{}", 1),
+            ("{\"a\":{},\"b\":[1,[2]],\"c\":{}}", 3),
+            ("{\"[[[{{\":\"]\\\"[[\"}", 1),
+        ] {
+            assert_eq!(Json::object(text.to_owned()).unwrap().levels(), expected);
+        }
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(Json::object(deep).unwrap().levels(), 100_001);
     }
 }

@@ -18,9 +18,14 @@ pub struct Budget {
 /// The limits of one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionLimits {
-    /// Bytes of all linear memories together. A guest that asks for more is
-    /// refused; most then abort.
+    /// Bytes of all linear memories and tables together. A guest that asks for
+    /// more is refused; most then abort.
     pub memory: usize,
+    /// Elements of all tables together. More is refused as memory is.
+    pub tables: usize,
+    /// Handles that the guest holds at once: to files, streams, timers and the
+    /// like. One more is a fault.
+    pub handles: usize,
     /// For one tool call, prompt, listing or group score, and for one question
     /// to the catalog.
     pub call: Budget,
@@ -30,9 +35,19 @@ pub struct SessionLimits {
     pub teardown: Budget,
     /// Bytes of one result: blocks, metadata and all.
     pub result: usize,
+    /// Bytes that the guest hands over at once, in one call of the host or in
+    /// one result, counted as they lie in the host's memory: what the host
+    /// allocates before it can look at what it was given. More is a fault.
+    pub host_call: usize,
+    /// Arrays and objects within each other in JSON that passes between the
+    /// guest and its clients. What is deeper is refused, and the session goes
+    /// on.
+    pub json_depth: usize,
     /// Bytes of standard output and standard error that reach the log for each
     /// entry into the guest; the rest is counted and dropped.
     pub log: usize,
+    /// The same for the whole life of an instance.
+    pub log_total: usize,
     /// Bytes of what the session wrote into files, and of their names. More is
     /// refused as a disk that is full.
     pub disk: u64,

@@ -78,7 +78,9 @@ impl Weigh for RunOutcome {
             RunOutcome::Scores(scores) => scores.weight(),
             RunOutcome::Refused(refusal) => refusal.message.len(),
             RunOutcome::Failed(message) => message.len(),
-            RunOutcome::Faulted(fault) => fault.message.len(),
+            RunOutcome::Faulted(fault) => {
+                fault.message.len() + fault.words.as_ref().map_or(0, String::len)
+            }
         }
     }
 }

@@ -90,6 +90,9 @@ const BACKEND_STATE: HeaderName = HeaderName::from_static("x-backend-state");
 struct Told {
     status: StatusCode,
     detail: Detail,
+    /// What the log says in place of the detail, where that is for the client
+    /// alone.
+    log: Option<String>,
     allow: Option<&'static str>,
     retry: Retry,
 }
@@ -141,8 +144,9 @@ impl Failure {
             headers.insert(BACKEND_STATE, HeaderValue::from_static("starting"));
         }
         // What ordinary mistakes say is no news.
-        let log = match told.detail {
-            Detail::Text(text)
+        let log = match (told.log, told.detail) {
+            (Some(text), _) => Some(text),
+            (None, Detail::Text(text))
                 if told.status.is_server_error()
                     || matches!(told.status, StatusCode::GONE | StatusCode::FORBIDDEN) =>
             {
@@ -199,6 +203,7 @@ fn told(status: StatusCode, detail: impl Into<String>) -> Told {
     Told {
         status,
         detail: Detail::Text(detail.into()),
+        log: None,
         allow: None,
         retry: Retry::No,
     }
@@ -237,7 +242,26 @@ fn raised(message: &str) -> Told {
     )
 }
 
-/// A fault. What the host could not do now it may do soon.
+/// A fault that ended a session, told to the session's owner. What the guest
+/// said is nothing for the log.
+fn to_owner(fault: &Fault, more: &str, told: impl FnOnce(String) -> Told) -> Told {
+    Told {
+        log: Some(fault.to_string()),
+        ..told(fault.for_owner(more))
+    }
+}
+
+/// A fault that ended the session of this request.
+fn ended(fault: &Fault) -> Told {
+    let Told { status, retry, .. } = faulted(fault);
+    to_owner(fault, "", |detail| Told {
+        retry,
+        ..told(status, detail)
+    })
+}
+
+/// A fault that has no owner: the guest answered for all. What the host could
+/// not do now it may do soon.
 fn faulted(fault: &Fault) -> Told {
     match fault.code {
         FaultCode::Overloaded | FaultCode::Interrupted => soon(fault.to_string()),
@@ -262,7 +286,8 @@ fn create(error: CreateError) -> Told {
         CreateError::Task(error) => catalog(error),
         CreateError::Secrets(why) => told(StatusCode::INTERNAL_SERVER_ERROR, why),
         CreateError::Refused(message) => raised(&message),
-        CreateError::Faulted(fault) => faulted(&fault),
+        CreateError::TooDeep(why) => told(StatusCode::BAD_REQUEST, why),
+        CreateError::Faulted(fault) => ended(&fault),
         CreateError::UnknownToolset(name) => {
             let (name, known) = (quoted(&name), python::list(&TOOLSETS));
             let detail = format!("unknown toolset {name}; valid options are {known}");
@@ -289,8 +314,12 @@ fn session(error: SessionError) -> Told {
             )
         },
         SessionError::SetupFailed(message) | SessionError::Failed(message) => raised(&message),
-        SessionError::Faulted(fault) => faulted(&fault),
-        SessionError::Gone(fault) => told(StatusCode::GONE, fault.to_string()),
+        SessionError::Faulted(fault) => ended(&fault),
+        SessionError::Gone(fault) => to_owner(
+            &fault,
+            "; the session ended then, without a teardown",
+            |detail| told(StatusCode::GONE, detail),
+        ),
     }
 }
 
@@ -522,7 +551,7 @@ mod tests {
             (
                 SessionError::Gone(fault(FaultCode::LimitMemory)).into(),
                 410,
-                "limit_memory: a sentence",
+                "limit_memory: a sentence; the session ended then, without a teardown",
                 &none,
             ),
         ];
@@ -532,6 +561,36 @@ mod tests {
             assert_eq!(seen_status, status, "{name}");
             assert_eq!(seen_detail, detail, "{name}");
             assert_eq!(seen_headers, headers, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_guest_said_is_told_to_its_owner_and_not_to_the_log() {
+        let fault = || Fault {
+            words: Some("the\nsecret".to_owned()),
+            ..Fault::new(FaultCode::EnvExit, "it went")
+        };
+        let words = "; its last words: 'the\\nsecret'";
+        let cases: Vec<(Failure, &str, &str)> = vec![
+            (SessionError::Faulted(fault()).into(), "", words),
+            (
+                SessionError::Gone(fault()).into(),
+                "; the session ended then, without a teardown",
+                words,
+            ),
+            (CreateError::Faulted(fault()).into(), "", words),
+            // Nobody's own: the guest answered for all.
+            (CatalogError::Faulted(fault()).into(), "", ""),
+        ];
+        for (failure, more, words) in cases {
+            let (answer, log) = failure.answer();
+            let (_, Payload::Text(Some(body))) = answer.into_parts() else {
+                panic!("no text");
+            };
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            let expected = format!("env_exit: it went{more}{words}");
+            assert_eq!(body["detail"], expected);
+            assert_eq!(log.as_deref(), Some("env_exit: it went"));
         }
     }
 }

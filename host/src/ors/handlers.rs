@@ -21,6 +21,7 @@ use super::requests::{
 use super::route::{Decision, Route, Tail, decide, decoded};
 use super::secrets;
 use super::sse::event;
+use super::text::{json_list, json_string, string_or_null};
 use super::trace::Record;
 use crate::model::{EnvName, SessionId};
 use crate::session::{Conversation, NewSession, Principal, Run, Service, Session};
@@ -56,7 +57,7 @@ impl<S: Service> Exchange<'_, S> {
                 self.record.quiet();
                 Ok(status_ok())
             }
-            Route::Version => Ok(version()),
+            Route::Version => Ok(self.version()),
             Route::ListEnvironments => Ok(self.list_environments()),
             Route::RequiredSecrets { name } => Ok(self.required_secrets(name)),
             Route::CreateSession => self.create_session().await,
@@ -110,6 +111,25 @@ impl<S: Service> Exchange<'_, S> {
     }
 
     // The server.
+
+    /// The protocol asks for the first two members; the others are ours. They
+    /// say what a client may count on, and nothing of where things are.
+    fn version(&self) -> Answer {
+        let service = self.service;
+        answer::written(|out| {
+            out.push_str("{\"version\":");
+            json_string(out, env!("CARGO_PKG_VERSION"));
+            out.push_str(",\"build_sha\":");
+            string_or_null(out, option_env!("ORWD_BUILD_SHA"));
+            out.push_str(",\"name\":\"orwd\",\"engine\":");
+            json_string(out, service.engine());
+            out.push_str(",\"environments\":");
+            json_list(out, service.environments(), |out, env| {
+                render::environment(out, env, &service.limits(env));
+            });
+            out.push('}');
+        })
+    }
 
     fn list_environments(&self) -> Answer {
         let names = self.service.environments().iter().map(EnvName::as_str);
@@ -352,16 +372,6 @@ fn run(run: Option<Run>) -> Answer {
 
 fn status_ok() -> Answer {
     answer::json(StatusCode::OK, "{\"status\":\"ok\"}".to_owned())
-}
-
-fn version() -> Answer {
-    answer::written(|out| {
-        out.push_str("{\"version\":");
-        super::text::json_string(out, env!("CARGO_PKG_VERSION"));
-        out.push_str(",\"build_sha\":");
-        super::text::string_or_null(out, option_env!("ORWD_BUILD_SHA"));
-        out.push('}');
-    })
 }
 
 fn sid(id: &SessionId) -> Answer {

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::text::{json_list, json_or_null, json_string, string_or_null};
 use crate::model::{
-    Block, Json, Message, MessageBlock, Refusal, Reward, Score, Split, TerminalTool, ToolListing,
-    ToolOutput, ToolSpec,
+    Block, EnvName, Json, Message, MessageBlock, Refusal, Reward, Score, Split, TerminalTool,
+    ToolListing, ToolOutput, ToolSpec,
 };
 
 /// `[{"name","type"}]`
@@ -51,6 +51,22 @@ pub(super) fn single(out: &mut String, key: &str, value: &str) {
     out.push(':');
     json_string(out, value);
     out.push('}');
+}
+
+/// `{"name","limits"}`, an environment with the limits in force.
+pub(super) fn environment(out: &mut String, name: &EnvName, limits: &[(&str, String)]) {
+    out.push_str("{\"name\":");
+    json_string(out, name.as_str());
+    out.push_str(",\"limits\":{");
+    for (at, (limit, amount)) in limits.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        json_string(out, limit);
+        out.push(':');
+        json_string(out, amount);
+    }
+    out.push_str("}}");
 }
 
 /// A list of strings.

@@ -121,7 +121,7 @@ impl RunStream {
                             return self.last(Err(BrokenOff(fault.clone())));
                         }
                         RunOutcome::Faulted(fault) => {
-                            return self.last(Ok(event("error", &fault.to_string()).into()));
+                            return self.last(Ok(event("error", &fault.for_owner("")).into()));
                         }
                     },
                     Poll::Pending => {

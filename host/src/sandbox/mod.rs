@@ -20,3 +20,5 @@ pub use state::{GuestState, Label, Outfit};
 pub use tree::Allowance;
 
 pub(crate) use grants::link;
+pub(crate) use memory::Refused as RefusedMemory;
+pub(crate) use tree::Refused as RefusedFiles;

@@ -7,14 +7,12 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::memory::Memory;
 use super::stdio::{GuestLog, Stream};
-use super::tree::{Tree, View};
+use super::tree::{Refused, Tree, View};
 use super::{Allowance, DataDir, Meter, Mode, Publish};
+use crate::model::SessionLimits;
 
 /// Bytes of randomness that a guest may ask for at once; more is a trap.
 const RANDOM_AT_ONCE: u64 = 64 * 1024;
-
-/// Files, streams, timers and the like that a guest may hold at once.
-const HANDLES: usize = 1024;
 
 /// Where a guest may put what it needs for itself.
 const SCRATCH: &str = "/tmp";
@@ -38,12 +36,8 @@ pub struct Outfit {
     pub data: Option<DataDir>,
     /// What becomes of what it writes.
     pub mode: Mode,
-    /// What its files may use up.
-    pub files: Allowance,
-    /// Bytes of memory.
-    pub memory: usize,
-    /// Bytes of output for each entry.
-    pub log: usize,
+    /// What it may use up.
+    pub limits: SessionLimits,
 }
 
 /// The files of a session that may publish them.
@@ -85,7 +79,8 @@ pub struct GuestState {
 impl GuestState {
     /// Builds the world of one instance.
     pub fn new(outfit: Outfit) -> GuestState {
-        let log = GuestLog::new(outfit.label.clone(), outfit.log);
+        let limits = &outfit.limits;
+        let log = GuestLog::new(outfit.label.clone(), limits.log, limits.log_total);
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(log.stream(Stream::Out))
             .stderr(log.stream(Stream::Err))
@@ -96,7 +91,11 @@ impl GuestState {
             data.map(|data| (data.ground(), DataDir::GUEST_PATH)),
             if read_only { &[] } else { &[SCRATCH] },
             read_only,
-            outfit.files,
+            Allowance {
+                bytes: limits.disk,
+                files: limits.files,
+                handles: limits.open_files,
+            },
         );
         let results = match outfit.mode {
             Mode::Shared(publish) => Some(Results {
@@ -107,13 +106,13 @@ impl GuestState {
             Mode::ReadOnly | Mode::Session => None,
         };
         let mut table = ResourceTable::new();
-        table.set_max_capacity(HANDLES);
+        table.set_max_capacity(limits.handles);
         GuestState {
             wasi: wasi.build(),
             table,
             tree,
             results,
-            memory: Memory::new(outfit.memory),
+            memory: Memory::new(limits.memory, limits.tables),
             meter: Meter::default(),
             log,
             out_of_cpu: false,
@@ -123,6 +122,18 @@ impl GuestState {
     /// What the session leaves to others, if it may.
     pub(crate) fn results(&self) -> Option<Results> {
         self.results.clone()
+    }
+
+    /// Forgets what happened in the entry before.
+    pub(crate) fn begin_entry(&mut self) {
+        self.memory.take_refused();
+        self.tree.take_refused();
+        self.log.take_words();
+    }
+
+    /// The last thing that the quota of files refused in this entry.
+    pub(crate) fn take_refused_by_files(&mut self) -> Option<Refused> {
+        self.tree.take_refused()
     }
 
     /// The files, for the interfaces that show them.

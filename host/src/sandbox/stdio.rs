@@ -3,7 +3,9 @@
 //!
 //! Writing never fails and never blocks: what is over the allowance of one
 //! entry into the guest is counted and dropped, so that a guest that floods
-//! its output harms nobody, and one that prints a lot does not die of it.
+//! its output harms nobody, and one that prints a lot does not die of it. The
+//! last it said on standard error in an entry is kept, whether or not it was
+//! logged, for the session's owner to read if that entry ends the session.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +22,9 @@ const LINE: usize = 4096;
 /// What a guest may hand over at once.
 const CHUNK: usize = 64 * 1024;
 
+/// Bytes of last words.
+const WORDS: usize = 512;
+
 /// The log of one session; clones share it.
 #[derive(Clone)]
 pub(crate) struct GuestLog(Arc<Mutex<Inner>>);
@@ -28,9 +33,13 @@ struct Inner {
     label: Label,
     allowance: usize,
     left: usize,
+    /// What is left of the allowance of the instance's whole life.
+    left_in_all: usize,
     dropped: usize,
     out: Vec<u8>,
     err: Vec<u8>,
+    /// The end of what was written to standard error in this entry.
+    words: Vec<u8>,
 }
 
 /// One of the two streams.
@@ -50,15 +59,34 @@ impl Stream {
 }
 
 impl GuestLog {
-    pub(crate) fn new(label: Label, allowance: usize) -> GuestLog {
+    /// A log that takes so many bytes for each entry, and so many in all.
+    pub(crate) fn new(label: Label, allowance: usize, in_all: usize) -> GuestLog {
         GuestLog(Arc::new(Mutex::new(Inner {
             label,
             allowance,
             left: allowance,
+            left_in_all: in_all,
             dropped: 0,
             out: Vec::new(),
             err: Vec::new(),
+            words: Vec::new(),
         })))
+    }
+
+    /// The last that was said on standard error since this was asked before:
+    /// whole characters, without white space around them. It may hold anything
+    /// else, and it belongs to the session's owner.
+    pub(crate) fn take_words(&self) -> Option<String> {
+        let words = std::mem::take(&mut self.lock().words);
+        if words.is_empty() {
+            return None;
+        }
+        // What was cut may begin in the middle of a character.
+        let is_rest = |byte: &&u8| **byte & 0xc0 == 0x80;
+        let start = words.iter().take_while(is_rest).count();
+        let text = String::from_utf8_lossy(words.get(start..).unwrap_or_default());
+        let text = text.trim();
+        (!text.is_empty()).then(|| text.to_owned())
     }
 
     /// The end of one entry into the guest: writes what is left of its last
@@ -98,8 +126,13 @@ impl GuestLog {
 
 impl Inner {
     fn write(&mut self, stream: Stream, bytes: &[u8]) {
-        let (kept, over) = bytes.split_at(bytes.len().min(self.left));
+        if stream == Stream::Err {
+            self.remember(bytes);
+        }
+        let left = self.left.min(self.left_in_all);
+        let (kept, over) = bytes.split_at(bytes.len().min(left));
         self.left -= kept.len();
+        self.left_in_all -= kept.len();
         self.dropped += over.len();
         for piece in kept.split_inclusive(|&b| b == b'\n') {
             for part in piece.chunks(LINE) {
@@ -109,6 +142,14 @@ impl Inner {
                 }
             }
         }
+    }
+
+    fn remember(&mut self, bytes: &[u8]) {
+        let start = bytes.len().saturating_sub(WORDS);
+        self.words
+            .extend_from_slice(bytes.get(start..).unwrap_or_default());
+        let over = self.words.len().saturating_sub(WORDS);
+        self.words.drain(..over);
     }
 
     fn emit_rest(&mut self, stream: Stream) {
@@ -217,7 +258,7 @@ mod tests {
             environment: "env".into(),
             session: "s".into(),
         };
-        let log = GuestLog::new(label, 10);
+        let log = GuestLog::new(label, 10, 14);
         log.lock().write(Stream::Out, b"0123456789abc");
         let state = || {
             let inner = log.lock();
@@ -226,6 +267,12 @@ mod tests {
         assert_eq!(state(), (0, 3, 10));
         log.flush();
         assert_eq!(state(), (10, 0, 0));
+        // Four are left of all.
+        log.lock().write(Stream::Out, b"0123456789");
+        assert_eq!(state(), (6, 6, 4));
+        log.flush();
+        log.lock().write(Stream::Out, b"0");
+        assert_eq!(state(), (10, 1, 0));
     }
 
     #[test]
@@ -234,10 +281,35 @@ mod tests {
             environment: "env".into(),
             session: "s".into(),
         };
-        let log = GuestLog::new(label, usize::MAX);
+        let log = GuestLog::new(label, usize::MAX, usize::MAX);
         for _ in 0..100 {
             log.lock().write(Stream::Err, &[b'x'; 1000]);
             assert!(log.lock().err.len() < LINE);
         }
+    }
+
+    #[test]
+    fn the_last_words_are_whole_characters_of_standard_error() {
+        let label = Label {
+            environment: "env".into(),
+            session: "s".into(),
+        };
+        let log = GuestLog::new(label, 0, 0);
+        let said = |pieces: &[&str]| {
+            for piece in pieces {
+                log.lock().write(Stream::Err, piece.as_bytes());
+            }
+            log.take_words()
+        };
+        assert_eq!(said(&[]), None);
+        assert_eq!(said(&[" \n"]), None);
+        assert_eq!(said(&["one\n", "two\n"]).as_deref(), Some("one\ntwo"));
+        assert_eq!(said(&[]), None);
+        // 513 bytes, of which the first two are one character.
+        let long = format!("\u{e9}{}", "x".repeat(511));
+        assert_eq!(said(&[&long]).unwrap(), "x".repeat(511));
+        assert_eq!(said(&["a", &"y".repeat(2000)]).unwrap(), "y".repeat(512));
+        log.lock().write(Stream::Out, b"no words");
+        assert_eq!(log.take_words(), None);
     }
 }

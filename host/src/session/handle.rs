@@ -11,8 +11,8 @@ use super::run::Run;
 use super::service::{Conversation, Session, SessionError};
 use super::state::{Busy, Phase, Shared};
 use crate::model::{
-    Candidate, EnvName, Fault, FaultCode, Json, Named, Refusal, RefusalReason, RunOutcome, TaskId,
-    ToolListing, quoted,
+    Candidate, EnvName, Fault, FaultCode, Json, Levels, Named, Refusal, RefusalReason, RunOutcome,
+    TaskId, ToolListing, Weigh, quoted,
 };
 
 /// A cheap handle on a session; clones share it.
@@ -106,16 +106,22 @@ impl Handle {
     }
 
     /// A run whose outcome is known before it starts.
-    fn refused(&self, refusal: Refusal) -> Run {
+    fn decided(&self, outcome: RunOutcome) -> Run {
         let shared = self.shared.clone();
         let id = TaskId::random();
         Run::new(id, move |run, promise, _go| {
             let mut runs = shared.runs();
             runs.begin(run.clone());
-            runs.finish(id, refusal.message.len(), Instant::now());
+            runs.finish(id, outcome.weight(), Instant::now());
             drop(runs);
-            promise.keep(RunOutcome::Refused(refusal));
+            promise.keep(outcome);
         })
+    }
+
+    /// Refuses what is nested too deep to be handed to the guest.
+    fn too_deep(&self, what: &str, value: &impl Levels) -> Option<String> {
+        let (levels, most) = (value.levels(), self.shared.environment.limits().json_depth);
+        (levels > most).then(|| too_deep(what, levels, most))
     }
 }
 
@@ -157,10 +163,16 @@ impl Session for Handle {
     }
 
     fn call(&self, tool: String, input: Json) -> Run {
-        match self.shared.environment.description().named(&tool) {
-            Named::Tool => self.run_of(Work::Call { tool, input }),
-            Named::Nothing => self.refused(Refusal::not_found(&tool)),
-            Named::Collision(toolset) => self.refused(Refusal {
+        let refusal = match self.shared.environment.description().named(&tool) {
+            Named::Tool => match self.too_deep("input", &input) {
+                None => return self.run_of(Work::Call { tool, input }),
+                Some(message) => Refusal {
+                    reason: RefusalReason::InputValidation,
+                    message,
+                },
+            },
+            Named::Nothing => Refusal::not_found(&tool),
+            Named::Collision(toolset) => Refusal {
                 reason: RefusalReason::NameCollision,
                 message: format!(
                     "Tool name collision: {} is defined in both the environment and toolset {}. \
@@ -168,8 +180,9 @@ impl Session for Handle {
                     quoted(&tool),
                     quoted(toolset)
                 ),
-            }),
-        }
+            },
+        };
+        self.decided(RunOutcome::Refused(refusal))
     }
 
     fn supports_score_group(&self) -> bool {
@@ -177,11 +190,19 @@ impl Session for Handle {
     }
 
     fn score_group(&self, candidates: Vec<Candidate>) -> Run {
-        self.run_of(Work::Score(candidates))
+        match self.too_deep("candidates", &candidates) {
+            None => self.run_of(Work::Score(candidates)),
+            Some(message) => self.decided(RunOutcome::Failed(message)),
+        }
     }
 
     fn run(&self, task_id: &str) -> Option<Run> {
         let id = TaskId::parse(task_id)?;
         self.shared.runs().get(id, Instant::now())
     }
+}
+
+/// What is told to whoever sent JSON of too many levels.
+pub(super) fn too_deep(what: &str, levels: usize, most: usize) -> String {
+    format!("{what}: JSON of {levels} levels, and {most} are allowed")
 }

@@ -15,8 +15,8 @@ use super::service::{Conversation, SessionError};
 use super::state::{Busy, Phase, Shared};
 use crate::engine::{CallError, EntryError, Instance};
 use crate::model::{
-    Candidate, Fault, FaultCode, Json, Refusal, RefusalReason, RunOutcome, TaskId, ToolSpec, Weigh,
-    quoted,
+    Candidate, Fault, FaultCode, Json, Refusal, RefusalReason, RunOutcome, TaskId, ToolSpec,
+    TrapKind, Weigh, quoted,
 };
 
 /// Something asked of a session.
@@ -149,11 +149,24 @@ impl Owner {
     fn end(&mut self, fault: &Fault) {
         self.instance = None;
         let (session, environment) = (&self.shared.id, self.shared.environment.name());
-        let code = fault.code.as_str();
+        let (code, trap) = (fault.code.as_str(), fault.trap.map(TrapKind::as_str));
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    %session,
+                    %environment,
+                    code,
+                    trap,
+                    teardown = "skipped",
+                    "a session ended: {}",
+                    fault.message
+                )
+            };
+        }
         if fault.code.is_ours() {
-            tracing::error!(%session, %environment, code, "a session ended: {}", fault.message);
+            line!(error);
         } else {
-            tracing::warn!(%session, %environment, code, "a session ended: {}", fault.message);
+            line!(warn);
         }
         self.shared.advance(Phase::Faulted(fault.clone()));
     }

@@ -82,6 +82,9 @@ pub enum CreateError {
     /// The task cannot be had.
     #[error(transparent)]
     Task(#[from] CatalogError),
+    /// The client's own task is nested too deep to be handed to the guest.
+    #[error("{0}")]
+    TooDeep(String),
     /// The secrets cannot be read, and why.
     #[error("{0}")]
     Secrets(String),
@@ -140,6 +143,13 @@ pub trait Service: Clone + Send + Sync + 'static {
 
     /// The environment of this name, in any case of letters.
     fn environment(&self, name: &str) -> Option<EnvName>;
+
+    /// What runs the guests, with its version.
+    fn engine(&self) -> &'static str;
+
+    /// The limits in force for a session on an environment: by the names that
+    /// an operator sets them by, in a fixed order, written with their units.
+    fn limits(&self, env: &EnvName) -> Vec<(&'static str, String)>;
 
     /// The secrets that an environment asks for.
     fn required_secrets(&self, env: &EnvName) -> Vec<String>;

@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::handle::Handle;
+use super::handle::{Handle, too_deep};
 use super::owner::{Command, Owner};
 use super::reaper;
 use super::service::{CatalogError, CreateError, NewSession, Principal, Service};
 use super::state::Shared;
 use crate::catalog::Environment;
-use crate::engine::{Engine, EntryError, TaskLookup};
+use crate::engine::{ENGINE, Engine, EntryError, TaskLookup};
 use crate::model::{
     EnvName, FaultCode, Json, Secrets, SessionId, Split, TOOLSETS, TaskSource, ToolListing,
 };
@@ -296,6 +296,15 @@ impl Service for Sessions {
         self.find(Some(name)).map(|env| env.name().clone())
     }
 
+    fn engine(&self) -> &'static str {
+        ENGINE
+    }
+
+    fn limits(&self, env: &EnvName) -> Vec<(&'static str, String)> {
+        self.get(env)
+            .map_or_else(|_| Vec::new(), Environment::limits_in_words)
+    }
+
     fn required_secrets(&self, env: &EnvName) -> Vec<String> {
         self.get(env)
             .map_or_else(|_| Vec::new(), |env| env.secrets().to_vec())
@@ -374,6 +383,12 @@ impl Service for Sessions {
         let env = self.find(new.environment.as_deref()).ok_or_else(|| {
             CreateError::UnknownEnvironment(new.environment.clone().unwrap_or_default())
         })?;
+        if let TaskSource::Spec(task) = &new.source {
+            let (levels, most) = (task.levels(), env.limits().json_depth);
+            if levels > most {
+                return Err(CreateError::TooDeep(too_deep("task_spec", levels, most)));
+            }
+        }
         let task = Sessions::resolve(env, new.source).await?;
         let secrets = new.secrets.map_err(CreateError::Secrets)?;
         let (reply, answer) = oneshot::channel();

@@ -10,7 +10,6 @@ use serde::{Serialize, Serializer};
 
 use crate::catalog::Environment;
 use crate::cli::terminal::{Paint, Style, harmless};
-use crate::config::Limit;
 use crate::model::{Json, Tool, Visibility};
 use crate::sandbox::{Grant, Mode};
 
@@ -145,10 +144,7 @@ impl Report {
                 score_group: supports.score_group,
                 listing: supports.listing,
             },
-            limits: Limit::ALL
-                .into_iter()
-                .map(|limit| (limit.name(), limit.get(environment.limits()).to_string()))
-                .collect(),
+            limits: environment.limits_in_words(),
         }
     }
 

@@ -103,6 +103,7 @@ fn compiling_engine() -> wasmtime::Result<wasmtime::Engine> {
     let settings = EngineSettings {
         max_sessions: 1,
         max_memory: 0,
+        max_tables: 0,
         threads: 1,
     };
     wasmtime::Engine::new(&settings.config(Allocation::OnDemand)?)
@@ -122,10 +123,15 @@ mod tests {
             hasher.finish()
         };
         let here = hash(&compiling_engine().unwrap());
-        for (max_sessions, max_memory) in [(2, 16 << 20), (5, 256 << 20), (1, 1 << 32)] {
+        for (max_sessions, max_memory, max_tables) in [
+            (2, 16 << 20, 1000),
+            (5, 256 << 20, 100_000),
+            (1, 1 << 32, 1_000_000),
+        ] {
             let settings = EngineSettings {
                 max_sessions,
                 max_memory,
+                max_tables,
                 threads: 2,
             };
             for allocation in [Allocation::Pooled, Allocation::OnDemand] {

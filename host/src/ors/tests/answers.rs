@@ -66,8 +66,18 @@ async fn answers_without_a_session() {
         assert!(!reply.headers["x-request-id"].is_empty());
     }
     let reply = server.get("/version").await;
+    let version = concat!(
+        "{\"version\":\"",
+        env!("CARGO_PKG_VERSION"),
+        "\",\"build_sha\":"
+    );
+    assert!(reply.body.starts_with(version), "{}", reply.body);
     assert!(
-        reply.body.starts_with("{\"version\":\"0."),
+        reply.body.ends_with(
+            ",\"name\":\"orwd\",\"engine\":\"memory 1.0\",\"environments\":[\
+             {\"name\":\"alpha\",\"limits\":{\"memory\":\"64MiB\",\"files\":\"7\"}},\
+             {\"name\":\"chat\",\"limits\":{}}]}"
+        ),
         "{}",
         reply.body
     );

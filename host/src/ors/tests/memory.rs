@@ -74,6 +74,17 @@ impl Service for Memory {
         self.environments.contains(&name).then_some(name)
     }
 
+    fn engine(&self) -> &'static str {
+        "memory 1.0"
+    }
+
+    fn limits(&self, env: &EnvName) -> Vec<(&'static str, String)> {
+        match env.as_str() {
+            "alpha" => vec![("memory", "64MiB".to_owned()), ("files", "7".to_owned())],
+            _ => Vec::new(),
+        }
+    }
+
     fn required_secrets(&self, env: &EnvName) -> Vec<String> {
         match env.as_str() {
             "alpha" => vec!["A".to_owned(), "B".to_owned()],

@@ -221,7 +221,7 @@ impl Content {
             .min(usize::try_from(room).unwrap_or(usize::MAX));
         let piece = bytes.get(..count).unwrap_or_default();
         if piece.is_empty() || copied > most {
-            return Err(Errno::InsufficientSpace);
+            return Err(quota.full());
         }
         let size = self.size.max(at + count as u64);
         let cost = size - self.size + copied;

@@ -41,6 +41,7 @@ use layer::Layer;
 use node::NodeId;
 
 pub use quota::Allowance;
+pub(crate) use quota::Refused;
 
 pub(super) use host::{HasTree, View};
 
@@ -90,6 +91,11 @@ impl Tree {
             layer: Arc::new(Mutex::new(layer)),
             roots: roots.into(),
         }
+    }
+
+    /// What the quota refused since this was asked before.
+    pub(super) fn take_refused(&self) -> Option<Refused> {
+        self.lock().quota.take_refused()
     }
 
     /// The root that lies over the data directory.

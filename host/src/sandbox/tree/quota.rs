@@ -24,6 +24,17 @@ pub(super) struct Quota {
     bytes: u64,
     files: u64,
     handles: u64,
+    refused: Option<Refused>,
+}
+
+/// What a guest was refused. It learns no more than an error code, and many
+/// give up there and then, which alone does not say why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Bytes or files.
+    Space,
+    /// A handle.
+    Handle,
 }
 
 impl Quota {
@@ -33,7 +44,19 @@ impl Quota {
             bytes: 0,
             files: 0,
             handles: 0,
+            refused: None,
         }
+    }
+
+    /// The last thing refused since this was asked before.
+    pub(super) fn take_refused(&mut self) -> Option<Refused> {
+        self.refused.take()
+    }
+
+    /// Remembers that there is no space, and says so.
+    pub(super) fn full(&mut self) -> Errno {
+        self.refused = Some(Refused::Space);
+        Errno::InsufficientSpace
     }
 
     /// Takes both or neither.
@@ -45,7 +68,7 @@ impl Quota {
         if (bytes > 0 && then_bytes > self.allowed.bytes)
             || (files > 0 && then_files > self.allowed.files)
         {
-            return Err(Errno::InsufficientSpace);
+            return Err(self.full());
         }
         self.bytes = then_bytes;
         self.files = then_files;
@@ -65,6 +88,7 @@ impl Quota {
     /// WASI has no code for "too many open files"; this is the nearest.
     pub(super) fn open(&mut self) -> Fs<()> {
         if self.handles >= self.allowed.handles {
+            self.refused = Some(Refused::Handle);
             return Err(Errno::Quota);
         }
         self.handles += 1;
@@ -98,11 +122,14 @@ mod tests {
         assert_eq!(quota.charge(0, 1), Ok(()));
         assert_eq!(quota.charge(0, 1), Err(Errno::InsufficientSpace));
         assert_eq!(quota.used(), (10, 2));
+        assert_eq!(quota.take_refused(), Some(Refused::Space));
+        assert_eq!(quota.take_refused(), None);
         quota.release(4, 1);
         assert_eq!(quota.bytes_left(), 4);
         assert_eq!(quota.charge(u64::MAX, 0), Err(Errno::InsufficientSpace));
         assert_eq!(quota.open(), Ok(()));
         assert_eq!(quota.open(), Err(Errno::Quota));
+        assert_eq!(quota.take_refused(), Some(Refused::Handle));
         quota.close();
         assert_eq!(quota.open(), Ok(()));
     }
