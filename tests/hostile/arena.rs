@@ -67,7 +67,7 @@ impl Arena {
         let mut serve = Serve::fixtures(&[&["alpha"], fixtures].concat())
             .set("--api-keys", &file)
             .set("--max-sessions", PLACES.to_string())
-            .set("--log", "warn,orwd::guest=info");
+            .set("--log", "error,orwd::guest=info");
         for pair in flags.chunks(2) {
             serve = serve.set(pair[0], pair[1]);
         }

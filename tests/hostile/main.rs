@@ -9,6 +9,7 @@
 //! The quick cases run always, all of them with `--features soak`.
 
 mod arena;
+mod calls;
 mod canary;
 mod guests;
 mod memory;

@@ -266,9 +266,11 @@ fn time() {
             "limit_wall",
         )
     });
-    arena.case("polling nothing at all", "the host, which refuses it", |ors| {
-        act(ors, "poll", json!({"n": 0}), "env_invalid_output")
-    });
+    arena.case(
+        "polling nothing at all",
+        "the host, which refuses it",
+        |ors| act(ors, "poll", json!({"n": 0}), "env_invalid_output"),
+    );
     arena.case("polling 500 timers that never come", "call-wall", |ors| {
         act(ors, "timers", json!({"n": 500}), "limit_wall")
     });
