@@ -8,7 +8,9 @@ use crate::provoke::{act, answers};
 use crate::quick_or_soak;
 use crate::time::clock;
 
-const FLAGS: [&str; 8] = [
+const FLAGS: [&str; 10] = [
+    "--memory",
+    "32MiB",
     "--call-cpu",
     "1s",
     "--call-wall",
@@ -146,9 +148,9 @@ fn guests() -> Vec<Guest> {
             "(call $write (call $get-stdout) (i32.const -16) (i32.const 32) (i32.const 4096))",
         ),
         stdout("write-megabytes").act(
-            "(drop (memory.grow (i32.const 512)))
+            "(drop (memory.grow (i32.const 400)))
              (call $write (call $get-stdout)
-               (i32.const 0) (i32.const 33554432) (i32.const 4096))",
+               (i32.const 0) (i32.const 25165824) (i32.const 4096))",
         ),
         stdout("zeroes-without-end").act(
             "(call $write-zeroes (call $get-stdout)
@@ -180,23 +182,28 @@ fn guests() -> Vec<Guest> {
 /// Attacks that end the session: the guest, its input, the code, what stops it.
 const FATAL: [(&str, u64, &str, &str); 19] = [
     ("leak-streams", 0, "limit_handles", "handles"),
-    ("drop-twice", 0, "env_", "the engine: no such handle"),
+    (
+        "drop-twice",
+        0,
+        "env_invalid_output",
+        "the engine: no such handle",
+    ),
     (
         "handle-from-nowhere",
         77,
-        "env_",
+        "env_invalid_output",
         "the engine: no such handle",
     ),
     (
         "handle-from-nowhere",
         0xffff_ffff,
-        "env_",
+        "env_invalid_output",
         "the engine: no such handle",
     ),
     (
         "wrong-kind-of-handle",
         0,
-        "env_",
+        "env_invalid_output",
         "the engine: a handle of another kind",
     ),
     (
@@ -216,27 +223,32 @@ const FATAL: [(&str, u64, &str, &str); 19] = [
     (
         "write-all-of-memory",
         0,
-        "env_",
+        "env_invalid_output",
         "the engine: beyond the memory",
     ),
     (
         "write-beyond-memory",
         0,
-        "env_",
+        "env_invalid_output",
         "the engine: beyond the memory",
     ),
     ("write-megabytes", 0, "limit_output", "host-call-limit"),
     (
         "answer-out-of-memory",
         0,
-        "env_",
+        "env_invalid_output",
         "the engine: beyond the memory",
     ),
-    ("answer-not-aligned", 0, "env_", "the engine: not aligned"),
+    (
+        "answer-not-aligned",
+        0,
+        "env_invalid_output",
+        "the engine: not aligned",
+    ),
     (
         "no-room-for-the-answer",
         0,
-        "env_",
+        "env_invalid_output",
         "the engine: beyond the memory",
     ),
     ("room-not-aligned", 0, "", "the engine"),
@@ -246,7 +258,7 @@ const FATAL: [(&str, u64, &str, &str); 19] = [
         "one-byte-writes",
         1_000_000_000,
         "limit_cpu",
-        "guest-log-limit, then call-cpu",
+        "guest-log-limit, call-cpu",
     ),
 ];
 
@@ -290,7 +302,7 @@ fn host_calls() {
             match call.names().last() {
                 // Told that the stream is in no state for it: 1 is an error.
                 Some(&"end") => format!("the guest was told {}", call.text()),
-                _ => crate::provoke::faulted(&session, &call, "env_"),
+                _ => crate::provoke::faulted(&session, &call, "env_invalid_output"),
             }
         });
     }

@@ -13,7 +13,11 @@ use orwd_tests::artifacts;
 const WORLD: &str = include_str!("world.wat");
 
 /// What holes that nobody fills contain; the others are left empty.
-const DEFAULTS: [(&str, &str); 2] = [("pages", "2"), ("encoding", "string-encoding=utf8")];
+const DEFAULTS: [(&str, &str); 3] = [
+    ("pages", "2"),
+    ("encoding", "string-encoding=utf8"),
+    ("call-encoding", "string-encoding=utf8"),
+];
 
 /// A guest in the making.
 #[derive(Clone, Debug)]

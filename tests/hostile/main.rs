@@ -13,6 +13,7 @@ mod calls;
 mod canary;
 mod guests;
 mod memory;
+mod outputs;
 mod provoke;
 mod report;
 mod time;

@@ -216,7 +216,7 @@ fn memory() {
     );
     arena.case(
         "as many memories as may be, in as many sessions as may be",
-        "places: who has more memories takes more of them",
+        "places for memories, fewer than eight a session",
         every_memory,
     );
     arena.end();

@@ -51,6 +51,20 @@ pub fn answers(ors: &Ors, guest: &str, input: Value) -> String {
     text
 }
 
+/// Calls the tool `act`, which gives something unfit: the call is told so, and
+/// the session goes on. Gives what the client saw.
+#[track_caller]
+pub fn unfit(ors: &Ors, guest: &str, input: Value, code: &str) -> String {
+    let session = ors.open(guest, Task::Spec(json!({})));
+    let call = session.call("act", input);
+    assert_eq!(call.names(), ["task_id", "error"], "{:?}", call.events);
+    let told = call.error().to_owned();
+    assert!(told.starts_with(&format!("{code}: ")), "{told}");
+    assert_eq!(session.call("fine", json!({})).text(), "fine");
+    assert_eq!(session.delete().status(), 200);
+    told
+}
+
 /// A session that cannot be had. Gives what the client saw.
 #[track_caller]
 pub fn unopened(ors: &Ors, guest: &str, spec: Value, code: &str) -> String {
