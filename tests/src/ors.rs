@@ -55,6 +55,13 @@ impl Ors {
         }
     }
 
+    /// The same as seen by the holder of this API key.
+    pub fn with_key(self, key: &str) -> Self {
+        Self {
+            client: self.client.with_header("X-API-Key", key),
+        }
+    }
+
     /// The HTTP client.
     pub fn client(&self) -> &Client {
         &self.client

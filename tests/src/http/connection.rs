@@ -25,6 +25,7 @@ enum Framing {
 pub struct Connection {
     socket: BufReader<TcpStream>,
     host: String,
+    also: String,
     framing: Framing,
     /// The answer to a HEAD has the headers of a body and no body.
     asked_head: bool,
@@ -44,9 +45,16 @@ impl Connection {
         Ok(Self {
             socket: BufReader::new(socket),
             host: host.to_owned(),
+            also: String::new(),
             framing: Framing::Done,
             asked_head: false,
         })
+    }
+
+    /// Adds headers, each with its line end, to every request.
+    pub(super) fn with_headers(mut self, headers: &str) -> Self {
+        headers.clone_into(&mut self.also);
+        self
     }
 
     /// Changes how long a read waits before it fails.
@@ -61,7 +69,7 @@ impl Connection {
 
     /// Sends a request.
     pub fn send(&mut self, request: &Request) -> io::Result<()> {
-        let bytes = request.to_bytes(&self.host);
+        let bytes = request.to_bytes(&self.host, &self.also);
         self.asked_head = request.method == "HEAD";
         self.send_raw(&bytes)
     }

@@ -63,7 +63,7 @@ impl Request {
             .any(|(have, _)| have.eq_ignore_ascii_case(name))
     }
 
-    pub(super) fn to_bytes(&self, host: &str) -> Vec<u8> {
+    pub(super) fn to_bytes(&self, host: &str, also: &str) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         if !self.has("host") {
             head.push_str(&format!("Host: {host}\r\n"));
@@ -75,6 +75,7 @@ impl Request {
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
+        head.push_str(also);
         head.push_str("\r\n");
         let mut bytes = head.into_bytes();
         bytes.extend_from_slice(&self.body);

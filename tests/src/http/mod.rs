@@ -18,6 +18,8 @@ pub use message::{Head, Request, Response};
 #[derive(Clone, Debug)]
 pub struct Client {
     host: String,
+    /// Sent with every request, in the form of the wire.
+    also: String,
 }
 
 impl Client {
@@ -29,7 +31,14 @@ impl Client {
             .trim_end_matches('/');
         Self {
             host: host.to_owned(),
+            also: String::new(),
         }
+    }
+
+    /// The same with one more header on every request.
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.also.push_str(&format!("{name}: {value}\r\n"));
+        self
     }
 
     /// `host:port`.
@@ -39,8 +48,13 @@ impl Client {
 
     /// Opens a connection.
     pub fn connect(&self) -> Connection {
-        Connection::open(&self.host)
+        self.try_connect()
             .unwrap_or_else(|error| panic!("cannot connect to {}: {error}", self.host))
+    }
+
+    /// As [`Client::connect`], for a server that may not take it.
+    pub fn try_connect(&self) -> io::Result<Connection> {
+        Ok(Connection::open(&self.host)?.with_headers(&self.also))
     }
 
     /// Sends a request and reads the whole answer, without following
@@ -52,7 +66,7 @@ impl Client {
 
     /// As [`Client::ask`], for a server that may not answer.
     pub fn try_ask(&self, request: &Request) -> io::Result<Response> {
-        Connection::open(&self.host)?.ask(request)
+        self.try_connect()?.ask(request)
     }
 
     /// Follows one redirect the way the known clients do: same method, same

@@ -1,0 +1,774 @@
+//! Attacks by what a guest gives back: values that are none, more of them than
+//! anybody can hold, and texts that would be something else elsewhere.
+
+use orwd_tests::ors::{Ors, Task};
+use serde_json::json;
+
+use crate::arena::{Arena, open};
+use crate::guests::{Guest, guest};
+use crate::provoke::{act, answers, refused, unfit, unopened, unready};
+use crate::time::clock;
+
+const FLAGS: [&str; 12] = [
+    "--memory",
+    "64MiB",
+    "--result-limit",
+    "1MiB",
+    "--host-call-limit",
+    "4MiB",
+    "--call-cpu",
+    "2s",
+    "--call-wall",
+    "10s",
+    "--guest-log-limit",
+    "4KiB",
+];
+
+/// Where the images of results lie, and how far apart.
+const IMAGES: usize = 16_384;
+const STRIDE: usize = 64;
+
+/// Where bytes for results to point to lie.
+const BYTES: usize = 32_768;
+
+/// The result of a call as it lies in memory; good, until it is changed.
+#[derive(Clone)]
+struct Image([u8; STRIDE]);
+
+impl Image {
+    fn good() -> Self {
+        Self([0; STRIDE]).blocks(3200, 1)
+    }
+
+    fn byte(mut self, at: usize, byte: u8) -> Self {
+        self.0[at] = byte;
+        self
+    }
+
+    fn word(mut self, at: usize, word: u32) -> Self {
+        self.0[at..at + 4].copy_from_slice(&word.to_le_bytes());
+        self
+    }
+
+    fn blocks(self, place: u32, count: u32) -> Self {
+        self.word(8, place).word(12, count)
+    }
+
+    fn metadata(self, place: u32, length: u32) -> Self {
+        self.byte(16, 1).word(20, place).word(24, length)
+    }
+
+    fn reward(mut self, reward: f64) -> Self {
+        self.0[40..48].copy_from_slice(&reward.to_le_bytes());
+        self.byte(32, 1)
+    }
+
+    /// An error of this kind with this text.
+    fn error(kind: u8, place: u32, length: u32) -> Self {
+        Self([0; STRIDE])
+            .byte(0, 1)
+            .byte(8, kind)
+            .word(12, place)
+            .word(16, length)
+    }
+}
+
+/// A block as it lies in memory.
+fn block(kind: u8, words: [u32; 6]) -> Vec<u8> {
+    let mut bytes = vec![kind, 0, 0, 0];
+    bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    bytes.resize(32, 0);
+    bytes
+}
+
+/// What comes of a result.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    /// No value at all: the session is over.
+    NoValue,
+    /// More than may cross: the session is over.
+    TooMuch,
+    /// A value that is no answer: the call is told, and the session goes on.
+    Unfit,
+    /// There is nothing wrong with it.
+    Fine,
+}
+
+use Fate::{Fine, NoValue, TooMuch, Unfit};
+
+/// Bytes that results point to, with their places.
+struct Bytes {
+    data: Vec<u8>,
+}
+
+impl Bytes {
+    /// Adds bytes, at a multiple of eight.
+    fn add(&mut self, bytes: &[u8]) -> (u32, u32) {
+        self.data.resize(self.data.len().next_multiple_of(8), 0);
+        let place = BYTES + self.data.len();
+        self.data.extend_from_slice(bytes);
+        (place as u32, bytes.len() as u32)
+    }
+}
+
+/// Every malformed result, and the guest that gives it for its number.
+fn malformed() -> (Vec<(String, Image, Fate)>, Guest) {
+    let mut bytes = Bytes { data: Vec::new() };
+    let mut rows: Vec<(String, Image, Fate)> = vec![
+        ("a good result".into(), Image::good(), Fine),
+        ("no blocks".into(), Image::good().blocks(0, 0), Fine),
+    ];
+    let mut row = |name: &str, image: Image, fate| rows.push((name.into(), image, fate));
+    for value in [2, 0x7f, 0xff] {
+        row(
+            "neither result nor error",
+            Image::good().byte(0, value),
+            NoValue,
+        );
+        row(
+            "neither some nor none",
+            Image::good().byte(16, value),
+            NoValue,
+        );
+        row(
+            "a reward neither some nor none",
+            Image::good().byte(32, value),
+            NoValue,
+        );
+        row(
+            "finished, more than once",
+            Image::good().byte(48, value),
+            Fine,
+        );
+    }
+    let end = 2 * 65_536;
+    for (name, place, count) in [
+        ("blocks beyond the memory", 0xffff_ff00, 1),
+        ("blocks half beyond the memory", end - 8, 1),
+        ("blocks at no multiple of four", 3201, 1),
+        ("blocks without number", 0, u32::MAX),
+        ("blocks whose size overflows", 8, 0x0800_0001),
+        ("blocks from the end of memory on", end, 1),
+        ("no blocks, beyond the memory", 0xffff_fff0, 0),
+    ] {
+        row(name, Image::good().blocks(place, count), NoValue);
+    }
+    for (name, place, length) in [
+        ("a text of two gibibytes", 0, i32::MAX as u32),
+        ("a text of four gibibytes", 0, u32::MAX),
+        ("a text that wraps around", 0xffff_fff0, 0x20),
+        ("a text half beyond the memory", end - 1, 2),
+        ("an empty text beyond the memory", 0xffff_fff0, 0),
+    ] {
+        row(name, Image::good().metadata(place, length), NoValue);
+        row(
+            &format!("as an error: {name}"),
+            Image::error(3, place, length),
+            NoValue,
+        );
+        let (at, _) = bytes.add(&block(0, [place, length, 0, 0, 0, 0]));
+        row(
+            &format!("in a block: {name}"),
+            Image::good().blocks(at, 1),
+            NoValue,
+        );
+        let (at, _) = bytes.add(&block(1, [place, length, 1024, 3, 0, 0]));
+        row(
+            &format!("as a picture: {name}"),
+            Image::good().blocks(at, 1),
+            NoValue,
+        );
+    }
+    for (name, text) in [
+        ("a byte that begins nothing", &[0xff_u8][..]),
+        ("a byte that goes on with nothing", &[b'a', 0x80]),
+        ("a character that is cut", &[0xe2, 0x82]),
+        ("two bytes for a NUL", &[0xc0, 0x80]),
+        ("three bytes for a slash", &[0xe0, 0x80, 0xaf]),
+        ("half of a surrogate pair", &[0xed, 0xa0, 0x80]),
+        (
+            "both halves of a pair",
+            &[0xed, 0xa0, 0xbd, 0xed, 0xb8, 0x80],
+        ),
+        ("a character beyond the last", &[0xf4, 0x90, 0x80, 0x80]),
+        ("five bytes for one", &[0xf8, 0x88, 0x80, 0x80, 0x80]),
+    ] {
+        let (place, length) = bytes.add(text);
+        row(name, Image::good().metadata(place, length), NoValue);
+        let (at, _) = bytes.add(&block(0, [place, length, 0, 0, 0, 0]));
+        row(
+            &format!("in a block: {name}"),
+            Image::good().blocks(at, 1),
+            NoValue,
+        );
+        row(
+            &format!("as an error: {name}"),
+            Image::error(3, place, length),
+            NoValue,
+        );
+    }
+    for kind in [2, 0xff] {
+        let (at, _) = bytes.add(&block(kind, [1024, 3, 0, 0, 0, 0]));
+        row(
+            "neither text nor picture",
+            Image::good().blocks(at, 1),
+            NoValue,
+        );
+    }
+    for kind in [4, 0xff] {
+        row("no kind of error", Image::error(kind, 1024, 3), NoValue);
+    }
+    let (at, _) = bytes.add(&block(0, [1024, 3, 2, 0, 0, 0]));
+    row(
+        "a detail neither some nor none",
+        Image::good().blocks(at, 1),
+        NoValue,
+    );
+    let (at, _) = bytes.add(&block(0, [1024, 3, 1, 1024, 3, 0]));
+    row(
+        "a detail that is no JSON",
+        Image::good().blocks(at, 1),
+        Unfit,
+    );
+    for (name, text) in [
+        ("metadata that is no JSON", "act"),
+        ("metadata that is empty", ""),
+        ("metadata that is a list", "[]"),
+        ("metadata that is null", "null"),
+        ("metadata that is two objects", "{}{}"),
+        ("metadata that does not end", "{\"a\":"),
+        ("metadata with a comment", "{/**/}"),
+        ("metadata with NaN", "{\"a\":NaN}"),
+        ("metadata with half of a pair", "{\"a\":\"\\ud800\"}"),
+    ] {
+        let (place, length) = bytes.add(text.as_bytes());
+        row(name, Image::good().metadata(place, length), Unfit);
+    }
+    for (name, reward) in [
+        ("a reward that is not a number", f64::NAN),
+        ("one with a payload", f64::from_bits(0x7ff4_dead_beef_0001)),
+        ("an infinite reward", f64::INFINITY),
+        ("one without end below", f64::NEG_INFINITY),
+    ] {
+        row(name, Image::good().reward(reward), Unfit);
+    }
+    let (place, length) = bytes.add(&block(0, [1024, 3, 0, 0, 0, 0]).repeat(400));
+    row(
+        "a few hundred blocks",
+        Image::good().blocks(place, length / 32),
+        Fine,
+    );
+
+    let text =
+        |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("\\{byte:02x}")).collect() };
+    let images: Vec<u8> = rows.iter().flat_map(|(_, image, _)| image.0).collect();
+    assert!(IMAGES + images.len() <= BYTES, "too many images");
+    assert!(BYTES + bytes.data.len() <= 65_536, "too many bytes");
+    let made = guest("malformed")
+        .with(
+            "data",
+            format!("(data (i32.const {IMAGES}) \"{}\")", text(&images)),
+        )
+        .with(
+            "data",
+            format!("(data (i32.const {BYTES}) \"{}\")", text(&bytes.data)),
+        )
+        .act(format!(
+            "(return (i32.add (i32.const {IMAGES})
+               (i32.mul (local.get $n) (i32.const {STRIDE}))))"
+        ));
+    (rows, made)
+}
+
+/// An output whose metadata lies here.
+const METADATA: &str = "
+    (func $metadata (param $at i32) (param $size i32) (result i32)
+      (memory.copy (i32.const 5120) (i32.const 3072) (i32.const 56))
+      (i32.store8 (i32.const 5136) (i32.const 1))
+      (i32.store (i32.const 5140) (local.get $at))
+      (i32.store (i32.const 5144) (local.get $size))
+      (i32.const 5120))
+    (func $blocks (param $at i32) (param $count i32) (result i32)
+      (memory.copy (i32.const 5120) (i32.const 3072) (i32.const 56))
+      (i32.store (i32.const 5128) (local.get $at))
+      (i32.store (i32.const 5132) (local.get $count))
+      (i32.const 5120))";
+
+/// Makes `$n` blocks, all of the same text of `$l` bytes, and gives them.
+const ALIASES: &str = "
+    (local.set $j (call $room (i32.mul (local.get $n) (i32.const 32))))
+    (block $end (loop $next
+      (br_if $end (i32.ge_u (local.get $i) (local.get $n)))
+      (i32.store
+        (i32.add (i32.const 4) (i32.add (local.get $j) (i32.mul (local.get $i) (i32.const 32))))
+        (global.get $text))
+      (i32.store
+        (i32.add (i32.const 8) (i32.add (local.get $j) (i32.mul (local.get $i) (i32.const 32))))
+        (global.get $length))
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br $next)))
+    (return (call $blocks (local.get $j) (local.get $n)))";
+
+fn aliases(name: &str, length: usize) -> Guest {
+    guest(name)
+        .with("module", METADATA)
+        .with(
+            "module",
+            format!(
+                "(global $text (mut i32) (i32.const 0)) (global $length i32 (i32.const {length}))"
+            ),
+        )
+        .act(format!(
+            "(global.set $text (call $room (i32.const {length})))
+             (memory.fill (global.get $text) (i32.const 120) (i32.const {length}))"
+        ))
+        .act(ALIASES)
+}
+
+fn traps() -> Guest {
+    guest("traps")
+        .with(
+            "module",
+            "(type $nothing (func)) (type $number (func (param i32) (result i32)))
+             (table 3 funcref) (elem (i32.const 0) $heap-of)
+             (func $heap-of)",
+        )
+        .act(
+            "(if (i32.eq (local.get $n) (i32.const 0)) (then unreachable))
+             (if (i32.eq (local.get $n) (i32.const 1)) (then
+               (drop (i32.div_u (i32.const 1) (local.get $i)))))
+             (if (i32.eq (local.get $n) (i32.const 2)) (then
+               (drop (i32.div_s (i32.const 0x80000000) (i32.const -1)))))
+             (if (i32.eq (local.get $n) (i32.const 3)) (then
+               (drop (i32.load (i32.const -4)))))
+             (if (i32.eq (local.get $n) (i32.const 4)) (then
+               (call_indirect (type $nothing) (i32.const 9))))
+             (if (i32.eq (local.get $n) (i32.const 5)) (then
+               (call_indirect (type $nothing) (i32.const 2))))
+             (if (i32.eq (local.get $n) (i32.const 6)) (then
+               (drop (call_indirect (type $number) (i32.const 1) (i32.const 0)))))
+             (if (i32.eq (local.get $n) (i32.const 7)) (then
+               (drop (i32.trunc_f64_s (f64.const nan)))))",
+        )
+}
+
+const TRAPS: [&str; 8] = [
+    "unreachable",
+    "divide_by_zero",
+    "integer_overflow",
+    "memory_out_of_bounds",
+    "table_out_of_bounds",
+    "null_call",
+    "bad_signature",
+    "bad_conversion",
+];
+
+fn guests() -> Vec<Guest> {
+    // A text of one unit or two at 5120, in a block at 5184.
+    let wide = |name: &str, encoding: &str, place: u32, length: u32| {
+        guest(name)
+            .with("module", METADATA)
+            .with("call-encoding", format!("string-encoding={encoding}"))
+            .act(format!(
+                "(i32.store (i32.const 6144) (i32.const 0x0061d800))
+                 (memory.copy (i32.const 6208) (i32.const 3200) (i32.const 32))
+                 (i32.store (i32.const 6212) (i32.const {place}))
+                 (i32.store (i32.const 6216) (i32.const {length}))
+                 (return (call $blocks (i32.const 6208) (i32.const 1)))"
+            ))
+    };
+    let deep = |name: &str, fill: u8| {
+        guest(name)
+            .with("module", METADATA)
+            .with("data", "(data (i32.const 6144) \"{\\\"a\\\":\")")
+            .act(format!(
+                ";; {{\"a\": and then as many of these as the input says.
+                 (local.set $j (call $room (i32.add (local.get $n) (i32.const 16))))
+                 (memory.copy (local.get $j) (i32.const 6144) (i32.const 5))
+                 (memory.fill (i32.add (local.get $j) (i32.const 5))
+                   (i32.const {fill}) (local.get $n))
+                 (return (call $metadata (local.get $j)
+                   (i32.add (local.get $n) (i32.const 5))))"
+            ))
+    };
+    vec![
+        malformed().1,
+        traps(),
+        guest("place").act("(return (local.get $n))"),
+        aliases("aliases", 1 << 20),
+        aliases("empties", 0),
+        aliases("halves", 600 << 10),
+        deep("deep-lists", b'['),
+        deep("long-number", b'9'),
+        wide("utf16-half-of-a-pair", "utf16", 6144, 1),
+        wide("utf16-at-an-odd-place", "utf16", 6145, 1),
+        wide("utf16-of-four-gibibytes", "utf16", 6144, 0x7fff_ffff),
+        wide("compact-half-of-a-pair", "latin1+utf16", 6144, 0x8000_0001),
+        wide("compact-at-an-odd-place", "latin1+utf16", 6145, 0x8000_0001),
+        wide(
+            "compact-of-two-gibibytes",
+            "latin1+utf16",
+            6144,
+            0xffff_ffff,
+        ),
+        guest("a-handle-of-nothing").with(
+            "open",
+            "(i32.store (i32.const 4096) (i32.const 0))
+             (i32.store (i32.const 4100) (i32.const 77))
+             (return (i32.const 4096))",
+        ),
+        guest("a-handle-dropped-already").with(
+            "open",
+            "(i32.store (i32.const 4096) (i32.const 0))
+             (i32.store (i32.const 4100) (call $new (i32.const 7)))
+             (call $drop (i32.load (i32.const 4100)))
+             (return (i32.const 4096))",
+        ),
+        guest("a-huge-refusal").with(
+            "open",
+            "(i32.store8 (i32.const 4096) (i32.const 1))
+             (i32.store (i32.const 4100) (i32.const 0))
+             (i32.store (i32.const 4104) (i32.const 0x7fffffff))
+             (return (i32.const 4096))",
+        ),
+        guest("prompt-beyond-memory").with(
+            "prompt",
+            "(i32.store (i32.const 4100) (i32.const -64)) (return (i32.const 4096))",
+        ),
+        guest("setup-neither-ok-nor-error")
+            .with("setup", "(i32.store (i32.const 4096) (i32.const 9))"),
+        guest("room-beyond-memory").with("realloc", "(return (i32.const -8))"),
+        guest("room-that-traps").with("realloc", "unreachable"),
+        clock("room-that-calls-out").with("realloc", "(drop (call $now))"),
+        guest("room-that-overlaps").with("realloc", "(return (i32.const 8192))"),
+        guest("trap-in-post-return")
+            .with("module", "(global $armed (mut i32) (i32.const 0))")
+            .act("(global.set $armed (i32.const 1))")
+            .with("post", "(if (global.get $armed) (then unreachable))"),
+        clock("call-out-in-post-return")
+            .with("module", "(global $armed (mut i32) (i32.const 0))")
+            .act("(global.set $armed (i32.const 1))")
+            .with("post", "(if (global.get $armed) (then (drop (call $now))))"),
+        guest("exit-with-an-error")
+            .import(
+                "wasi:cli/exit@0.2.0",
+                r#"(export "exit" (func (param "status" (result))))"#,
+                &[("exit", "(param i32)")],
+            )
+            .act("(call $exit (i32.const 1))"),
+    ]
+}
+
+/// Attacks on single calls: the guest, its number, the code, what stops it.
+const FATAL: [(&str, u64, &str, &str); 22] = [
+    (
+        "place",
+        0xffff_fff8,
+        "env_invalid_output",
+        "the engine: beyond the memory",
+    ),
+    (
+        "place",
+        131_064,
+        "env_invalid_output",
+        "the engine: beyond the memory",
+    ),
+    (
+        "place",
+        3073,
+        "env_invalid_output",
+        "the engine: not aligned",
+    ),
+    (
+        "aliases",
+        100_000,
+        "limit_output",
+        "host-call-limit: each copy counts",
+    ),
+    (
+        "aliases",
+        5,
+        "limit_output",
+        "host-call-limit: each copy counts",
+    ),
+    (
+        "empties",
+        1_000_000,
+        "limit_output",
+        "host-call-limit: each block counts",
+    ),
+    (
+        "halves",
+        2,
+        "limit_output",
+        "result-limit: each copy counts",
+    ),
+    (
+        "utf16-half-of-a-pair",
+        0,
+        "env_invalid_output",
+        "the engine: no text",
+    ),
+    (
+        "utf16-at-an-odd-place",
+        0,
+        "env_invalid_output",
+        "the engine: not aligned",
+    ),
+    (
+        "utf16-of-four-gibibytes",
+        0,
+        "env_invalid_output",
+        "the engine: beyond the memory",
+    ),
+    (
+        "compact-half-of-a-pair",
+        0,
+        "env_invalid_output",
+        "the engine: no text",
+    ),
+    (
+        "compact-at-an-odd-place",
+        0,
+        "env_invalid_output",
+        "the engine: not aligned",
+    ),
+    (
+        "compact-of-two-gibibytes",
+        0,
+        "env_invalid_output",
+        "the engine: beyond the memory",
+    ),
+    (
+        "trap-in-post-return",
+        0,
+        "env_trap: unreachable",
+        "the trap",
+    ),
+    (
+        "call-out-in-post-return",
+        0,
+        "env_trap: component",
+        "the engine: no calls from there",
+    ),
+    (
+        "exit-with-an-error",
+        0,
+        "env_exit",
+        "the host: it ends the session",
+    ),
+    (
+        "hostile exit",
+        0,
+        "env_exit",
+        "the host: it ends the session",
+    ),
+    ("hostile abort", 0, "env_trap: unreachable", "the trap"),
+    ("hostile panic", 0, "env_trap: unreachable", "the trap"),
+    (
+        "hostile overflow_stack",
+        0,
+        "env_trap: stack_overflow",
+        "the guest's stack",
+    ),
+    (
+        "hostile huge_output",
+        0,
+        "limit_",
+        "result-limit, host-call-limit or memory",
+    ),
+    ("long-number", 3_000_000, "limit_output", "result-limit"),
+];
+
+#[test]
+fn outputs() {
+    let files: Vec<_> = guests().iter().map(Guest::file).collect();
+    let mut arena = Arena::new("outputs", &["hostile"], &files, &FLAGS);
+    let (rows, _) = malformed();
+    for (fate, title, stops) in [
+        (
+            NoValue,
+            "results that are no value",
+            "the engine: no such value",
+        ),
+        (
+            Unfit,
+            "values that are no answer",
+            "the check of every result",
+        ),
+        (Fine, "results that only look odd", "nothing: they are fine"),
+    ] {
+        let chosen: Vec<(usize, &(String, Image, Fate))> = rows
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, _, its))| *its == fate)
+            .collect();
+        arena.case(&format!("{} {title}", chosen.len()), stops, |ors| {
+            let mut told = String::new();
+            for (number, (name, ..)) in &chosen {
+                told = crate::canary::quietly(|| one(ors, *number, fate))
+                    .unwrap_or_else(|panic| panic!("{name}: {panic}"));
+            }
+            told
+        });
+    }
+    for (number, kind) in TRAPS.iter().enumerate() {
+        arena.case(&format!("a trap: {kind}"), "the trap", |ors| {
+            act(
+                ors,
+                "traps",
+                json!({ "n": number }),
+                &format!("env_trap: {kind}"),
+            )
+        });
+    }
+    for (guest, input, code, stops) in FATAL {
+        let attack = if input == 0 {
+            guest.to_owned()
+        } else {
+            format!("{guest} ({input})")
+        };
+        arena.case(&attack, stops, |ors| match guest.split_once(' ') {
+            Some((guest, how)) if code.ends_with('_') => {
+                let session = open(ors, guest);
+                let told = session
+                    .call("act", json!({ "how": how }))
+                    .error()
+                    .to_owned();
+                assert!(told.starts_with(code), "{told}");
+                told
+            }
+            Some((guest, how)) => act(ors, guest, json!({ "how": how }), code),
+            None => act(ors, guest, json!({ "n": input }), code),
+        });
+    }
+    for (guest, code) in [
+        ("a-handle-of-nothing", "env_invalid_output"),
+        ("a-handle-dropped-already", "env_invalid_output"),
+        ("a-huge-refusal", "env_invalid_output"),
+        ("room-beyond-memory", "env_"),
+        ("room-that-traps", "env_trap"),
+        ("room-that-calls-out", "env_trap"),
+    ] {
+        arena.case(guest, "the engine, where the session is opened", |ors| {
+            unopened(ors, guest, json!({}), code)
+        });
+    }
+    for guest in ["prompt-beyond-memory", "setup-neither-ok-nor-error"] {
+        arena.case(guest, "the engine", |ors| {
+            unready(ors, guest, json!({}), "env_invalid_output")
+        });
+    }
+    arena.case(
+        "room-that-overlaps",
+        "nothing: it harms itself alone",
+        |ors| {
+            let session = open(ors, "room-that-overlaps");
+            session.call("fine", json!({})).names().join(", ")
+        },
+    );
+    arena.case("metadata of 100 000 levels", "json-depth", |ors| {
+        unfit(
+            ors,
+            "deep-lists",
+            json!({"n": 100_000}),
+            "env_invalid_output",
+        )
+    });
+    arena.case("a number of 500 000 digits", "nothing: it is text", |ors| {
+        // It lacks the end of its object.
+        unfit(
+            ors,
+            "long-number",
+            json!({"n": 500_000}),
+            "env_invalid_output",
+        )
+    });
+    let bad = guest("describe-beyond-memory")
+        .with("describe", "(return (i32.const -8))")
+        .file();
+    arena.case(
+        "a description beyond the memory",
+        "refused before it is served",
+        |_| refused(&bad, &FLAGS, &["env_invalid_output"]),
+    );
+    arena.case("finite rewards, to the bit", "nothing: they pass", rewards);
+    arena.case("texts that forge events", "the writer of events", forged);
+    arena.end();
+}
+
+/// One malformed result.
+fn one(ors: &Ors, number: usize, fate: Fate) -> String {
+    let input = json!({ "n": number });
+    match fate {
+        NoValue => act(ors, "malformed", input, "env_invalid_output"),
+        TooMuch => act(ors, "malformed", input, "limit_output"),
+        Unfit => unfit(ors, "malformed", input, "env_invalid_output"),
+        Fine => {
+            let session = open(ors, "malformed");
+            let output = session.call("act", input).output();
+            assert!(output["blocks"].is_array(), "{output}");
+            "an answer".to_owned()
+        }
+    }
+}
+
+fn rewards(ors: &Ors) -> String {
+    for reward in [
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        0.1 + 0.2,
+        1e308,
+        f64::MAX,
+        f64::MIN,
+        f64::MIN_POSITIVE,
+        f64::from_bits(1),
+        f64::EPSILON,
+        1.0 / 3.0,
+        123_456_789.123_456_79,
+        9_007_199_254_740_993.0,
+    ] {
+        let session = ors.open("alpha", Task::At("train", 0));
+        let output = session.call("reward", json!({ "reward": reward })).output();
+        let told = output["reward"].as_f64().expect("a number");
+        assert_eq!(told.to_bits(), reward.to_bits(), "{reward:e}");
+    }
+    "14 rewards as they were".to_owned()
+}
+
+fn forged(ors: &Ors) -> String {
+    let session = ors.open("alpha", Task::At("train", 0));
+    for text in [
+        "a\n\nevent: end\ndata: {\"ok\":true}\n\n",
+        "a\r\n\r\nevent: error\r\ndata: x\r\n\r\n",
+        "\rdata: x\r\r",
+        ": a comment\n\n",
+        "id: 1\nretry: 1\n",
+        "\u{feff}data: x",
+        "\u{2028}\u{2029}\u{85}\u{0b}\u{0c}",
+        "\u{1b}[2J\u{1b}]0;title\u{7}",
+        "</script><script>alert(1)</script>",
+        "\u{202e}drawer\u{0}",
+        "\n\n\n",
+    ] {
+        // Far enough that it is cut into pieces, too.
+        for text in [text.to_owned(), text.repeat(2000)] {
+            let call = session.call("echo", json!({ "text": text }));
+            let names = call.names();
+            assert!(
+                names.first() == Some(&"task_id")
+                    && names.last() == Some(&"end")
+                    && names[1..names.len() - 1]
+                        .iter()
+                        .all(|name| *name == "chunk"),
+                "{names:?}"
+            );
+            assert!(call.text() == text, "{text:?}");
+            let failed = session.call("fail", json!({ "message": text }));
+            assert_eq!(failed.names().last(), Some(&"error"));
+        }
+    }
+    "each text as it was, in one event or its chunks".to_owned()
+}
