@@ -12,7 +12,7 @@ use wasmtime::{Store, UpdateDeadline};
 
 use super::fair::Fair;
 use super::fault::{Failure, classify};
-use crate::model::{Budget, Fault, FaultCode, Secrets, SessionLimits};
+use crate::model::{Budget, Fault, FaultCode, Pace, Secrets, SessionLimits};
 use crate::sandbox::GuestState;
 
 /// Handles of the component model for each handle that the host keeps
@@ -69,6 +69,11 @@ impl Life {
                 *self = Life::Dead(fault.clone());
                 return Err(fault);
             }
+        };
+        let pace = store.data().clock.begin(budget.wall);
+        let budget = match pace {
+            Pace::Live => budget,
+            Pace::Replay => budget.for_replay(),
         };
         let meter = store.data().meter.clone();
         meter.reset(budget.cpu);

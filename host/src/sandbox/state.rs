@@ -5,14 +5,14 @@ use std::sync::Arc;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
+use super::chance::Chance;
+use super::clock::Clock;
 use super::memory::Memory;
+use super::poll::Timed;
 use super::stdio::{GuestLog, Stream};
 use super::tree::{Refused, Tree, View};
 use super::{Allowance, DataDir, Meter, Mode, Publish};
-use crate::model::SessionLimits;
-
-/// Bytes of randomness that a guest may ask for at once; more is a trap.
-const RANDOM_AT_ONCE: u64 = 64 * 1024;
+use crate::model::{Genesis, Pace, SessionLimits};
 
 /// Where a guest may put what it needs for itself.
 const SCRATCH: &str = "/tmp";
@@ -32,6 +32,10 @@ pub struct Label {
 pub struct Outfit {
     /// Whose it is.
     pub label: Label,
+    /// Its randomness and its clock.
+    pub genesis: Genesis,
+    /// Whether it is waited for when it sleeps, to begin with.
+    pub pace: Pace,
     /// What it sees at `/orwd_data`, if anything.
     pub data: Option<DataDir>,
     /// What becomes of what it writes.
@@ -69,6 +73,8 @@ pub struct GuestState {
     table: ResourceTable,
     tree: Tree,
     results: Option<Results>,
+    pub(crate) clock: Clock,
+    pub(crate) chance: Chance,
     pub(crate) memory: Memory,
     pub(crate) meter: Meter,
     pub(crate) log: GuestLog,
@@ -83,8 +89,8 @@ impl GuestState {
         let log = GuestLog::new(outfit.label.clone(), limits.log, limits.log_total);
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(log.stream(Stream::Out))
-            .stderr(log.stream(Stream::Err))
-            .max_random_size(RANDOM_AT_ONCE);
+            .stderr(log.stream(Stream::Err));
+        let clock = Clock::new(outfit.genesis, outfit.pace);
         let data = outfit.data.as_ref();
         let read_only = outfit.mode == Mode::ReadOnly;
         let tree = Tree::new(
@@ -96,6 +102,7 @@ impl GuestState {
                 files: limits.files,
                 handles: limits.open_files,
             },
+            clock.clone(),
         );
         let results = match outfit.mode {
             Mode::Shared(publish) => Some(Results {
@@ -113,6 +120,8 @@ impl GuestState {
             tree,
             results,
             memory: Memory::new(limits.memory, limits.tables),
+            clock,
+            chance: Chance::new(outfit.genesis.seed),
             meter: Meter::default(),
             log,
             out_of_cpu: false,
@@ -134,6 +143,14 @@ impl GuestState {
     /// The last thing that the quota of files refused in this entry.
     pub(crate) fn take_refused_by_files(&mut self) -> Option<Refused> {
         self.tree.take_refused()
+    }
+
+    /// The clock, for the interfaces that show it.
+    pub(super) fn timed(&mut self) -> Timed<'_> {
+        Timed {
+            clock: &self.clock,
+            table: &mut self.table,
+        }
     }
 
     /// The files, for the interfaces that show them.

@@ -15,8 +15,8 @@ use super::service::{Conversation, SessionError};
 use super::state::{Busy, Phase, Shared};
 use crate::engine::{CallError, EntryError, Instance};
 use crate::model::{
-    Candidate, Fault, FaultCode, Json, Refusal, RefusalReason, RunOutcome, TaskId, ToolSpec,
-    TrapKind, Weigh, quoted,
+    Candidate, Fault, FaultCode, Json, Refusal, RefusalReason, RunOutcome, TaskId, Timestamp,
+    ToolSpec, TrapKind, Weigh, quoted,
 };
 
 /// Something asked of a session.
@@ -120,6 +120,7 @@ impl Owner {
         };
         let mut phase = self.shared.phase.subscribe();
         let deleted = phase.wait_for(|phase| matches!(phase, Phase::Deleted));
+        instance.arrive(Timestamp::now());
         let result = tokio::select! {
             result = instance.setup() => result,
             // The guest stands where it stood; its instance goes unentered.
@@ -171,12 +172,16 @@ impl Owner {
         self.shared.advance(Phase::Faulted(fault.clone()));
     }
 
-    /// The instance, if the session is in a state to answer.
+    /// The instance, if the session is in a state to answer, at this moment of
+    /// its clock.
     fn ready(&mut self) -> Result<&mut Instance, SessionError> {
         let verdict = self.shared.phase.borrow().verdict();
         match (verdict, self.instance.as_mut()) {
             // A deleted session still does what was asked before.
-            (Some(Ok(()) | Err(SessionError::Deleted)), Some(instance)) => Ok(instance),
+            (Some(Ok(()) | Err(SessionError::Deleted)), Some(instance)) => {
+                instance.arrive(Timestamp::now());
+                Ok(instance)
+            }
             (Some(Err(error)), _) => Err(error),
             (None | Some(Ok(())), _) => Err(SessionError::Starting),
         }
@@ -283,6 +288,7 @@ impl Owner {
         let Some(mut instance) = self.instance.take() else {
             return;
         };
+        instance.arrive(Timestamp::now());
         if let Err(error) = instance.teardown().await {
             let environment = self.shared.environment.name();
             // The guest's own words are for the session's owner alone.
