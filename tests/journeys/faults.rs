@@ -154,6 +154,24 @@ fn the_guests_words_are_the_owners_alone() {
 }
 
 #[test]
+fn what_a_teardown_fails_with_is_in_the_guests_own_log() {
+    for (limit, expected) in [("64KiB", 1), ("0", 0)] {
+        let server = Serve::fixtures(&["greedy"])
+            .set("--guest-log-limit", limit)
+            .start();
+        let session = server.ors().open("greedy", Task::Spec(json!({})));
+        let words = json!({"words": "no\nWARN a grudge\u{1b}[2J"});
+        assert_eq!(session.call("bear", words).text(), "borne");
+        assert_eq!(session.delete().status(), 200);
+        logged(&server, &[session.id(), "teardown failed"]);
+        let log = server.log();
+        let told = |line: &&str| line.contains("WARN a grudge\\u{1b}[2J");
+        assert_eq!(log.lines().filter(told).count(), expected, "{log}");
+        assert!(!log.lines().any(|line| line.starts_with("WARN a grudge")));
+    }
+}
+
+#[test]
 fn after_a_fault_there_is_no_teardown() {
     let server = Serve::fixtures(&["greedy"]).start();
     let ors = server.ors();
@@ -177,6 +195,7 @@ fn after_a_fault_there_is_no_teardown() {
     // Whatever it would have said it would have said by now: one more session
     // came and went.
     let next = ors.open("greedy", Task::Spec(json!({})));
+    assert_eq!(next.call("eat", json!({"mib": 1})).text(), "ate 1");
     assert_eq!(next.delete().status(), 200);
     logged(&server, &[torn_down, next.id()]);
     let log = server.log();

@@ -15,9 +15,15 @@ fn big(session: &Session, count: usize) -> orwd_tests::stream::Transcript {
 }
 
 pub(super) fn size_of_a_result() {
-    let (_server, session) = alone("alpha", &[("--result-limit", "64KiB")]);
+    let (server, session) = alone("alpha", &[("--result-limit", "64KiB")]);
     assert_eq!(big(&session, 50_000).text().len(), 50_000);
     faulted(&session, &big(&session, 100_000), "limit_output");
+    // What a tool says when it fails is a result too.
+    let session = open(&server.ors(), "alpha", json!({}));
+    let fail = |count| json!({"message": "x".repeat(count)});
+    assert_eq!(session.call("fail", fail(50_000)).error().len(), 50_000);
+    let call = session.call("fail", fail(100_000));
+    faulted(&session, &call, "limit_output");
     let (_server, session) = alone("alpha", &[("--result-limit", "1MiB")]);
     assert_eq!(big(&session, 100_000).text().len(), 100_000);
 }
