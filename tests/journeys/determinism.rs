@@ -128,11 +128,7 @@ fn clocks_move_by_steps_and_by_arrivals() {
     let world = std::time::SystemTime::now();
     let world = world.duration_since(std::time::UNIX_EPOCH).unwrap();
     let guest = Duration::from_nanos(after["wall"].as_u64().unwrap());
-    let apart = if world > guest {
-        world - guest
-    } else {
-        guest - world
-    };
+    let apart = world.abs_diff(guest);
     assert!(apart < crate::SOON * 4, "{apart:?}");
 }
 

@@ -10,6 +10,7 @@ mod authoring;
 mod data;
 mod determinism;
 mod door;
+mod faults;
 mod hostile;
 mod inspecting;
 mod limits;

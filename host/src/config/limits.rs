@@ -171,7 +171,7 @@ impl Limit {
             Limit::GuestLogTotal => sizes(0, 1 << 30),
             Limit::Disk => sizes(0, 1 << 40),
             Limit::Files => counts(0, 1_000_000),
-            Limit::OpenFiles => counts(8, 900),
+            Limit::OpenFiles => counts(8, 10_000),
             _ => (
                 Amount::Time(Span::millis(10)),
                 Amount::Time(Span::secs(86_400)),
@@ -388,7 +388,7 @@ mod tests {
             (Limit::Handles, "63", "63 is not between 64 and 100000"),
             (Limit::JsonDepth, "8", "fine"),
             (Limit::Files, "-1", "\"-1\" is no count"),
-            (Limit::OpenFiles, "7", "7 is not between 8 and 900"),
+            (Limit::OpenFiles, "7", "7 is not between 8 and 10000"),
         ] {
             let got = match limit.parse(text) {
                 Ok(_) => "fine".to_owned(),

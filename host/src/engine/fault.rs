@@ -15,7 +15,7 @@ use wasmtime::{Error, Trap};
 use wasmtime_wasi::I32Exit;
 
 use crate::model::{Budget, Fault, FaultCode, TrapKind};
-use crate::sandbox::{GuestState, Overslept, RefusedFiles, RefusedMemory};
+use crate::sandbox::{GuestState, Overslept, RefusedFiles, RefusedMemory, Starved};
 
 /// How an entry into the guest failed.
 pub(super) enum Failure {
@@ -49,6 +49,10 @@ fn name(failure: &Failure, state: &mut GuestState, budget: Budget) -> Fault {
     if error.is::<Overslept>() {
         let message = "a replay slept for longer than the call may take";
         return Fault::new(FaultCode::LimitWall, message);
+    }
+    if error.is::<Starved>() {
+        tracing::error!("a session could not grow: {error:#}");
+        return Fault::new(FaultCode::Overloaded, "no memory left for the session");
     }
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         let message = format!("the environment exited with status {}", exit.0);

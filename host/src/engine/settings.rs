@@ -122,6 +122,7 @@ mod tests {
         let settings = EngineSettings {
             max_sessions: 1,
             max_memory: 1 << 20,
+            max_tables: 1 << 10,
             threads: 1,
         };
         Engine::new(&settings.config(Allocation::OnDemand).unwrap()).unwrap()

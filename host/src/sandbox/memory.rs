@@ -4,6 +4,13 @@
 //! have dozens, so this one sums. A refused growth looks to the guest like any
 //! allocation that fails; that it happened is remembered, since most guests
 //! then abort and the trap alone does not say why.
+//!
+//! What was charged is never given back. The engine reports failures without
+//! saying whether it asked before, so that a growth which cannot be (beyond
+//! what a memory may ever hold) would give back the charge of an earlier one
+//! that succeeded. A growth that was allowed can then only fail because the
+//! machine has no memory left: that ends the session as the host's own failure,
+//! since what a guest sees may not depend on the machine it runs on.
 
 use wasmtime::{Error, ResourceLimiter, Result};
 
@@ -18,8 +25,6 @@ const PARTS: usize = 100;
 pub(crate) struct Memory {
     limit: Charge,
     used: Charge,
-    /// The last charge, taken back if the growth then fails.
-    pending: Charge,
     refused: Option<Refused>,
 }
 
@@ -43,7 +48,6 @@ impl Memory {
         Memory {
             limit: Charge { bytes, elements },
             used: Charge::default(),
-            pending: Charge::default(),
             refused: None,
         }
     }
@@ -65,39 +69,50 @@ impl Memory {
             Some(Refused::Memory)
         } else {
             self.used = then;
-            self.pending = Charge { bytes, elements };
             return true;
         };
-        // What is refused was not charged, and must not be given back.
-        self.pending = Charge::default();
         false
     }
+}
 
-    fn undo(&mut self) {
-        let Charge { bytes, elements } = std::mem::take(&mut self.pending);
-        self.used.bytes -= bytes;
-        self.used.elements -= elements;
+/// The machine has no memory left for a growth that the session has a right to.
+#[derive(Debug, thiserror::Error)]
+#[error("the machine has no memory left for it")]
+pub(crate) struct Starved;
+
+/// What a memory or a table declares for itself is not ours to charge.
+fn within(then: usize, max: Option<usize>) -> bool {
+    max.is_none_or(|max| then <= max)
+}
+
+/// Sorts out why a growth failed. The engine has no types for it: what no
+/// memory or table can ever hold it says without having asked us, and the guest
+/// sees that its growth failed.
+fn failed(error: Error) -> Result<()> {
+    let text = error.to_string();
+    if text.contains("exceeds memory type's limits") || text.contains("overflow calculating") {
+        Ok(())
+    } else {
+        Err(error.context(Starved))
     }
 }
 
 impl ResourceLimiter for Memory {
-    fn memory_growing(&mut self, now: usize, then: usize, _max: Option<usize>) -> Result<bool> {
-        Ok(self.charge(then.saturating_sub(now), 0))
+    fn memory_growing(&mut self, now: usize, then: usize, max: Option<usize>) -> Result<bool> {
+        Ok(within(then, max) && self.charge(then.saturating_sub(now), 0))
     }
 
-    fn memory_grow_failed(&mut self, _error: Error) -> Result<()> {
-        self.undo();
-        Ok(())
+    fn memory_grow_failed(&mut self, error: Error) -> Result<()> {
+        failed(error)
     }
 
-    fn table_growing(&mut self, now: usize, then: usize, _max: Option<usize>) -> Result<bool> {
+    fn table_growing(&mut self, now: usize, then: usize, max: Option<usize>) -> Result<bool> {
         let elements = then.saturating_sub(now);
-        Ok(self.charge(elements.saturating_mul(ELEMENT), elements))
+        Ok(within(then, max) && self.charge(elements.saturating_mul(ELEMENT), elements))
     }
 
-    fn table_grow_failed(&mut self, _error: Error) -> Result<()> {
-        self.undo();
-        Ok(())
+    fn table_grow_failed(&mut self, error: Error) -> Result<()> {
+        failed(error)
     }
 
     fn instances(&self) -> usize {
@@ -118,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memories_are_summed_and_failed_growth_is_given_back() {
+    fn memories_are_summed() {
         let mut memory = Memory::new(100, 0);
         assert!(memory.memory_growing(0, 60, None).unwrap());
         assert!(memory.memory_growing(0, 40, None).unwrap());
@@ -127,16 +142,37 @@ mod tests {
         assert_eq!(memory.take_refused(), Some(Refused::Memory));
         assert_eq!(memory.take_refused(), None);
         assert!(!memory.memory_growing(40, 90, None).unwrap());
+    }
 
+    #[test]
+    fn a_growth_that_cannot_be_gives_nothing_back() {
         let mut memory = Memory::new(100, 0);
-        let failed = || wasmtime::format_err!("no pages");
-        assert!(memory.memory_growing(0, 100, None).unwrap());
-        memory.memory_grow_failed(failed()).unwrap();
-        assert!(memory.memory_growing(0, 100, None).unwrap());
-        // A refused growth was never charged, so nothing is given back.
+        for _ in 0..100 {
+            assert!(memory.memory_growing(0, 1, None).unwrap());
+            let beyond = wasmtime::format_err!("memory growth exceeds memory type's limits");
+            memory.memory_grow_failed(beyond).unwrap();
+        }
         assert!(!memory.memory_growing(0, 1, None).unwrap());
-        memory.memory_grow_failed(failed()).unwrap();
-        assert!(!memory.memory_growing(0, 1, None).unwrap());
+        assert_eq!(memory.take_refused(), Some(Refused::Memory));
+    }
+
+    #[test]
+    fn what_a_memory_declares_for_itself_is_not_refused_by_us() {
+        let mut memory = Memory::new(100, 100);
+        assert!(!memory.memory_growing(10, 11, Some(10)).unwrap());
+        assert!(!memory.table_growing(10, 11, Some(10)).unwrap());
+        assert_eq!(memory.take_refused(), None);
+        assert!(memory.memory_growing(0, 100, Some(100)).unwrap());
+    }
+
+    #[test]
+    fn a_machine_without_memory_is_no_answer_to_a_guest() {
+        let mut memory = Memory::new(100, 100);
+        assert!(memory.memory_growing(0, 10, None).unwrap());
+        let error = memory
+            .memory_grow_failed(wasmtime::format_err!("no pages"))
+            .unwrap_err();
+        assert!(error.downcast_ref::<Starved>().is_some());
     }
 
     #[test]
@@ -155,9 +191,5 @@ mod tests {
         assert!(!memory.table_growing(0, 11, None).unwrap());
         assert_eq!(memory.take_refused(), Some(Refused::Memory));
         assert!(memory.table_growing(0, 10, None).unwrap());
-        memory
-            .table_grow_failed(wasmtime::format_err!("no room"))
-            .unwrap();
-        assert!(memory.memory_growing(0, 10 * ELEMENT, None).unwrap());
     }
 }

@@ -26,5 +26,5 @@ pub use tree::Allowance;
 
 pub(crate) use clock::Overslept;
 pub(crate) use grants::link;
-pub(crate) use memory::Refused as RefusedMemory;
+pub(crate) use memory::{Refused as RefusedMemory, Starved};
 pub(crate) use tree::Refused as RefusedFiles;

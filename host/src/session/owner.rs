@@ -289,14 +289,17 @@ impl Owner {
             return;
         };
         instance.arrive(Timestamp::now());
-        if let Err(error) = instance.teardown().await {
-            let environment = self.shared.environment.name();
-            // The guest's own words are for the session's owner alone.
-            let why = match &error {
-                EntryError::Failed(_) => "the environment says so",
-                EntryError::Fault(fault) => fault.message.as_str(),
-            };
-            tracing::info!(session = %self.shared.id, %environment, "teardown failed: {why}");
+        let (session, environment) = (&self.shared.id, self.shared.environment.name());
+        match instance.teardown().await {
+            Ok(()) => {}
+            // Its own words are in its own log.
+            Err(EntryError::Failed(_)) => {
+                tracing::info!(%session, %environment, "teardown failed");
+            }
+            Err(EntryError::Fault(fault)) => {
+                let (code, trap) = (fault.code.as_str(), fault.trap.map(TrapKind::as_str));
+                tracing::info!(%session, %environment, code, trap, "teardown failed: {fault}");
+            }
         }
         if self.set_up {
             instance.publish().await;
