@@ -10,6 +10,7 @@ mod reaper;
 mod run;
 mod runs;
 mod service;
+mod shares;
 mod state;
 mod table;
 
@@ -18,4 +19,5 @@ pub use run::{Go, Promise, Run};
 pub use service::{
     CatalogError, Conversation, CreateError, NewSession, Principal, Service, Session, SessionError,
 };
+pub use shares::PerKey;
 pub use table::{SessionSettings, Sessions};
