@@ -17,6 +17,31 @@ fn a_run_is_replayed_and_not_run_again() {
 }
 
 #[test]
+fn what_a_run_is_asked_for_with_does_not_matter() {
+    let session = open("alpha");
+    let first = session.call("bump", json!({"by": 7}));
+    let again = |name: &str, input: serde_json::Value| {
+        let body = json!({"name": name, "input": input, "task_id": first.task_id()});
+        session.post_request("call", &body)
+    };
+    let requests = [
+        again("bump", json!({"by": 100})),
+        again("fail", json!({"message": "no"})),
+        again("nosuch", json!({})),
+        again("bump", json!({"by": "many"})),
+    ];
+    let asked = (0..40).map(|n| {
+        let (ors, request) = (ors().clone(), requests[n % requests.len()].clone());
+        move || ors.transcript(&request).events
+    });
+    for events in all_at_once(asked) {
+        assert_eq!(events, first.events);
+    }
+    let after = session.call("bump", json!({"by": 0})).text();
+    assert_eq!(after, "7", "it ran once, as it was first asked for");
+}
+
+#[test]
 fn an_error_is_replayed_too() {
     let session = open("alpha");
     let first = session.call("fail", json!({"message": "once"}));

@@ -11,6 +11,7 @@ mod data;
 mod determinism;
 mod door;
 mod faults;
+mod flood;
 mod hostile;
 mod inspecting;
 mod limits;

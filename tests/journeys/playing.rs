@@ -63,3 +63,36 @@ fn a_line_that_is_none_is_named() {
     let ended = play(&alpha(), &[r#"{"split": "nope", "index": 0}"#]);
     ended.refuses(&["nope"]);
 }
+
+#[test]
+fn a_server_with_keys_is_played_with_one() {
+    let scratch = Scratch::new();
+    let keys = scratch.at("keys.toml");
+    let made = Orwd::new(["keys", "new", "alice", "--api-keys", &keys]).run();
+    let key = made.succeeds();
+    let server = Serve::fixtures(&["alpha"]).set("--api-keys", &keys).start();
+    let script = scratch.write("episode.jsonl", EPISODE.join("\n"));
+    let file = scratch.write("key", key);
+    let (script, file) = (script.to_str().unwrap(), file.to_str().unwrap());
+    let play = |more: &[&str]| {
+        let target = server.base();
+        Orwd::new([&["play", target, "--script", script], more].concat())
+    };
+    play(&[]).run().refuses(&["401", "Invalid API key"]);
+    assert!(
+        play(&["--api-key-file", file])
+            .run()
+            .succeeds()
+            .contains("HEY")
+    );
+    let by_variable = play(&[]).env("ORWD_API_KEY", key.trim()).run();
+    assert!(by_variable.succeeds().contains("HEY"));
+    // The file counts, and an empty one is no key.
+    let empty = scratch.write("empty", "\n");
+    let empty = empty.to_str().unwrap();
+    let refused = play(&["--api-key-file", empty]).env("ORWD_API_KEY", key.trim());
+    refused.run().refuses(&["empty", "no API key"]);
+    Orwd::new(["play", &alpha(), "--api-key-file", file])
+        .run()
+        .refuses(&["--api-key-file", "URL"]);
+}

@@ -13,7 +13,6 @@ use orwd_tests::http::{Request, Response};
 use orwd_tests::later::wait_until;
 use orwd_tests::ors::{Ors, SESSION_HEADER, Task, fresh_id, secrets_header};
 use orwd_tests::scratch::Scratch;
-use orwd_tests::server::Serve;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 

@@ -14,7 +14,7 @@ use crate::engine::{
 use crate::model::{
     ClockMode, Description, EnvName, Fault, Genesis, Json, Pace, Seed, SessionId, SessionLimits,
 };
-use crate::sandbox::{Allowance, DataDir, Label, Mode, Outfit};
+use crate::sandbox::{DataDir, Label, Mode, Outfit};
 
 /// What an environment is loaded from; all of it checked already, but for the
 /// component.

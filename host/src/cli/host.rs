@@ -16,7 +16,7 @@ use crate::config::{Listen, Places, ServerLimits};
 use crate::engine::{Cache, Engine, EngineSettings};
 use crate::model::{AdmissionLimits, SessionLimits};
 use crate::ors;
-use crate::session::{SessionSettings, Sessions};
+use crate::session::{PerKey, SessionSettings, Sessions};
 
 /// Time beyond that of a teardown for ending all sessions.
 const LEEWAY: Duration = Duration::from_secs(1);
@@ -36,6 +36,9 @@ pub(super) struct Loaded {
 pub(super) struct Door {
     pub(super) hosts: ors::Hosts,
     pub(super) keys: Option<ors::Keys>,
+    /// Wrong keys from one address, at once and each minute.
+    pub(super) wrong_keys: u32,
+    pub(super) per_key: PerKey,
 }
 
 impl Door {
@@ -44,6 +47,9 @@ impl Door {
         Door {
             hosts: ors::Hosts::Loopback { also: Vec::new() },
             keys: None,
+            // Without keys none is wrong, and none is counted.
+            wrong_keys: 1,
+            per_key: PerKey::default(),
         }
     }
 }
@@ -261,6 +267,7 @@ pub(super) async fn serve(
         idle_timeout: limits.idle_timeout,
         setup_gate: limits.setup_gate,
         result_linger: limits.result_linger,
+        per_key: door.per_key,
     };
     let sessions = Sessions::new(loaded.engine, loaded.environments, settings);
     let front = ors::Front {
@@ -268,6 +275,7 @@ pub(super) async fn serve(
         header_limit: limits.header,
         header_timeout: limits.header_timeout,
         body_timeout: limits.body_timeout,
+        body_rate: limits.body_rate,
         write_timeout: limits.write_timeout,
         idle_timeout: limits.keep_alive,
         connections: limits.max_connections,
@@ -277,6 +285,8 @@ pub(super) async fn serve(
         },
         hosts: door.hosts,
         keys: door.keys,
+        wrong_keys: door.wrong_keys,
+        create_rate: limits.create_rate,
     };
     let (stopped, stopping) = tokio::sync::oneshot::channel();
     let gate = sessions.clone();

@@ -16,7 +16,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
+use hyper::header::HeaderValue;
 use serde_json::value::RawValue;
+use zeroize::Zeroizing;
 
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -29,6 +31,9 @@ use episode::Client;
 use http::Server;
 use script::Script;
 use show::Show;
+
+/// The environment variable that holds the key for a server.
+const KEY_VARIABLE: &str = "ORWD_API_KEY";
 
 /// Sessions of a server that only this process uses: one is played.
 const SESSIONS: u32 = 2;
@@ -82,6 +87,11 @@ pub(super) struct Play {
     #[arg(long = "secret", value_name = "NAME[=VALUE]", value_parser = secret)]
     secrets: Vec<(String, String)>,
 
+    /// File that holds the API key for the server; without it, the key is that
+    /// of the environment variable ORWD_API_KEY, if there is one
+    #[arg(long, value_name = "FILE")]
+    api_key_file: Option<PathBuf>,
+
     /// Calls to make, with what is expected of them
     #[arg(long, value_name = "FILE", conflicts_with_all = ["split", "task", "spec"])]
     script: Option<PathBuf>,
@@ -109,7 +119,13 @@ impl Play {
         let ended = if self.target.contains("://") {
             Server::parse(&self.target)
                 .map_err(|error| Failure::usage(error.to_string()))
-                .and_then(|server| runtime.block_on(play(server, wish, script, show)))
+                .and_then(|server| {
+                    let server = server.with_key(self.api_key()?);
+                    runtime.block_on(play(server, wish, script, show))
+                })
+        } else if self.api_key_file.is_some() {
+            let message = "--api-key-file is for the URL of a server, and this is a path";
+            Err(Failure::usage(message.to_owned()))
         } else {
             self.play_path(&runtime, wish, script, show)
         };
@@ -163,6 +179,29 @@ impl Play {
                 Err(error) => Err(Failure::new(format!("the server ended badly: {error}"))),
             }
         })
+    }
+
+    /// The key, which is never said on the command line: there every user of
+    /// the machine can read it.
+    fn api_key(&self) -> Result<Option<HeaderValue>, Failure> {
+        let (key, place) = match &self.api_key_file {
+            Some(path) => {
+                let place = path.display().to_string();
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| Failure::new(format!("{place}: {error}")))?;
+                (Zeroizing::new(text), place)
+            }
+            None => match std::env::var(KEY_VARIABLE) {
+                Ok(text) if !text.is_empty() => (Zeroizing::new(text), KEY_VARIABLE.to_owned()),
+                _ => return Ok(None),
+            },
+        };
+        let value = Some(key.trim()).filter(|key| !key.is_empty());
+        let mut value = value
+            .and_then(|key| HeaderValue::from_str(key).ok())
+            .ok_or_else(|| Failure::new(format!("{place} holds no API key: a key is one line")))?;
+        value.set_sensitive(true);
+        Ok(Some(value))
     }
 
     fn read_script(&self) -> Result<Option<Script>, Failure> {

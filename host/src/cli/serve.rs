@@ -15,6 +15,7 @@ use crate::catalog::source;
 use crate::config::written::ListenFlags;
 use crate::config::{AdmissionFlags, EnvironmentFlags, ServerFlags, SessionFlags, WallFlags};
 use crate::ors;
+use crate::session::PerKey;
 
 /// Serve environments over the Open Reward Standard
 ///
@@ -112,6 +113,9 @@ impl Serve {
         let ListenFlags {
             listen,
             api_keys,
+            wrong_keys,
+            max_sessions_per_key,
+            max_calls_per_key,
             allow_host,
         } = &self.listen;
         let keys = match api_keys {
@@ -127,7 +131,16 @@ impl Serve {
                 also: allow_host.clone(),
             }
         };
-        Ok(Door { hosts, keys })
+        let count = |most: u32| usize::try_from(most).unwrap_or(usize::MAX);
+        Ok(Door {
+            hosts,
+            keys,
+            wrong_keys: *wrong_keys,
+            per_key: PerKey {
+                sessions: max_sessions_per_key.map(count),
+                calls: max_calls_per_key.map(count),
+            },
+        })
     }
 
     /// Whether there is enough to serve.

@@ -93,6 +93,10 @@ pub struct ServerLimits {
     pub header_timeout: Duration,
     /// Time for the body to arrive.
     pub body_timeout: Duration,
+    /// Bytes of it that arrive each second.
+    pub body_rate: u64,
+    /// Sessions that one key or address may create each second.
+    pub create_rate: u32,
     /// Time between two requests on one connection.
     pub keep_alive: Duration,
     /// Time without progress in writing an answer.
@@ -189,6 +193,8 @@ impl ServerFlags {
             header: self.header_limit.as_usize(),
             header_timeout: self.header_timeout.get(),
             body_timeout: self.body_timeout.get(),
+            body_rate: self.body_rate.get(),
+            create_rate: self.create_rate,
             keep_alive: self.keep_alive.get(),
             write_timeout: self.write_timeout.get(),
         }

@@ -181,6 +181,16 @@ pub struct ServerFlags {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time("100ms", "1h"))]
     pub body_timeout: Span,
 
+    /// Bytes of a body that must arrive each second once it has had 5s
+    #[arg(long, value_name = "SIZE", default_value = "1KiB", value_parser = size("1", "1GiB"))]
+    pub body_rate: Size,
+
+    /// Sessions that one key may create each second, or one address where no
+    /// key is asked for, and ten times as many at once; further ones get 429
+    /// and `Retry-After`
+    #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = count())]
+    pub create_rate: u32,
+
     /// How long a connection that carries no request stays open
     #[arg(long, value_name = "TIME", default_value = "75s", value_parser = time("1s", "1h"))]
     pub keep_alive: Span,
@@ -216,6 +226,27 @@ pub struct ListenFlags {
     /// within seconds
     #[arg(long, value_name = "FILE", env = "ORWD_API_KEYS")]
     pub api_keys: Option<PathBuf>,
+
+    /// Wrong keys that may come from one address at once and each minute;
+    /// further ones get 429 and `Retry-After`. A right key is never refused
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 60,
+        value_parser = count(),
+        requires = "api_keys"
+    )]
+    pub wrong_keys: u32,
+
+    /// Sessions that one key may hold at once; further ones get 429 and
+    /// `Retry-After` [default: any number]
+    #[arg(long, value_name = "COUNT", value_parser = count(), requires = "api_keys")]
+    pub max_sessions_per_key: Option<u32>,
+
+    /// Calls that one key may have in flight at once; further ones get 429
+    /// and `Retry-After` [default: any number]
+    #[arg(long, value_name = "COUNT", value_parser = count(), requires = "api_keys")]
+    pub max_calls_per_key: Option<u32>,
 
     /// A name that requests may call this server by, for one behind a proxy.
     /// On a loopback address all but localhost are refused otherwise, since a

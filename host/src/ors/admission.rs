@@ -16,12 +16,14 @@ use crate::session::Principal;
 /// What answers without a key.
 const OPEN: &str = "/health";
 
-/// Whose request this is, or why it goes no further.
+/// Whose request this is, or why it goes no further. `wrong_key` is asked how
+/// a wrong key is refused.
 pub(super) fn admit(
     head: &Parts,
     doubt: Option<Doubt>,
     hosts: &Hosts,
     keys: Option<&Keys>,
+    wrong_key: impl FnOnce() -> Failure,
 ) -> Result<Principal, Failure> {
     if let Some(doubt) = doubt.or_else(|| framing::doubt(head)) {
         return Err(doubt.into());
@@ -29,7 +31,7 @@ pub(super) fn admit(
     hosts.admit(&head.headers)?;
     match keys {
         Some(keys) if head.uri.path() != OPEN => {
-            keys.principal(&head.headers).ok_or(Failure::NoKey)
+            keys.principal(&head.headers).ok_or_else(wrong_key)
         }
         _ => Ok(Principal::Anyone),
     }

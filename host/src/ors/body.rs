@@ -1,5 +1,9 @@
 //! Reads request bodies, within a size and a time.
 //!
+//! A body that drips is given up before its time is over: a client that means
+//! to send sends, and one that holds a connection open with a byte now and
+//! then does it for some seconds only.
+//!
 //! A body that is too large is read on for a while and thrown away: a client
 //! that is still writing sees no answer, and loses it if the connection is
 //! closed under its hands.
@@ -10,15 +14,39 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Incoming};
+use tokio::time::Instant;
 
 /// So many times its limit is read of a body that is too large.
 const READ_ON: usize = 8;
+
+/// The time that a body has before its rate counts.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How fast a body must come.
+#[derive(Clone, Copy)]
+pub(super) struct Pace {
+    /// The time for all of it.
+    pub(super) timeout: Duration,
+    /// Bytes each second, after the grace.
+    pub(super) rate: u64,
+}
+
+impl Pace {
+    /// The time within which there must be more than so many bytes.
+    fn allows(self, received: u64) -> Duration {
+        let millis = received.saturating_mul(1000) / self.rate.max(1);
+        (GRACE + Duration::from_millis(millis)).min(self.timeout)
+    }
+}
 
 /// The body of one request.
 pub(super) struct RequestBody {
     incoming: Incoming,
     limit: usize,
-    timeout: Duration,
+    pace: Pace,
+    /// When it was first waited for.
+    begun: Option<Instant>,
+    received: u64,
     expects_continue: bool,
     ended: bool,
 }
@@ -38,14 +66,16 @@ impl RequestBody {
     pub(super) fn new(
         incoming: Incoming,
         limit: usize,
-        timeout: Duration,
+        pace: Pace,
         expects_continue: bool,
     ) -> RequestBody {
         RequestBody {
             ended: incoming.is_end_stream(),
             incoming,
             limit,
-            timeout,
+            pace,
+            begun: None,
+            received: 0,
             expects_continue,
         }
     }
@@ -60,19 +90,14 @@ impl RequestBody {
         if self.ended {
             return Ok(Bytes::new());
         }
-        let timeout = self.timeout;
-        match tokio::time::timeout(timeout, self.collect()).await {
-            Ok(read) => read,
-            Err(_) => Err(BodyError::TooSlow),
-        }
+        self.collect().await
     }
 
     /// Reads the body and forgets it. How that ends does not matter: the
     /// answer is known without it.
     pub(super) async fn discard(&mut self) {
         if !self.ended {
-            let timeout = self.timeout;
-            let _ = tokio::time::timeout(timeout, self.read_on()).await;
+            self.read_on().await;
         }
     }
 
@@ -124,12 +149,19 @@ impl RequestBody {
 
     /// The next piece; none at the end.
     async fn data(&mut self) -> Result<Option<Bytes>, BodyError> {
+        let begun = *self.begun.get_or_insert_with(Instant::now);
         loop {
-            let frame = poll_fn(|cx| Pin::new(&mut self.incoming).poll_frame(cx)).await;
+            let until = begun + self.pace.allows(self.received);
+            let frame = poll_fn(|cx| Pin::new(&mut self.incoming).poll_frame(cx));
+            let Ok(frame) = tokio::time::timeout_at(until, frame).await else {
+                return Err(BodyError::TooSlow);
+            };
             match frame {
                 Some(Ok(frame)) => {
                     // Trailers are of no interest.
                     if let Ok(data) = frame.into_data() {
+                        let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
+                        self.received = self.received.saturating_add(length);
                         return Ok(Some(data));
                     }
                 }

@@ -5,6 +5,8 @@
 //! either the contract's, the guest's own, or a fault's sentence; causes stay in
 //! the log.
 
+use std::time::Duration;
+
 use hyper::StatusCode;
 use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
@@ -28,6 +30,10 @@ pub(super) enum Failure {
     Foreign(Foreign),
     /// It has no key, or a wrong one.
     NoKey,
+    /// The same, and there were many; in so much time there may be another.
+    TooManyWrongKeys(Duration),
+    /// Sessions are opened too fast; in so much time one may be.
+    TooManyCreations(Duration),
     /// There is no such path.
     NotFound,
     /// The path takes this method alone.
@@ -122,6 +128,8 @@ enum Retry {
     No,
     /// A few times, soon.
     Soon,
+    /// In so much time.
+    In(Duration),
     /// Until the session has started.
     WhenStarted,
 }
@@ -149,8 +157,14 @@ impl Failure {
         if told.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if told.retry != Retry::No {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
+        match told.retry {
+            Retry::No => {}
+            Retry::Soon | Retry::WhenStarted => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
+            }
+            Retry::In(wait) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+            }
         }
         if told.retry == Retry::WhenStarted {
             headers.insert(BACKEND_STATE, HeaderValue::from_static("starting"));
@@ -160,11 +174,14 @@ impl Failure {
             (Some(text), _) => Some(text),
             (None, Detail::Text(text))
                 if told.status.is_server_error()
-                    || matches!(told.status, StatusCode::GONE | StatusCode::FORBIDDEN) =>
+                    || matches!(
+                        told.status,
+                        StatusCode::GONE | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
+                    ) =>
             {
                 Some(text)
             }
-            Detail::Words(_) => Some(IN_ITS_OWN_WORDS.to_owned()),
+            (None, Detail::Words(_)) => Some(IN_ITS_OWN_WORDS.to_owned()),
             _ => None,
         };
         (answer, log)
@@ -175,6 +192,13 @@ impl Failure {
             Failure::Doubtful(doubt) => told(StatusCode::BAD_REQUEST, doubt.sentence()),
             Failure::Foreign(foreign) => told(StatusCode::FORBIDDEN, refused(&foreign)),
             Failure::NoKey => told(StatusCode::UNAUTHORIZED, "Invalid API key"),
+            Failure::TooManyWrongKeys(wait) => {
+                let detail = "too many requests with a wrong API key come from this address";
+                too_many(detail, Retry::In(wait))
+            }
+            Failure::TooManyCreations(wait) => {
+                too_many("sessions are created too fast", Retry::In(wait))
+            }
             Failure::NotFound => told(StatusCode::NOT_FOUND, "Not Found"),
             Failure::Only(method) => Told {
                 allow: Some(method),
@@ -228,6 +252,21 @@ fn soon(detail: impl Into<String>) -> Told {
         retry: Retry::Soon,
         ..told(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
+}
+
+fn too_many(detail: impl Into<String>, retry: Retry) -> Told {
+    Told {
+        retry,
+        ..told(StatusCode::TOO_MANY_REQUESTS, detail)
+    }
+}
+
+/// Clients read whole seconds, and it must not be too early then.
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_millis()
+        .div_ceil(1000)
+        .try_into()
+        .unwrap_or(u64::MAX)
 }
 
 /// Says why, since whoever reads it may well be the server's own user.
@@ -321,6 +360,7 @@ fn create(error: CreateError) -> Told {
             told(StatusCode::BAD_REQUEST, detail)
         }
         CreateError::Full => soon("the server holds as many sessions as it may"),
+        CreateError::TooMany => too_many(error.to_string(), Retry::Soon),
         CreateError::Stopping => soon("the server is stopping"),
     }
 }
@@ -344,6 +384,7 @@ fn session(error: SessionError) -> Told {
             "; the session ended then, without a teardown",
             |detail| told(StatusCode::GONE, detail),
         ),
+        SessionError::TooManyCalls => too_many(error.to_string(), Retry::Soon),
     }
 }
 
@@ -383,6 +424,30 @@ mod tests {
                 401,
                 "Invalid API key",
                 &["www-authenticate: Bearer"],
+            ),
+            (
+                Failure::TooManyWrongKeys(Duration::from_millis(2001)),
+                429,
+                "too many requests with a wrong API key come from this address",
+                &["retry-after: 3"],
+            ),
+            (
+                Failure::TooManyCreations(Duration::from_nanos(1_000_000)),
+                429,
+                "sessions are created too fast",
+                &["retry-after: 1"],
+            ),
+            (
+                CreateError::TooMany.into(),
+                429,
+                "this key holds as many sessions as it may",
+                &soon,
+            ),
+            (
+                SessionError::TooManyCalls.into(),
+                429,
+                "this key has as many calls in flight as it may",
+                &soon,
             ),
             (
                 Doubt::Lengths.into(),

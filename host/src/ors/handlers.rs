@@ -3,6 +3,8 @@
 //! One function a route. The order of the steps in each is the order in which
 //! a client is to learn of its mistakes.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::http::request::Parts;
@@ -14,6 +16,7 @@ use super::body::RequestBody;
 use super::document::{Document, Unreadable, claims_json};
 use super::error::Failure;
 use super::flatten::flatten;
+use super::rates::Rates;
 use super::render;
 use super::requests::{
     CallRequest, CreateRequest, RangeRequest, ScoreRequest, SplitRequest, TaskRequest,
@@ -34,6 +37,9 @@ pub(super) struct Exchange<'x, S: Service> {
     pub(super) body: RequestBody,
     pub(super) record: &'x mut Record,
     pub(super) principal: Principal,
+    /// Where it comes from.
+    pub(super) from: IpAddr,
+    pub(super) rates: &'x Rates,
 }
 
 impl<S: Service> Exchange<'_, S> {
@@ -177,6 +183,7 @@ impl<S: Service> Exchange<'_, S> {
         let id = self.session_id()?;
         let request = CreateRequest::read(document)?;
         let seed = seed::read(&self.head.headers)?;
+        self.rates.create(&self.principal, self.from)?;
         let secrets = match self.head.headers.get(secrets::HEADER) {
             Some(header) => secrets::read(header.as_bytes()),
             None => Ok(Default::default()),
@@ -305,7 +312,7 @@ impl<S: Service> Exchange<'_, S> {
         let request = CallRequest::read(document)?;
         Ok(run(match request.task_id {
             Some(id) => session.run(&id),
-            None => Some(session.call(request.name, request.input)),
+            None => Some(session.call(request.name, request.input)?),
         }))
     }
 
@@ -319,7 +326,7 @@ impl<S: Service> Exchange<'_, S> {
         }
         Ok(run(match request.task_id {
             Some(id) => session.run(&id),
-            None => Some(session.score_group(request.candidates)),
+            None => Some(session.score_group(request.candidates)?),
         }))
     }
 

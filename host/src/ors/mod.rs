@@ -23,6 +23,7 @@ mod keyring;
 mod keys;
 mod problems;
 mod python;
+mod rates;
 mod render;
 mod requests;
 mod route;

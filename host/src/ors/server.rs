@@ -27,14 +27,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::admission::admit;
 use super::answer::{self, Outgoing};
-use super::body::RequestBody;
+use super::body::{Pace, RequestBody};
 use super::crowd::{Crowd, Full, PerAddress, Place};
 use super::error::Failure;
 use super::framing;
 use super::handlers::Exchange;
 use super::hosts::Hosts;
 use super::keys::Keys;
-use super::socket::{Activity, Socket};
+use super::rates::Rates;
+use super::socket::{self, Activity, Socket};
 use super::trace::{REQUEST_ID, Record};
 use crate::session::Service;
 
@@ -50,8 +51,12 @@ pub struct Front {
     pub header_timeout: Duration,
     /// The time that a request's body takes to come; a slower one is a 408.
     pub body_timeout: Duration,
-    /// The time for which a client takes nothing of an answer. The connection
-    /// is closed then; the result of a run is kept.
+    /// The bytes of a body that come each second, once it has had five seconds
+    /// to begin with; a slower one is a 408 too.
+    pub body_rate: u64,
+    /// The time for which a client takes nothing of an answer, or for which
+    /// nothing is heard of it though it was sent something. The connection is
+    /// closed then; the result of a run is kept.
     pub write_timeout: Duration,
     /// The time between two requests on one connection.
     pub idle_timeout: Duration,
@@ -63,6 +68,13 @@ pub struct Front {
     pub hosts: Hosts,
     /// The keys of those who may ask; anyone may if there are none.
     pub keys: Option<Keys>,
+    /// The wrong keys that may come from one address, at once and each minute;
+    /// a further one is a 429.
+    pub wrong_keys: u32,
+    /// The sessions that one key may create each second, or one address where
+    /// there are no keys, and ten times as many at once; a further one is a
+    /// 429.
+    pub create_rate: u32,
 }
 
 /// The least that hyper takes for its buffer.
@@ -80,6 +92,7 @@ const REMINDER: Duration = Duration::from_secs(60);
 struct Server<S> {
     service: S,
     front: Front,
+    rates: Rates,
     http: http1::Builder,
     stopping: CancellationToken,
 }
@@ -96,6 +109,7 @@ pub async fn serve<S: Service>(
 ) -> io::Result<()> {
     let server = Arc::new(Server {
         http: protocol(&front),
+        rates: Rates::new(front.create_rate, front.wrong_keys),
         service,
         front,
         stopping: CancellationToken::new(),
@@ -160,7 +174,7 @@ async fn accept<S: Service>(
         match accepted {
             Ok((stream, peer)) => match crowd.enter(peer.ip()) {
                 Ok(place) => {
-                    connections.spawn(connection(stream, place, server.clone()));
+                    connections.spawn(connection(stream, peer.ip(), place, server.clone()));
                 }
                 Err(Full) => turn_away(&stream, peer.ip(), &mut told),
             },
@@ -211,21 +225,25 @@ fn report(ended: Result<(), JoinError>) {
     }
 }
 
-async fn connection<S: Service>(stream: TcpStream, _place: Option<Place>, server: Arc<Server<S>>) {
-    // Events must leave when they are written.
-    if let Err(error) = stream.set_nodelay(true) {
+async fn connection<S: Service>(
+    stream: TcpStream,
+    from: IpAddr,
+    _place: Option<Place>,
+    server: Arc<Server<S>>,
+) {
+    let front = &server.front;
+    if let Err(error) = socket::prepare(&stream, front.write_timeout) {
         tracing::debug!(%error, "a connection is gone already");
         return;
     }
     let activity = Arc::new(Activity::default());
-    let front = &server.front;
     let socket = Socket::new(
         stream,
         activity.clone(),
         front.header_timeout,
         front.write_timeout,
     );
-    let service = service_fn(|request| respond(&server, &activity, request));
+    let service = service_fn(|request| respond(&server, from, &activity, request));
     let mut connection = pin!(server.http.serve_connection(TokioIo::new(socket), service));
     let ended = tokio::select! {
         biased;
@@ -263,6 +281,7 @@ fn wants_close(head: &Parts) -> bool {
 
 async fn respond<S: Service>(
     server: &Server<S>,
+    from: IpAddr,
     activity: &Arc<Activity>,
     request: Request<Incoming>,
 ) -> Result<Response<Outgoing>, Infallible> {
@@ -276,11 +295,17 @@ async fn respond<S: Service>(
     let mut body = RequestBody::new(
         incoming,
         server.front.body_limit,
-        server.front.body_timeout,
+        Pace {
+            timeout: server.front.body_timeout,
+            rate: server.front.body_rate,
+        },
         head.headers.contains_key(EXPECT),
     );
     let front = &server.front;
-    let admitted = admit(&head, activity.doubt(), &front.hosts, front.keys.as_ref());
+    let keys = front.keys.as_ref();
+    let admitted = admit(&head, activity.doubt(), &front.hosts, keys, || {
+        server.rates.wrong_key(from)
+    });
     let (answered, through) = match admitted {
         Ok(principal) => {
             record.principal = principal.clone();
@@ -290,6 +315,8 @@ async fn respond<S: Service>(
                 body,
                 record: &mut record,
                 principal,
+                from,
+                rates: &server.rates,
             };
             let answered = exchange.answer().await;
             (answered, exchange.is_through() && !framing::is_last(&head))
@@ -297,6 +324,10 @@ async fn respond<S: Service>(
         // What follows a doubtful head may be anything.
         Err(failure @ Failure::Doubtful(_)) => (Err(failure), false),
         Err(failure) => {
+            if matches!(failure, Failure::TooManyWrongKeys(_)) {
+                // Whoever is at it would fill the log.
+                record.quiet();
+            }
             body.discard().await;
             (Err(failure), body.ended() && !framing::is_last(&head))
         }

@@ -21,6 +21,19 @@ use tokio::time::{Instant, Sleep};
 
 use super::framing::{Doubt, Watch};
 
+/// Readies a connection: events leave when they are written, and one whose
+/// other side is gone without a word, or takes nothing though all is written,
+/// breaks after this time.
+pub(super) fn prepare(stream: &TcpStream, patience: Duration) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(patience))?;
+    // Elsewhere a write or the time between requests runs out instead.
+    #[cfg(not(target_os = "linux"))]
+    let _ = patience;
+    Ok(())
+}
+
 /// What a connection is at: how many requests have begun and ended on it.
 #[derive(Debug, Default)]
 pub(super) struct Activity {

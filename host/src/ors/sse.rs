@@ -7,6 +7,7 @@
 //! as a JSON escape. Both leave the text that the pieces make up the same.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -58,39 +59,63 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 /// events.
 #[derive(Debug)]
 pub(super) struct Pieces {
-    /// The text, after the head of an `end` event: a short result leaves in
-    /// the buffer that it was written into.
-    buffer: String,
+    text: Text,
     at: usize,
+}
+
+/// A text, after the head of an `end` event.
+#[derive(Debug)]
+enum Text {
+    /// A short one leaves in the buffer that it was written into.
+    Own(String),
+    /// One that others send out as well.
+    Shared(Arc<String>),
 }
 
 impl Pieces {
     /// Takes what `write` appends.
     pub(super) fn new(write: impl FnOnce(&mut String)) -> Pieces {
+        Pieces::of(Text::Own(Pieces::text(write)))
+    }
+
+    /// Takes a text that [`Pieces::text`] gave.
+    pub(super) fn shared(text: Arc<String>) -> Pieces {
+        Pieces::of(Text::Shared(text))
+    }
+
+    /// What `write` appends, as a text to be shared.
+    pub(super) fn text(write: impl FnOnce(&mut String)) -> String {
         let mut buffer = String::with_capacity(256);
         buffer.push_str(END);
         write(&mut buffer);
+        buffer
+    }
+
+    fn of(text: Text) -> Pieces {
         Pieces {
-            buffer,
+            text,
             at: END.len(),
         }
     }
 
     /// The next events; none after the `end` event.
     pub(super) fn next(&mut self) -> Option<Bytes> {
-        if self.buffer.is_empty() {
-            return None;
-        }
-        if self.at == END.len() && self.buffer.len() - END.len() <= PIECE {
-            let mut whole = std::mem::take(&mut self.buffer);
-            whole.push_str(BREAK);
-            return Some(Bytes::from(whole));
-        }
-        let rest = self.buffer.get(self.at..).unwrap_or_default();
+        let text: &str = match &mut self.text {
+            Text::Own(buffer) if buffer.is_empty() => return None,
+            Text::Own(buffer) if self.at == END.len() && buffer.len() - END.len() <= PIECE => {
+                let mut whole = std::mem::take(buffer);
+                whole.push_str(BREAK);
+                return Some(Bytes::from(whole));
+            }
+            Text::Own(buffer) => buffer,
+            Text::Shared(text) => text,
+        };
+        let rest = text.get(self.at..).unwrap_or_default();
         let (batch, taken) = batch(rest, self.at > END.len());
+        let through = taken == rest.len();
         self.at += taken;
-        if taken == rest.len() {
-            self.buffer = String::new();
+        if through {
+            self.text = Text::Own(String::new());
         }
         Some(Bytes::from(batch))
     }

@@ -21,11 +21,15 @@ use tokio::time::{Instant, Sleep};
 
 use super::render;
 use super::sse::{Pieces, event};
-use crate::model::{Fault, RunOutcome};
+use crate::model::{Fault, RunOutcome, Weigh};
 use crate::session::Run;
 
 /// The time between two signs of life; clients give up after 30 s.
 const BEAT: Duration = Duration::from_secs(10);
+
+/// The weight in bytes from which on an outcome is written once for all who
+/// read it.
+const LONG: usize = 64 * 1024;
 
 /// The stream of one reader.
 pub(super) struct RunStream {
@@ -106,13 +110,13 @@ impl RunStream {
                 State::Waiting(waiting) => match waiting.outcome.as_mut().poll(cx) {
                     Poll::Ready(outcome) => match &*outcome {
                         RunOutcome::Output(output) => {
-                            self.send(|out| render::output(out, output));
+                            self.send(&outcome, |out| render::output(out, output));
                         }
                         RunOutcome::Scores(scores) => {
-                            self.send(|out| render::scores(out, scores));
+                            self.send(&outcome, |out| render::scores(out, scores));
                         }
                         RunOutcome::Refused(refusal) => {
-                            self.send(|out| render::refusal(out, refusal));
+                            self.send(&outcome, |out| render::refusal(out, refusal));
                         }
                         RunOutcome::Failed(message) => {
                             return self.last(Ok(event("error", message).into()));
@@ -143,8 +147,12 @@ impl RunStream {
         }
     }
 
-    fn send(&mut self, write: impl FnOnce(&mut String)) {
-        self.state = State::Sending(Pieces::new(write));
+    fn send(&mut self, outcome: &RunOutcome, write: impl FnOnce(&mut String)) {
+        self.state = State::Sending(if outcome.weight() < LONG {
+            Pieces::new(write)
+        } else {
+            Pieces::shared(self.run.text(|| Pieces::text(write)))
+        });
     }
 
     fn last(&mut self, item: Result<Bytes, BrokenOff>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
@@ -328,6 +336,40 @@ mod tests {
             assert_eq!(items.len(), 2);
             assert_eq!(items[1], expected);
         }
+    }
+
+    #[tokio::test]
+    async fn all_readers_of_a_long_result_send_out_one_text() {
+        let (run, announced) = run();
+        run.start();
+        let block = crate::model::Block::Text {
+            text: "x".repeat(LONG * 3),
+            detail: None,
+        };
+        announced
+            .promise()
+            .keep(RunOutcome::Output(crate::model::ToolOutput {
+                blocks: vec![block],
+                metadata: None,
+                reward: None,
+                finished: false,
+            }));
+        let mut streams: Vec<RunStream> = (0..3).map(|_| RunStream::new(run.clone())).collect();
+        for stream in &mut streams {
+            // The id, and the first of the result.
+            for _ in 0..2 {
+                std::future::poll_fn(|cx| stream.poll_next(cx)).await;
+            }
+        }
+        let held = run.text(|| panic!("nobody holds it"));
+        assert_eq!(std::sync::Arc::strong_count(&held), 1 + streams.len());
+        drop(held);
+        let mut texts = Vec::new();
+        for mut stream in streams {
+            texts.push(rest(&mut stream).await);
+        }
+        assert!(texts.iter().all(|text| *text == texts[0]) && texts[0].len() > 1);
+        assert_eq!(*run.text(|| "gone".to_owned()), "gone");
     }
 
     #[tokio::test]

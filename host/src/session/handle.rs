@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::owner::{Command, Job, Reply, Work};
 use super::run::Run;
 use super::service::{Conversation, Session, SessionError};
+use super::shares::AllTaken;
 use super::state::{Busy, Phase, Shared};
 use crate::model::{
     Candidate, EnvName, Fault, FaultCode, Json, Levels, Named, Refusal, RefusalReason, RunOutcome,
@@ -72,10 +73,12 @@ impl Handle {
 
     /// A run for the owner to do, which takes its place in the queue when it is
     /// announced.
-    fn run_of(&self, work: Work) -> Run {
+    fn run_of(&self, work: Work) -> Result<Run, SessionError> {
+        let taken = self.shared.calls.take(&self.shared.owner);
+        let share = taken.map_err(|AllTaken| SessionError::TooManyCalls)?;
         let handle = self.clone();
         let id = TaskId::random();
-        Run::new(id, move |run, promise, go| {
+        Ok(Run::new(id, move |run, promise, go| {
             handle.shared.runs().begin(run.clone());
             let busy = Busy::new(&handle.shared);
             let job = Box::new(Job {
@@ -83,6 +86,7 @@ impl Handle {
                 work,
                 promise,
                 go,
+                share,
             });
             let (command, code, message) = match handle.commands.try_send(Command::Run(job, busy)) {
                 Ok(()) => return,
@@ -102,7 +106,7 @@ impl Handle {
                 job.promise
                     .keep(RunOutcome::Faulted(Fault::new(code, message)));
             }
-        })
+        }))
     }
 
     /// A run whose outcome is known before it starts.
@@ -162,7 +166,7 @@ impl Session for Handle {
         self.ask(Command::Messages).await
     }
 
-    fn call(&self, tool: String, input: Json) -> Run {
+    fn call(&self, tool: String, input: Json) -> Result<Run, SessionError> {
         let refusal = match self.shared.environment.description().named(&tool) {
             Named::Tool => match self.too_deep("input", &input) {
                 None => return self.run_of(Work::Call { tool, input }),
@@ -182,17 +186,17 @@ impl Session for Handle {
                 ),
             },
         };
-        self.decided(RunOutcome::Refused(refusal))
+        Ok(self.decided(RunOutcome::Refused(refusal)))
     }
 
     fn supports_score_group(&self) -> bool {
         self.shared.environment.description().supports.score_group
     }
 
-    fn score_group(&self, candidates: Vec<Candidate>) -> Run {
+    fn score_group(&self, candidates: Vec<Candidate>) -> Result<Run, SessionError> {
         match self.too_deep("candidates", &candidates) {
             None => self.run_of(Work::Score(candidates)),
-            Some(message) => self.decided(RunOutcome::Failed(message)),
+            Some(message) => Ok(self.decided(RunOutcome::Failed(message))),
         }
     }
 

@@ -10,6 +10,7 @@ mod reaper;
 mod run;
 mod runs;
 mod service;
+mod shares;
 mod state;
 mod table;
 
@@ -19,4 +20,5 @@ pub use service::{
     CatalogError, Conversation, CreateError, Created, NewSession, Principal, Service, Session,
     SessionError,
 };
+pub use shares::PerKey;
 pub use table::{SessionSettings, Sessions};

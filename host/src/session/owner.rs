@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::run::{Go, Promise};
 use super::service::{Conversation, SessionError};
+use super::shares::Share;
 use super::state::{Busy, Phase, Shared};
 use crate::engine::{CallError, EntryError, Instance};
 use crate::model::{
@@ -38,6 +39,8 @@ pub(super) struct Job {
     pub(super) promise: Promise,
     /// Comes once the run's id is on its way to the client.
     pub(super) go: Go,
+    /// Its part of what its key may have in flight.
+    pub(super) share: Option<Share>,
 }
 
 /// What a run does.
@@ -53,15 +56,18 @@ pub(super) struct Owner {
     finished: bool,
     /// Whether the setup succeeded.
     set_up: bool,
+    /// Its part of what its key may hold.
+    share: Option<Share>,
 }
 
 impl Owner {
-    pub(super) fn new(shared: Arc<Shared>, instance: Instance) -> Owner {
+    pub(super) fn new(shared: Arc<Shared>, instance: Instance, share: Option<Share>) -> Owner {
         Owner {
             shared,
             instance: Some(instance),
             finished: false,
             set_up: false,
+            share,
         }
     }
 
@@ -92,13 +98,15 @@ impl Owner {
                         work,
                         promise,
                         go,
+                        share,
                     } = *job;
                     // Whoever announced the run starts it, come what may.
                     let _ = go.await;
                     let outcome = self.work(work).await;
                     let bytes = outcome.weight();
                     self.shared.runs().finish(id, bytes, Instant::now());
-                    drop(busy);
+                    // Whoever has the answer may ask for the next thing.
+                    drop((busy, share));
                     promise.keep(outcome);
                 }
                 Command::Delete(reply) => {
@@ -109,6 +117,7 @@ impl Owner {
             }
         }
         self.tear_down().await;
+        self.share = None;
         if let Some(reply) = deleted {
             let _ = reply.send(());
         }
@@ -318,16 +327,19 @@ fn episode_finished(tool: &str) -> Refusal {
     }
 }
 
-/// A run that found its session gone.
+/// A run that found its session gone. What is refused before there is a run is
+/// not asked here.
 fn not_run(error: SessionError) -> RunOutcome {
     match error {
         SessionError::Gone(fault) | SessionError::Faulted(fault) => RunOutcome::Faulted(fault),
         SessionError::SetupFailed(message) | SessionError::Failed(message) => {
             RunOutcome::Failed(message)
         }
-        SessionError::Deleted | SessionError::Starting => RunOutcome::Faulted(Fault::new(
-            FaultCode::Interrupted,
-            "the session ended before the call began",
-        )),
+        SessionError::Deleted | SessionError::Starting | SessionError::TooManyCalls => {
+            RunOutcome::Faulted(Fault::new(
+                FaultCode::Interrupted,
+                "the session ended before the call began",
+            ))
+        }
     }
 }

@@ -7,7 +7,7 @@
 //! Disconnecting never cancels a run. One that was never announced is nothing
 //! but its handles.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::{oneshot, watch};
 
@@ -25,7 +25,8 @@ pub struct Run {
 enum Stage {
     Made(Announce),
     Announced(oneshot::Sender<()>),
-    Started,
+    /// With the text of the outcome, while somebody reads it.
+    Started(Weak<String>),
 }
 
 /// Makes the run known to others and queues it.
@@ -69,7 +70,7 @@ impl Run {
     pub fn announce(&self) {
         let (sender, go) = oneshot::channel();
         let mut stage = self.stage();
-        match std::mem::replace(&mut *stage, Stage::Started) {
+        match std::mem::replace(&mut *stage, Stage::Started(Weak::new())) {
             Stage::Made(announce) => {
                 *stage = Stage::Announced(sender);
                 drop(stage);
@@ -83,10 +84,30 @@ impl Run {
     pub fn start(&self) {
         self.announce();
         let mut stage = self.stage();
-        if let Stage::Announced(go) = std::mem::replace(&mut *stage, Stage::Started) {
-            // Nobody waits for it if its session is gone.
-            let _ = go.send(());
+        match std::mem::replace(&mut *stage, Stage::Started(Weak::new())) {
+            Stage::Announced(go) => {
+                // Nobody waits for it if its session is gone.
+                let _ = go.send(());
+            }
+            other => *stage = other,
         }
+    }
+
+    /// The outcome as the text that `write` makes of it. All who read it at
+    /// the same time share one, or many readers of one long result would hold
+    /// as many copies of it.
+    pub fn text(&self, write: impl FnOnce() -> String) -> Arc<String> {
+        let mut stage = self.stage();
+        if let Stage::Started(text) = &*stage
+            && let Some(text) = text.upgrade()
+        {
+            return text;
+        }
+        let text = Arc::new(write());
+        if let Stage::Started(known) = &mut *stage {
+            *known = Arc::downgrade(&text);
+        }
+        text
     }
 
     fn stage(&self) -> MutexGuard<'_, Stage> {
@@ -147,6 +168,18 @@ mod tests {
         assert_eq!(*reader.outcome().await, failed("x"));
         assert_eq!(*run.outcome().await, failed("x"));
         assert_eq!(announced.load(SeqCst), 1);
+    }
+
+    #[test]
+    fn readers_at_the_same_time_share_one_text() {
+        let run = Run::new(TaskId::random(), |_, promise, _| promise.keep(failed("x")));
+        run.start();
+        let first = run.text(|| "one".to_owned());
+        run.start();
+        let second = run.clone().text(|| "two".to_owned());
+        assert!(Arc::ptr_eq(&first, &second));
+        drop((first, second));
+        assert_eq!(*run.text(|| "three".to_owned()), "three");
     }
 
     #[tokio::test]

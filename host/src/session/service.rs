@@ -114,6 +114,9 @@ pub enum CreateError {
     /// As many sessions are open as may be.
     #[error("the server holds as many sessions as it may")]
     Full,
+    /// The key that the request came with holds as many as it may.
+    #[error("this key holds as many sessions as it may")]
+    TooMany,
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -141,6 +144,10 @@ pub enum SessionError {
     /// An earlier request ended the session.
     #[error("{0}")]
     Gone(Fault),
+    /// The key that the request came with has as many calls in flight as it
+    /// may.
+    #[error("this key has as many calls in flight as it may")]
+    TooManyCalls,
 }
 
 /// Everything that is served: environments and the sessions on them.
@@ -240,13 +247,13 @@ pub trait Session: Clone + Send + Sync + 'static {
     fn messages(&self) -> impl Future<Output = Result<Conversation, SessionError>> + Send;
 
     /// A new run of a tool. Nothing happens until it is started.
-    fn call(&self, tool: String, input: Json) -> Run;
+    fn call(&self, tool: String, input: Json) -> Result<Run, SessionError>;
 
     /// Whether groups of candidates can be scored.
     fn supports_score_group(&self) -> bool;
 
     /// A new run that scores a group. Nothing happens until it is started.
-    fn score_group(&self, candidates: Vec<Candidate>) -> Run;
+    fn score_group(&self, candidates: Vec<Candidate>) -> Result<Run, SessionError>;
 
     /// A run of this session that has not been forgotten yet.
     fn run(&self, task_id: &str) -> Option<Run>;

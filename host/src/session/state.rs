@@ -2,15 +2,15 @@
 //!
 //! The owner moves it forward; a deletion may come at any time and is final.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::runs::Runs;
-use super::service::SessionError;
+use super::service::{Principal, SessionError};
+use super::shares::Shares;
 use crate::catalog::Environment;
 use crate::model::{Fault, SessionId, ToolSpec};
 
@@ -45,6 +45,9 @@ impl Phase {
 /// What the owner of a session and its handles share.
 pub(super) struct Shared {
     pub(super) id: SessionId,
+    pub(super) owner: Principal,
+    /// What calls in flight are counted in.
+    pub(super) calls: Arc<Shares>,
     pub(super) environment: Environment,
     /// What the task adds to the listing, as it was when the episode began;
     /// shown while setup runs and the guest cannot be asked.
@@ -60,12 +63,16 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(
         id: SessionId,
+        owner: Principal,
+        calls: Arc<Shares>,
         environment: Environment,
         first_task_tools: Vec<ToolSpec>,
         linger: Duration,
     ) -> Shared {
         Shared {
             id,
+            owner,
+            calls,
             environment,
             first_task_tools,
             phase: watch::Sender::new(Phase::Starting),

@@ -16,6 +16,7 @@ use super::handle::{Handle, too_deep};
 use super::owner::{Command, Owner};
 use super::reaper;
 use super::service::{CatalogError, CreateError, Created, NewSession, Principal, Service};
+use super::shares::{AllTaken, PerKey, Share, Shares};
 use super::state::Shared;
 use crate::catalog::Environment;
 use crate::engine::{ENGINE, Engine, EntryError, TaskLookup};
@@ -36,6 +37,8 @@ pub struct SessionSettings {
     pub setup_gate: Duration,
     /// How long a result can be fetched again.
     pub result_linger: Duration,
+    /// What one key may have at once.
+    pub per_key: PerKey,
 }
 
 /// Everything that is served; clones share it.
@@ -48,6 +51,10 @@ pub(super) struct Inner {
     names: Vec<EnvName>,
     environments: HashMap<EnvName, Environment>,
     stopping: AtomicBool,
+    /// Sessions by the key that holds them.
+    held: Arc<Shares>,
+    /// Calls in flight by the key that they came with.
+    calls: Arc<Shares>,
     table: Mutex<HashMap<Key, Place>>,
 }
 
@@ -162,6 +169,8 @@ impl Sessions {
             names,
             environments,
             stopping: AtomicBool::new(false),
+            held: Shares::new(settings.per_key.sessions),
+            calls: Shares::new(settings.per_key.calls),
             table: Mutex::new(HashMap::new()),
         });
         tokio::spawn(reaper::run(Arc::downgrade(&inner), settings.idle_timeout));
@@ -214,6 +223,7 @@ impl Sessions {
         self,
         env: Environment,
         reservation: Reservation,
+        share: Option<Share>,
         task: Json,
         secrets: Secrets,
         toolset: Option<String>,
@@ -260,13 +270,15 @@ impl Sessions {
         let settings = &self.0.settings;
         let shared = Shared::new(
             reservation.key.id.clone(),
+            reservation.key.owner.clone(),
+            self.0.calls.clone(),
             env,
             tools,
             settings.result_linger,
         );
         let shared = Arc::new(shared);
         let (sender, receiver) = mpsc::channel::<Command>(QUEUE);
-        let owner = Owner::new(shared.clone(), instance);
+        let owner = Owner::new(shared.clone(), instance, share);
         self.0.engine.spawn(owner.run(receiver));
         reservation.fill(Handle::new(shared, sender, settings.setup_gate));
         Ok(Created {
@@ -390,6 +402,8 @@ impl Service for Sessions {
             return Err(CreateError::Stopping);
         }
         let reservation = Reservation::new(&self.0, Key::new(owner, &id))?;
+        let share = self.0.held.take(owner);
+        let share = share.map_err(|AllTaken| CreateError::TooMany)?;
         let env = self.find(new.environment.as_deref()).ok_or_else(|| {
             CreateError::UnknownEnvironment(new.environment.clone().unwrap_or_default())
         })?;
@@ -407,6 +421,7 @@ impl Service for Sessions {
         let opening = self.clone().open(
             env.clone(),
             reservation,
+            share,
             task,
             secrets,
             new.toolset,

@@ -36,6 +36,8 @@ pub(super) struct Server {
     port: u16,
     /// What the URL has after them, without slashes at its ends.
     pub(super) path: String,
+    /// What the server knows us by.
+    key: Option<HeaderValue>,
 }
 
 /// Why a request has no answer.
@@ -71,7 +73,13 @@ impl Server {
             host: address.ip().to_string(),
             port: address.port(),
             path: String::new(),
+            key: None,
         }
+    }
+
+    /// The same, asked with a key.
+    pub(super) fn with_key(self, key: Option<HeaderValue>) -> Server {
+        Server { key, ..self }
     }
 
     /// Reads a URL.
@@ -93,6 +101,7 @@ impl Server {
             host: authority.host().trim_matches(['[', ']']).to_owned(),
             port: authority.port_u16().unwrap_or(80),
             path: uri.path().trim_matches('/').to_owned(),
+            key: None,
         })
     }
 
@@ -122,6 +131,9 @@ impl Server {
             .header(CONTENT_TYPE, "application/json");
         for (name, value) in headers {
             request = request.header(*name, value);
+        }
+        if let Some(key) = &self.key {
+            request = request.header("x-api-key", key);
         }
         let request = request
             .body(Full::new(Bytes::from(body)))

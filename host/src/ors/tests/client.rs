@@ -19,12 +19,15 @@ pub(super) fn front() -> Front {
         header_limit: 8 * 1024,
         header_timeout: Duration::from_millis(400),
         body_timeout: Duration::from_millis(600),
+        body_rate: 1024,
         write_timeout: Duration::from_millis(600),
         idle_timeout: Duration::from_millis(1500),
         connections: 100,
         per_address: PerAddress::Any(100),
         hosts: Hosts::Any,
         keys: None,
+        wrong_keys: 60,
+        create_rate: 1000,
     }
 }
 

@@ -167,3 +167,65 @@ async fn no_more_connections_than_there_may_be() {
     let n = third.read(&mut buffer).await.unwrap();
     assert!(buffer[..n].starts_with(b"HTTP/1.1 200 OK"));
 }
+
+#[tokio::test]
+async fn a_body_comes_at_a_pace() {
+    let server = Server::start(Front {
+        body_timeout: Duration::from_secs(60),
+        body_rate: 1000,
+        ..front()
+    })
+    .await;
+    // Pieces of a body, one after another, and when the answer came.
+    let send = async |length: usize, piece: usize| {
+        let mut stream = server.connect().await;
+        let head = format!(
+            "POST /alpha/call HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n\
+             connection: close\r\ncontent-length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let started = Instant::now();
+        for _ in 0..length / piece {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            // The answer is there before the body is.
+            let mut byte = [0];
+            let peek = stream.peek(&mut byte);
+            if tokio::time::timeout(Duration::from_millis(1), peek)
+                .await
+                .is_ok()
+            {
+                break;
+            }
+            stream.write_all(&vec![b' '; piece]).await.unwrap();
+        }
+        (
+            Reply::parse(&read_all(&mut stream).await).status,
+            started.elapsed(),
+        )
+    };
+    let (drips, flows) = tokio::join!(send(1000, 1), send(20_000, 500));
+    // It has five seconds, and then for each byte a thousandth of one.
+    assert_eq!(drips.0, 408);
+    assert!(drips.1 >= Duration::from_secs(5) && drips.1 < Duration::from_secs(30));
+    assert_eq!(flows.0, 422, "after {:?}", flows.1);
+    assert!(flows.1 > Duration::from_secs(7));
+}
+
+#[tokio::test]
+async fn a_reader_whose_answer_lies_in_the_kernel_is_given_up() {
+    // The next client is let in only once this one is out, for which it has
+    // long as far as the time between requests goes.
+    let server = Server::start(Front {
+        connections: 1,
+        idle_timeout: Duration::from_secs(60),
+        ..front()
+    })
+    .await;
+    open(&server, "alpha").await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(2048).unwrap();
+    let mut stream = socket.connect(server.address).await.unwrap();
+    let request = call("big", r#"{"n":30000}"#);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    assert_eq!(server.get("/health").await.status, 200);
+}

@@ -255,13 +255,13 @@ impl Session for MemorySession {
 
     /// `echo` gives its input, `big` as many spaces as `n` says, `wait` waits
     /// so many milliseconds, and `fail` and `broken` do what they say.
-    fn call(&self, tool: String, input: Json) -> Run {
+    fn call(&self, tool: String, input: Json) -> Result<Run, SessionError> {
         #[derive(serde::Deserialize, Default)]
         struct Input {
             n: Option<u64>,
         }
         let secrets = self.secrets.clone();
-        self.new_run(async move {
+        Ok(self.new_run(async move {
             let n = input.read::<Input>().unwrap_or_default().n.unwrap_or(0);
             let block = match tool.as_str() {
                 "fail" => return RunOutcome::Failed("line one\n  line two".to_owned()),
@@ -282,20 +282,20 @@ impl Session for MemorySession {
                 reward: None,
                 finished: false,
             })
-        })
+        }))
     }
 
     fn supports_score_group(&self) -> bool {
         self.env.as_str() == "chat"
     }
 
-    fn score_group(&self, candidates: Vec<Candidate>) -> Run {
+    fn score_group(&self, candidates: Vec<Candidate>) -> Result<Run, SessionError> {
         let score = |candidate: &Candidate| Score {
             reward: Reward::new(candidate.messages.len() as f64).unwrap(),
             metadata: candidate.metadata.clone(),
         };
         let scores = candidates.iter().map(score).collect();
-        self.new_run(async { RunOutcome::Scores(scores) })
+        Ok(self.new_run(async { RunOutcome::Scores(scores) }))
     }
 
     fn run(&self, task_id: &str) -> Option<Run> {
