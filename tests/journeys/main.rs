@@ -19,6 +19,7 @@ mod refusals;
 mod smuggling;
 mod stopping;
 mod waiting;
+mod walls;
 
 use std::path::Path;
 use std::time::Duration;
