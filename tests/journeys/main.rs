@@ -8,6 +8,7 @@
 mod admission;
 mod authoring;
 mod data;
+mod deploying;
 mod door;
 mod hostile;
 mod inspecting;
