@@ -8,7 +8,6 @@
 mod admission;
 mod authoring;
 mod data;
-mod deploying;
 mod door;
 mod hostile;
 mod inspecting;
@@ -16,6 +15,7 @@ mod limits;
 mod logs;
 mod manifest;
 mod playing;
+mod recipes;
 mod refusals;
 mod smuggling;
 mod stopping;
