@@ -2,9 +2,12 @@
 //! nobody may know.
 
 use orwd_tests::http::Request;
+use orwd_tests::later::wait_until;
 use orwd_tests::ors::{Task, secrets_header};
 use orwd_tests::server::{Serve, Server};
 use serde_json::{Value, json};
+
+use crate::SOON;
 
 /// An episode that fails in one call, with a secret that must not be seen.
 fn episode(server: &Server) -> String {
@@ -34,6 +37,7 @@ fn json_lines_are_json_lines() {
         .set("--log-format", "json")
         .start();
     let id = episode(&server);
+    wait_until("the session is named", SOON, || server.log().contains(&id));
     let log = server.log();
     let lines: Vec<Value> = log
         .lines()
@@ -47,7 +51,6 @@ fn json_lines_are_json_lines() {
             "{line}"
         );
     }
-    assert!(log.contains(&id), "the session is named:\n{log}");
     secrets_are_kept(&log);
 }
 
@@ -55,8 +58,8 @@ fn json_lines_are_json_lines() {
 fn text_is_for_people_and_quiet_about_pings() {
     let server = Serve::fixtures(&["alpha"]).start();
     let id = episode(&server);
+    wait_until("the session is named", SOON, || server.log().contains(&id));
     let log = server.log();
-    assert!(log.contains(&id), "the session is named:\n{log}");
     assert!(!log.contains("/ping"), "pings are for debugging:\n{log}");
     assert!(!log.contains('\u{1b}'), "colours are for terminals:\n{log}");
     secrets_are_kept(&log);

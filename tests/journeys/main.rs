@@ -18,11 +18,13 @@ mod limits;
 mod logs;
 mod manifest;
 mod playing;
+mod recipes;
 mod refusals;
 mod secrets;
 mod smuggling;
 mod stopping;
 mod waiting;
+mod walls;
 
 use std::path::Path;
 use std::time::Duration;

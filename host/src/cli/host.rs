@@ -77,11 +77,12 @@ pub(super) fn prepare(
     limits: SessionLimits,
     max_sessions: u32,
 ) -> Result<Ready, Failure> {
+    let threads = threads();
     let settings = EngineSettings {
         max_sessions,
         max_memory: limits.memory,
         max_tables: limits.tables,
-        threads: threads(),
+        threads,
     };
     let engine = Engine::idle(settings, compile::compiler(admission)?)?;
     let cache = Cache::open(&places.cache)
@@ -133,19 +134,6 @@ impl Ready {
             problems,
         })
     }
-}
-
-/// Loads what was found, in one go.
-pub(super) async fn load(
-    gathered: Gathered,
-    places: &Places,
-    admission: AdmissionLimits,
-    limits: SessionLimits,
-    max_sessions: u32,
-) -> Result<Loaded, Failure> {
-    prepare(gathered, places, admission, limits, max_sessions)?
-        .open()
-        .await
 }
 
 /// As many as there are CPUs for this process. Later it may no longer see.

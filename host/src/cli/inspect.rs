@@ -47,13 +47,14 @@ impl Inspect {
             .map_err(host::one_data)?;
         let runtime = runtime(host::threads())?;
         let report = runtime.block_on(async {
-            let loaded = host::load(
+            let loaded = host::prepare(
                 gathered,
                 &places,
                 self.admission.resolve(),
                 self.session.resolve(),
                 1,
-            )
+            )?
+            .open()
             .await?;
             match (loaded.problems.as_slice(), loaded.environments.as_slice()) {
                 ([], [environment]) => Ok(Report::of(environment).await),

@@ -146,13 +146,14 @@ impl Play {
         let gathered = source::gather(&[path], &places, &terminal::note).map_err(host::one_data)?;
         let limits = ServerFlags::usual()?.resolve();
         runtime.block_on(async {
-            let loaded = host::load(
+            let loaded = host::prepare(
                 gathered,
                 &places,
                 self.admission.resolve(),
                 self.session.resolve(),
                 SESSIONS,
-            )
+            )?
+            .open()
             .await?;
             if !loaded.problems.is_empty() {
                 return Err(Failure::new(host::all(&loaded.problems)));

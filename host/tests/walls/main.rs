@@ -13,6 +13,8 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "what fails is the test, and it reports by itself"
 )]
