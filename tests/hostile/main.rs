@@ -8,9 +8,11 @@
 //!
 //! The quick cases run always, all of them with `--features soak`.
 
+mod admission;
 mod arena;
 mod calls;
 mod canary;
+mod files;
 mod guests;
 mod memory;
 mod outputs;
