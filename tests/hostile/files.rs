@@ -96,7 +96,7 @@ const WEARS: [Wear; 17] = [
         "Quota exceeded",
         "open-files",
     ),
-    wear("list_many", 0, (OPEN / 2, 1024), "error: ", "open-files"),
+    wear("list_many", 0, (OPEN / 4, OPEN), "error: ", "open-files"),
     wear(
         "unlinked",
         0,

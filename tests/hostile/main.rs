@@ -13,6 +13,7 @@ mod arena;
 mod calls;
 mod canary;
 mod files;
+mod front;
 mod guests;
 mod memory;
 mod outputs;
