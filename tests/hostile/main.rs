@@ -18,6 +18,7 @@ mod guests;
 mod memory;
 mod outputs;
 mod provoke;
+mod puppet;
 mod report;
 mod time;
 mod vitals;

@@ -86,15 +86,13 @@ fn block(kind: u8, words: [u32; 6]) -> Vec<u8> {
 enum Fate {
     /// No value at all: the session is over.
     NoValue,
-    /// More than may cross: the session is over.
-    TooMuch,
     /// A value that is no answer: the call is told, and the session goes on.
     Unfit,
     /// There is nothing wrong with it.
     Fine,
 }
 
-use Fate::{Fine, NoValue, TooMuch, Unfit};
+use Fate::{Fine, NoValue, Unfit};
 
 /// Bytes that results point to, with their places.
 struct Bytes {
@@ -703,7 +701,6 @@ fn one(ors: &Ors, number: usize, fate: Fate) -> String {
     let input = json!({ "n": number });
     match fate {
         NoValue => act(ors, "malformed", input, "env_invalid_output"),
-        TooMuch => act(ors, "malformed", input, "limit_output"),
         Unfit => unfit(ors, "malformed", input, "env_invalid_output"),
         Fine => {
             let session = open(ors, "malformed");
