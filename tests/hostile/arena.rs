@@ -42,6 +42,7 @@ pub struct Arena {
     report: Report,
     canary: Canary,
     ors: Ors,
+    key: String,
     start: Vitals,
     failures: Vec<String>,
     server: Server,
@@ -91,6 +92,7 @@ impl Arena {
             report: Report::new(family, flags, &quiet),
             canary,
             ors,
+            key: attacker,
             start,
             failures: Vec::new(),
             server,
@@ -102,6 +104,11 @@ impl Arena {
     /// The attacker's client.
     pub fn ors(&self) -> Ors {
         self.ors.clone()
+    }
+
+    /// The attacker's key, for requests on raw sockets.
+    pub fn key(&self) -> &str {
+        &self.key
     }
 
     /// The server.

@@ -8,13 +8,17 @@
 //!
 //! The quick cases run always, all of them with `--features soak`.
 
+mod admission;
 mod arena;
 mod calls;
 mod canary;
+mod files;
+mod front;
 mod guests;
 mod memory;
 mod outputs;
 mod provoke;
+mod puppet;
 mod report;
 mod time;
 mod vitals;

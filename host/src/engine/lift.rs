@@ -5,7 +5,7 @@
 
 use orwd_bindings::orwd::environment::types as wit;
 
-use super::schema;
+use super::{escapes, schema};
 use crate::model::{
     Block, Description, Json, Levels, Message, MessageBlock, Reward, Role, Score, Split, SplitKind,
     Support, Tool, ToolAccess, ToolOutput, ToolSpec, Visibility,
@@ -27,7 +27,12 @@ const SPLITS: usize = 64;
 const TOOLS: usize = 256;
 
 fn object(place: &str, text: String) -> Lifted<Json> {
-    Json::object(text).map_err(|error| Unfit(format!("{place}: {error}")))
+    let json = Json::object(text).map_err(|error| Unfit(format!("{place}: {error}")))?;
+    if !escapes::are_characters(json.as_str()) {
+        let problem = format!("{place}: an escape that is no character: half of a surrogate pair");
+        return Err(Unfit(problem));
+    }
+    Ok(json)
 }
 
 /// Lets through what holds no JSON of more levels than these.

@@ -10,6 +10,7 @@ mod check;
 mod compiler;
 mod component;
 mod enter;
+mod escapes;
 mod fair;
 mod fault;
 mod instance;

@@ -1,0 +1,589 @@
+//! Attacks by clients: sockets that are slow, requests that are huge or none,
+//! floods of small ones, and everything at once on the same sessions.
+//!
+//! What makes two requests of one, and what keys see of each other, have
+//! journeys of their own (`smuggling::`, `door::`).
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::{Duration, Instant};
+
+use orwd_tests::expect::detail;
+use orwd_tests::http::{Connection, Request};
+use orwd_tests::later::{Later, all_at_once};
+use orwd_tests::ors::{Ors, SESSION_HEADER, Session, Task, fresh_id};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
+
+use crate::arena::{Arena, PLACES};
+use crate::quick_or_soak;
+
+const FLAGS: [&str; 14] = [
+    "--call-wall",
+    "5s",
+    "--header-timeout",
+    "1s",
+    "--body-timeout",
+    "1s",
+    "--keep-alive",
+    "2s",
+    "--write-timeout",
+    "1s",
+    "--body-limit",
+    "64KiB",
+    "--result-limit",
+    "16MiB",
+];
+
+/// Longer than the server waits for any socket here.
+const CUT: Duration = Duration::from_secs(30);
+
+/// The start of a request for a session, of whoever has this key.
+fn head_of(key: &str) -> String {
+    format!(
+        "POST /create HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         X-API-Key: {key}\r\n"
+    )
+}
+
+/// Lets this process have as many sockets as it may.
+fn many_sockets() {
+    let limit = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Nofile, all).expect("a limit can be raised as far as it goes");
+}
+
+/// Opens so many sockets that each send this, and one byte more again and
+/// again; says how long the last of them was kept.
+fn slow(ors: &Ors, count: usize, begin: &str, drip: &[u8]) -> String {
+    let start = Instant::now();
+    let mut open: Vec<Connection> = (0..count)
+        .map(|_| {
+            let mut connection = ors.client().connect();
+            let _ = connection.send_raw(begin.as_bytes());
+            connection
+                .set_patience(Duration::from_millis(1))
+                .expect("a socket");
+            connection
+        })
+        .collect();
+    while !open.is_empty() {
+        assert!(start.elapsed() < CUT, "{} are still open", open.len());
+        open.retain_mut(|connection| {
+            if !drip.is_empty() && connection.send_raw(drip).is_err() {
+                return false;
+            }
+            // Closed, or told why it will be.
+            match connection.read_to_end() {
+                Ok(_) => false,
+                Err(error) => matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                ),
+            }
+        });
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    format!("all closed after {} ms", start.elapsed().as_millis())
+}
+
+/// Sessions that ask for eight mebibytes each and take none of it; says what
+/// became of the results.
+fn stalled(ors: &Ors, count: usize) -> String {
+    let unit = "0123456789abcdef";
+    let body = json!({"name": "big", "input": {"unit": unit, "count": 512 << 10}});
+    let readers: Vec<(Session, Connection, String)> = (0..count)
+        .map(|_| {
+            let session = ors.open("alpha", Task::At("train", 0));
+            let mut connection = ors.client().connect();
+            connection
+                .send(&session.post_request("call", &body))
+                .expect("a request can be sent");
+            assert_eq!(connection.read_head().expect("a head").status, 200);
+            let first = connection
+                .read_piece()
+                .expect("a piece")
+                .expect("the run's id");
+            let first = String::from_utf8(first).expect("text");
+            let run = first["event: task_id\r\ndata: ".len()..][..32].to_owned();
+            (session, connection, run)
+        })
+        .collect();
+    std::thread::sleep(Duration::from_secs(5));
+    for (session, mut connection, run) in readers {
+        let cut = loop {
+            match connection.read_piece() {
+                Ok(Some(_)) => {}
+                Ok(None) => break false,
+                Err(_) => break true,
+            }
+        };
+        assert!(cut, "kept for a client that took nothing");
+        assert_eq!(session.resume(&run).text().len(), 8 << 20);
+    }
+    "cut off; each result could be fetched afterwards".to_owned()
+}
+
+/// What is sent as it is, the statuses that may come back, and what stops it.
+/// No answer at all is always fine, since the server may close first.
+fn huge(key: &str) -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
+    let start = head_of(key);
+    let head = |fields: String, body: &str| format!("{start}{fields}\r\n{body}").into_bytes();
+    let mut endless = head("Transfer-Encoding: chunked\r\n".into(), "");
+    endless.extend(
+        format!("1000\r\n{}\r\n", "x".repeat(4096))
+            .repeat(64)
+            .bytes(),
+    );
+    let mut drops = head("Transfer-Encoding: chunked\r\n".into(), "");
+    drops.extend("1\r\nx\r\n".repeat(40_000).bytes());
+    let mut trailers = head("Transfer-Encoding: chunked\r\n".into(), "0\r\n");
+    trailers.extend("X: y\r\n".repeat(100_000).bytes());
+    vec![
+        ("a header of a mebibyte", head(format!("X: {}\r\n", "x".repeat(1 << 20)), ""), &[431]),
+        ("a hundred thousand headers", head("X: y\r\n".repeat(100_000), ""), &[431]),
+        ("a name of a mebibyte", head(format!("{}: y\r\n", "x".repeat(1 << 20)), ""), &[400, 431]),
+        (
+            "a path of a mebibyte",
+            format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "x".repeat(1 << 20)).into_bytes(),
+            &[400, 404, 414, 431],
+        ),
+        (
+            "a method of a mebibyte",
+            format!("{} / HTTP/1.1\r\nHost: localhost\r\n\r\n", "X".repeat(1 << 20)).into_bytes(),
+            &[400, 405, 414, 431],
+        ),
+        ("a line that never ends", vec![b'x'; 1 << 20], &[400, 414, 431]),
+        ("a body that calls itself ten gibibytes", head("Content-Length: 10737418240\r\n".into(), "{"), &[413]),
+        ("a body of chunks without end", endless, &[413]),
+        ("a body of chunks of one byte", drops, &[413, 400, 422, 408]),
+        ("trailers without end", trailers, &[400, 413, 431]),
+        ("HTTP/2, as if it were spoken", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec(), &[400, 505]),
+        ("TLS, as if it were spoken", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".repeat(20), &[400]),
+        ("a WebSocket, as if it were spoken", b"GET /health HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\n\r\n".to_vec(), &[200, 400, 401, 426]),
+        ("a tunnel", b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(), &[400, 401, 404, 405]),
+    ]
+}
+
+/// Sends bytes as they are and gives the status that comes back, if one does.
+fn raw(ors: &Ors, bytes: &[u8]) -> Option<u16> {
+    let mut connection = ors.client().connect();
+    connection.set_patience(CUT).expect("a socket");
+    // The server may answer and close before it has all of it.
+    let _ = connection.send_raw(bytes);
+    connection.read_head().ok().map(|head| head.status)
+}
+
+/// Bodies that are no JSON, or odd: none gets more than a refusal.
+fn nasty() -> Vec<Vec<u8>> {
+    let deep = |open: &str, close: &str, times: usize| {
+        format!(
+            "{{\"task_spec\":{}{}}}",
+            open.repeat(times),
+            close.repeat(times)
+        )
+    };
+    let mut bodies: Vec<Vec<u8>> = [
+        "",
+        " ",
+        "x",
+        "null",
+        "true",
+        "0",
+        "-",
+        "\"\"",
+        "[]",
+        "[{}]",
+        "{",
+        "}",
+        "{}}",
+        "{}{}",
+        "{\"task_spec\"",
+        "{\"task_spec\":",
+        "{\"task_spec\":}",
+        "{\"task_spec\":{}",
+        "{\"task_spec\":{},}",
+        "{\"task_spec\":{}} x",
+        "{'task_spec':{}}",
+        "{task_spec:{}}",
+        "{\"task_spec\":[]}",
+        "{\"task_spec\":1}",
+        "{\"task_spec\":\"{}\"}",
+        "{\"task_spec\":null}",
+        "{\"task_spec\":{\"a\":NaN}}",
+        "{\"task_spec\":{\"a\":Infinity}}",
+        "{\"task_spec\":{\"a\":01}}",
+        "{\"task_spec\":{\"a\":+1}}",
+        "{\"task_spec\":{\"a\":.5}}",
+        "{\"task_spec\":{\"a\":1.}}",
+        "{\"task_spec\":{\"a\":0x1}}",
+        "{\"task_spec\":{\"a\":\"\u{1}\"}}",
+        "{\"task_spec\":{\"a\":\"\\x\"}}",
+        "{\"task_spec\":{\"a\":\"\\u12\"}}",
+        "/* */{\"task_spec\":{}}",
+        "\u{feff}[\"task_spec\"]",
+        "{\"env_name\":{},\"task_spec\":{}}",
+        "{\"env_name\":\"../alpha\",\"task_spec\":{}}",
+        "{\"split\":1,\"index\":\"x\"}",
+        "{\"split\":\"train\",\"index\":1e400}",
+        "{\"split\":\"train\",\"index\":99999999999999999999}",
+        "{\"split\":\"train\",\"index\":0.5}",
+        "{\"split\":\"train\",\"index\":-9223372036854775809}",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .into();
+    bodies.extend([
+        deep("[", "]", 10_000).into_bytes(),
+        deep("{\"a\":", "}", 5000).into_bytes(),
+        "[".repeat(60_000).into_bytes(),
+        b"{\"task_spec\":{\"a\":\"\xff\xfe\"}}".to_vec(),
+        b"{\"task_spec\":{\"a\":\"\xed\xa0\x80\"}}".to_vec(),
+        b"\xff\xfe{\0}\0".to_vec(),
+        b"\x1f\x8b\x08\0\0\0\0\0".to_vec(),
+        vec![0; 1000],
+    ]);
+    bodies
+}
+
+/// Odd bodies that are JSON, and may do no harm either.
+fn odd() -> Vec<String> {
+    vec![
+        format!("{{\"task_spec\":{{\"a\":{}}}}}", "9".repeat(60_000)),
+        format!("{{\"task_spec\":{{\"a\":1e{}}}}}", "9".repeat(60_000)),
+        format!("{{\"task_spec\":{{\"{}\":1}}}}", "k".repeat(60_000)),
+        format!(
+            "{{\"task_spec\":{{{}\"z\":0}}}}",
+            (0..6000).map(|n| format!("\"{n}\":0,")).collect::<String>()
+        ),
+        format!("{{\"task_spec\":{{{}\"a\":1}}}}", "\"a\":0,".repeat(8000)),
+        format!("{}{{\"task_spec\":{{}}}}", " ".repeat(60_000)),
+        "{\"task_spec\":{},\"task_spec\":{\"b\":1}}".to_owned(),
+        "{\"task_spec\":{\"__proto__\":{},\"constructor\":1,\"\":2}}".to_owned(),
+        format!("{{\"task_spec\":{{\"a\":\"{}\"}}}}", "\\u0000".repeat(9000)),
+    ]
+}
+
+fn bodies(ors: &Ors) -> String {
+    let mut seen: BTreeMap<u16, usize> = BTreeMap::new();
+    let mut post = |route: &str, id: &str, body: Vec<u8>| {
+        let shown = String::from_utf8_lossy(&body)
+            .chars()
+            .take(80)
+            .collect::<String>();
+        let request = Request::post(route)
+            .header(SESSION_HEADER, id)
+            .json_text(body);
+        let status = ors.ask(&request).status();
+        assert!(status < 500, "{route}: {status} for {shown}");
+        *seen.entry(status).or_default() += 1;
+        (status, shown)
+    };
+    let session = ors.open("alpha", Task::At("train", 0));
+    for body in nasty() {
+        let id = fresh_id();
+        let (status, shown) = post("/create", &id, body.clone());
+        assert!((400..500).contains(&status), "{status} for {shown}");
+        assert_eq!(ors.touch(&id, "/ping").status(), 404, "{shown}");
+        let (status, shown) = post("/alpha/call", session.id(), body.clone());
+        assert!((400..500).contains(&status), "{status} for {shown}");
+        post("/alpha/tasks", "none", body.clone());
+        post("/alpha/score_group", session.id(), body);
+    }
+    for body in odd() {
+        let id = fresh_id();
+        post("/create", &id, body.into_bytes());
+        ors.touch(&id, "/delete");
+    }
+    assert_eq!(session.call("noargs", json!({})).text(), "noargs ok");
+    format!("{seen:?}")
+}
+
+/// Ids that are none, or are hard to keep in a log.
+fn ids(ors: &Ors) -> String {
+    let mut seen: BTreeMap<u16, usize> = BTreeMap::new();
+    for id in [
+        "",
+        " ",
+        "a b",
+        "../../etc/passwd",
+        "%00",
+        "\"",
+        "é",
+        "{}",
+        &"x".repeat(8000),
+        "a\tb",
+        "\u{202e}x",
+    ] {
+        let create = Request::post("/create")
+            .header(SESSION_HEADER, id)
+            .json(&json!({"task_spec": {}}));
+        let status = ors
+            .client()
+            .try_ask(&create)
+            .map_or(0, |answer| answer.status());
+        assert!(status < 500, "{status} for {id:?}");
+        *seen.entry(status).or_default() += 1;
+        let _ = ors
+            .client()
+            .try_ask(&Request::post("/delete").header(SESSION_HEADER, id));
+    }
+    format!("{seen:?}")
+}
+
+/// Creates sessions as fast as it can and deletes none until the end.
+fn creations(ors: &Ors, count: usize) -> String {
+    let task = Task::At("train", 0).body("alpha");
+    let mut held: Vec<Session> = Vec::new();
+    let mut told = String::new();
+    for _ in 0..count {
+        let id = fresh_id();
+        let answer = ors.create(&id, &task);
+        if answer.status() == 200 {
+            held.push(ors.session("alpha", &id));
+        } else {
+            told = detail(&answer, 503);
+            assert!(answer.header("retry-after").is_some(), "{answer:?}");
+        }
+    }
+    assert_eq!(held.len(), PLACES - 1, "{told}");
+    format!("503 {told}, after {} sessions", held.len())
+}
+
+/// The same request again and again, on a few connections.
+fn flood(ors: &Ors, count: usize, request: &Request) -> String {
+    let lanes = 4;
+    let begin = Instant::now();
+    all_at_once((0..lanes).map(|_| {
+        let (ors, request) = (ors.clone(), request.clone());
+        move || {
+            let mut connection = ors.client().connect();
+            for _ in 0..count / lanes {
+                let answer = connection.ask(&request).expect("an answer");
+                assert_eq!(answer.status(), 200, "{answer:?}");
+            }
+        }
+    }));
+    let each = begin.elapsed().as_secs_f64() * 1e6 / count as f64;
+    format!("{count} answers, {each:.0} µs each")
+}
+
+/// Many clients that ask for one run: it runs once, and all get its result.
+fn reattached(ors: &Ors, count: usize) -> String {
+    let session = ors.open("alpha", Task::At("train", 0));
+    assert_eq!(session.call("bump", json!({})).text(), "1");
+    let mut stream = session.start("sleep", json!({"ms": 1500, "tag": "once"}));
+    let run = stream.task_id();
+    drop(stream);
+    let id = session.id().to_owned();
+    let texts = all_at_once((0..count).map(|_| {
+        let (ors, id, run) = (ors.clone(), id.clone(), run.clone());
+        move || {
+            let session = ors.session("alpha", &id);
+            let text = session.resume(&run).text();
+            session.forget();
+            text
+        }
+    }));
+    assert!(
+        texts
+            .iter()
+            .all(|text| text == &texts[0] && text.contains("once"))
+    );
+    assert_eq!(session.call("bump", json!({})).text(), "2");
+    format!("{count} times the same result of one run")
+}
+
+/// Begins calls and hangs up at random moments: each call is made once or not
+/// at all, in order.
+fn disconnected(ors: &Ors, times: u64) -> String {
+    let session = ors.open("alpha", Task::At("train", 0));
+    let request = session.post_request("call", &json!({"name": "bump", "input": {}}));
+    let mut random = StdRng::seed_from_u64(7);
+    for _ in 0..times {
+        let mut connection = ors.client().connect();
+        connection.send(&request).expect("a request can be sent");
+        std::thread::sleep(Duration::from_micros(random.random_range(0..3000)));
+    }
+    let count: u64 = session
+        .call("bump", json!({}))
+        .text()
+        .parse()
+        .expect("a number");
+    assert!((1..=times + 1).contains(&count), "{count}");
+    let next: u64 = session
+        .call("bump", json!({}))
+        .text()
+        .parse()
+        .expect("a number");
+    assert_eq!(next, count + 1);
+    format!("of {times} calls {} were made, none twice", count - 1)
+}
+
+/// Eight clients that create, call, ask, ping and delete the same few sessions
+/// in any order: nothing but the answers that there are for it.
+fn storm(ors: &Ors, steps: u64) -> String {
+    let ids: Vec<String> = (0..4).map(|_| fresh_id()).collect();
+    let seen = all_at_once((0..8).map(|lane| {
+        let (ors, ids) = (ors.clone(), ids.clone());
+        move || {
+            let mut random = StdRng::seed_from_u64(lane);
+            let mut seen: BTreeMap<u16, usize> = BTreeMap::new();
+            for _ in 0..steps {
+                let id = &ids[random.random_range(0..ids.len())];
+                let call = json!({"name": "noargs", "input": {}});
+                let answer = match random.random_range(0..6) {
+                    0 | 1 => ors.create(id, &Task::At("train", 0).body("alpha")),
+                    2 => ors.post_as(id, "/alpha/call", &call),
+                    3 => ors.touch(id, "/ping"),
+                    4 => ors.ask(&Request::get("/alpha/prompt").header(SESSION_HEADER, id)),
+                    _ => ors.touch(id, "/delete"),
+                };
+                let status = answer.status();
+                let fine = matches!(status, 200 | 400 | 404 | 409 | 410);
+                assert!(fine, "{answer:?}");
+                *seen.entry(status).or_default() += 1;
+            }
+            seen
+        }
+    }));
+    for id in &ids {
+        ors.touch(id, "/delete");
+        assert_eq!(ors.touch(id, "/ping").status(), 404);
+    }
+    let mut all: BTreeMap<u16, usize> = BTreeMap::new();
+    for (status, times) in seen.into_iter().flatten() {
+        *all.entry(status).or_default() += times;
+    }
+    format!("{all:?}")
+}
+
+/// Deletes a session in the middle of its call.
+fn deleted_in_a_call(ors: &Ors) -> String {
+    let session = ors.open("alpha", Task::At("train", 0));
+    let mut stream = session.start("sleep", json!({"ms": 60_000}));
+    stream.task_id();
+    let waiting = Later::run(move || stream.finish());
+    assert_eq!(session.delete().status(), 200);
+    let ended = waiting.get();
+    assert!(
+        ended.error().starts_with("limit_wall: "),
+        "{:?}",
+        ended.events
+    );
+    assert_eq!(session.ping().status(), 404);
+    assert_ne!(session.delete().status(), 500);
+    ended.error().to_owned()
+}
+
+#[test]
+fn front() {
+    many_sockets();
+    let mut arena = Arena::new("front", &[], &[], &FLAGS);
+    let sockets = quick_or_soak(200, 5000);
+    let key = arena.key().to_owned();
+    let start = head_of(&key);
+    let partial = format!("{start}X-Slow: ");
+    let body = format!("{start}X-Session-ID: x\r\nContent-Length: 5000\r\n\r\n{{");
+    for (attack, begin, drip, stops) in [
+        (
+            "that send a header, byte by byte",
+            partial.as_str(),
+            &b"x"[..],
+            "header-timeout",
+        ),
+        (
+            "that send a body, byte by byte",
+            &body,
+            b" ",
+            "body-timeout",
+        ),
+        (
+            "that send half a header and wait",
+            &partial,
+            b"",
+            "header-timeout",
+        ),
+        ("that send half a body and wait", &body, b"", "body-timeout"),
+        ("that send nothing", "", b"", "header-timeout or keep-alive"),
+    ] {
+        arena.case(&format!("{sockets} sockets {attack}"), stops, |ors| {
+            slow(ors, sockets, begin, drip)
+        });
+    }
+    arena.case("eight readers that read nothing", "write-timeout", |ors| {
+        stalled(ors, 8)
+    });
+    for (attack, bytes, statuses) in huge(&key) {
+        arena.case(
+            attack,
+            "header-limit, body-limit or the reader of heads",
+            |ors| {
+                let status = raw(ors, &bytes);
+                assert!(
+                    status.is_none_or(|status| statuses.contains(&status)),
+                    "{status:?}"
+                );
+                match status {
+                    Some(status) => status.to_string(),
+                    None => "closed without an answer".to_owned(),
+                }
+            },
+        );
+    }
+    arena.case(
+        "bodies that are no JSON, or odd",
+        "the reader of bodies",
+        bodies,
+    );
+    arena.case("session ids that are none", "the reader of heads", ids);
+    let many = quick_or_soak(1000, 100_000);
+    arena.case(
+        &format!("{many} creations, none deleted"),
+        "max-sessions",
+        |ors| creations(ors, many),
+    );
+    let many = quick_or_soak(4000, 100_000);
+    arena.case(
+        &format!("{many} pings"),
+        "nothing: they cost little",
+        |ors| {
+            let session = ors.open("alpha", Task::At("train", 0));
+            let ping = Request::post("/ping").header(SESSION_HEADER, session.id());
+            flood(ors, many, &ping)
+        },
+    );
+    let many = quick_or_soak(1000, 20_000);
+    arena.case(&format!("{many} listings of tasks"), "fair turns", |ors| {
+        let list = Request::post("/alpha/tasks").json(&json!({"split": "train"}));
+        flood(ors, many, &list)
+    });
+    let many = quick_or_soak(100, 1000);
+    arena.case(
+        &format!("{many} clients that fetch one run"),
+        "one run, one result",
+        |ors| reattached(ors, many),
+    );
+    let many = quick_or_soak(50, 5000);
+    arena.case(
+        &format!("{many} calls whose client hangs up"),
+        "each runs once or not at all",
+        |ors| disconnected(ors, many),
+    );
+    let steps = quick_or_soak(300, 30_000);
+    arena.case(
+        "eight clients on four sessions, at random",
+        "one owner for each session",
+        |ors| storm(ors, steps),
+    );
+    arena.case(
+        "a session deleted in the middle of its call",
+        "call-wall: it goes on as if it had not been deleted",
+        deleted_in_a_call,
+    );
+    arena.end();
+}
