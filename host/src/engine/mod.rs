@@ -12,6 +12,8 @@ mod component;
 mod enter;
 mod fair;
 mod fault;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod instance;
 mod lift;
 mod lower;

@@ -332,7 +332,7 @@ impl Content {
     }
 
     /// The charge, counted page by page, for tests.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn recount(&self) -> u64 {
         let len = self.beneath.as_ref().map_or(0, |beneath| beneath.len);
         let bare: u64 = (0..len.div_ceil(PAGE as u64))

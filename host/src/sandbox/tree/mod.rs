@@ -27,6 +27,15 @@ mod store;
 mod streams;
 mod walk;
 
+// What tests are made of, and the fuzz target of the tree.
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
+#[cfg(any(test, feature = "fuzzing"))]
+#[cfg_attr(not(test), allow(clippy::unwrap_used, clippy::indexing_slicing))]
+mod model;
+#[cfg(any(test, feature = "fuzzing"))]
+#[cfg_attr(not(test), allow(dead_code, clippy::unwrap_used))]
+mod testing;
 #[cfg(test)]
 mod tests;
 
