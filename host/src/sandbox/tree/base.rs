@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use cap_std::fs::{Dir, FileType, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
+use rustix::buffer::spare_capacity;
 use rustix::fs::OFlags;
 
 use super::{Errno, Fs};
@@ -228,6 +229,23 @@ impl BaseFile {
             Ok(metadata) => Ok(metadata.len()),
             Err(error) => Err(errno(&error)),
         }
+    }
+
+    /// Reads from a place on, up to so many bytes, into memory that nobody has
+    /// to clear first.
+    pub(super) fn read_new(&self, offset: u64, count: usize) -> Fs<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(count);
+        while bytes.len() < count {
+            let at = offset.saturating_add(bytes.len() as u64);
+            match rustix::io::pread(&self.file, spare_capacity(&mut bytes), at) {
+                Ok(0) => break,
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(errno(&error.into())),
+            }
+        }
+        // The allocation may be larger than what was asked for.
+        bytes.truncate(count);
+        Ok(bytes)
     }
 
     /// Fills the buffer from a place on, as far as there is something.

@@ -140,13 +140,11 @@ impl Content {
         if let Some(beneath) = &self.beneath
             && beneath.follows
         {
-            let mut buffer = vec![0; count.min(PAGE)];
-            let there = beneath.read(offset, &mut buffer)?;
-            buffer.truncate(there);
-            return Ok(buffer);
+            return beneath.file()?.read_new(offset, count.min(PAGE));
         }
         let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let mut buffer = vec![0; count.min(PAGE).min(left)];
+        let count = count.min(PAGE).min(left);
+        let mut buffer = vec![0; count];
         let mut done = 0;
         while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
             let at = offset + done as u64;
@@ -353,7 +351,10 @@ impl Content {
 
 impl Beneath {
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Fs<usize> {
-        let file = self.file.as_ref().ok_or(Errno::Io)?;
-        file.read(offset, buffer)
+        self.file()?.read(offset, buffer)
+    }
+
+    fn file(&self) -> Fs<&BaseFile> {
+        self.file.as_deref().ok_or(Errno::Io)
     }
 }

@@ -2,8 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::model::{self, NAMES, Op};
-use super::testing::Data;
+use super::model::{self, Beneath, NAMES, Op};
 
 /// Operations of one input.
 const OPERATIONS: usize = 64;
@@ -12,17 +11,17 @@ const OPERATIONS: usize = 64;
 /// differ or where the counters are not exact.
 pub fn tree(bytes: &[u8]) {
     // Made once: no operation changes it, and that is looked at too.
-    static DATA: OnceLock<Data> = OnceLock::new();
-    let data = DATA.get_or_init(model::data);
+    static BENEATH: OnceLock<Beneath> = OnceLock::new();
+    let beneath = BENEATH.get_or_init(model::beneath);
     let mut bytes = bytes.iter().copied();
     let is_tight = bytes.next().is_some_and(|byte| byte & 1 == 1);
     let ops: Vec<Op> = std::iter::from_fn(|| op(&mut bytes))
         .take(OPERATIONS)
         .collect();
     if is_tight {
-        model::stay_within(data, &ops);
+        model::stay_within(beneath, &ops);
     } else {
-        model::agree(data, &ops);
+        model::agree(beneath, &ops);
     }
 }
 

@@ -18,6 +18,7 @@ mod handle;
 mod host;
 mod layer;
 mod listing;
+mod names;
 mod node;
 mod ops;
 mod publish;
@@ -25,6 +26,7 @@ mod quota;
 mod stat;
 mod store;
 mod streams;
+mod view;
 mod walk;
 
 // What tests are made of, and the fuzz target of the tree.
@@ -51,7 +53,7 @@ use node::NodeId;
 
 pub use quota::Allowance;
 
-pub(super) use host::{HasTree, View};
+pub(super) use view::{HasTree, View};
 
 /// What an operation on the tree gives.
 type Fs<T> = Result<T, Errno>;

@@ -31,14 +31,26 @@ pub(super) enum Op {
     LetGo,
 }
 
-pub(super) fn data() -> Data {
-    Data::with(&[
+/// What lies beneath the sessions here, and how it was at first.
+#[derive(Debug)]
+pub(super) struct Beneath {
+    data: Data,
+    before: Snapshot,
+}
+
+pub(super) fn beneath() -> Beneath {
+    let data = Data::with(&[
         ("f", b"first"),
         ("a/f", &pattern(150_000)),
         ("a/b/f", b""),
         ("b/a/long-name", &pattern(70_000)),
-    ])
+    ]);
+    let before = data.snapshot();
+    Beneath { data, before }
 }
+
+/// Every path with what is there; a directory has no content.
+type Snapshot = Vec<(String, Option<Vec<u8>>)>;
 
 /// Files by number, so that two names can share one.
 #[derive(Default)]
@@ -48,7 +60,7 @@ struct Model {
 }
 
 impl Model {
-    fn of(snapshot: &[(String, Option<Vec<u8>>)]) -> Model {
+    fn of(snapshot: &Snapshot) -> Model {
         let mut model = Model::default();
         for (path, bytes) in snapshot {
             let file = bytes.clone().map(|bytes| model.add(bytes));
@@ -212,7 +224,7 @@ fn apply(session: &Session, held: &mut Vec<Handle>, op: &Op) -> Fs<()> {
 }
 
 /// All paths of the tree with what is there.
-fn contents(session: &Session) -> Vec<(String, Option<Vec<u8>>)> {
+fn contents(session: &Session) -> Snapshot {
     let mut found = Vec::new();
     let mut folders = vec![String::new()];
     while let Some(folder) = folders.pop() {
@@ -235,10 +247,9 @@ fn contents(session: &Session) -> Vec<(String, Option<Vec<u8>>)> {
 }
 
 /// The tree and the model agree after each of these.
-pub(super) fn agree(data: &Data, ops: &[Op]) {
-    let before = data.snapshot();
-    let session = data.session();
-    let mut model = Model::of(&before);
+pub(super) fn agree(beneath: &Beneath, ops: &[Op]) {
+    let session = beneath.data.session();
+    let mut model = Model::of(&beneath.before);
     let mut held = Vec::new();
     for op in ops {
         let expected = model.apply(op);
@@ -247,7 +258,7 @@ pub(super) fn agree(data: &Data, ops: &[Op]) {
         assert_eq!(session.used(), session.counted(), "after {op:?}");
     }
     let files = &model.files;
-    let expected: Vec<(String, Option<Vec<u8>>)> = model
+    let expected: Snapshot = model
         .names
         .iter()
         .map(|(path, file)| (path.clone(), file.map(|file| files[file].clone())))
@@ -255,18 +266,17 @@ pub(super) fn agree(data: &Data, ops: &[Op]) {
     assert_eq!(contents(&session), expected);
     drop(held);
     assert_eq!(session.used(), session.counted());
-    assert_eq!(data.snapshot(), before);
+    assert_eq!(beneath.data.snapshot(), beneath.before);
 }
 
 /// Tight limits hold, to the byte and to the file, after each of these.
-pub(super) fn stay_within(data: &Data, ops: &[Op]) {
-    let before = data.snapshot();
+pub(super) fn stay_within(beneath: &Beneath, ops: &[Op]) {
     let allowed = Allowance {
         bytes: 100_000,
         files: 6,
         handles: 8,
     };
-    let session = Session::on(&data.ground(), false, allowed);
+    let session = Session::on(&beneath.data.ground(), false, allowed);
     let mut held = Vec::new();
     for op in ops {
         let _ = apply(&session, &mut held, op);
@@ -277,5 +287,5 @@ pub(super) fn stay_within(data: &Data, ops: &[Op]) {
     drop(held);
     contents(&session);
     assert_eq!(session.used(), session.counted());
-    assert_eq!(data.snapshot(), before);
+    assert_eq!(beneath.data.snapshot(), beneath.before);
 }

@@ -40,6 +40,7 @@ pub(super) const ROOMY: Allowance = Allowance {
 };
 
 /// A data directory on disk, which goes with the value.
+#[derive(Debug)]
 pub(super) struct Data(tempfile::TempDir);
 
 impl Data {

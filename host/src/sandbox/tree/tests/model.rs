@@ -38,11 +38,11 @@ proptest! {
 
     #[test]
     fn the_tree_is_as_good_as_the_model(ops in prop::collection::vec(op(), 1..40)) {
-        model::agree(&model::data(), &ops);
+        model::agree(&model::beneath(), &ops);
     }
 
     #[test]
     fn limits_hold_whatever_is_done(ops in prop::collection::vec(op(), 1..60)) {
-        model::stay_within(&model::data(), &ops);
+        model::stay_within(&model::beneath(), &ops);
     }
 }
