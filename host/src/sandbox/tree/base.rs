@@ -248,6 +248,14 @@ impl BaseFile {
         Ok(bytes)
     }
 
+    /// Whether reading here would not have to wait for the disk, by the first
+    /// and the last byte: what lies between was read with them. Where the
+    /// system cannot tell, it is taken to be so.
+    pub(super) fn is_at_hand(&self, offset: u64, count: usize) -> bool {
+        let last = offset.saturating_add(count.saturating_sub(1) as u64);
+        [offset, last].iter().all(|at| !is_distant(&self.file, *at))
+    }
+
     /// Fills the buffer from a place on, as far as there is something.
     pub(super) fn read(&self, offset: u64, buffer: &mut [u8]) -> Fs<usize> {
         let mut done = 0;
@@ -261,6 +269,21 @@ impl BaseFile {
         }
         Ok(done)
     }
+}
+
+/// Whether a byte of a file has to come from the disk.
+#[cfg(target_os = "linux")]
+fn is_distant(file: &std::fs::File, at: u64) -> bool {
+    use rustix::io::{Errno, ReadWriteFlags, preadv2};
+
+    let mut byte = [0];
+    let mut into = [io::IoSliceMut::new(&mut byte)];
+    preadv2(file, &mut into, at, ReadWriteFlags::NOWAIT) == Err(Errno::AGAIN)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_distant(_file: &std::fs::File, _at: u64) -> bool {
+    false
 }
 
 /// The path of an entry of a directory.

@@ -169,6 +169,14 @@ impl Content {
         Ok(buffer)
     }
 
+    /// The base file, if it may show here and would have to be waited for.
+    pub(super) fn distant(&self, offset: u64, count: usize) -> Option<Arc<BaseFile>> {
+        let beneath = self.beneath.as_ref()?;
+        let file = beneath.file.as_ref()?;
+        let shows = beneath.follows || offset < beneath.len;
+        (shows && !file.is_at_hand(offset, count)).then(|| file.clone())
+    }
+
     /// Writes as much as the quota has room for, and says how much; fails if
     /// that is nothing. The file is the session's own by now.
     pub(super) fn write(

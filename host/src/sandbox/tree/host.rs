@@ -1,6 +1,7 @@
 //! Open files and directories as guests see them: `wasi:filesystem` 0.2.
 //!
-//! No method waits for anything, though their signatures would let them.
+//! Nothing waits, though the signatures would let it, but for data that has to
+//! come from the disk.
 
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
@@ -150,7 +151,9 @@ impl HostDescriptor for View<'_> {
         offset: Filesize,
     ) -> FsResult<(Vec<u8>, bool)> {
         let count = usize::try_from(length).unwrap_or(PAGE).min(PAGE);
-        let bytes = self.file(&fd)?.read(offset, count)?;
+        let file = self.file(&fd)?;
+        file.fetch(offset, count).await;
+        let bytes = file.read(offset, count)?;
         let is_end = bytes.is_empty();
         Ok((bytes, is_end))
     }

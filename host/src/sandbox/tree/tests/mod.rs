@@ -7,12 +7,9 @@ mod model;
 mod paths;
 mod publishing;
 
-use std::fs;
-
-use super::base::Kind;
 use super::handle::Handle;
 use super::ops::How;
 use super::quota::Allowance;
 use super::testing::*;
 use super::walk::At;
-use super::{Errno, Ground};
+use super::{Errno, Fs};

@@ -2,7 +2,6 @@
 
 use proptest::prelude::*;
 
-use super::*;
 use crate::sandbox::tree::model::{self, NAMES, Op};
 
 fn path() -> impl Strategy<Value = String> {
