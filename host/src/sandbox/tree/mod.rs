@@ -33,10 +33,11 @@ mod walk;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 #[cfg(any(test, feature = "fuzzing"))]
-#[cfg_attr(not(test), allow(clippy::unwrap_used, clippy::indexing_slicing))]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod model;
 #[cfg(any(test, feature = "fuzzing"))]
-#[cfg_attr(not(test), allow(dead_code, clippy::unwrap_used))]
+#[cfg_attr(not(test), allow(dead_code))]
+#[allow(clippy::unwrap_used)]
 mod testing;
 #[cfg(test)]
 mod tests;
