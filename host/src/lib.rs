@@ -13,6 +13,9 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod engine;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod model;
 pub mod ors;
 pub mod sandbox;

@@ -1,5 +1,6 @@
 //! The benchmark of orwd: `bench echo` for its pace, `bench sessions` for the
-//! price of an idle session. See `README.md` beside this file.
+//! price of an idle session, `bench files` for a guest's files. See `README.md`
+//! beside this file.
 //!
 //! Every answer is read and judged, and any wrong one fails the run: a server
 //! that is fast at being wrong has no figures. Exit codes: 0 measured, 1 an
@@ -8,12 +9,14 @@
 mod answer;
 mod call;
 mod echo;
+mod files;
 mod histogram;
 mod load;
 mod process;
 mod reference;
 mod request;
 mod sessions;
+mod stock;
 mod target;
 
 use std::process::ExitCode;
@@ -44,6 +47,9 @@ enum What {
     Echo(EchoArguments),
     /// What thousands of idle sessions cost.
     Sessions(SessionsArguments),
+    /// What reading its data costs a guest, here and under the engine's own
+    /// file system.
+    Files(FilesArguments),
 }
 
 #[derive(Args)]
@@ -99,6 +105,33 @@ struct SessionsArguments {
     at_most: Option<f64>,
 }
 
+#[derive(Args)]
+struct FilesArguments {
+    /// How many mebibytes the large file has; it lies below the target folder
+    /// for the time of the run.
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=16_384))]
+    size: u64,
+    /// How many kibibytes are read at once.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    buffer: u64,
+    /// How often the small file is opened in a round.
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    opens: u32,
+    /// How many rounds.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=20))]
+    rounds: u32,
+    /// How many sessions are opened on one data directory.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    sessions: u32,
+    /// Fail if the guest reads at less than this part of the pace of a process
+    /// of its own.
+    #[arg(long, value_name = "RATIO")]
+    at_least: Option<f64>,
+    /// Fail if the server holds more descriptors for all sessions than this.
+    #[arg(long, value_name = "COUNT")]
+    descriptors: Option<usize>,
+}
+
 fn main() -> ExitCode {
     let bench = Bench::parse();
     if cfg!(debug_assertions) {
@@ -112,6 +145,7 @@ fn main() -> ExitCode {
     let ended = match &bench.what {
         What::Echo(arguments) => echo(arguments, bench.json, say),
         What::Sessions(arguments) => sessions(arguments, bench.json, say),
+        What::Files(arguments) => files(arguments, bench.json, say),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -201,6 +235,32 @@ fn sessions(
     match arguments.at_most {
         Some(bound) if resident > bound => Err(format!(
             "{resident:.1} KB is more than the {bound} KB that were asked for"
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn files(arguments: &FilesArguments, json: bool, say: impl FnMut(&str)) -> Result<(), String> {
+    let number = |number: u32| usize::try_from(number).map_err(|error| error.to_string());
+    let buffer = usize::try_from(arguments.buffer << 10).map_err(|error| error.to_string())?;
+    let plan = files::Plan {
+        size: arguments.size << 20,
+        buffer,
+        opens: number(arguments.opens)?,
+        rounds: arguments.rounds,
+        sessions: number(arguments.sessions)?,
+    };
+    let report = files::run(plan, say)?;
+    if json {
+        print(&report)?;
+    }
+    let (ratio, held) = (report.ratio(), report.held());
+    match (arguments.at_least, arguments.descriptors) {
+        (Some(bound), _) if ratio < bound => Err(format!(
+            "{ratio:.2} of a native read is less than the {bound} that were asked for"
+        )),
+        (_, Some(bound)) if held > bound => Err(format!(
+            "{held} more descriptors is more than the {bound} that were asked for"
         )),
         _ => Ok(()),
     }

@@ -65,6 +65,16 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
     Some(user + system)
 }
 
+/// The descriptors that a process has open on anything but sockets, which are
+/// its clients' affair.
+pub(crate) fn descriptors(pid: u32) -> Result<usize, String> {
+    let folder = format!("/proc/{pid}/fd");
+    let entries = fs::read_dir(&folder).map_err(|error| format!("{folder}: {error}"))?;
+    let targets = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    let is_socket = |target: &std::path::PathBuf| target.to_string_lossy().starts_with("socket:");
+    Ok(targets.filter(|target| !is_socket(target)).count())
+}
+
 /// How many tasks ran or wanted to, on average over the last minute.
 pub(crate) fn load_average() -> Option<f64> {
     let text = fs::read_to_string("/proc/loadavg").ok()?;

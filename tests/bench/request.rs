@@ -23,8 +23,13 @@ pub(crate) fn post(address: SocketAddr, path: &str, session: &str, body: &str) -
 
 /// Creates a session on `alpha`.
 pub(crate) fn create(address: SocketAddr, session: &str) -> Vec<u8> {
-    let body = r#"{"env_name":"alpha","split":"train","index":0}"#;
-    post(address, "/create", session, body)
+    create_on(address, "alpha", session)
+}
+
+/// Creates a session on the first task of an environment.
+pub(crate) fn create_on(address: SocketAddr, environment: &str, session: &str) -> Vec<u8> {
+    let body = format!(r#"{{"env_name":"{environment}","split":"train","index":0}}"#);
+    post(address, "/create", session, &body)
 }
 
 /// Deletes a session.

@@ -3,7 +3,7 @@
 //! done, and its lock keeps several test processes apart.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
@@ -47,16 +47,24 @@ pub fn binary() -> &'static Path {
         if let Some(named) = std::env::var_os("ORWD_BIN") {
             return PathBuf::from(named);
         }
-        let (flags, profile): (&[&str], _) = if cfg!(debug_assertions) {
-            (&[], "debug")
-        } else {
-            (&["--release"], "release")
-        };
-        cargo(&[&["build", "--package", "orwd", "--bin", "orwd"], flags].concat());
+        let (flags, profile) = profile();
+        cargo(
+            &[&["build", "--package", "orwd", "--bin", "orwd"], flags].concat(),
+            &[],
+        );
         target_dir()
             .join(profile)
             .join(format!("orwd{}", std::env::consts::EXE_SUFFIX))
     })
+}
+
+/// The profile of this program: cargo's flags for it, and its folder.
+pub fn profile() -> (&'static [&'static str], &'static str) {
+    if cfg!(debug_assertions) {
+        (&[], "debug")
+    } else {
+        (&["--release"], "release")
+    }
 }
 
 /// The folder of a fixture environment.
@@ -75,7 +83,7 @@ pub fn components() -> &'static BTreeMap<String, PathBuf> {
         for package in packages.keys() {
             arguments.extend(["--package", package]);
         }
-        cargo(&arguments);
+        cargo(&arguments, &[]);
         let folder = target_dir().join("wasm32-wasip2/component");
         packages
             .into_iter()
@@ -97,7 +105,7 @@ pub fn component(name: &str) -> &'static Path {
 
 /// The packages below `tests/fixtures`, each with the name of its folder.
 fn fixture_packages() -> BTreeMap<String, String> {
-    let text = cargo(&["metadata", "--no-deps", "--format-version", "1"]);
+    let text = cargo(&["metadata", "--no-deps", "--format-version", "1"], &[]);
     let metadata: Value = serde_json::from_str(&text).expect("cargo metadata is JSON");
     let mut packages = BTreeMap::new();
     for package in metadata["packages"].as_array().expect("packages") {
@@ -115,14 +123,16 @@ fn fixture_packages() -> BTreeMap<String, String> {
     packages
 }
 
-/// Runs cargo in the workspace, one at a time; gives what it wrote.
-fn cargo(arguments: &[&str]) -> String {
+/// Runs cargo in the workspace with these variables, one at a time; gives what
+/// it wrote.
+pub fn cargo(arguments: &[&str], variables: &[(&str, &OsStr)]) -> String {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock();
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let output = Command::new(program)
         .args(arguments)
         .env("CARGO_TARGET_DIR", target_dir())
+        .envs(variables.iter().copied())
         .current_dir(workspace())
         .output()
         .expect("cargo can be started");

@@ -13,6 +13,8 @@ mod enter;
 mod escapes;
 mod fair;
 mod fault;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod instance;
 mod lift;
 mod lower;

@@ -17,6 +17,8 @@ mod error;
 mod fields;
 mod flatten;
 mod framing;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod handlers;
 mod hosts;
 mod keyring;

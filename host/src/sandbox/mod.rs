@@ -23,6 +23,8 @@ pub use grants::{Grant, grant_of};
 pub use meter::Meter;
 pub use state::{GuestState, Label, Outfit};
 pub use tree::Allowance;
+#[cfg(feature = "fuzzing")]
+pub(crate) use tree::fuzzing;
 
 pub(crate) use clock::Overslept;
 pub(crate) use grants::link;

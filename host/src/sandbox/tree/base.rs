@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use cap_std::fs::{Dir, FileType, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
+use rustix::buffer::spare_capacity;
 use rustix::fs::OFlags;
 
 use super::{Errno, Fs};
@@ -230,6 +231,31 @@ impl BaseFile {
         }
     }
 
+    /// Reads from a place on, up to so many bytes, into memory that nobody has
+    /// to clear first.
+    pub(super) fn read_new(&self, offset: u64, count: usize) -> Fs<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(count);
+        while bytes.len() < count {
+            let at = offset.saturating_add(bytes.len() as u64);
+            match rustix::io::pread(&self.file, spare_capacity(&mut bytes), at) {
+                Ok(0) => break,
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(errno(&error.into())),
+            }
+        }
+        // The allocation may be larger than what was asked for.
+        bytes.truncate(count);
+        Ok(bytes)
+    }
+
+    /// Whether reading here would not have to wait for the disk, by the first
+    /// and the last byte: what lies between was read with them. Where the
+    /// system cannot tell, it is taken to be so.
+    pub(super) fn is_at_hand(&self, offset: u64, count: usize) -> bool {
+        let last = offset.saturating_add(count.saturating_sub(1) as u64);
+        [offset, last].iter().all(|at| !is_distant(&self.file, *at))
+    }
+
     /// Fills the buffer from a place on, as far as there is something.
     pub(super) fn read(&self, offset: u64, buffer: &mut [u8]) -> Fs<usize> {
         let mut done = 0;
@@ -243,6 +269,21 @@ impl BaseFile {
         }
         Ok(done)
     }
+}
+
+/// Whether a byte of a file has to come from the disk.
+#[cfg(target_os = "linux")]
+fn is_distant(file: &std::fs::File, at: u64) -> bool {
+    use rustix::io::{Errno, ReadWriteFlags, preadv2};
+
+    let mut byte = [0];
+    let mut into = [io::IoSliceMut::new(&mut byte)];
+    preadv2(file, &mut into, at, ReadWriteFlags::NOWAIT) == Err(Errno::AGAIN)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_distant(_file: &std::fs::File, _at: u64) -> bool {
+    false
 }
 
 /// The path of an entry of a directory.

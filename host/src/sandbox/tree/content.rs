@@ -140,13 +140,11 @@ impl Content {
         if let Some(beneath) = &self.beneath
             && beneath.follows
         {
-            let mut buffer = vec![0; count.min(PAGE)];
-            let there = beneath.read(offset, &mut buffer)?;
-            buffer.truncate(there);
-            return Ok(buffer);
+            return beneath.file()?.read_new(offset, count.min(PAGE));
         }
         let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let mut buffer = vec![0; count.min(PAGE).min(left)];
+        let count = count.min(PAGE).min(left);
+        let mut buffer = vec![0; count];
         let mut done = 0;
         while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
             let at = offset + done as u64;
@@ -169,6 +167,14 @@ impl Content {
             done += here;
         }
         Ok(buffer)
+    }
+
+    /// The base file, if it may show here and would have to be waited for.
+    pub(super) fn distant(&self, offset: u64, count: usize) -> Option<Arc<BaseFile>> {
+        let beneath = self.beneath.as_ref()?;
+        let file = beneath.file.as_ref()?;
+        let shows = beneath.follows || offset < beneath.len;
+        (shows && !file.is_at_hand(offset, count)).then(|| file.clone())
     }
 
     /// Writes as much as the quota has room for, and says how much; fails if
@@ -332,7 +338,7 @@ impl Content {
     }
 
     /// The charge, counted page by page, for tests.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn recount(&self) -> u64 {
         let len = self.beneath.as_ref().map_or(0, |beneath| beneath.len);
         let bare: u64 = (0..len.div_ceil(PAGE as u64))
@@ -353,7 +359,10 @@ impl Content {
 
 impl Beneath {
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Fs<usize> {
-        let file = self.file.as_ref().ok_or(Errno::Io)?;
-        file.read(offset, buffer)
+        self.file()?.read(offset, buffer)
+    }
+
+    fn file(&self) -> Fs<&BaseFile> {
+        self.file.as_deref().ok_or(Errno::Io)
     }
 }

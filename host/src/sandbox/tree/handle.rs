@@ -68,6 +68,20 @@ impl Handle {
         layer.read(self.node, offset, count)
     }
 
+    /// Waits until what lies here is in memory, if it is not. The waiting is
+    /// another thread's, so that no guest holds up the others by it.
+    pub(super) async fn fetch(&self, offset: u64, count: usize) {
+        let distant = match self.layer().content(self.node) {
+            Ok((content, ..)) if self.rights.read => content.distant(offset, count),
+            _ => None,
+        };
+        if let Some(file) = distant {
+            // Reading it again tells what went wrong.
+            let read = move || file.read_new(offset, count).map(drop);
+            let _ = tokio::task::spawn_blocking(read).await;
+        }
+    }
+
     /// Writes at a place, or else at the end.
     pub(super) fn write(&self, offset: Option<u64>, bytes: &[u8]) -> Fs<usize> {
         self.writable()?;

@@ -1,85 +1,26 @@
-//! The tree as guests see it: the interfaces of `wasi:filesystem` 0.2.
+//! Open files and directories as guests see them: `wasi:filesystem` 0.2.
 //!
-//! The resource types are the library's; what they stand for in the table is
-//! ours. No method waits for anything, though their signatures would let them.
+//! Nothing waits, though the signatures would let it, but for data that has to
+//! come from the disk.
 
-use std::sync::Arc;
-
-use wasmtime::component::{HasData, Resource, ResourceTable};
-use wasmtime_wasi::p2::bindings::filesystem::preopens;
+use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
-    self, Advice, Descriptor, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry,
-    DirectoryEntryStream, ErrorCode, Filesize, HostDescriptor, HostDirectoryEntryStream,
-    MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
+    Advice, Descriptor, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntryStream,
+    ErrorCode, Filesize, HostDescriptor, MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
-use super::Tree;
 use super::base::Kind;
-use super::handle::Handle;
 use super::listing::Entries;
 use super::ops::How;
 use super::stat::{Stat, Time};
 use super::store::PAGE;
 use super::streams::{Reader, Writer};
+use super::view::{File, View, type_of};
 use super::walk::At;
-
-/// What the interfaces work on.
-pub(in super::super) struct View<'a> {
-    pub(in super::super) tree: &'a Tree,
-    pub(in super::super) table: &'a mut ResourceTable,
-}
-
-/// Marks [`View`] as what the interfaces work on.
-pub(in super::super) struct HasTree;
-
-impl HasData for HasTree {
-    type Data<'a> = View<'a>;
-}
-
-type File = Arc<Handle>;
-
-impl View<'_> {
-    fn push(&mut self, handle: Handle) -> wasmtime::Result<Resource<Descriptor>> {
-        let resource = self.table.push::<File>(Arc::new(handle))?;
-        Ok(Resource::new_own(resource.rep()))
-    }
-
-    fn get(&self, descriptor: &Resource<Descriptor>) -> wasmtime::Result<&File> {
-        let resource = Resource::<File>::new_borrow(descriptor.rep());
-        Ok(self.table.get(&resource)?)
-    }
-
-    /// The two ends of a link or a rename, which are in one tree.
-    fn both(
-        &self,
-        one: &Resource<Descriptor>,
-        other: &Resource<Descriptor>,
-    ) -> FsResult<(&File, &File)> {
-        let one = self.get(one).map_err(FsError::trap)?;
-        let other = self.get(other).map_err(FsError::trap)?;
-        if one.is_beside(other) {
-            Ok((one, other))
-        } else {
-            Err(ErrorCode::CrossDevice.into())
-        }
-    }
-
-    fn file(&self, descriptor: &Resource<Descriptor>) -> FsResult<&File> {
-        self.get(descriptor).map_err(FsError::trap)
-    }
-}
 
 fn follow(flags: PathFlags) -> bool {
     flags.contains(PathFlags::SYMLINK_FOLLOW)
-}
-
-fn type_of(kind: Kind) -> DescriptorType {
-    match kind {
-        Kind::File => DescriptorType::RegularFile,
-        Kind::Dir => DescriptorType::Directory,
-        Kind::Link => DescriptorType::SymbolicLink,
-    }
 }
 
 fn time(time: NewTimestamp) -> Time {
@@ -103,32 +44,6 @@ fn stat(stat: Stat) -> DescriptorStat {
 
 fn hash((lower, upper): (u64, u64)) -> MetadataHashValue {
     MetadataHashValue { lower, upper }
-}
-
-impl preopens::Host for View<'_> {
-    fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
-        // There is no error that this could tell: a guest that has no handle
-        // left sees no directories.
-        let opened = self.tree.preopens().unwrap_or_default();
-        opened
-            .into_iter()
-            .map(|(handle, at)| Ok((self.push(handle)?, at.to_owned())))
-            .collect()
-    }
-}
-
-impl types::Host for View<'_> {
-    fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<ErrorCode> {
-        error.downcast()
-    }
-
-    fn filesystem_error_code(
-        &mut self,
-        error: Resource<wasmtime::Error>,
-    ) -> wasmtime::Result<Option<ErrorCode>> {
-        let error = self.table.get(&error)?;
-        Ok(error.downcast_ref::<ErrorCode>().copied())
-    }
 }
 
 impl HostDescriptor for View<'_> {
@@ -236,7 +151,9 @@ impl HostDescriptor for View<'_> {
         offset: Filesize,
     ) -> FsResult<(Vec<u8>, bool)> {
         let count = usize::try_from(length).unwrap_or(PAGE).min(PAGE);
-        let bytes = self.file(&fd)?.read(offset, count)?;
+        let file = self.file(&fd)?;
+        file.fetch(offset, count).await;
+        let bytes = file.read(offset, count)?;
         let is_end = bytes.is_empty();
         Ok((bytes, is_end))
     }
@@ -418,26 +335,6 @@ impl HostDescriptor for View<'_> {
 
     fn drop(&mut self, fd: Resource<Descriptor>) -> wasmtime::Result<()> {
         self.table.delete(Resource::<File>::new_own(fd.rep()))?;
-        Ok(())
-    }
-}
-
-impl HostDirectoryEntryStream for View<'_> {
-    async fn read_directory_entry(
-        &mut self,
-        stream: Resource<DirectoryEntryStream>,
-    ) -> FsResult<Option<DirectoryEntry>> {
-        let stream = Resource::<Entries>::new_borrow(stream.rep());
-        let next = self.table.get_mut(&stream)?.next()?;
-        Ok(next.map(|(name, kind)| DirectoryEntry {
-            type_: type_of(kind),
-            name,
-        }))
-    }
-
-    fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
-        self.table
-            .delete(Resource::<Entries>::new_own(stream.rep()))?;
         Ok(())
     }
 }

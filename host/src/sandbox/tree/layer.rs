@@ -349,7 +349,7 @@ impl Layer {
     }
 
     /// Every node with what it holds, for tests that count for themselves.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn all(&self) -> impl Iterator<Item = (&NodeId, &Node)> {
         self.nodes.iter()
     }

@@ -18,6 +18,7 @@ mod handle;
 mod host;
 mod layer;
 mod listing;
+mod names;
 mod node;
 mod ops;
 mod publish;
@@ -25,8 +26,19 @@ mod quota;
 mod stat;
 mod store;
 mod streams;
+mod view;
 mod walk;
 
+// What tests are made of, and the fuzz target of the tree.
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod model;
+#[cfg(any(test, feature = "fuzzing"))]
+#[cfg_attr(not(test), allow(dead_code))]
+#[allow(clippy::unwrap_used)]
+mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -44,7 +56,7 @@ use node::NodeId;
 pub use quota::Allowance;
 pub(crate) use quota::Refused;
 
-pub(super) use host::{HasTree, View};
+pub(super) use view::{HasTree, View};
 
 /// What an operation on the tree gives.
 type Fs<T> = Result<T, Errno>;

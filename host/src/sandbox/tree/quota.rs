@@ -100,7 +100,7 @@ impl Quota {
     }
 
     /// Bytes and files charged, for tests.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn used(&self) -> (u64, u64) {
         (self.bytes, self.files)
     }

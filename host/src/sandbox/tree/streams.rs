@@ -1,7 +1,8 @@
 //! Files as streams.
 //!
 //! Reading and writing happen on the spot, a page at most at a time: what is
-//! in memory or in the system's cache is no matter for another thread.
+//! in memory or in the system's cache is no matter for another thread. A reader
+//! of data that is in neither is not ready until another thread has read it.
 
 use std::sync::Arc;
 
@@ -102,7 +103,9 @@ impl OutputStream for Writer {
 
 #[wasmtime_wasi::async_trait]
 impl Pollable for Reader {
-    async fn ready(&mut self) {}
+    async fn ready(&mut self) {
+        self.file.fetch(self.offset, PAGE).await;
+    }
 }
 
 #[wasmtime_wasi::async_trait]

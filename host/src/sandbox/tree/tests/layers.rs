@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::model::Timestamp;
 use crate::sandbox::tree::stat::Time;
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 
@@ -324,4 +325,31 @@ fn large_writes_go_to_disk_and_read_back() {
     let mut expected = bytes;
     expected[(2 << 20) + 5..][..5].copy_from_slice(b"hello");
     assert_eq!(read_all(&file).unwrap(), expected);
+}
+
+/// Which is so depends on what lies under the data; the bytes never do.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_has_to_come_from_the_disk_is_fetched_first() {
+    let bytes = pattern(300_000);
+    let data = Data::with(&[("large", &bytes)]);
+    let on_disk = fs::File::open(data.at("large")).unwrap();
+    on_disk.sync_all().unwrap();
+    rustix::fs::fadvise(&on_disk, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    let session = data.session();
+    let file = session.open("large", READ).unwrap();
+    let at_hand = |offset| {
+        let mut layer = file.layer();
+        let (content, ..) = layer.content(file.node()).unwrap();
+        content.distant(offset, 65_536).is_none()
+    };
+    for offset in [0, 131_072, 262_144, 1 << 40] {
+        file.fetch(offset, 65_536).await;
+        assert!(at_hand(offset), "at {offset}");
+    }
+    assert_eq!(read_all(&file).unwrap(), bytes);
+    // What the session wrote is in no need of fetching.
+    let own = session.open("own", PUT).unwrap();
+    own.write(Some(0), b"x").unwrap();
+    own.fetch(0, 1).await;
 }

@@ -1,0 +1,419 @@
+//! `bench files`: what reading its data costs a guest.
+//!
+//! The same component reads the same files under orwd and under the engine's
+//! own file system, and this process reads them too; all take turns, so that
+//! figures of one round have met the same machine. Then thousands of sessions
+//! are opened on one data directory, to see what the server holds open for
+//! them.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Instant;
+
+use orwd_tests::artifacts::component;
+use orwd_tests::ors::{Session, Task};
+use orwd_tests::scratch::Scratch;
+use orwd_tests::server::{Serve, Server};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::call::run_and_result;
+use crate::load::{Lines, Until, Work};
+use crate::process::{descriptors, load_average};
+use crate::request::{create_on, delete, each, post};
+use crate::stock::Stock;
+use crate::target::Target;
+
+const ENVIRONMENT: &str = "files";
+
+/// Every so many bytes of the large file there is one that counts.
+const PIECE: usize = 4096;
+
+/// Connections that open the many sessions.
+const CONNECTIONS: usize = 16;
+
+/// How much is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// Bytes of the large file.
+    pub(crate) size: u64,
+    /// Bytes read at once.
+    pub(crate) buffer: usize,
+    /// Openings in each round.
+    pub(crate) opens: usize,
+    /// Rounds.
+    pub(crate) rounds: u32,
+    /// Sessions opened on one data directory at the end.
+    pub(crate) sessions: usize,
+}
+
+/// Reading a file to its end, as the guest says it was.
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Streamed {
+    bytes: u64,
+    sum: u64,
+    nanoseconds: f64,
+}
+
+/// Opening, reading 4 KiB and closing, in nanoseconds.
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Opened {
+    p50: f64,
+    p99: f64,
+}
+
+/// One reader in one round.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Figures {
+    megabytes_per_second: f64,
+    open_p50_us: f64,
+    open_p99_us: f64,
+}
+
+/// One round.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Round {
+    native: Figures,
+    orwd: Figures,
+    stock: Figures,
+}
+
+/// The whole run.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    bench: &'static str,
+    size: u64,
+    buffer: usize,
+    optimised: bool,
+    load_before: Option<f64>,
+    load_after: Option<f64>,
+    rounds: Vec<Round>,
+    /// The median of the rounds' ratios to the native read.
+    orwd_to_native: f64,
+    stock_to_native: f64,
+    orwd_open_p50_us: f64,
+    stock_open_p50_us: f64,
+    sessions: usize,
+    descriptors_before: usize,
+    descriptors_with_all: usize,
+}
+
+impl Report {
+    /// How fast the guest reads, in parts of what a process of its own would.
+    pub(crate) fn ratio(&self) -> f64 {
+        self.orwd_to_native
+    }
+
+    /// Descriptors that the server holds for the sessions.
+    pub(crate) fn held(&self) -> usize {
+        self.descriptors_with_all
+            .saturating_sub(self.descriptors_before)
+    }
+}
+
+/// Measures; `say` hears of each line as soon as it is known.
+pub(crate) fn run(plan: Plan, mut say: impl FnMut(&str)) -> Result<Report, String> {
+    let scratch = Scratch::new();
+    let data = scratch.path().join("data");
+    std::fs::create_dir_all(data.join("below")).map_err(|error| error.to_string())?;
+    let sum = generate(&data.join("large"), plan.size).map_err(|error| error.to_string())?;
+    let small = data.join("below/small");
+    std::fs::write(&small, [7; 2 * PIECE]).map_err(|error| error.to_string())?;
+
+    let server = serve(&scratch, plan.sessions);
+    let load_before = load_average();
+    let (rounds, reading) = {
+        let session = server.ors().open(ENVIRONMENT, Task::At("train", 0));
+        let mut stock = Stock::open(component(ENVIRONMENT), &data)?;
+        let mut rounds = Vec::new();
+        // The first is only for the caches.
+        for number in 0..=plan.rounds {
+            let round = Round {
+                native: native(&data, &plan, sum)?,
+                orwd: guest(&plan, sum, |tool, input| Ok(answer(&session, tool, input)))?,
+                stock: guest(&plan, sum, |tool, input| stock.call(tool, input))?,
+            };
+            if number > 0 {
+                say(&round.shown(number));
+                rounds.push(round);
+            }
+        }
+        let reading = Reading::of(&rounds);
+        (rounds, reading)
+    };
+    say(&reading.shown());
+    let held = held_open(&server, plan.sessions)?;
+    say(&format!(
+        "{} sessions on one data directory: {} descriptors before, {} with all (sockets left out)",
+        plan.sessions, held.before, held.with_all,
+    ));
+    Ok(Report {
+        bench: "files",
+        size: plan.size,
+        buffer: plan.buffer,
+        optimised: !cfg!(debug_assertions),
+        load_before,
+        load_after: load_average(),
+        rounds,
+        orwd_to_native: reading.orwd_to_native,
+        stock_to_native: reading.stock_to_native,
+        orwd_open_p50_us: reading.orwd_open,
+        stock_open_p50_us: reading.stock_open,
+        sessions: plan.sessions,
+        descriptors_before: held.before,
+        descriptors_with_all: held.with_all,
+    })
+}
+
+/// Writes the large file; gives the sum of the bytes that count.
+fn generate(path: &Path, size: u64) -> std::io::Result<u64> {
+    let mut file = File::create(path)?;
+    let mut block = vec![0xaa_u8; 256 * PIECE];
+    let (mut written, mut sum) = (0, 0);
+    while written < size {
+        for (number, piece) in block.chunks_mut(PIECE).enumerate() {
+            let at = written + (number * PIECE) as u64;
+            piece[0] = (at / PIECE as u64 % 251) as u8;
+            if at < size {
+                sum += u64::from(piece[0]);
+            }
+        }
+        let length = (size - written).min(block.len() as u64);
+        file.write_all(&block[..usize::try_from(length).unwrap_or(block.len())])?;
+        written += length;
+    }
+    file.sync_all()?;
+    Ok(sum)
+}
+
+fn serve(scratch: &Scratch, sessions: usize) -> Server {
+    let quoted = |path: &Path| json!(path.to_string_lossy()).to_string();
+    let manifest = format!(
+        "name = \"{ENVIRONMENT}\"\ndata = \"../data\"\n[build]\ncomponent = {}\n",
+        quoted(component(ENVIRONMENT))
+    );
+    scratch.write("files/orwd.toml", manifest);
+    Serve::path(scratch.at("files"))
+        .set("--log", "warn")
+        .set("--max-sessions", (sessions + 16).to_string())
+        .start()
+}
+
+fn answer(session: &Session, tool: &str, input: &Value) -> String {
+    session.call(tool, input.clone()).text()
+}
+
+/// What a guest measures of itself.
+fn guest(
+    plan: &Plan,
+    sum: u64,
+    mut call: impl FnMut(&str, &Value) -> Result<String, String>,
+) -> Result<Figures, String> {
+    let large = json!({"path": "/orwd_data/large", "buffer": plan.buffer});
+    let streamed: Streamed = read(&call("stream", &large)?)?;
+    if (streamed.bytes, streamed.sum) != (plan.size, sum) {
+        return Err(format!("the guest read something else: {streamed:?}"));
+    }
+    let small = json!({"path": "/orwd_data/below/small", "count": plan.opens});
+    let opened: Opened = read(&call("opens", &small)?)?;
+    Ok(Figures::new(plan, streamed.nanoseconds, opened))
+}
+
+fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
+    serde_json::from_str(text).map_err(|_| format!("the guest says: {text}"))
+}
+
+/// The same without a guest.
+fn native(data: &Path, plan: &Plan, sum: u64) -> Result<Figures, String> {
+    let fail = |error: std::io::Error| error.to_string();
+    let mut buffer = vec![0; plan.buffer];
+    let mut file = File::open(data.join("large")).map_err(fail)?;
+    let (mut bytes, mut seen) = (0, 0_u64);
+    let start = Instant::now();
+    loop {
+        let count = file.read(&mut buffer).map_err(fail)?;
+        if count == 0 {
+            break;
+        }
+        let marks = buffer[..count]
+            .iter()
+            .skip(PIECE.wrapping_sub(bytes) % PIECE);
+        seen += marks
+            .step_by(PIECE)
+            .map(|byte| u64::from(*byte))
+            .sum::<u64>();
+        bytes += count;
+    }
+    let nanoseconds = start.elapsed().as_secs_f64() * 1e9;
+    if (bytes as u64, seen) != (plan.size, sum) {
+        return Err("the file is not as it was written".to_owned());
+    }
+    let mut times = Vec::with_capacity(plan.opens);
+    let small = data.join("below/small");
+    for _ in 0..plan.opens {
+        let start = Instant::now();
+        let mut file = File::open(&small).map_err(fail)?;
+        file.read_exact(&mut [0; PIECE]).map_err(fail)?;
+        drop(file);
+        times.push(start.elapsed().as_secs_f64() * 1e9);
+    }
+    times.sort_unstable_by(f64::total_cmp);
+    let at = |share: usize| times.get(times.len() * share / 100).copied();
+    let opened = Opened {
+        p50: at(50).unwrap_or(f64::NAN),
+        p99: at(99).unwrap_or(f64::NAN),
+    };
+    Ok(Figures::new(plan, nanoseconds, opened))
+}
+
+struct Held {
+    before: usize,
+    with_all: usize,
+}
+
+/// Opens the sessions, has each read the small file, counts, and
+/// deletes them.
+fn held_open(server: &Server, sessions: usize) -> Result<Held, String> {
+    let address = Target::started("orwd", server.base())?.address;
+    let ids: Vec<String> = (0..sessions).map(|_| orwd_tests::ors::fresh_id()).collect();
+    let before = descriptors(server.pid())?;
+    let created = each(address, CONNECTIONS, &ids, |address, id| {
+        create_on(address, ENVIRONMENT, id)
+    });
+    let counted = created.and_then(|_| {
+        let mut reads = Reads {
+            address,
+            rest: ids.iter(),
+        };
+        let io = |error: std::io::Error| error.to_string();
+        let mut lines = Lines::open(address, CONNECTIONS).map_err(io)?;
+        lines.run(&mut reads, Until::Done).map_err(io)?.whole()?;
+        descriptors(server.pid())
+    });
+    let deleted = each(address, CONNECTIONS, &ids, delete);
+    let with_all = counted?;
+    deleted?;
+    Ok(Held { before, with_all })
+}
+
+/// A call in each session, which opens a file of the data.
+struct Reads<'a> {
+    address: SocketAddr,
+    rest: std::slice::Iter<'a, String>,
+}
+
+impl Work for Reads<'_> {
+    fn next(&mut self, _connection: usize, request: &mut Vec<u8>) -> bool {
+        let Some(session) = self.rest.next() else {
+            return false;
+        };
+        let input = json!({"path": "/orwd_data/below/small", "buffer": PIECE});
+        let body = json!({"name": "stream", "input": input}).to_string();
+        let path = format!("/{ENVIRONMENT}/call");
+        request.extend_from_slice(&post(self.address, &path, session, &body));
+        true
+    }
+
+    fn check(&mut self, _connection: usize, status: u16, body: &[u8]) -> Result<(), String> {
+        let (_, result) = run_and_result(status, body)?;
+        let result: Value = serde_json::from_slice(result).unwrap_or_default();
+        let text = result["output"]["blocks"][0]["text"].as_str();
+        let streamed: Streamed = read(text.unwrap_or_default())?;
+        match streamed.bytes == 2 * PIECE as u64 {
+            true => Ok(()),
+            false => Err(format!("a session read something else: {streamed:?}")),
+        }
+    }
+}
+
+/// The medians over the rounds.
+struct Reading {
+    orwd_to_native: f64,
+    stock_to_native: f64,
+    orwd_open: f64,
+    stock_open: f64,
+    native_open: f64,
+}
+
+impl Reading {
+    fn of(rounds: &[Round]) -> Self {
+        let over = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure).collect());
+        Self {
+            orwd_to_native: over(|r| r.orwd.megabytes_per_second / r.native.megabytes_per_second),
+            stock_to_native: over(|r| r.stock.megabytes_per_second / r.native.megabytes_per_second),
+            orwd_open: over(|r| r.orwd.open_p50_us),
+            stock_open: over(|r| r.stock.open_p50_us),
+            native_open: over(|r| r.native.open_p50_us),
+        }
+    }
+
+    fn shown(&self) -> String {
+        format!(
+            "medians: orwd reads at {:.2} of native, stock at {:.2}; \
+             open + 4 KiB + close: orwd {:.1} us, stock {:.1} us, native {:.1} us",
+            self.orwd_to_native,
+            self.stock_to_native,
+            self.orwd_open,
+            self.stock_open,
+            self.native_open
+        )
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+impl Figures {
+    fn new(plan: &Plan, nanoseconds: f64, opened: Opened) -> Self {
+        #[allow(clippy::cast_precision_loss, reason = "sizes of files")]
+        let bytes = plan.size as f64;
+        Self {
+            megabytes_per_second: bytes * 1e3 / nanoseconds,
+            open_p50_us: opened.p50 / 1e3,
+            open_p99_us: opened.p99 / 1e3,
+        }
+    }
+
+    fn shown(&self) -> String {
+        format!(
+            "{:>6.0} MB/s, open p50 {:>6.1} us p99 {:>7.1} us",
+            self.megabytes_per_second, self.open_p50_us, self.open_p99_us
+        )
+    }
+}
+
+impl Round {
+    fn shown(&self, number: u32) -> String {
+        format!(
+            "round {number}: native {}\n         orwd   {}\n         stock  {}",
+            self.native.shown(),
+            self.orwd.shown(),
+            self.stock.shown()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PIECE, generate, median};
+    use orwd_tests::scratch::Scratch;
+
+    #[test]
+    fn the_sum_is_of_the_bytes_that_count() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("large");
+        let size = 3 * PIECE as u64 + 5;
+        assert_eq!(generate(&path, size).unwrap(), 1 + 2 + 3);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), size);
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+        assert!(median(Vec::new()).is_nan());
+    }
+}

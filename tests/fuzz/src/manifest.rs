@@ -1,0 +1,151 @@
+//! `orwd.toml`.
+//!
+//! A manifest is refused with a reason and a place that is there, or it says
+//! the same when it is written anew from what was read; and no limit in it is
+//! ever more than the operator's.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use orwd::catalog::manifest::{BuildRule, Manifest};
+use orwd::config::limits::Limit;
+use orwd::model::{Budget, SessionLimits};
+use orwd::sandbox::{Existing, Mode};
+
+pub(crate) fn run(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let manifest = match Manifest::parse(&text) {
+        Ok(manifest) => manifest,
+        Err(error) => return is_reason(&text, &error.to_string()),
+    };
+    let written = write(&manifest);
+    let again = Manifest::parse(&written)
+        .unwrap_or_else(|error| panic!("{error} in what was written anew: {written}"));
+    assert_eq!(
+        (&again.name, &again.build),
+        (&manifest.name, &manifest.build)
+    );
+    assert_eq!(again.description, manifest.description);
+    assert_eq!(again.version, manifest.version);
+    assert_eq!((&again.data, &again.mode), (&manifest.data, &manifest.mode));
+    assert_eq!(again.secrets, manifest.secrets);
+    for operator in [MOST, operator(64 << 20, 5), operator(2 << 20, 0)] {
+        let (limits, capped) = manifest.limits.apply(operator);
+        assert_eq!(again.limits.apply(operator).0, limits);
+        for limit in Limit::ALL {
+            let (asked, allowed) = (limit.get(&limits), limit.get(&operator));
+            assert!(asked <= allowed, "{} is widened to {asked}", limit.name());
+            assert_eq!(limit.parse(&asked.to_string()), limit.check(asked));
+        }
+        for capped in capped {
+            assert!(capped.asked > capped.allowed, "{capped}");
+            assert_eq!(capped.limit.get(&limits), capped.allowed);
+        }
+    }
+}
+
+fn is_reason(text: &str, told: &str) {
+    assert!(!told.is_empty());
+    let Some(rest) = told.strip_prefix("line ") else {
+        return;
+    };
+    let line = rest.split_once(',').and_then(|(line, _)| line.parse().ok());
+    let line: usize = line.expect("a line has a number");
+    // A mistake may be that the file ends.
+    assert!(line <= text.matches('\n').count() + 1, "{told}");
+}
+
+/// The greatest amounts that make sense.
+const MOST: SessionLimits = operator(4 << 30, 86_400);
+
+const fn operator(memory: usize, seconds: u64) -> SessionLimits {
+    let budget = Budget {
+        cpu: Duration::from_millis(10 + seconds * 1000),
+        wall: Duration::from_millis(10 + seconds * 2000),
+    };
+    SessionLimits {
+        memory,
+        call: budget,
+        setup: budget,
+        teardown: budget,
+        result: memory / 4,
+        log: memory / 256,
+        disk: memory as u64 * 256,
+        files: memory as u64 / 4000,
+        open_files: 8 + seconds / 96,
+    }
+}
+
+fn write(manifest: &Manifest) -> String {
+    let mut out = String::new();
+    pair(&mut out, "name", &quoted(manifest.name.as_str()));
+    let texts = [
+        ("description", &manifest.description),
+        ("version", &manifest.version),
+    ];
+    for (key, value) in texts {
+        if let Some(value) = value {
+            pair(&mut out, key, &quoted(value));
+        }
+    }
+    if let Some(data) = &manifest.data {
+        pair(&mut out, "data", &quoted(&data.to_string_lossy()));
+    }
+    pair(&mut out, "data-mode", &quoted(manifest.mode.as_str()));
+    pair(&mut out, "secrets", &list(&manifest.secrets));
+    match &manifest.build {
+        BuildRule::Cargo => {}
+        BuildRule::Ready(component) => {
+            out.push_str("[build]\n");
+            pair(&mut out, "component", &quoted(&component.to_string_lossy()));
+        }
+        BuildRule::Command { command, component } => {
+            out.push_str("[build]\n");
+            pair(&mut out, "command", &list(command));
+            pair(&mut out, "component", &quoted(&component.to_string_lossy()));
+        }
+    }
+    if let Mode::Shared(publish) = &manifest.mode {
+        out.push_str("[shared]\n");
+        pair(&mut out, "publish", &list(&publish.folders));
+        let existing = match publish.existing {
+            Existing::Keep => "keep",
+            Existing::Replace => "replace",
+        };
+        pair(&mut out, "existing", &quoted(existing));
+    }
+    out.push_str("[limits]\n");
+    // What is asked for shows where everything is allowed.
+    let (limits, _) = manifest.limits.apply(MOST);
+    for limit in Limit::ALL {
+        let asked = limit.get(&limits);
+        if asked != limit.get(&MOST) {
+            pair(&mut out, limit.name(), &quoted(&asked.to_string()));
+        }
+    }
+    out
+}
+
+fn pair(out: &mut String, key: &str, value: &str) {
+    let _ = writeln!(out, "{key} = {value}");
+}
+
+fn list(items: &[String]) -> String {
+    let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
+    format!("[{}]", items.join(", "))
+}
+
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\0'..='\u{1f}' | '\u{7f}' => {
+                let _ = write!(out, "\\u{:04X}", u32::from(c));
+            }
+            _ => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
