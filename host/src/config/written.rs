@@ -100,9 +100,9 @@ pub struct SessionFlags {
     pub result_limit: Amount,
 
     /// Size of what is handed to the host at once, be it by one call of the
-    /// host or as one result
-    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = limit(Limit::HostCall))]
-    pub host_call_limit: Amount,
+    /// host or as one result [default: 8MiB more than --result-limit]
+    #[arg(long, value_name = "SIZE", value_parser = limit(Limit::HostCall))]
+    pub host_call_limit: Option<Amount>,
 
     /// Levels of JSON, both of what clients send for the environment and of
     /// what it gives
