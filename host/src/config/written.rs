@@ -68,7 +68,7 @@ pub struct SessionFlags {
     pub tables: Amount,
 
     /// Handles to files, streams, timers and the like that are held at once, and
-    /// an eighth of those to resources of the guest's own
+    /// eight times as many to resources of the guest's own
     #[arg(long, value_name = "COUNT", default_value = "1024", value_parser = limit(Limit::Handles))]
     pub handles: Amount,
 
