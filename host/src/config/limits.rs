@@ -361,6 +361,31 @@ mod tests {
     }
 
     #[test]
+    fn every_field_is_a_limit() {
+        let mut limits = operator();
+        for limit in Limit::ALL {
+            let (least, most) = limit.range();
+            assert!(least < most, "{}", limit.name());
+            limit.set(
+                &mut limits,
+                match limit.unit() {
+                    Unit::Size => Amount::Size(Size::bytes(77_777)),
+                    Unit::Time => Amount::Time(Span::secs(77_777)),
+                    Unit::Count => Amount::Count(77_777),
+                },
+            );
+        }
+        // A field that no limit sets would still have its own amount.
+        let shown = format!("{limits:?}");
+        let amounts = shown.split(": ").skip(1).filter(|rest| !rest.contains('{'));
+        let amounts: Vec<&str> = amounts.collect();
+        assert_eq!(amounts.len(), Limit::ALL.len(), "{shown}");
+        for amount in amounts {
+            assert!(amount.starts_with("77777"), "{shown}");
+        }
+    }
+
+    #[test]
     fn a_manifest_only_narrows() {
         let mut narrowing = Narrowing::default();
         narrowing.ask(Limit::Memory, Limit::Memory.parse("1GiB").unwrap());

@@ -98,6 +98,18 @@ pub(super) fn handles_are_bounded() {
     // They were given back, so that there is room for as many again.
     let held = session.call("many", hold(5000)).text();
     assert_eq!(held, "5000 done");
+    own_resources_are_bounded();
+}
+
+/// Handles of the component model, of which a guest may have more: they cost
+/// the host a few bytes each.
+fn own_resources_are_bounded() {
+    let breed = |session: &Session| session.call("breed", json!({"count": 5000}));
+    let (_server, session) = alone("greedy", &[("--handles", "100")]);
+    faulted(&session, &breed(&session), "limit_handles");
+    let (_server, session) = alone("greedy", &[("--handles", "1000")]);
+    assert_eq!(breed(&session).text(), "bred 5000");
+    faulted(&session, &breed(&session), "limit_handles");
 }
 
 /// Fills a file with 20 MB, or as much as it may; its length, and the words.
