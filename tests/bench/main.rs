@@ -274,7 +274,10 @@ fn orwd(sessions: usize) -> Server {
     let serve = Serve::fixtures(&["alpha"]).set("--log", "warn");
     match sessions {
         0..=ROOM => serve.start(),
-        _ => serve.set("--max-sessions", sessions.to_string()).start(),
+        _ => serve
+            .set("--max-sessions", sessions.to_string())
+            .set("--create-rate", sessions.to_string())
+            .start(),
     }
 }
 

@@ -171,6 +171,8 @@ fn flags_that_make_no_sense_name_themselves() {
     check("--memory", "64MB", &["MiB"]);
     check("--memory", "0", &[]);
     check("--max-sessions", "0", &[]);
+    check("--create-rate", "0", &[]);
+    check("--body-rate", "0", &["1GiB"]);
     check("--idle-timeout", "soon", &["60s"]);
     check("--log-format", "xml", &["text", "json"]);
 

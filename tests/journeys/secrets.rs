@@ -171,6 +171,26 @@ fn refusals(ors: &Ors) {
     }
 }
 
+/// Heads that carry the secret and cannot be read, or not in one way.
+fn broken_heads(ors: &Ors) {
+    let header = secrets_header(&secrets());
+    for fields in [
+        format!("X-Secrets : {header}\r\n"),
+        format!("X-Secrets: {header}\r\n {header}\r\n"),
+        format!("X-Secrets: {header}\0\r\n"),
+        format!("{header}\r\n"),
+        format!("Content-Length: {header}\r\n"),
+        format!("Content-Length: 1\r\nTransfer-Encoding: chunked\r\nX-Secrets: {header}\r\n"),
+    ] {
+        let request = format!("POST /create HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
+        let answer = ors.client().ask_raw(request.as_bytes());
+        assert!(answer.starts_with(b"HTTP/1.1 400 "), "{request:?}");
+    }
+    let line = format!("POST {header} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    ors.client().ask_raw(line.as_bytes());
+    ors.client().ask_raw(format!("{CANARY}\r\n\r\n").as_bytes());
+}
+
 /// Sessions whose guest gives its secrets away.
 fn sessions(ors: &Ors) {
     let header = secrets_header(&secrets());
@@ -240,6 +260,7 @@ fn a_secret_is_in_nothing_that_the_host_wrote() {
         ));
     let ors = server.ors();
     refusals(&ors);
+    broken_heads(&ors);
     sessions(&ors);
     assert!(found(ors.get("/version").text().as_bytes()).is_empty());
     server.signal(Signal::TERM);

@@ -76,6 +76,8 @@ const CASES: &[Case] = &[
     also("Content-Length: 16\r\nX-Empty:\r\n", Both),
     also("Content-Length: 16\r\nX-Content-Length: 5\r\n", Both),
     lined("\r\n\r\nPOST /create HTTP/1.1\r\n", Both),
+    // What a connection's header names is framing all the same.
+    also("Connection: Content-Length\r\nContent-Length: 16\r\n", Both),
     // Chunks are read, and are the last of their connection.
     framed("Transfer-Encoding: chunked\r\n", CHUNKS, First),
     framed("transfer-encoding:CHUNKED\r\n", CHUNKS, First),
@@ -87,6 +89,17 @@ const CASES: &[Case] = &[
     framed(
         "Transfer-Encoding: chunked\r\n",
         "0010\r\n{\"task_spec\":{}}\r\n000\r\n\r\n",
+        First,
+    ),
+    // What stands behind them frames nothing.
+    framed(
+        "Trailer: Content-Length\r\nTransfer-Encoding: chunked\r\n",
+        "10\r\n{\"task_spec\":{}}\r\n0\r\nContent-Length: 5\r\n\r\n",
+        First,
+    ),
+    framed(
+        "Transfer-Encoding: chunked\r\n",
+        "10\r\n{\"task_spec\":{}}\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n",
         First,
     ),
     // So are requests that say so.
@@ -144,6 +157,12 @@ const CASES: &[Case] = &[
         Neither(400),
     ),
     also("Content-Length: 16\x0b\r\n", Neither(400)),
+    also("Content-Length: 16;\r\n", Neither(400)),
+    also("Content-Length: 16\u{a0}\r\n", Neither(400)),
+    also("Content-Length: \u{661}\u{666}\r\n", Neither(400)),
+    also("Content-Length: 16\r\nContent-Length:\r\n", Neither(400)),
+    also("Content-Length: 1_6\r\n", Neither(400)),
+    also("Content-Length: 1e1\r\n", Neither(400)),
     // Encodings that are not `chunked`.
     framed("Transfer-Encoding: xchunked\r\n", CHUNKS, Neither(400)),
     framed("Transfer-Encoding: chunkedx\r\n", CHUNKS, Neither(400)),
@@ -161,6 +180,11 @@ const CASES: &[Case] = &[
     framed("Transfer-Encoding: chunked;q=1\r\n", CHUNKS, Neither(400)),
     framed("Transfer-Encoding: \x0bchunked\r\n", CHUNKS, Neither(400)),
     framed("Transfer-Encoding:\r\n", CHUNKS, Neither(400)),
+    framed("Transfer-Encoding: chunked\x0c\r\n", CHUNKS, Neither(400)),
+    framed("Transfer-Encoding: chunked\0\r\n", CHUNKS, Neither(400)),
+    framed("Transfer-Encoding: chunk\u{e9}d\r\n", CHUNKS, Neither(400)),
+    framed("Transfer-Encoding: chun ked\r\n", CHUNKS, Neither(400)),
+    also("Content-Length: 16\r\nTransfer-Encoding:\r\n", Neither(400)),
     framed(
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
         CHUNKS,
@@ -195,6 +219,8 @@ const CASES: &[Case] = &[
     also("X: y\r\n\tContent-Length: 16\r\n", Neither(400)),
     also("Content-Length:\r\n 16\r\n", Neither(400)),
     also(" Content-Length: 16\r\n", Neither(400)),
+    also("X: y\r\r\nContent-Length: 16\r\n", Neither(400)),
+    also("Content-Length: 16\r\n\rX: y\r\n", Neither(400)),
     framed("Transfer-Encoding:\r\n chunked\r\n", CHUNKS, Neither(400)),
     // Names and values that are none.
     also("Content-Length : 16\r\n", Neither(400)),
@@ -226,12 +252,30 @@ const CASES: &[Case] = &[
     lined("POST /create HTTP/1.2\r\n", Neither(400)),
     lined("POST /create HTTP/2.0\r\n", Dropped),
     lined("POST /create http/1.1\r\n", Neither(400)),
+    lined("POST /create HTTP/1.10\r\n", Neither(400)),
+    lined("POST /create HTTP/01.1\r\n", Neither(400)),
+    lined("POST /create HTTP/1,1\r\n", Neither(400)),
+    lined("POST /create HTTPS/1.1\r\n", Neither(400)),
+    lined("POST /create HTTP/1.1\r\r\n", Neither(400)),
+    lined("POST /create\u{85}HTTP/1.1\r\n", Neither(400)),
     lined("POST /create\r\n", Neither(400)),
     lined("PO\0ST /create HTTP/1.1\r\n", Neither(400)),
     lined("POST /cre\0ate HTTP/1.1\r\n", Neither(400)),
     // Chunks that are none, after a head that is clear.
     framed("Transfer-Encoding: chunked\r\n", "x\r\n", Neither(400)),
     framed("Transfer-Encoding: chunked\r\n", "-10\r\n", Neither(400)),
+    framed("Transfer-Encoding: chunked\r\n", "+10\r\n", Neither(400)),
+    framed("Transfer-Encoding: chunked\r\n", " 10\r\n", Neither(400)),
+    framed("Transfer-Encoding: chunked\r\n", "\r\n10\r\n", Neither(400)),
+    framed("Transfer-Encoding: chunked\r\n", "1_0\r\n", Neither(400)),
+    framed("Transfer-Encoding: chunked\r\n", "10,\r\n", Neither(400)),
+    framed("Transfer-Encoding: chunked\r\n", "10\0\r\n", Neither(400)),
+    framed("Transfer-Encoding: chunked\r\n", "10\r\r\n", Neither(400)),
+    framed(
+        "Transfer-Encoding: chunked\r\n",
+        "\u{ff11}0\r\n",
+        Neither(400),
+    ),
     framed(
         "Transfer-Encoding: chunked\r\n",
         "0x10\r\n{\"task_spec\":{}}\r\n0\r\n\r\n",

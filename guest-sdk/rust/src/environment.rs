@@ -204,7 +204,8 @@ impl Opening {
         Self { secrets, seed }
     }
 
-    /// A secret of the session's owner.
+    /// A secret of the session's owner, if there is one of this name and
+    /// `orwd.toml` declares it.
     pub fn secret(&self, name: &str) -> Option<&str> {
         self.secrets.get(name).map(String::as_str)
     }

@@ -30,7 +30,7 @@ pub struct Blueprint {
     pub mode: Mode,
     /// The limits of each session on it.
     pub limits: SessionLimits,
-    /// The secrets that it asks for.
+    /// The secrets that it asks for; others it does not get.
     pub secrets: Vec<String>,
     /// The clock of its sessions.
     pub clock: ClockMode,

@@ -40,7 +40,8 @@ pub struct Manifest {
     pub mode: Mode,
     /// The limits that it asks for.
     pub limits: Narrowing,
-    /// The secrets that it asks its clients for, in order.
+    /// The secrets that it asks its clients for, in order; others that they send
+    /// are withheld.
     pub secrets: Vec<String>,
     /// The clock of its sessions.
     pub clock: ClockMode,

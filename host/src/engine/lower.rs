@@ -123,3 +123,23 @@ fn block(block: Block) -> wit::Block {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::model::Secret;
+
+    #[test]
+    fn the_value_of_a_secret_is_moved_and_not_copied() {
+        let value = Zeroizing::new("a value that is wiped where it is".to_owned());
+        let place = value.as_ptr();
+        let given = Secrets::new(vec![Secret::new("K".to_owned(), value)]);
+        let handed = secrets(given);
+        let [secret] = &*handed else {
+            panic!("not one secret");
+        };
+        assert_eq!((&*secret.name, secret.value.as_ptr()), ("K", place));
+    }
+}

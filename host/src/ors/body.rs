@@ -178,3 +178,32 @@ impl RequestBody {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_buys_time_and_never_more_than_there_is() {
+        let pace = Pace {
+            timeout: Duration::from_secs(30),
+            rate: 1024,
+        };
+        for (received, expected) in [
+            (0, 5_000),
+            (512, 5_500),
+            (1024, 6_000),
+            (10 * 1024, 15_000),
+            (25 * 1024, 30_000),
+            (1 << 20, 30_000),
+            (u64::MAX, 30_000),
+        ] {
+            assert_eq!(pace.allows(received).as_millis(), expected, "{received}");
+        }
+        let short = Pace {
+            timeout: Duration::from_secs(1),
+            rate: 0,
+        };
+        assert_eq!(short.allows(0), Duration::from_secs(1));
+    }
+}
