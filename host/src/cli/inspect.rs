@@ -6,10 +6,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::logging::Log;
+use super::scratch::Scratch;
 use super::terminal::Paint;
-use super::{Ending, Failure, host, runtime, terminal};
+use super::{Ending, Failure, host, runtime, terminal, wall};
 use crate::catalog::source;
-use crate::config::{AdmissionFlags, EnvironmentFlags, SessionFlags};
+use crate::config::{AdmissionFlags, EnvironmentFlags, SessionFlags, WallWish};
 use report::Report;
 
 /// Tell what an environment exports, imports and offers
@@ -41,21 +43,25 @@ pub(super) struct Inspect {
 }
 
 impl Inspect {
-    pub(super) fn run(self) -> Result<Ending, Failure> {
+    pub(super) fn run(self, log: &mut Log) -> Result<Ending, Failure> {
         let places = self.environments.resolve()?;
         let gathered = source::gather(std::slice::from_ref(&self.path), &places, &terminal::note)
             .map_err(host::one_data)?;
-        let runtime = runtime(host::threads())?;
+        let threads = host::threads();
+        let ready = host::prepare(
+            gathered,
+            &places,
+            self.admission.resolve(),
+            self.session.resolve(),
+            1,
+        )?;
+        // Nobody knows yet what this component is: all the more reason.
+        let scratch = Scratch::make()?;
+        wall::raise(WallWish::Available, &wall::needs(&ready, None, &scratch))?;
+        log.queue();
+        let runtime = runtime(threads)?;
         let report = runtime.block_on(async {
-            let loaded = host::prepare(
-                gathered,
-                &places,
-                self.admission.resolve(),
-                self.session.resolve(),
-                1,
-            )?
-            .open()
-            .await?;
+            let loaded = ready.open().await?;
             match (loaded.problems.as_slice(), loaded.environments.as_slice()) {
                 ([], [environment]) => Ok(Report::of(environment).await),
                 ([], several) => Err(self.several(several.len())),

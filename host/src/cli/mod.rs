@@ -89,6 +89,7 @@ fn run(cli: Cli) -> Result<Ending, Failure> {
         // It is a part of another process, which keeps the log.
         Command::Compile(_) => Log::none(),
         Command::Serve(_) => logging::start(&cli.log, "info")?,
+        Command::Inspect(_) => logging::start(&cli.log, "warn")?,
         _ => {
             let mut log = logging::start(&cli.log, "warn")?;
             log.queue();
@@ -100,7 +101,7 @@ fn run(cli: Cli) -> Result<Ending, Failure> {
         Command::Play(play) => play.run(),
         Command::New(new) => new.run(),
         Command::Build(build) => build.run(),
-        Command::Inspect(inspect) => inspect.run(),
+        Command::Inspect(inspect) => inspect.run(&mut log),
         Command::Keys(keys) => keys.run(),
         Command::Compile(compile) => compile.run(),
     }

@@ -1,5 +1,5 @@
-//! The walls around `orwd serve`: what it needs once it serves, and what the
-//! log says about the rest.
+//! The walls around `orwd serve` and `orwd inspect`: what they need once guests
+//! run, and what the log says about the rest.
 
 use std::path::Path;
 

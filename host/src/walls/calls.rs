@@ -73,6 +73,7 @@ const SERVE: &[c_long] = &[
     libc::SYS_statx,
     libc::SYS_newfstatat,
     libc::SYS_readlinkat,
+    libc::SYS_getcwd,
     libc::SYS_faccessat,
     libc::SYS_faccessat2,
     libc::SYS_getdents64,
