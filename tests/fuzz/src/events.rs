@@ -10,6 +10,9 @@ use orwd::fuzzing::{event, text_events};
 /// Characters of a piece.
 const PIECE: usize = 4096;
 
+/// Bytes of a text that an input is repeated to, about.
+const LONGEST: usize = 100_000;
+
 /// An event: its name and its data lines.
 type Event = (String, Vec<String>);
 
@@ -19,8 +22,9 @@ pub(crate) fn run(bytes: &[u8]) {
         None => (0, bytes),
     };
     let text = String::from_utf8_lossy(bytes);
-    // So that there are pieces: inputs are short, and pieces are not.
-    let text = text.repeat(1 + long * long / 16);
+    // So that there are pieces and batches: inputs are short, and those are not.
+    let most = LONGEST / text.len().max(1);
+    let text = text.repeat((1 + long * long / 16).min(1 + most));
     assert_eq!(
         whole(&text_events(&text)),
         serde_json::to_string(&text).expect("text")

@@ -191,7 +191,7 @@ fn block(input: &mut Input<'_>) -> wit::Block {
 }
 
 fn text(input: &mut Input<'_>) -> wit::TextBlock {
-    let times = input.below(64);
+    let times = input.below(16);
     wit::TextBlock {
         text: input.text().repeat(times),
         detail: input.optional(object),
