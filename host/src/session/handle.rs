@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::owner::{Command, Job, Reply, Work};
+use super::ask::Ask;
+use super::owner::{Command, Job, Reply};
 use super::run::Run;
 use super::service::{Conversation, Session, SessionError};
 use super::state::{Busy, Phase, Shared};
@@ -72,7 +73,7 @@ impl Handle {
 
     /// A run for the owner to do, which takes its place in the queue when it is
     /// announced.
-    fn run_of(&self, work: Work) -> Run {
+    fn run_of(&self, ask: Ask) -> Run {
         let handle = self.clone();
         let id = TaskId::random();
         Run::new(id, move |run, promise, go| {
@@ -80,7 +81,7 @@ impl Handle {
             let busy = Busy::new(&handle.shared);
             let job = Box::new(Job {
                 id,
-                work,
+                ask,
                 promise,
                 go,
             });
@@ -158,7 +159,7 @@ impl Session for Handle {
 
     fn call(&self, tool: String, input: Json) -> Run {
         match self.shared.environment.description().named(&tool) {
-            Named::Tool => self.run_of(Work::Call { tool, input }),
+            Named::Tool => self.run_of(Ask::Call { tool, input }),
             Named::Nothing => self.refused(Refusal::not_found(&tool)),
             Named::Collision(toolset) => self.refused(Refusal {
                 reason: RefusalReason::NameCollision,
@@ -177,7 +178,7 @@ impl Session for Handle {
     }
 
     fn score_group(&self, candidates: Vec<Candidate>) -> Run {
-        self.run_of(Work::Score(candidates))
+        self.run_of(Ask::Score(candidates))
     }
 
     fn run(&self, task_id: &str) -> Option<Run> {

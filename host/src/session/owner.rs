@@ -1,7 +1,7 @@
-//! The task that owns a session: it alone enters the instance.
+//! The task that owns a session: it alone enters the guest.
 //!
 //! What is asked of a session comes through a queue and is done one thing
-//! after another, in the order of arrival. A fault ends the instance and with
+//! after another, in the order of arrival. A fault ends the guest and with
 //! it the session; the task then only waits to be deleted. Deleting cancels a
 //! setup, but never a call: those that have begun or wait finish first.
 
@@ -10,14 +10,13 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::ask::{Ask, Outcome};
+use super::guest::Guest;
 use super::run::{Go, Promise};
 use super::service::{Conversation, SessionError};
 use super::state::{Busy, Phase, Shared};
-use crate::engine::{CallError, EntryError, Instance};
-use crate::model::{
-    Candidate, Fault, FaultCode, Json, Refusal, RefusalReason, RunOutcome, TaskId, ToolSpec, Weigh,
-    quoted,
-};
+use crate::engine::Instance;
+use crate::model::{Fault, FaultCode, RunOutcome, TaskId, ToolSpec, Weigh};
 
 /// Something asked of a session.
 pub(super) enum Command {
@@ -31,37 +30,35 @@ pub(super) enum Command {
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, SessionError>>;
 
-/// A run that was started.
+/// A run that was announced.
 pub(super) struct Job {
     pub(super) id: TaskId,
-    pub(super) work: Work,
+    pub(super) ask: Ask,
     pub(super) promise: Promise,
     /// Comes once the run's id is on its way to the client.
     pub(super) go: Go,
 }
 
-/// What a run does.
-pub(super) enum Work {
-    Call { tool: String, input: Json },
-    Score(Vec<Candidate>),
-}
-
-/// The owner, with its instance for as long as there is one.
+/// The owner.
 pub(super) struct Owner {
     shared: Arc<Shared>,
-    instance: Option<Instance>,
-    finished: bool,
-    /// Whether the setup succeeded.
-    set_up: bool,
+    holding: Holding,
+}
+
+/// What the owner has of the guest.
+enum Holding {
+    /// All of it.
+    Awake(Box<Guest>),
+    /// Nothing, and it never comes back.
+    Gone,
 }
 
 impl Owner {
+    /// Of an instance whose episode was just opened.
     pub(super) fn new(shared: Arc<Shared>, instance: Instance) -> Owner {
         Owner {
             shared,
-            instance: Some(instance),
-            finished: false,
-            set_up: false,
+            holding: Holding::Awake(Box::new(Guest::new(instance))),
         }
     }
 
@@ -72,30 +69,43 @@ impl Owner {
         while let Some(command) = commands.recv().await {
             match command {
                 Command::Prompt(reply, busy) => {
-                    let prompt = self.prompt().await;
+                    let asked = if self.shared.environment.description().supports.prompts {
+                        Ask::Prompt
+                    } else {
+                        Ask::Messages
+                    };
+                    let prompt = self.answer(&asked).await;
                     drop(busy);
-                    let _ = reply.send(prompt);
+                    let _ = reply.send(prompt.and_then(Outcome::into_conversation));
                 }
                 Command::Messages(reply, busy) => {
-                    let messages = self.messages().await;
+                    let asked = if self.shared.environment.description().supports.messages {
+                        Ask::Messages
+                    } else {
+                        Ask::Prompt
+                    };
+                    let messages = self.answer(&asked).await;
                     drop(busy);
-                    let _ = reply.send(messages);
+                    let _ = reply.send(messages.and_then(Outcome::into_conversation));
                 }
                 Command::TaskTools(reply, busy) => {
-                    let tools = self.task_tools().await;
+                    let tools = self.answer(&Ask::TaskTools).await;
                     drop(busy);
-                    let _ = reply.send(tools);
+                    let _ = reply.send(tools.and_then(Outcome::into_tools));
                 }
                 Command::Run(job, busy) => {
                     let Job {
                         id,
-                        work,
+                        ask,
                         promise,
                         go,
                     } = *job;
                     // Whoever announced the run starts it, come what may.
                     let _ = go.await;
-                    let outcome = self.work(work).await;
+                    let outcome = match self.answer(&ask).await {
+                        Ok(outcome) => outcome.into_run(),
+                        Err(error) => not_run(error),
+                    };
                     let bytes = outcome.weight();
                     self.shared.runs().finish(id, bytes, Instant::now());
                     drop(busy);
@@ -115,39 +125,35 @@ impl Owner {
     }
 
     async fn set_up(&mut self) {
-        let Some(mut instance) = self.instance.take() else {
+        let Holding::Awake(guest) = &mut self.holding else {
             return;
         };
         let mut phase = self.shared.phase.subscribe();
         let deleted = phase.wait_for(|phase| matches!(phase, Phase::Deleted));
-        let result = tokio::select! {
-            result = instance.setup() => result,
-            // The guest stands where it stood; its instance goes unentered.
-            _ = deleted => return,
+        let outcome = tokio::select! {
+            outcome = guest.perform(&Ask::Setup) => Some(outcome),
+            // The guest stands where it stood; it goes unentered.
+            _ = deleted => None,
         };
-        match result {
-            Ok(()) => {
-                self.instance = Some(instance);
-                self.set_up = true;
-                self.shared.advance(Phase::Ready);
-            }
-            Err(EntryError::Failed(message)) => {
+        match outcome {
+            None => self.holding = Holding::Gone,
+            Some(Outcome::Faulted(fault)) => self.end(&fault),
+            Some(Outcome::Failed(message)) => {
                 tracing::info!(
                     session = %self.shared.id,
                     environment = %self.shared.environment.name(),
                     "setup failed"
                 );
-                // Kept, so that a teardown can still tidy up after it.
-                self.instance = Some(instance);
+                // The guest is kept, so that a teardown can still tidy up.
                 self.shared.advance(Phase::SetupFailed(message));
             }
-            Err(EntryError::Fault(fault)) => self.end(&fault),
+            Some(_) => self.shared.advance(Phase::Ready),
         }
     }
 
     /// The guest is gone: so is the session, but for its results.
     fn end(&mut self, fault: &Fault) {
-        self.instance = None;
+        self.holding = Holding::Gone;
         let (session, environment) = (&self.shared.id, self.shared.environment.name());
         let code = fault.code.as_str();
         if fault.code.is_ours() {
@@ -158,136 +164,42 @@ impl Owner {
         self.shared.advance(Phase::Faulted(fault.clone()));
     }
 
-    /// The instance, if the session is in a state to answer.
-    fn ready(&mut self) -> Result<&mut Instance, SessionError> {
+    /// The guest, if the session is in a state to answer.
+    fn ready(&mut self) -> Result<&mut Guest, SessionError> {
         let verdict = self.shared.phase.borrow().verdict();
-        match (verdict, self.instance.as_mut()) {
+        match (verdict, &mut self.holding) {
             // A deleted session still does what was asked before.
-            (Some(Ok(()) | Err(SessionError::Deleted)), Some(instance)) => Ok(instance),
+            (Some(Ok(()) | Err(SessionError::Deleted)), Holding::Awake(guest)) => Ok(guest),
             (Some(Err(error)), _) => Err(error),
             (None | Some(Ok(())), _) => Err(SessionError::Starting),
         }
     }
 
-    /// Sorts out what a question came to; a fault ends the session.
-    fn settle<T>(&mut self, result: Result<T, EntryError>) -> Result<T, SessionError> {
-        match result {
-            Ok(value) => Ok(value),
-            Err(EntryError::Failed(message)) => Err(SessionError::Failed(message)),
-            Err(EntryError::Fault(fault)) => {
-                self.end(&fault);
-                Err(SessionError::Faulted(fault))
-            }
+    /// Asks the guest. A fault ends the session.
+    async fn answer(&mut self, ask: &Ask) -> Result<Outcome, SessionError> {
+        let outcome = self.ready()?.perform(ask).await;
+        if let Outcome::Faulted(fault) = &outcome {
+            self.end(fault);
         }
-    }
-
-    async fn prompt(&mut self) -> Result<Conversation, SessionError> {
-        let prompts = self.shared.environment.description().supports.prompts;
-        let instance = self.ready()?;
-        let result = if prompts {
-            instance.prompt().await.map(Conversation::Prompt)
-        } else {
-            instance.messages().await.map(Conversation::Messages)
-        };
-        self.settle(result)
-    }
-
-    async fn messages(&mut self) -> Result<Conversation, SessionError> {
-        let messages = self.shared.environment.description().supports.messages;
-        let instance = self.ready()?;
-        let result = if messages {
-            instance.messages().await.map(Conversation::Messages)
-        } else {
-            instance.prompt().await.map(Conversation::Prompt)
-        };
-        self.settle(result)
-    }
-
-    async fn task_tools(&mut self) -> Result<Vec<ToolSpec>, SessionError> {
-        let result = self.ready()?.task_tools().await;
-        self.settle(result)
-    }
-
-    async fn work(&mut self, work: Work) -> RunOutcome {
-        match work {
-            Work::Call { tool, .. } if self.finished => {
-                RunOutcome::Refused(episode_finished(&tool))
-            }
-            Work::Call { tool, input } => self.call(&tool, &input).await,
-            Work::Score(candidates) => self.score(candidates).await,
-        }
-    }
-
-    async fn call(&mut self, tool: &str, input: &Json) -> RunOutcome {
-        let instance = match self.ready() {
-            Ok(instance) => instance,
-            Err(error) => return not_run(error),
-        };
-        let refused = |reason, message| RunOutcome::Refused(Refusal { reason, message });
-        match instance.call(tool, input).await {
-            Ok(output) => {
-                self.finished |= output.finished;
-                RunOutcome::Output(output)
-            }
-            Err(CallError::NotFound) => RunOutcome::Refused(Refusal::not_found(tool)),
-            Err(CallError::InvalidInput(message)) => {
-                refused(RefusalReason::InputValidation, message)
-            }
-            Err(CallError::Collision(message)) => refused(RefusalReason::NameCollision, message),
-            Err(CallError::Entry(error)) => self.entry_outcome(error),
-        }
-    }
-
-    async fn score(&mut self, candidates: Vec<Candidate>) -> RunOutcome {
-        let count = candidates.len();
-        let instance = match self.ready() {
-            Ok(instance) => instance,
-            Err(error) => return not_run(error),
-        };
-        match instance.score_group(candidates).await {
-            Ok(scores) if scores.len() == count => RunOutcome::Scores(scores),
-            Ok(scores) => RunOutcome::Failed(format!(
-                "score_group returned {} scores for {count} candidates",
-                scores.len()
-            )),
-            Err(error) => self.entry_outcome(error),
-        }
-    }
-
-    fn entry_outcome(&mut self, error: EntryError) -> RunOutcome {
-        match error {
-            EntryError::Failed(message) => RunOutcome::Failed(message),
-            EntryError::Fault(fault) => {
-                self.end(&fault);
-                RunOutcome::Faulted(fault)
-            }
-        }
+        Ok(outcome)
     }
 
     /// Whatever comes of it, the session is over: it is only told to the log.
     /// What an episode wrote that began is published at last.
     async fn tear_down(&mut self) {
-        let Some(mut instance) = self.instance.take() else {
+        let Holding::Awake(mut guest) = std::mem::replace(&mut self.holding, Holding::Gone) else {
             return;
         };
-        if let Err(error) = instance.teardown().await {
+        let why = match guest.perform(&Ask::Teardown).await {
+            Outcome::Failed(message) => Some(message),
+            Outcome::Faulted(fault) => Some(fault.to_string()),
+            _ => None,
+        };
+        if let Some(why) = why {
             let environment = self.shared.environment.name();
-            tracing::info!(session = %self.shared.id, %environment, "teardown failed: {error}");
+            tracing::info!(session = %self.shared.id, %environment, "teardown failed: {why}");
         }
-        if self.set_up {
-            instance.publish().await;
-        }
-    }
-}
-
-fn episode_finished(tool: &str) -> Refusal {
-    Refusal {
-        reason: RefusalReason::EpisodeFinished,
-        message: format!(
-            "{} was not run: the episode has finished (a tool returned finished=True), \
-             so no further tool calls are accepted.",
-            quoted(tool)
-        ),
+        guest.publish().await;
     }
 }
 
