@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod journal;
 pub mod model;
 pub mod ors;
 pub mod sandbox;

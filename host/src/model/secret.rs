@@ -30,6 +30,16 @@ impl Secrets {
         Secrets(secrets)
     }
 
+    /// Whether none came.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// One after another.
+    pub fn iter(&self) -> std::slice::Iter<'_, Secret> {
+        self.0.iter()
+    }
+
     /// Hands them on, to the guest.
     pub fn into_inner(self) -> Vec<Secret> {
         self.0
