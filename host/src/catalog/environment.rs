@@ -10,7 +10,9 @@ use super::questions::Questions;
 use crate::engine::{
     Cache, Component, ComponentError, Engine, EntryError, FileError, Instance, TaskLookup,
 };
-use crate::model::{Description, EnvName, Fault, Json, SessionId, SessionLimits};
+use crate::model::{
+    ClockMode, Description, EnvName, Fault, Genesis, Json, Pace, Seed, SessionId, SessionLimits,
+};
 use crate::sandbox::{Allowance, DataDir, Label, Mode, Outfit};
 
 /// What an environment is loaded from; all of it checked already, but for the
@@ -29,6 +31,10 @@ pub struct Blueprint {
     pub limits: SessionLimits,
     /// The secrets that it asks for.
     pub secrets: Vec<String>,
+    /// The clock of its sessions.
+    pub clock: ClockMode,
+    /// The seed of sessions whose client sets none; without one it is drawn.
+    pub seed: Option<Seed>,
 }
 
 /// Why an environment cannot be served.
@@ -90,7 +96,7 @@ impl Environment {
         })
         .await
         .map_err(|_| LoadError::Stopped)??;
-        let mut instance = start(engine, &component, &blueprint, "catalog", None)
+        let mut instance = on_trial(engine, &component, &blueprint)
             .await
             .map_err(LoadError::Start)?;
         let description = instance.describe().await.map_err(LoadError::Describe)?;
@@ -144,6 +150,17 @@ impl Environment {
         &self.0.blueprint.mode
     }
 
+    /// The clock of its sessions.
+    pub fn clock(&self) -> ClockMode {
+        self.0.blueprint.clock
+    }
+
+    /// The seed of a session whose client sets none: the manifest's, or else
+    /// a new one.
+    pub fn seed(&self) -> Seed {
+        self.0.blueprint.seed.unwrap_or_else(Seed::random)
+    }
+
     /// How many tasks a split has.
     pub async fn num_tasks(&self, split: &str) -> Result<u64, TaskLookup> {
         self.check_split(split)?;
@@ -170,10 +187,12 @@ impl Environment {
         }
     }
 
-    /// Makes an instance for a session.
+    /// Makes an instance for a session, new or played again.
     pub async fn start(
         &self,
         session: &SessionId,
+        genesis: Genesis,
+        pace: Pace,
         slot: OwnedSemaphorePermit,
     ) -> Result<Instance, Fault> {
         let inner = &self.0;
@@ -183,26 +202,53 @@ impl Environment {
             &inner.engine,
             &inner.component,
             &inner.blueprint,
-            &label,
+            Birth {
+                session: &label,
+                genesis,
+                pace,
+            },
             Some(slot),
         )
         .await
     }
 }
 
-/// Makes an instance with the world that the blueprint gives it.
-pub(super) async fn start(
+/// Makes an instance that answers questions about tasks.
+pub(super) async fn on_trial(
     engine: &Engine,
     component: &Component,
     blueprint: &Blueprint,
-    session: &str,
+) -> Result<Instance, Fault> {
+    let birth = Birth {
+        session: "catalog",
+        genesis: Genesis::CATALOG,
+        pace: Pace::Live,
+    };
+    start(engine, component, blueprint, birth, None).await
+}
+
+/// What one instance of an environment has for itself.
+struct Birth<'b> {
+    session: &'b str,
+    genesis: Genesis,
+    pace: Pace,
+}
+
+/// Makes an instance with the world that the blueprint gives it.
+async fn start(
+    engine: &Engine,
+    component: &Component,
+    blueprint: &Blueprint,
+    birth: Birth<'_>,
     slot: Option<OwnedSemaphorePermit>,
 ) -> Result<Instance, Fault> {
     let outfit = Outfit {
         label: Label {
             environment: blueprint.name.as_str().into(),
-            session: session.into(),
+            session: birth.session.into(),
         },
+        genesis: birth.genesis,
+        pace: birth.pace,
         data: blueprint.data.clone(),
         mode: blueprint.mode.clone(),
         files: Allowance {

@@ -16,7 +16,7 @@ use toml::de::{DeTable, DeValue};
 use crate::config::Narrowing;
 use crate::config::limits::{Amount, Limit, Unit};
 use crate::config::units::Size;
-use crate::model::{EnvName, RESERVED};
+use crate::model::{ClockMode, EnvName, InvalidSeed, RESERVED, Seed};
 use crate::sandbox::{Existing, Mode, Publish};
 use table::{Table, kind, place};
 
@@ -42,6 +42,10 @@ pub struct Manifest {
     pub limits: Narrowing,
     /// The secrets that it asks its clients for, in order.
     pub secrets: Vec<String>,
+    /// The clock of its sessions.
+    pub clock: ClockMode,
+    /// The seed of sessions whose client sets none.
+    pub seed: Option<Seed>,
 }
 
 /// How a folder becomes a component.
@@ -102,6 +106,8 @@ impl Manifest {
             mode: Mode::default(),
             limits: Narrowing::default(),
             secrets: Vec::new(),
+            clock: ClockMode::default(),
+            seed: None,
         }
     }
 
@@ -120,6 +126,8 @@ impl Manifest {
             "data",
             "data-mode",
             "shared",
+            "clock",
+            "seed",
             "limits",
             "secrets",
         ])?;
@@ -139,6 +147,8 @@ impl Manifest {
             mode: mode(&root)?,
             limits: limits(&root)?,
             secrets: secrets(&root)?,
+            clock: clock(&root)?,
+            seed: seed(&root)?,
         })
     }
 
@@ -244,6 +254,33 @@ fn publish(table: &Table<'_>) -> Result<Publish, ManifestError> {
     Ok(Publish { folders, existing })
 }
 
+fn clock(root: &Table<'_>) -> Result<ClockMode, ManifestError> {
+    match root.text("clock")? {
+        None => Ok(ClockMode::default()),
+        Some(text) => match text.value {
+            "virtual" => Ok(ClockMode::Virtual),
+            "real" => Ok(ClockMode::Real),
+            _ => Err(text.wrong("expected \"virtual\" or \"real\"")),
+        },
+    }
+}
+
+/// A number; a text too, since not everything writes great numbers well.
+fn seed(root: &Table<'_>) -> Result<Option<Seed>, ManifestError> {
+    let Some(value) = root.value("seed") else {
+        return Ok(None);
+    };
+    let seed = match value.get_ref() {
+        DeValue::String(text) => Seed::parse(text).map_err(|error| error.to_string()),
+        DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix())
+            .map(Seed::new)
+            .map_err(|_| InvalidSeed.to_string()),
+        other => Err(format!("expected a whole number, got {}", kind(other))),
+    };
+    seed.map(Some)
+        .map_err(|message| root.error(Some(value), &format!("`seed`: {message}")))
+}
+
 fn limits(root: &Table<'_>) -> Result<Narrowing, ManifestError> {
     let mut narrowing = Narrowing::default();
     let Some(table) = root.table("limits")? else {
@@ -313,6 +350,8 @@ mod tests {
             data = "data"
             data-mode = "shared"
             secrets = ["B", "A"]
+            clock = "real"
+            seed = 0xff
 
             [build]
             command = ["make", "x"]
@@ -354,6 +393,8 @@ mod tests {
             })
         );
         assert_eq!(manifest.secrets, ["B", "A"]);
+        assert_eq!(manifest.clock, ClockMode::Real);
+        assert_eq!(manifest.seed, Some(Seed::new(255)));
         assert_eq!(
             manifest.build,
             BuildRule::Command {
@@ -400,7 +441,7 @@ mod tests {
             ),
             (
                 "name = 'abc'\nfoo = 1",
-                "line 2, column 1: `foo` is no key here; there are `name`, `description`, `version`, `build`, `data`, `data-mode`, `shared`, `limits` and `secrets`",
+                "line 2, column 1: `foo` is no key here; there are `name`, `description`, `version`, `build`, `data`, `data-mode`, `shared`, `clock`, `seed`, `limits` and `secrets`",
             ),
             (
                 "name = 'abc'\n[limit]\nmemory = 1",
@@ -453,6 +494,18 @@ mod tests {
             (
                 "name = 'abc'\ndata-mode = 'shared'\nshared.publish = ['a']\nshared.existing = 'drop'",
                 "line 4, column 19: `shared.existing`: expected \"keep\" or \"replace\"",
+            ),
+            (
+                "name = 'abc'\nclock = 'slow'",
+                "line 2, column 9: `clock`: expected \"virtual\" or \"real\"",
+            ),
+            (
+                "name = 'abc'\nseed = -1",
+                "line 2, column 8: `seed`: a seed is a whole number from 0 to 18446744073709551615, or the same as 0x and hex digits",
+            ),
+            (
+                "name = 'abc'\nseed = 1.5",
+                "line 2, column 8: `seed`: expected a whole number, got a number",
             ),
             (
                 "name = 'abc'\nlimits.open-files = '12'\nlimits.files = -1",

@@ -152,15 +152,9 @@ impl Desk {
     async fn instance(&mut self) -> Result<&mut Instance, TaskLookup> {
         let instance = match self.instance.take() {
             Some(instance) => instance,
-            None => environment::start(
-                &self.engine,
-                &self.component,
-                &self.blueprint,
-                "catalog",
-                None,
-            )
-            .await
-            .map_err(EntryError::from)?,
+            None => environment::on_trial(&self.engine, &self.component, &self.blueprint)
+                .await
+                .map_err(EntryError::from)?,
         };
         Ok(self.instance.insert(instance))
     }

@@ -52,6 +52,8 @@ impl Source {
             mode: self.mode.clone(),
             limits,
             secrets: self.manifest.secrets.clone(),
+            clock: self.manifest.clock,
+            seed: self.manifest.seed,
         };
         (blueprint, capped)
     }

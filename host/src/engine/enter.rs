@@ -12,7 +12,7 @@ use wasmtime::{Store, UpdateDeadline};
 
 use super::fair::Fair;
 use super::fault::{Failure, classify};
-use crate::model::{Budget, Fault, FaultCode};
+use crate::model::{Budget, Fault, FaultCode, Pace};
 use crate::sandbox::GuestState;
 
 /// Bytes that a guest may hand to the host in one crossing, beyond the size of
@@ -63,6 +63,11 @@ impl Life {
                 *self = Life::Dead(fault.clone());
                 return Err(fault);
             }
+        };
+        let pace = store.data().clock.begin(budget.wall);
+        let budget = match pace {
+            Pace::Live => budget,
+            Pace::Replay => budget.for_replay(),
         };
         let meter = store.data().meter.clone();
         meter.reset(budget.cpu);

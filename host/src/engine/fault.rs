@@ -10,7 +10,7 @@ use wasmtime::{Error, Trap};
 use wasmtime_wasi::I32Exit;
 
 use crate::model::{Budget, Fault, FaultCode};
-use crate::sandbox::GuestState;
+use crate::sandbox::{GuestState, Overslept};
 
 /// How an entry into the guest failed.
 pub(super) enum Failure {
@@ -33,6 +33,10 @@ pub(super) fn classify(failure: &Failure, state: &mut GuestState, budget: Budget
     if std::mem::take(&mut state.out_of_cpu) {
         let message = format!("more than {} of CPU time used", seconds(budget.cpu));
         return Fault::new(FaultCode::LimitCpu, message);
+    }
+    if error.is::<Overslept>() {
+        let message = "a replay slept for longer than the call may take";
+        return Fault::new(FaultCode::LimitWall, message);
     }
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         let message = format!("the environment exited with status {}", exit.0);

@@ -17,8 +17,8 @@ use super::lift::{self, Unfit};
 use super::lower;
 use super::runtime::Engine;
 use crate::model::{
-    Block, Budget, Candidate, Description, Fault, FaultCode, Json, Message, Score, Secrets,
-    SessionLimits, ToolOutput, ToolSpec, Weigh,
+    Block, Budget, Candidate, Description, Fault, FaultCode, Json, Message, Pace, Score, Secrets,
+    Seed, SessionLimits, Timestamp, ToolOutput, ToolSpec, Weigh,
 };
 use crate::sandbox::{GuestState, Outfit};
 
@@ -115,13 +115,17 @@ macro_rules! enter {
     }};
 }
 
-/// Enters the guest by one export of the catalog.
+/// Enters the guest by one export of the catalog. What it draws by chance is the
+/// same for each question, however many came before.
 macro_rules! ask {
     ($self:ident, $what:literal, |$catalog:ident, $store:ident| $call:expr) => {{
         let Some(exports) = $self.exports.as_ref() else {
             return Err(not_open().into());
         };
         let $catalog = exports.orwd_environment_orwd_catalog();
+        if let Life::Live(store) = &mut $self.life {
+            store.data_mut().chance.restart();
+        }
         $self
             .life
             .enter(
@@ -168,6 +172,24 @@ impl Instance {
         Ok(instance)
     }
 
+    /// The next entry happens at this moment: the guest's wall clock moves
+    /// there, unless it is further on already. Without it an entry begins at
+    /// the moment at which the last one ended.
+    pub fn arrive(&mut self, at: Timestamp) {
+        if let Life::Live(store) = &self.life {
+            store.data().clock.arrive(at);
+        }
+    }
+
+    /// Whether the guest is waited for, from the next entry on, when it
+    /// sleeps. In a replay an entry has several times its budget, since what
+    /// was done in time once must not fail because this machine is slower.
+    pub fn set_pace(&mut self, pace: Pace) {
+        if let Life::Live(store) = &self.life {
+            store.data().clock.set_pace(pace);
+        }
+    }
+
     /// The environment in its own words.
     pub async fn describe(&mut self) -> Result<Description, EntryError> {
         let description = ask!(self, "describe", |catalog, store| catalog
@@ -209,7 +231,7 @@ impl Instance {
         &mut self,
         task: &Json,
         secrets: Secrets,
-        seed: u64,
+        seed: Seed,
     ) -> Result<(), EntryError> {
         let Some(exports) = self.exports.as_ref() else {
             return Err(not_open());
@@ -224,7 +246,7 @@ impl Instance {
                 "open",
                 async |store: &mut Store<GuestState>| {
                     session
-                        .call_open(store, task.as_str(), &secrets, seed)
+                        .call_open(store, task.as_str(), &secrets, seed.get())
                         .await
                 },
             )

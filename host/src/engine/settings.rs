@@ -107,3 +107,79 @@ impl EngineSettings {
         pool
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::{Engine, Instance, Module, Store, TypedFunc};
+
+    use super::*;
+
+    const HEADER: &[u8] = b"\0asm\x01\0\0\0";
+
+    fn engine() -> Engine {
+        let settings = EngineSettings {
+            max_sessions: 1,
+            max_memory: 1 << 20,
+            threads: 1,
+        };
+        Engine::new(&settings.config(Allocation::OnDemand).unwrap()).unwrap()
+    }
+
+    fn module(engine: &Engine, sections: &[&[u8]]) -> wasmtime::Result<Module> {
+        Module::new(engine, [HEADER, &sections.concat()].concat())
+    }
+
+    /// Both functions take the bits of a float. `n` adds zero to it and gives
+    /// the sum's; `t` makes whole numbers of it, by the instruction that may
+    /// give anything where there is none.
+    const FLOATS: &[&[u8]] = &[
+        b"\x01\x06\x01\x60\x01\x7f\x01\x7f",
+        b"\x03\x03\x02\0\0",
+        b"\x07\x09\x02\x01n\0\0\x01t\0\x01",
+        b"\x0a\x1c\x02",
+        b"\x0c\0\x20\0\xbe\x43\0\0\0\0\x92\xbc\x0b",
+        b"\x0d\0\x20\0\xbe\xfd\x13\xfd\x81\x02\xfd\x1b\0\x0b",
+    ];
+
+    #[test]
+    fn floats_have_the_same_bits_on_every_machine() {
+        let engine = engine();
+        let module = module(&engine, FLOATS).unwrap();
+        let mut store = Store::new(&engine, ());
+        store.set_epoch_deadline(1);
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        let mut run = |name: &str, bits: u32| {
+            let function: TypedFunc<u32, u32> = instance.get_typed_func(&mut store, name).unwrap();
+            function.call(&mut store, bits).unwrap()
+        };
+        for (bits, expected) in [
+            (0x3f80_0000, 0x3f80_0000),
+            // A NaN has neither sign nor payload.
+            (0x7fc0_0000, 0x7fc0_0000),
+            (0xffc0_0000, 0x7fc0_0000),
+            (0x7fc0_1234, 0x7fc0_0000),
+            (0xff80_0001, 0x7fc0_0000),
+        ] {
+            assert_eq!(run("n", bits), expected, "{bits:x}");
+        }
+        for (number, expected) in [
+            (1.9_f32, 1),
+            (f32::NAN, 0),
+            (1e20, i32::MAX as u32),
+            (-1e20, i32::MIN as u32),
+        ] {
+            assert_eq!(run("t", number.to_bits()), expected, "{number}");
+        }
+    }
+
+    #[test]
+    fn there_are_no_threads() {
+        let engine = engine();
+        let memory = |limits: &[u8]| [b"\x05", &[limits.len() as u8 + 1, 1][..], limits].concat();
+        assert!(module(&engine, &[&memory(b"\x01\x01\x01")]).is_ok());
+        // The same memory, shared.
+        let refused = module(&engine, &[&memory(b"\x03\x01\x01")]).unwrap_err();
+        let refused = format!("{refused:#}");
+        assert!(refused.contains("threads"), "{refused}");
+    }
+}

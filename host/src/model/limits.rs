@@ -5,6 +5,9 @@
 
 use std::time::Duration;
 
+/// How many times its budget an entry gets in a replay.
+const REPLAY: u32 = 8;
+
 /// Time for one entry into the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
@@ -13,6 +16,18 @@ pub struct Budget {
     /// Time on the clock, waiting included; counted from the moment the entry
     /// begins, not while it queues behind others.
     pub wall: Duration,
+}
+
+impl Budget {
+    /// For doing again what was within its budget once, perhaps on a slower
+    /// machine: to stop it would be to do something else.
+    #[must_use]
+    pub fn for_replay(self) -> Budget {
+        Budget {
+            cpu: self.cpu.saturating_mul(REPLAY),
+            wall: self.wall.saturating_mul(REPLAY),
+        }
+    }
 }
 
 /// The limits of one session.

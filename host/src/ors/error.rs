@@ -16,7 +16,7 @@ use super::hosts::Foreign;
 use super::problems::Problems;
 use super::python;
 use super::render;
-use crate::model::{Fault, FaultCode, TOOLSETS, quoted};
+use crate::model::{Fault, FaultCode, InvalidSeed, TOOLSETS, quoted};
 use crate::session::{CatalogError, CreateError, SessionError};
 
 /// Why a request has no other answer.
@@ -42,6 +42,8 @@ pub(super) enum Failure {
     NotText,
     /// The body is not what it should be.
     Invalid(Problems),
+    /// The header that sets the seed holds none.
+    Seed(InvalidSeed),
     /// There is no environment of this name.
     UnknownEnvironment(String),
     /// This environment, named as in the path, scores no groups.
@@ -69,6 +71,7 @@ from!(
     Foreign(Foreign),
     Body(BodyError),
     Invalid(Problems),
+    Seed(InvalidSeed),
     Catalog(CatalogError),
     Create(CreateError),
     Session(SessionError)
@@ -183,6 +186,7 @@ impl Failure {
                 detail: Detail::Problems(problems),
                 ..told(StatusCode::UNPROCESSABLE_ENTITY, "")
             },
+            Failure::Seed(error) => told(StatusCode::BAD_REQUEST, format!("X-ORWD-Seed: {error}")),
             Failure::UnknownEnvironment(name) => unknown_environment(&name),
             Failure::NoScoring(name) => told(
                 StatusCode::NOT_FOUND,

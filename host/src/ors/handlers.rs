@@ -20,6 +20,7 @@ use super::requests::{
 };
 use super::route::{Decision, Route, Tail, decide, decoded};
 use super::secrets;
+use super::seed;
 use super::sse::event;
 use super::trace::Record;
 use crate::model::{EnvName, SessionId};
@@ -155,6 +156,7 @@ impl<S: Service> Exchange<'_, S> {
         let document = self.document(&body)?;
         let id = self.session_id()?;
         let request = CreateRequest::read(document)?;
+        let seed = seed::read(&self.head.headers)?;
         let secrets = match self.head.headers.get(secrets::HEADER) {
             Some(header) => secrets::read(header.as_bytes()),
             None => Ok(Default::default()),
@@ -168,11 +170,16 @@ impl<S: Service> Exchange<'_, S> {
             source: request.source,
             secrets,
             toolset: request.toolset_name,
+            seed,
         };
-        self.service
+        let created = self
+            .service
             .create(&self.principal, id.clone(), new)
             .await?;
-        Ok(sid(&id))
+        self.record.seed = Some(created.seed);
+        let mut answer = sid(&id);
+        seed::tell(&mut answer, created.seed);
+        Ok(answer)
     }
 
     async fn ping(&mut self) -> Result<Answer, Failure> {

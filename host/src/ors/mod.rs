@@ -27,6 +27,7 @@ mod render;
 mod requests;
 mod route;
 mod secrets;
+mod seed;
 mod server;
 mod socket;
 mod sse;

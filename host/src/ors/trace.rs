@@ -14,7 +14,7 @@ use hyper::{Method, StatusCode, Uri};
 
 use super::socket::Activity;
 use super::stream::BrokenOff;
-use crate::model::{EnvName, SessionId};
+use crate::model::{EnvName, Seed, SessionId};
 use crate::session::Principal;
 
 /// The header that carries a request's id, both ways.
@@ -40,6 +40,8 @@ pub(super) struct Record {
     pub(super) session: Option<SessionId>,
     /// The environment that it is about.
     pub(super) environment: Option<EnvName>,
+    /// The seed of the session that it opened.
+    pub(super) seed: Option<Seed>,
     /// Why it was refused.
     pub(super) detail: Option<String>,
 }
@@ -75,6 +77,7 @@ impl Record {
             principal: Principal::Anyone,
             session: None,
             environment: None,
+            seed: None,
             detail: None,
         }
     }
@@ -122,6 +125,7 @@ impl Drop for Record {
                     key = self.principal.name(),
                     session = self.session.as_ref().map(|id| tracing::field::display(Plain(id.as_str()))),
                     environment = self.environment.as_ref().map(EnvName::as_str),
+                    seed = self.seed.map(Seed::get),
                     detail = self.detail.as_deref().map(|text| tracing::field::display(Plain(text))),
                     incomplete = (!out).then_some(true),
                     "request"

@@ -7,13 +7,13 @@
 
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi::cli::WasiCliView;
-use wasmtime_wasi::clocks::WasiClocksView;
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random, sockets};
-use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
-use wasmtime_wasi::{WasiView, cli::WasiCli, clocks::WasiClocks};
+use wasmtime_wasi::{WasiView, cli::WasiCli};
 
 use super::GuestState;
+use super::chance::HasChance;
+use super::poll::HasTime;
 use super::tree::HasTree;
 
 /// What an import comes to.
@@ -79,7 +79,7 @@ pub fn grant_of(import: &str) -> Grant {
 pub(crate) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     let l = linker;
     wasmtime_wasi::p2::bindings::io::error::add_to_linker::<_, HasIo>(l, table)?;
-    wasmtime_wasi::p2::bindings::io::poll::add_to_linker::<_, HasIo>(l, table)?;
+    wasmtime_wasi::p2::bindings::io::poll::add_to_linker::<_, HasTime>(l, GuestState::timed)?;
     wasmtime_wasi::p2::bindings::io::streams::add_to_linker::<_, HasIo>(l, table)?;
 
     cli::environment::add_to_linker::<_, WasiCli>(l, GuestState::cli)?;
@@ -93,15 +93,15 @@ pub(crate) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     cli::terminal_stdout::add_to_linker::<_, WasiCli>(l, GuestState::cli)?;
     cli::terminal_stderr::add_to_linker::<_, WasiCli>(l, GuestState::cli)?;
 
-    clocks::wall_clock::add_to_linker::<_, WasiClocks>(l, GuestState::clocks)?;
-    clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(l, GuestState::clocks)?;
+    clocks::wall_clock::add_to_linker::<_, HasTime>(l, GuestState::timed)?;
+    clocks::monotonic_clock::add_to_linker::<_, HasTime>(l, GuestState::timed)?;
 
     filesystem::types::add_to_linker::<_, HasTree>(l, GuestState::files)?;
     filesystem::preopens::add_to_linker::<_, HasTree>(l, GuestState::files)?;
 
-    random::random::add_to_linker::<_, WasiRandom>(l, |s| s.ctx().ctx.random())?;
-    random::insecure::add_to_linker::<_, WasiRandom>(l, |s| s.ctx().ctx.random())?;
-    random::insecure_seed::add_to_linker::<_, WasiRandom>(l, |s| s.ctx().ctx.random())?;
+    random::random::add_to_linker::<_, HasChance>(l, |s| &mut s.chance)?;
+    random::insecure::add_to_linker::<_, HasChance>(l, |s| &mut s.chance)?;
+    random::insecure_seed::add_to_linker::<_, HasChance>(l, |s| &mut s.chance)?;
 
     let options = sockets::network::LinkOptions::default();
     sockets::network::add_to_linker::<_, WasiSockets>(l, &options, GuestState::sockets)?;

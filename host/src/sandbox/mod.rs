@@ -1,14 +1,18 @@
 //! What a guest can see and use up.
 //!
 //! A guest starts with nothing: no files, no network, no arguments, no
-//! environment variables, no standard input. This room builds the little that
+//! environment variables, no standard input; its clock and its randomness are
+//! made of what it is born with. This room builds the little that
 //! it is given, and holds the counters that bound what it takes. It knows
 //! wasmtime's store and linker, and nothing of sessions or HTTP.
 
+mod chance;
+mod clock;
 mod data;
 mod grants;
 mod memory;
 mod meter;
+mod poll;
 mod state;
 mod stdio;
 mod tree;
@@ -19,4 +23,5 @@ pub use meter::Meter;
 pub use state::{GuestState, Label, Outfit};
 pub use tree::Allowance;
 
+pub(crate) use clock::Overslept;
 pub(crate) use grants::link;

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
+use super::chance::Chance;
+use super::clock::Clock;
 use super::memory::Memory;
+use super::poll::Timed;
 use super::stdio::{GuestLog, Stream};
 use super::tree::{Tree, View};
 use super::{Allowance, DataDir, Meter, Mode, Publish};
-
-/// Bytes of randomness that a guest may ask for at once; more is a trap.
-const RANDOM_AT_ONCE: u64 = 64 * 1024;
+use crate::model::{Genesis, Pace};
 
 /// Files, streams, timers and the like that a guest may hold at once.
 const HANDLES: usize = 1024;
@@ -34,6 +35,10 @@ pub struct Label {
 pub struct Outfit {
     /// Whose it is.
     pub label: Label,
+    /// Its randomness and its clock.
+    pub genesis: Genesis,
+    /// Whether it is waited for when it sleeps, to begin with.
+    pub pace: Pace,
     /// What it sees at `/orwd_data`, if anything.
     pub data: Option<DataDir>,
     /// What becomes of what it writes.
@@ -75,6 +80,8 @@ pub struct GuestState {
     table: ResourceTable,
     tree: Tree,
     results: Option<Results>,
+    pub(crate) clock: Clock,
+    pub(crate) chance: Chance,
     pub(crate) memory: Memory,
     pub(crate) meter: Meter,
     pub(crate) log: GuestLog,
@@ -88,8 +95,8 @@ impl GuestState {
         let log = GuestLog::new(outfit.label.clone(), outfit.log);
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(log.stream(Stream::Out))
-            .stderr(log.stream(Stream::Err))
-            .max_random_size(RANDOM_AT_ONCE);
+            .stderr(log.stream(Stream::Err));
+        let clock = Clock::new(outfit.genesis, outfit.pace);
         let data = outfit.data.as_ref();
         let read_only = outfit.mode == Mode::ReadOnly;
         let tree = Tree::new(
@@ -97,6 +104,7 @@ impl GuestState {
             if read_only { &[] } else { &[SCRATCH] },
             read_only,
             outfit.files,
+            clock.clone(),
         );
         let results = match outfit.mode {
             Mode::Shared(publish) => Some(Results {
@@ -113,6 +121,8 @@ impl GuestState {
             table,
             tree,
             results,
+            clock,
+            chance: Chance::new(outfit.genesis.seed),
             memory: Memory::new(outfit.memory),
             meter: Meter::default(),
             log,
@@ -123,6 +133,14 @@ impl GuestState {
     /// What the session leaves to others, if it may.
     pub(crate) fn results(&self) -> Option<Results> {
         self.results.clone()
+    }
+
+    /// The clock, for the interfaces that show it.
+    pub(super) fn timed(&mut self) -> Timed<'_> {
+        Timed {
+            clock: &self.clock,
+            table: &mut self.table,
+        }
     }
 
     /// The files, for the interfaces that show them.

@@ -8,7 +8,7 @@
 
 use super::ask::{Ask, Outcome};
 use crate::engine::{CallError, EntryError, Instance};
-use crate::model::{Refusal, RefusalReason, quoted};
+use crate::model::{Refusal, RefusalReason, Timestamp, quoted};
 
 /// An instance with an open episode.
 pub(super) struct Guest {
@@ -34,6 +34,7 @@ impl Guest {
     /// tells so.
     pub(super) async fn perform(&mut self, ask: &Ask) -> Outcome {
         let instance = &mut self.instance;
+        instance.arrive(Timestamp::now());
         match ask {
             Ask::Setup => {
                 let outcome = told(instance.setup().await, |()| Outcome::Done);

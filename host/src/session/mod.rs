@@ -19,6 +19,7 @@ mod table;
 pub use handle::Handle;
 pub use run::{Go, Promise, Run};
 pub use service::{
-    CatalogError, Conversation, CreateError, NewSession, Principal, Service, Session, SessionError,
+    CatalogError, Conversation, CreateError, Created, NewSession, Principal, Service, Session,
+    SessionError,
 };
 pub use table::{SessionSettings, Sessions};

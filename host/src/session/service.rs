@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::Run;
 use crate::model::{
-    Block, Candidate, EnvName, Fault, Json, Message, Secrets, SessionId, Split, TaskSource,
+    Block, Candidate, EnvName, Fault, Json, Message, Secrets, Seed, SessionId, Split, TaskSource,
     ToolListing,
 };
 
@@ -46,6 +46,17 @@ pub struct NewSession {
     pub secrets: Result<Secrets, String>,
     /// The toolset that the client wants on top. There is none yet.
     pub toolset: Option<String>,
+    /// What its randomness is to be made of; else the environment decides.
+    pub seed: Option<Seed>,
+}
+
+/// What there is to know of a session that was just opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Created {
+    /// What its randomness is made of.
+    pub seed: Seed,
+    /// Whether it does the same again when it is called in the same way.
+    pub replayable: bool,
 }
 
 /// Why a question about tasks has no answer.
@@ -190,7 +201,7 @@ pub trait Service: Clone + Send + Sync + 'static {
         owner: &Principal,
         id: SessionId,
         new: NewSession,
-    ) -> impl Future<Output = Result<(), CreateError>> + Send;
+    ) -> impl Future<Output = Result<Created, CreateError>> + Send;
 
     /// The owner's session of this id, if it is open. Restarts its idle clock.
     fn session(&self, owner: &Principal, id: &SessionId) -> Option<Self::Session>;

@@ -15,12 +15,13 @@ use tokio::sync::{mpsc, oneshot};
 use super::handle::Handle;
 use super::owner::{Command, Owner};
 use super::reaper;
-use super::service::{CatalogError, CreateError, NewSession, Principal, Service};
+use super::service::{CatalogError, CreateError, Created, NewSession, Principal, Service};
 use super::state::Shared;
 use crate::catalog::Environment;
 use crate::engine::{Engine, EntryError, TaskLookup};
 use crate::model::{
-    EnvName, FaultCode, Json, Secrets, SessionId, Split, TOOLSETS, TaskSource, ToolListing,
+    EnvName, FaultCode, Genesis, Json, Pace, Secrets, Seed, SessionId, Split, TOOLSETS, TaskSource,
+    Timestamp, ToolListing,
 };
 
 /// What may wait in the queue of one session.
@@ -216,23 +217,29 @@ impl Sessions {
         task: Json,
         secrets: Secrets,
         toolset: Option<String>,
-    ) -> Result<(), CreateError> {
+        seed: Option<Seed>,
+    ) -> Result<Created, CreateError> {
         let Some(slot) = self.0.engine.slot() else {
             return Err(CreateError::Full);
         };
-        let mut instance =
-            env.start(&reservation.key.id, slot)
-                .await
-                .map_err(|fault| match fault.code {
-                    FaultCode::Overloaded => CreateError::Full,
-                    _ => CreateError::Faulted(fault),
-                })?;
+        let genesis = Genesis {
+            seed: seed.unwrap_or_else(|| env.seed()),
+            start: Timestamp::now(),
+            clock: env.clock(),
+        };
+        let mut instance = env
+            .start(&reservation.key.id, genesis, Pace::Live, slot)
+            .await
+            .map_err(|fault| match fault.code {
+                FaultCode::Overloaded => CreateError::Full,
+                _ => CreateError::Faulted(fault),
+            })?;
         let refused = |error| match error {
             EntryError::Failed(message) => CreateError::Refused(message),
             EntryError::Fault(fault) => CreateError::Faulted(fault),
         };
         instance
-            .open(&task, secrets, rand::random())
+            .open(&task, secrets, genesis.seed)
             .await
             .map_err(refused)?;
         if let Some(name) = toolset {
@@ -262,7 +269,10 @@ impl Sessions {
         let owner = Owner::new(shared.clone(), instance);
         self.0.engine.spawn(owner.run(receiver));
         reservation.fill(Handle::new(shared, sender, settings.setup_gate));
-        Ok(())
+        Ok(Created {
+            seed: genesis.seed,
+            replayable: genesis.clock.is_replayable(),
+        })
     }
 }
 
@@ -366,7 +376,7 @@ impl Service for Sessions {
         owner: &Principal,
         id: SessionId,
         new: NewSession,
-    ) -> Result<(), CreateError> {
+    ) -> Result<Created, CreateError> {
         if self.0.stopping.load(Ordering::Acquire) {
             return Err(CreateError::Stopping);
         }
@@ -377,9 +387,14 @@ impl Service for Sessions {
         let task = Sessions::resolve(env, new.source).await?;
         let secrets = new.secrets.map_err(CreateError::Secrets)?;
         let (reply, answer) = oneshot::channel();
-        let opening = self
-            .clone()
-            .open(env.clone(), reservation, task, secrets, new.toolset);
+        let opening = self.clone().open(
+            env.clone(),
+            reservation,
+            task,
+            secrets,
+            new.toolset,
+            new.seed,
+        );
         self.0.engine.spawn(async move {
             // Nobody may be waiting any more; the session is there all the same.
             let _ = reply.send(opening.await);

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use crate::model::{
     Block, Candidate, EnvName, Fault, FaultCode, Json, Message, MessageBlock, Reward, Role,
-    RunOutcome, Score, Secrets, SessionId, Split, SplitKind, TOOLSETS, TaskId, TaskSource,
+    RunOutcome, Score, Secrets, Seed, SessionId, Split, SplitKind, TOOLSETS, TaskId, TaskSource,
     ToolListing, ToolOutput, ToolSpec,
 };
 use crate::session::{
-    CatalogError, Conversation, CreateError, NewSession, Principal, Run, Service, Session,
+    CatalogError, Conversation, CreateError, Created, NewSession, Principal, Run, Service, Session,
     SessionError,
 };
 
@@ -146,7 +146,7 @@ impl Service for Memory {
         owner: &Principal,
         id: SessionId,
         new: NewSession,
-    ) -> Result<(), CreateError> {
+    ) -> Result<Created, CreateError> {
         let key = (owner.clone(), id);
         let name = new.environment.unwrap_or("alpha".to_owned());
         let env = self
@@ -173,7 +173,10 @@ impl Service for Memory {
             runs: Arc::default(),
         };
         sessions.insert(key, session);
-        Ok(())
+        Ok(Created {
+            seed: new.seed.unwrap_or(Seed::new(4)),
+            replayable: true,
+        })
     }
 
     fn session(&self, owner: &Principal, id: &SessionId) -> Option<MemorySession> {

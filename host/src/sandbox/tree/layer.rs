@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::super::clock::Clock;
 use super::base::{Base, Kind, join};
 use super::content::Content;
 use super::node::{Body, Entry, Folder, Home, Node, NodeId, Origin};
@@ -20,6 +21,7 @@ use super::{DEPTH, Errno, Fs};
 /// The files of one session.
 #[derive(Debug)]
 pub(super) struct Layer {
+    pub(super) clock: Clock,
     pub(super) base: Option<Arc<Base>>,
     pub(super) read_only: bool,
     pub(super) quota: Quota,
@@ -30,8 +32,14 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    pub(super) fn new(base: Option<Arc<Base>>, read_only: bool, allowed: Allowance) -> Layer {
+    pub(super) fn new(
+        base: Option<Arc<Base>>,
+        read_only: bool,
+        allowed: Allowance,
+        clock: Clock,
+    ) -> Layer {
         Layer {
+            clock,
             base,
             read_only,
             quota: Quota::new(allowed),
@@ -62,7 +70,11 @@ impl Layer {
         Origin::Made(self.made)
     }
 
-    pub(super) fn insert(&mut self, node: Node) -> NodeId {
+    pub(super) fn insert(&mut self, mut node: Node) -> NodeId {
+        if let Origin::Made(_) = node.origin {
+            let now = self.now();
+            (node.accessed, node.modified) = (now, now);
+        }
         self.next += 1;
         let id = NodeId(self.next);
         self.nodes.insert(id, node);

@@ -35,6 +35,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cap_std::fs::Dir;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode as Errno;
 
+use super::clock::Clock;
 use base::Base;
 use handle::{Handle, Rights};
 use layer::Layer;
@@ -76,9 +77,10 @@ impl Tree {
         others: &[&'static str],
         read_only: bool,
         allowed: Allowance,
+        clock: Clock,
     ) -> Tree {
         let base = data.map(|(ground, _)| ground.0.clone());
-        let mut layer = Layer::new(base, read_only, allowed);
+        let mut layer = Layer::new(base, read_only, allowed, clock);
         let mut roots = Vec::new();
         if let Some((_, at)) = data {
             roots.push((layer.root(Some("")), at));

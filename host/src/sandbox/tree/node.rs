@@ -8,8 +8,9 @@ use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 use super::base::Kind;
 use super::content::Content;
 
-/// The time of everything whose time no guest has set: a constant, so that two
-/// sessions on the same data see the same. It is the first of January 2020.
+/// The time of what lies in the base, as long as no session writes it or sets
+/// it: a constant, so that two sessions on the same data see the same, wherever
+/// the data were copied to. It is the first of January 2020.
 pub(super) const EPOCH: Datetime = Datetime {
     seconds: 1_577_836_800,
     nanoseconds: 0,

@@ -410,7 +410,8 @@ impl Layer {
         self.writable()?;
         self.claim(id)?;
         let (content, store, quota) = self.content(id)?;
-        content.set_size(store, quota, size)
+        content.set_size(store, quota, size)?;
+        self.touch(id)
     }
 
     /// Writes to a file; says how much there was room for.
@@ -420,7 +421,9 @@ impl Layer {
         self.claim(id)?;
         let (content, store, quota) = self.content(id)?;
         let offset = offset.unwrap_or_else(|| content.size());
-        content.write(store, quota, offset, bytes)
+        let written = content.write(store, quota, offset, bytes)?;
+        self.touch(id)?;
+        Ok(written)
     }
 
     /// Reads up to a page from a file; nothing at its end.

@@ -1,13 +1,15 @@
 //! What there is to know of a file without reading it.
 //!
 //! Nothing of the host's shows: what tells two files apart is a hash of where
-//! they came from, and times are a constant until the guest sets them. So two
-//! sessions that do the same see the same.
+//! they came from. The time of what lies in the base is a constant, and that of
+//! what the session made or wrote is the session's own. So two sessions that do
+//! the same at the same times see the same.
 
 use std::sync::Arc;
 
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 
+use super::super::poll::datetime;
 use super::base::Kind;
 use super::layer::Layer;
 use super::node::{Body, EPOCH, NodeId, Origin};
@@ -28,16 +30,16 @@ pub(super) struct Stat {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Time {
     Keep,
-    /// There is no present here: it is the constant.
+    /// The session's.
     Now,
     At(Datetime),
 }
 
 impl Time {
-    fn apply(self, to: &mut Datetime) {
+    fn apply(self, to: &mut Datetime, now: Datetime) {
         match self {
             Time::Keep => {}
-            Time::Now => *to = EPOCH,
+            Time::Now => *to = now,
             Time::At(time) => *to = time,
         }
     }
@@ -104,9 +106,22 @@ impl Layer {
         accessed.check()?;
         modified.check()?;
         self.claim_for_times(id)?;
+        let now = self.now();
         let node = self.node_mut(id)?;
-        accessed.apply(&mut node.accessed);
-        modified.apply(&mut node.modified);
+        accessed.apply(&mut node.accessed, now);
+        modified.apply(&mut node.modified, now);
+        Ok(())
+    }
+
+    /// The session's time.
+    pub(super) fn now(&self) -> Datetime {
+        datetime(self.clock.stamp())
+    }
+
+    /// Something was written.
+    pub(super) fn touch(&mut self, id: NodeId) -> Fs<()> {
+        let now = self.now();
+        self.node_mut(id)?.modified = now;
         Ok(())
     }
 

@@ -220,6 +220,45 @@ fn two_sessions_that_do_the_same_see_the_same() {
 }
 
 #[test]
+fn what_a_session_writes_has_the_time_of_the_session() {
+    let data = Data::with(&[("old", b"12345"), ("other", b"")]);
+    let session = data.session();
+    let times = |path: &str| {
+        let layer = session.tree.lock();
+        let found = layer.look(session.data.node(), path, true).unwrap();
+        let stat = layer.stat(&found.at).unwrap();
+        [stat.accessed, stat.modified].map(|time| time.seconds)
+    };
+    let at = |second: u64| {
+        session
+            .clock
+            .arrive(Timestamp::from_nanos(second * 1_000_000_000));
+    };
+    session.write("new", b"x").unwrap();
+    assert_eq!(times("new"), [1000, 1000]);
+    at(2000);
+    let file = session.open("new", EDIT).unwrap();
+    file.write(Some(0), b"y").unwrap();
+    session.make_dir("below").unwrap();
+    assert_eq!(times("new"), [1000, 2000]);
+    assert_eq!(times("below"), [2000, 2000]);
+    at(3000);
+    session.tree.lock().set_size(file.node(), 0).unwrap();
+    assert_eq!(times("new"), [1000, 3000]);
+    // What was there before has the time of all data, until it is written.
+    assert_eq!(times("old"), times("other"));
+    let old = session.open("old", EDIT).unwrap();
+    assert_eq!(times("old"), times("other"));
+    old.write(Some(0), b"!").unwrap();
+    assert_eq!(times("old"), [times("other")[0], 3000]);
+    at(4000);
+    let mut layer = session.tree.lock();
+    layer.set_times(old.node(), Time::Now, Time::Keep).unwrap();
+    drop(layer);
+    assert_eq!(times("old"), [4000, 3000]);
+}
+
+#[test]
 fn times_are_constant_until_they_are_set() {
     let data = Data::with(&[("x", b"")]);
     let session = data.session();

@@ -14,6 +14,7 @@ use std::path::Path;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
+use super::super::clock::Clock;
 use super::base::Kind;
 use super::handle::Handle;
 use super::node::{Body, Entry};
@@ -21,6 +22,7 @@ use super::ops::How;
 use super::quota::Allowance;
 use super::walk::At;
 use super::{Errno, Fs, Ground, Tree};
+use crate::model::{ClockMode, Genesis, Pace, Seed, Timestamp};
 
 pub(super) const READ: How = How {
     create: false,
@@ -38,6 +40,13 @@ pub(super) const PUT: How = How {
     truncate: true,
     write: true,
     ..READ
+};
+
+/// Sessions begin in the 1000th second.
+pub(super) const BIRTH: Genesis = Genesis {
+    seed: Seed::new(0),
+    start: Timestamp::from_nanos(1_000_000_000_000),
+    clock: ClockMode::Virtual,
 };
 
 pub(super) const ROOMY: Allowance = Allowance {
@@ -108,6 +117,7 @@ impl Data {
 /// One session, by its two directories.
 pub(super) struct Session {
     pub(super) tree: Tree,
+    pub(super) clock: Clock,
     pub(super) data: Handle,
     pub(super) tmp: Option<Handle>,
 }
@@ -115,10 +125,18 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn on(ground: &Ground, read_only: bool, allowed: Allowance) -> Session {
         let others: &[&str] = if read_only { &[] } else { &["/tmp"] };
-        let tree = Tree::new(Some((ground, "/orwd_data")), others, read_only, allowed);
+        let clock = Clock::new(BIRTH, Pace::Live);
+        let tree = Tree::new(
+            Some((ground, "/orwd_data")),
+            others,
+            read_only,
+            allowed,
+            clock.clone(),
+        );
         let mut roots = tree.preopens().unwrap().into_iter().map(|(root, _)| root);
         Session {
             tree,
+            clock,
             data: roots.next().unwrap(),
             tmp: roots.next(),
         }
