@@ -9,6 +9,7 @@ mod admission;
 mod authoring;
 mod data;
 mod door;
+mod durable;
 mod hostile;
 mod inspecting;
 mod limits;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::questions::Questions;
+use super::shelf::Shelf;
 use crate::engine::{
     Cache, Component, ComponentError, Engine, EntryError, FileError, Instance, TaskLookup,
 };
@@ -130,6 +131,11 @@ impl Environment {
         &self.0.component
     }
 
+    /// Keeps its component for the sessions that begin on it.
+    pub fn put_on(&self, shelf: &Shelf) -> std::io::Result<()> {
+        shelf.keep(self.0.component.digest(), &self.0.blueprint.component)
+    }
+
     /// The limits of each session.
     pub fn limits(&self) -> &SessionLimits {
         &self.0.blueprint.limits
@@ -191,8 +197,7 @@ impl Environment {
     pub async fn start(
         &self,
         session: &SessionId,
-        genesis: Genesis,
-        pace: Pace,
+        birth: Birth,
         slot: OwnedSemaphorePermit,
     ) -> Result<Instance, Fault> {
         let inner = &self.0;
@@ -202,11 +207,8 @@ impl Environment {
             &inner.engine,
             &inner.component,
             &inner.blueprint,
-            Birth {
-                session: &label,
-                genesis,
-                pace,
-            },
+            &label,
+            birth,
             Some(slot),
         )
         .await
@@ -220,18 +222,22 @@ pub(super) async fn on_trial(
     blueprint: &Blueprint,
 ) -> Result<Instance, Fault> {
     let birth = Birth {
-        session: "catalog",
         genesis: Genesis::CATALOG,
         pace: Pace::Live,
+        limits: blueprint.limits,
     };
-    start(engine, component, blueprint, birth, None).await
+    start(engine, component, blueprint, "catalog", birth, None).await
 }
 
 /// What one instance of an environment has for itself.
-struct Birth<'b> {
-    session: &'b str,
-    genesis: Genesis,
-    pace: Pace,
+#[derive(Clone, Copy, Debug)]
+pub struct Birth {
+    /// Its chance and time.
+    pub genesis: Genesis,
+    /// Whether it is waited for when it sleeps.
+    pub pace: Pace,
+    /// What it may use up: for a session played again, what it might then.
+    pub limits: SessionLimits,
 }
 
 /// Makes an instance with the world that the blueprint gives it.
@@ -239,25 +245,26 @@ async fn start(
     engine: &Engine,
     component: &Component,
     blueprint: &Blueprint,
-    birth: Birth<'_>,
+    session: &str,
+    birth: Birth,
     slot: Option<OwnedSemaphorePermit>,
 ) -> Result<Instance, Fault> {
     let outfit = Outfit {
         label: Label {
             environment: blueprint.name.as_str().into(),
-            session: birth.session.into(),
+            session: session.into(),
         },
         genesis: birth.genesis,
         pace: birth.pace,
         data: blueprint.data.clone(),
         mode: blueprint.mode.clone(),
         files: Allowance {
-            bytes: blueprint.limits.disk,
-            files: blueprint.limits.files,
-            handles: blueprint.limits.open_files,
+            bytes: birth.limits.disk,
+            files: birth.limits.files,
+            handles: birth.limits.open_files,
         },
-        memory: blueprint.limits.memory,
-        log: blueprint.limits.log,
+        memory: birth.limits.memory,
+        log: birth.limits.log,
     };
-    Instance::start(engine, component, outfit, blueprint.limits, slot).await
+    Instance::start(engine, component, outfit, birth.limits, slot).await
 }

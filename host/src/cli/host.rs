@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 
-use super::{Failure, compile};
+use super::{Failure, compile, keep};
 use crate::catalog::source::{DataForSeveral, Gathered, Problem};
 use crate::catalog::{Environment, LoadError, Source};
-use crate::config::{Listen, Places, ServerLimits};
+use crate::config::{Keeping, Listen, Places, ServerLimits};
 use crate::engine::{Cache, Engine, EngineSettings};
 use crate::model::{AdmissionLimits, SessionLimits};
 use crate::ors;
@@ -26,6 +26,7 @@ const PER_ADDRESS: usize = 1024;
 /// The environments that could be loaded, and what is wrong with the others.
 pub(super) struct Loaded {
     pub(super) engine: Engine,
+    pub(super) cache: Cache,
     pub(super) environments: Vec<Environment>,
     pub(super) problems: Vec<String>,
 }
@@ -73,6 +74,7 @@ pub(super) async fn load(
     }
     Ok(Loaded {
         engine,
+        cache,
         environments,
         problems,
     })
@@ -150,12 +152,14 @@ pub(super) async fn bind(listen: Listen) -> Result<TcpListener, Failure> {
 }
 
 /// Serves sessions on these environments until `shutdown`, lets running calls
-/// finish for as long as `limits.drain` allows, and tears all sessions down.
-/// Called within a runtime.
+/// finish for as long as `limits.drain` allows, and ends all sessions: what is
+/// kept of them goes on when the server does, the others are torn down. Called
+/// within a runtime.
 pub(super) async fn serve(
     listener: TcpListener,
     loaded: Loaded,
     limits: ServerLimits,
+    keeping: Keeping,
     door: Door,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Failure> {
@@ -169,8 +173,17 @@ pub(super) async fn serve(
         idle_timeout: limits.idle_timeout,
         setup_gate: limits.setup_gate,
         result_linger: limits.result_linger,
+        hibernate_after: keeping.hibernate_after,
     };
-    let sessions = Sessions::new(loaded.engine, loaded.environments, settings);
+    let Loaded {
+        engine,
+        cache,
+        environments,
+        ..
+    } = loaded;
+    let (journal, kept) = keep::open(&keeping, cache)?;
+    let sessions =
+        Sessions::open_all(engine, environments, settings, journal.clone(), kept).await?;
     let front = ors::Front {
         body_limit: limits.body,
         header_limit: limits.header,
@@ -194,9 +207,15 @@ pub(super) async fn serve(
         // Read below; nobody reads it if serving failed.
         let _ = stopped.send(Instant::now());
     };
-    ors::serve(listener, sessions.clone(), front, shutdown, limits.drain)
-        .await
-        .map_err(|error| Failure::new(format!("the server cannot go on: {error}")))?;
+    tokio::select! {
+        served = ors::serve(listener, sessions.clone(), front, shutdown, limits.drain) => {
+            served.map_err(|error| Failure::new(format!("the server cannot go on: {error}")))?;
+        }
+        // Whatever it answered from here on, it could not keep.
+        why = journal.stopped() => {
+            return Err(Failure::new(format!("the journal has stopped: {why}")));
+        }
+    }
     let waited = stopping.await.map_or(limits.drain, |begin| begin.elapsed());
     let patience = limits.drain.saturating_sub(waited) + teardown + LEEWAY;
     if tokio::time::timeout(patience, sessions.end_all())
@@ -205,5 +224,6 @@ pub(super) async fn serve(
     {
         tracing::warn!("some sessions did not end in time and were cut off");
     }
+    journal.close().await;
     Ok(())
 }

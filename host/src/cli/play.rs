@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 
 use super::{Ending, Failure, host, runtime, terminal};
 use crate::catalog::source;
-use crate::config::{AdmissionFlags, EnvironmentFlags, Listen, ServerFlags, SessionFlags};
+use crate::config::{AdmissionFlags, EnvironmentFlags, Keeping, Listen, ServerFlags, SessionFlags};
 use drive::Wish;
 use episode::Client;
 use http::Server;
@@ -152,6 +152,7 @@ impl Play {
                 listener,
                 loaded,
                 limits,
+                Keeping::nothing(),
                 host::Door::private(),
                 stopped,
             ));

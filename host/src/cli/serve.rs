@@ -10,7 +10,7 @@ use super::host::{self, Door, Loaded};
 use super::{Ending, Failure, descriptors, keys, runtime, terminal};
 use crate::catalog::source;
 use crate::config::written::ListenFlags;
-use crate::config::{AdmissionFlags, EnvironmentFlags, ServerFlags, SessionFlags};
+use crate::config::{AdmissionFlags, EnvironmentFlags, KeepingFlags, ServerFlags, SessionFlags};
 use crate::ors;
 
 /// Serve environments over the Open Reward Standard
@@ -18,7 +18,8 @@ use crate::ors;
 /// PATH is a component file, an environment's folder (with orwd.toml), or a
 /// folder of those. Folders with sources are built first. The first
 /// environment is the default one. Ctrl-c or SIGTERM lets running calls finish
-/// and stops; a second one stops at once.
+/// and stops; a second one stops at once. Sessions go on when the server is
+/// started again at the same address, or with the same --state.
 ///
 /// Sizes are written as 64MiB or 512KiB, times as 60s, 500ms or 15m.
 #[derive(Args, Debug)]
@@ -50,6 +51,9 @@ pub(super) struct Serve {
     session: SessionFlags,
 
     #[command(flatten)]
+    keeping: KeepingFlags,
+
+    #[command(flatten)]
     server: ServerFlags,
 }
 
@@ -59,6 +63,7 @@ impl Serve {
         let admission = self.admission.resolve();
         let limits = self.session.resolve();
         let server = self.server.resolve();
+        let keeping = self.keeping.resolve(self.listen.listen)?;
         let door = self.door()?;
         descriptors::raise_limit();
         let runtime = runtime()?;
@@ -84,7 +89,7 @@ impl Serve {
             }
             let stop = stop()?;
             terminal::print(&format!("orwd is listening on http://{address}\n"))?;
-            host::serve(listener, loaded, server, door, stop).await?;
+            host::serve(listener, loaded, server, keeping, door, stop).await?;
             tracing::info!("stopped");
             Ok(())
         });

@@ -28,4 +28,4 @@ pub use component::{Component, ComponentError, FileError};
 pub use instance::{CallError, EntryError, Instance, TaskLookup};
 pub use runtime::{Engine, EngineError};
 pub use scan::Excess;
-pub use settings::EngineSettings;
+pub use settings::{EngineSettings, LINE};

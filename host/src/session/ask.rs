@@ -1,100 +1,64 @@
-//! Everything that can be asked of a session's guest once its episode is
-//! open, and everything that can come of it.
+//! What comes of an entry into the guest, as those who asked are told it.
 //!
-//! One type for all of it, because each entry may change what the guest holds:
-//! what is done again to rebuild a session is these, in their order, and
-//! nothing else.
+//! An entry is a [`journal::Ask`](crate::journal::Ask) and what comes of it an
+//! [`Outcome`], whether a journal is kept or not: each entry may change what
+//! the guest holds, so that these, in their order, are what a session is.
 
 use super::service::{Conversation, SessionError};
-use crate::model::{
-    Block, Candidate, Fault, FaultCode, Json, Message, Refusal, RunOutcome, Score, ToolOutput,
-    ToolSpec,
-};
+use crate::journal::Outcome;
+use crate::model::{Fault, FaultCode, RunOutcome, ToolSpec};
 
-/// An entry into the guest.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Ask {
-    /// Make the episode ready. Always the first, and never twice.
-    Setup,
-    /// The blocks that begin the conversation.
-    Prompt,
-    /// The conversation so far.
-    Messages,
-    /// The tools that the task adds.
-    TaskTools,
-    /// Call a tool.
-    Call { tool: String, input: Json },
-    /// Score candidates beside each other.
-    Score(Vec<Candidate>),
-    /// End the episode. Always the last.
-    Teardown,
+/// What the readers of a run are told. A guest gives the kind of answer that
+/// fits the question, so that another kind is a mistake of ours.
+pub(super) fn run(outcome: Outcome) -> RunOutcome {
+    let run = outcome.into_run();
+    run.unwrap_or_else(|| RunOutcome::Faulted(misfit()))
 }
 
-/// What came of an entry.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Outcome {
-    /// It is done, and there is nothing to tell.
-    Done,
-    /// A prompt.
-    Prompt(Vec<Block>),
-    /// A conversation.
-    Messages(Vec<Message>),
-    /// Tools.
-    Tools(Vec<ToolSpec>),
-    /// A tool gave this.
-    Output(ToolOutput),
-    /// A group was scored.
-    Scores(Vec<Score>),
-    /// The guest was not entered, or would not run the call.
-    Refused(Refusal),
-    /// The guest failed, in its own words; the session goes on.
-    Failed(String),
-    /// The guest is gone.
-    Faulted(Fault),
+/// What the reader of a prompt or a conversation is told.
+pub(super) fn conversation(outcome: Outcome) -> Result<Conversation, SessionError> {
+    match outcome {
+        Outcome::Blocks(blocks) => Ok(Conversation::Prompt(blocks)),
+        Outcome::Messages(messages) => Ok(Conversation::Messages(messages)),
+        other => Err(error(other)),
+    }
 }
 
-impl Outcome {
-    /// What the readers of a run are told. A guest gives the kind of answer
-    /// that fits the question, so that another kind is a mistake of ours.
-    pub(super) fn into_run(self) -> RunOutcome {
-        match self {
-            Outcome::Output(output) => RunOutcome::Output(output),
-            Outcome::Scores(scores) => RunOutcome::Scores(scores),
-            Outcome::Refused(refusal) => RunOutcome::Refused(refusal),
-            Outcome::Failed(message) => RunOutcome::Failed(message),
-            Outcome::Faulted(fault) => RunOutcome::Faulted(fault),
-            Outcome::Done | Outcome::Prompt(_) | Outcome::Messages(_) | Outcome::Tools(_) => {
-                RunOutcome::Faulted(misfit())
-            }
-        }
+/// What the reader of a listing is told.
+pub(super) fn tools(outcome: Outcome) -> Result<Vec<ToolSpec>, SessionError> {
+    match outcome {
+        Outcome::Tools(tools) => Ok(tools),
+        other => Err(error(other)),
     }
+}
 
-    /// What the reader of a prompt or a conversation is told.
-    pub(super) fn into_conversation(self) -> Result<Conversation, SessionError> {
-        match self {
-            Outcome::Prompt(blocks) => Ok(Conversation::Prompt(blocks)),
-            Outcome::Messages(messages) => Ok(Conversation::Messages(messages)),
-            other => Err(other.into_error()),
-        }
-    }
-
-    /// What the reader of a listing is told.
-    pub(super) fn into_tools(self) -> Result<Vec<ToolSpec>, SessionError> {
-        match self {
-            Outcome::Tools(tools) => Ok(tools),
-            other => Err(other.into_error()),
-        }
-    }
-
-    fn into_error(self) -> SessionError {
-        match self {
-            Outcome::Failed(message) => SessionError::Failed(message),
-            Outcome::Faulted(fault) => SessionError::Faulted(fault),
-            _ => SessionError::Faulted(misfit()),
-        }
+fn error(outcome: Outcome) -> SessionError {
+    match outcome {
+        Outcome::Failed(message) => SessionError::Failed(message),
+        Outcome::Faulted(fault) => SessionError::Faulted(fault),
+        _ => SessionError::Faulted(misfit()),
     }
 }
 
 fn misfit() -> Fault {
     Fault::new(FaultCode::Internal, "the answer is of another kind")
+}
+
+/// A run that found its session gone.
+pub(super) fn not_run(error: SessionError) -> RunOutcome {
+    match error {
+        SessionError::Gone(fault) | SessionError::Faulted(fault) => RunOutcome::Faulted(fault),
+        SessionError::SetupFailed(message) | SessionError::Failed(message) => {
+            RunOutcome::Failed(message)
+        }
+        // The host's doing: the stream is broken off, and the client asks
+        // again and learns the reason.
+        SessionError::Deleted
+        | SessionError::Starting
+        | SessionError::Lost(_)
+        | SessionError::KeyReused => RunOutcome::Faulted(Fault::new(
+            FaultCode::Interrupted,
+            "the session ended before the call began",
+        )),
+    }
 }

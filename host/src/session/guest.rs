@@ -1,14 +1,20 @@
 //! The guest of a session: its instance, and what the host remembers of the
 //! episode beside it.
 //!
-//! [`Guest::perform`] is the one way to enter an open episode. It serves the
-//! calls of clients and rebuilds a session from its journal alike, so that the
-//! two cannot come to differ. It is told nothing but the [`Ask`], and looks at
-//! nothing but the guest.
+//! [`Guest::open`] and [`Guest::perform`] are the one way to begin an episode
+//! and to go on with it. They serve clients and rebuild sessions from the
+//! journal alike, so that the two cannot come to differ. They are told nothing
+//! but what the journal holds, and look at nothing but the guest.
 
-use super::ask::{Ask, Outcome};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::catalog::{Birth, Environment};
 use crate::engine::{CallError, EntryError, Instance};
-use crate::model::{Refusal, RefusalReason, Timestamp, quoted};
+use crate::journal::{Ask, Outcome};
+use crate::model::{
+    Fault, Json, Pace, Refusal, RefusalReason, Secrets, SessionId, Timestamp, ToolOutput, ToolSpec,
+    quoted,
+};
 
 /// An instance with an open episode.
 pub(super) struct Guest {
@@ -19,29 +25,63 @@ pub(super) struct Guest {
     set_up: bool,
 }
 
+/// Why there is no episode.
+pub(super) enum NotOpen {
+    /// No instance can be made.
+    Start(Fault),
+    /// The environment would not have it.
+    Entry(EntryError),
+}
+
+impl From<EntryError> for NotOpen {
+    fn from(error: EntryError) -> NotOpen {
+        NotOpen::Entry(error)
+    }
+}
+
 impl Guest {
-    /// An instance whose episode was just opened.
-    pub(super) fn new(instance: Instance) -> Guest {
-        Guest {
+    /// Makes an instance, opens the episode, and asks for the tools of its
+    /// task where it may have some.
+    pub(super) async fn open(
+        env: &Environment,
+        session: &SessionId,
+        birth: Birth,
+        slot: OwnedSemaphorePermit,
+        task: &Json,
+        secrets: Secrets,
+    ) -> Result<(Guest, Vec<ToolSpec>), NotOpen> {
+        let seed = birth.genesis.seed;
+        let mut instance = env
+            .start(session, birth, slot)
+            .await
+            .map_err(NotOpen::Start)?;
+        instance.open(task, secrets, seed).await?;
+        let tools = if env.description().supports.task_tools {
+            instance.task_tools().await?
+        } else {
+            Vec::new()
+        };
+        let guest = Guest {
             instance,
             finished: false,
             set_up: false,
-        }
+        };
+        Ok((guest, tools))
     }
 
-    /// Does what is asked. After [`Outcome::Faulted`], and where this is
-    /// dropped before it is through, the guest is gone and every later entry
-    /// tells so.
-    pub(super) async fn perform(&mut self, ask: &Ask) -> Outcome {
+    /// Does what was asked at this moment. After [`Outcome::Faulted`], and where
+    /// this is dropped before it is through, the guest is gone and every later
+    /// entry tells so.
+    pub(super) async fn perform(&mut self, ask: &Ask, at: Timestamp) -> Outcome {
         let instance = &mut self.instance;
-        instance.arrive(Timestamp::now());
+        instance.arrive(at);
         match ask {
             Ask::Setup => {
                 let outcome = told(instance.setup().await, |()| Outcome::Done);
                 self.set_up = matches!(outcome, Outcome::Done);
                 outcome
             }
-            Ask::Prompt => told(instance.prompt().await, Outcome::Prompt),
+            Ask::Prompt => told(instance.prompt().await, Outcome::Blocks),
             Ask::Messages => told(instance.messages().await, Outcome::Messages),
             Ask::TaskTools => told(instance.task_tools().await, Outcome::Tools),
             Ask::Call { tool, .. } if self.finished => Outcome::Refused(episode_finished(tool)),
@@ -52,7 +92,7 @@ impl Guest {
                 }
                 outcome
             }
-            Ask::Score(candidates) => {
+            Ask::Score { candidates } => {
                 let count = candidates.len();
                 match instance.score_group(candidates.clone()).await {
                     Ok(scores) if scores.len() != count => Outcome::Failed(format!(
@@ -64,6 +104,11 @@ impl Guest {
             }
             Ask::Teardown => told(instance.teardown().await, |()| Outcome::Done),
         }
+    }
+
+    /// Whether a sleeping guest is waited for.
+    pub(super) fn set_pace(&mut self, pace: Pace) {
+        self.instance.set_pace(pace);
     }
 
     /// Publishes what the episode wrote, if it began and may. The last thing
@@ -83,14 +128,14 @@ fn told<T>(result: Result<T, EntryError>, answer: impl FnOnce(T) -> Outcome) -> 
     }
 }
 
-fn called(tool: &str, result: Result<crate::model::ToolOutput, CallError>) -> Outcome {
+fn called(tool: &str, result: Result<ToolOutput, CallError>) -> Outcome {
     let refused = |reason, message| Outcome::Refused(Refusal { reason, message });
     match result {
         Ok(output) => Outcome::Output(output),
         Err(CallError::NotFound) => Outcome::Refused(Refusal::not_found(tool)),
         Err(CallError::InvalidInput(message)) => refused(RefusalReason::InputValidation, message),
         Err(CallError::Collision(message)) => refused(RefusalReason::NameCollision, message),
-        Err(CallError::Entry(error)) => told(Err(error), |()| Outcome::Done),
+        Err(CallError::Entry(error)) => told(Err(error), Outcome::Output),
     }
 }
 

@@ -4,19 +4,28 @@
 //! after another, in the order of arrival. A fault ends the guest and with
 //! it the session; the task then only waits to be deleted. Deleting cancels a
 //! setup, but never a call: those that have begun or wait finish first.
+//!
+//! A guest that can be rebuilt from the journal may be dropped at any time
+//! between two things that are asked of it: when it has had nothing to do for
+//! long, when another session needs its place, and when the journal could not
+//! be written, so that the guest has seen what nobody may know of.
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::mpsc::WeakSender;
 use tokio::sync::{mpsc, oneshot};
 
-use super::ask::{Ask, Outcome};
-use super::guest::Guest;
+use super::ask;
+use super::house::House;
+use super::record::{Awake, Pending};
+use super::resend::Resends;
 use super::run::{Go, Promise};
-use super::service::{Conversation, SessionError};
+use super::service::{Conversation, Imprint, SessionError};
 use super::state::{Busy, Phase, Shared};
-use crate::engine::Instance;
-use crate::model::{Fault, FaultCode, RunOutcome, TaskId, ToolSpec, Weigh};
+use super::wake::Recalled;
+use crate::journal::{Ask, EndReason, Hash, JournalError, Outcome, RunMark};
+use crate::model::{Fault, TaskId, ToolSpec, Weigh};
 
 /// Something asked of a session.
 pub(super) enum Command {
@@ -24,16 +33,34 @@ pub(super) enum Command {
     Messages(Reply<Conversation>, Busy),
     TaskTools(Reply<Vec<ToolSpec>>, Busy),
     Run(Box<Job>, Busy),
-    /// Finish what is queued, tear down and end; the reply comes after.
-    Delete(oneshot::Sender<()>),
+    /// Be in memory.
+    Wake(Busy),
+    /// Leave the memory, if the journal can bring the guest back.
+    Hibernate(oneshot::Sender<()>),
+    /// Look a run up in the journal.
+    Recall(TaskId, Reply<Recalled>, Busy),
+    /// Finish what is queued, then end; the reply comes after.
+    End(Ending, oneshot::Sender<()>),
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, SessionError>>;
+
+/// Why a session is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The client said so.
+    Deleted,
+    /// Nobody has asked for it for too long.
+    Expired,
+    /// The host stops. What the journal can bring back goes on some day.
+    Stopped,
+}
 
 /// A run that was announced.
 pub(super) struct Job {
     pub(super) id: TaskId,
     pub(super) ask: Ask,
+    pub(super) imprint: Imprint,
     pub(super) promise: Promise,
     /// Comes once the run's id is on its way to the client.
     pub(super) go: Go,
@@ -41,120 +68,207 @@ pub(super) struct Job {
 
 /// The owner.
 pub(super) struct Owner {
-    shared: Arc<Shared>,
-    holding: Holding,
+    pub(super) house: Arc<House>,
+    pub(super) shared: Arc<Shared>,
+    /// Its own queue, for those who may want its place.
+    commands: WeakSender<Command>,
+    pub(super) holding: Holding,
 }
 
 /// What the owner has of the guest.
-enum Holding {
+pub(super) enum Holding {
     /// All of it.
-    Awake(Box<Guest>),
+    Awake(Box<Awake>),
+    /// Nothing: it is in the journal.
+    Asleep,
     /// Nothing, and it never comes back.
     Gone,
 }
 
 impl Owner {
-    /// Of an instance whose episode was just opened.
-    pub(super) fn new(shared: Arc<Shared>, instance: Instance) -> Owner {
+    pub(super) fn new(
+        house: Arc<House>,
+        shared: Arc<Shared>,
+        commands: WeakSender<Command>,
+        holding: Holding,
+    ) -> Owner {
         Owner {
+            house,
             shared,
-            holding: Holding::Awake(Box::new(Guest::new(instance))),
+            commands,
+            holding,
         }
     }
 
-    /// Sets the episode up, then does what is asked until the session ends.
+    /// Sets a new episode up, then does what is asked until the session ends.
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        self.set_up().await;
-        let mut deleted = None;
+        if let Holding::Awake(awake) = &mut self.holding {
+            let pending = awake.ask(Ask::Setup, None);
+            self.set_up(&pending).await;
+        }
+        let mut end = None;
         while let Some(command) = commands.recv().await {
             match command {
-                Command::Prompt(reply, busy) => {
-                    let asked = if self.shared.environment.description().supports.prompts {
-                        Ask::Prompt
-                    } else {
-                        Ask::Messages
-                    };
-                    let prompt = self.answer(&asked).await;
-                    drop(busy);
-                    let _ = reply.send(prompt.and_then(Outcome::into_conversation));
-                }
-                Command::Messages(reply, busy) => {
-                    let asked = if self.shared.environment.description().supports.messages {
-                        Ask::Messages
-                    } else {
-                        Ask::Prompt
-                    };
-                    let messages = self.answer(&asked).await;
-                    drop(busy);
-                    let _ = reply.send(messages.and_then(Outcome::into_conversation));
-                }
-                Command::TaskTools(reply, busy) => {
-                    let tools = self.answer(&Ask::TaskTools).await;
-                    drop(busy);
-                    let _ = reply.send(tools.and_then(Outcome::into_tools));
-                }
-                Command::Run(job, busy) => {
-                    let Job {
-                        id,
-                        ask,
-                        promise,
-                        go,
-                    } = *job;
-                    // Whoever announced the run starts it, come what may.
-                    let _ = go.await;
-                    let outcome = match self.answer(&ask).await {
-                        Ok(outcome) => outcome.into_run(),
-                        Err(error) => not_run(error),
-                    };
-                    let bytes = outcome.weight();
-                    self.shared.runs().finish(id, bytes, Instant::now());
-                    drop(busy);
-                    promise.keep(outcome);
-                }
-                Command::Delete(reply) => {
+                Command::End(ending, reply) => {
                     // What is queued is still received, and then the end.
                     commands.close();
-                    deleted = Some(reply);
+                    end = Some((ending, reply));
                 }
+                command => self.obey(command).await,
             }
         }
-        self.tear_down().await;
-        if let Some(reply) = deleted {
+        let ending = end.as_ref().map_or(Ending::Stopped, |(ending, _)| *ending);
+        self.end(ending).await;
+        self.house.residents.leave(self.shared.identity.episode);
+        *self.shared.resends() = Resends::default();
+        if let Some((_, reply)) = end {
             let _ = reply.send(());
         }
     }
 
-    async fn set_up(&mut self) {
-        let Holding::Awake(guest) = &mut self.holding else {
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Prompt(reply, busy) => {
+                let prompt = self.converse(true).await;
+                drop(busy);
+                let _ = reply.send(prompt);
+            }
+            Command::Messages(reply, busy) => {
+                let messages = self.converse(false).await;
+                drop(busy);
+                let _ = reply.send(messages);
+            }
+            Command::TaskTools(reply, busy) => {
+                let tools = self.answer(Ask::TaskTools, None).await;
+                drop(busy);
+                let _ = reply.send(tools.and_then(ask::tools));
+            }
+            Command::Run(job, busy) => {
+                let Job {
+                    id,
+                    ask,
+                    imprint,
+                    promise,
+                    go,
+                } = *job;
+                // Whoever announced the run starts it, come what may.
+                let _ = go.await;
+                let mark = RunMark {
+                    task: id,
+                    body: Hash::from_bytes(imprint.body),
+                    idempotency_key: imprint.key,
+                };
+                let outcome = self.answer(ask, Some(mark)).await;
+                self.keep(id, outcome, promise, busy);
+            }
+            // It is told by the phase how this went.
+            Command::Wake(busy) => {
+                let _ = self.wake().await;
+                drop(busy);
+            }
+            Command::Hibernate(reply) => {
+                self.hibernate();
+                let _ = reply.send(());
+            }
+            Command::Recall(id, reply, busy) => {
+                let recalled = self.recall(id).await;
+                drop(busy);
+                let _ = reply.send(recalled);
+            }
+            // Taken out before.
+            Command::End(..) => {}
+        }
+    }
+
+    /// Tells the readers of a run how it went.
+    pub(super) fn keep(
+        &self,
+        id: TaskId,
+        outcome: Result<Outcome, SessionError>,
+        promise: Promise,
+        busy: Busy,
+    ) {
+        let outcome = match outcome {
+            Ok(outcome) => {
+                let outcome = ask::run(outcome);
+                let bytes = outcome.weight();
+                self.shared.runs().finish(id, bytes, Instant::now());
+                outcome
+            }
+            Err(error) => {
+                // Nothing came of it that anybody may know of: who asks for
+                // the run again has it run, or finds it in the journal.
+                self.shared.runs().discard(id);
+                self.shared.resends().discard(id);
+                ask::not_run(error)
+            }
+        };
+        drop(busy);
+        promise.keep(outcome);
+    }
+
+    /// How the conversation begins, by whichever of the two the environment
+    /// has.
+    async fn converse(&mut self, prompt: bool) -> Result<Conversation, SessionError> {
+        self.wake().await?;
+        let supports = self.shared.ground().map(|ground| {
+            let supports = &ground.environment.description().supports;
+            (supports.prompts, supports.messages)
+        });
+        let ask = match (prompt, supports) {
+            (true, Some((false, _))) | (false, Some((_, true)) | None) => Ask::Messages,
+            (true, _) | (false, Some((_, false))) => Ask::Prompt,
+        };
+        self.answer(ask, None).await.and_then(ask::conversation)
+    }
+
+    /// Does the setup.
+    pub(super) async fn set_up(&mut self, pending: &Pending) {
+        let Holding::Awake(awake) = &mut self.holding else {
             return;
         };
         let mut phase = self.shared.phase.subscribe();
-        let deleted = phase.wait_for(|phase| matches!(phase, Phase::Deleted));
+        let ended = phase.wait_for(|phase| matches!(phase, Phase::Deleted | Phase::Stopping));
         let outcome = tokio::select! {
-            outcome = guest.perform(&Ask::Setup) => Some(outcome),
+            outcome = awake.perform(pending) => Some(outcome),
             // The guest stands where it stood; it goes unentered.
-            _ = deleted => None,
+            _ = ended => None,
         };
         match outcome {
             None => self.holding = Holding::Gone,
-            Some(Outcome::Faulted(fault)) => self.end(&fault),
-            Some(Outcome::Failed(message)) => {
+            Some(Ok(Outcome::Faulted(fault))) => self.fault(&fault),
+            Some(Ok(Outcome::Failed(message))) => {
+                let identity = &self.shared.identity;
                 tracing::info!(
-                    session = %self.shared.id,
-                    environment = %self.shared.environment.name(),
+                    session = %identity.id,
+                    environment = %identity.environment,
                     "setup failed"
                 );
                 // The guest is kept, so that a teardown can still tidy up.
                 self.shared.advance(Phase::SetupFailed(message));
             }
-            Some(_) => self.shared.advance(Phase::Ready),
+            Some(Ok(_)) => self.ready(),
+            Some(Err(error)) => self.unwritten(&error),
         }
     }
 
+    /// The session answers from now on.
+    pub(super) fn ready(&self) {
+        if self
+            .shared
+            .ground()
+            .is_some_and(|ground| ground.can_sleep())
+        {
+            self.house.residents.enter(&self.shared, &self.commands);
+        }
+        self.shared.advance(Phase::Ready);
+    }
+
     /// The guest is gone: so is the session, but for its results.
-    fn end(&mut self, fault: &Fault) {
-        self.holding = Holding::Gone;
-        let (session, environment) = (&self.shared.id, self.shared.environment.name());
+    pub(super) fn fault(&mut self, fault: &Fault) {
+        self.let_go(Holding::Gone);
+        let identity = &self.shared.identity;
+        let (session, environment) = (&identity.id, &identity.environment);
         let code = fault.code.as_str();
         if fault.code.is_ours() {
             tracing::error!(%session, %environment, code, "a session ended: {}", fault.message);
@@ -164,55 +278,133 @@ impl Owner {
         self.shared.advance(Phase::Faulted(fault.clone()));
     }
 
-    /// The guest, if the session is in a state to answer.
-    fn ready(&mut self) -> Result<&mut Guest, SessionError> {
-        let verdict = self.shared.phase.borrow().verdict();
-        match (verdict, &mut self.holding) {
-            // A deleted session still does what was asked before.
-            (Some(Ok(()) | Err(SessionError::Deleted)), Holding::Awake(guest)) => Ok(guest),
-            (Some(Err(error)), _) => Err(error),
-            (None | Some(Ok(())), _) => Err(SessionError::Starting),
+    /// The journal does not have what the guest has seen.
+    pub(super) fn unwritten(&mut self, error: &JournalError) {
+        let identity = &self.shared.identity;
+        tracing::error!(session = %identity.id, episode = %identity.episode, "{error}");
+        if self
+            .shared
+            .ground()
+            .is_some_and(|ground| ground.can_sleep())
+        {
+            self.let_go(Holding::Asleep);
+            self.shared.advance(Phase::Asleep);
+        } else {
+            self.let_go(Holding::Gone);
+            let why = "the journal could not be written, and it cannot be rebuilt";
+            self.shared.advance(Phase::Lost(why.to_owned()));
         }
     }
 
-    /// Asks the guest. A fault ends the session.
-    async fn answer(&mut self, ask: &Ask) -> Result<Outcome, SessionError> {
-        let outcome = self.ready()?.perform(ask).await;
-        if let Outcome::Faulted(fault) = &outcome {
-            self.end(fault);
+    fn let_go(&mut self, holding: Holding) {
+        self.house.residents.leave(self.shared.identity.episode);
+        self.holding = holding;
+    }
+
+    fn hibernate(&mut self) {
+        let ready = matches!(*self.shared.phase.borrow(), Phase::Ready);
+        let can = self
+            .shared
+            .ground()
+            .is_some_and(|ground| ground.can_sleep());
+        if ready && can && matches!(self.holding, Holding::Awake(_)) {
+            self.let_go(Holding::Asleep);
+            self.shared.advance(Phase::Asleep);
         }
-        Ok(outcome)
+    }
+
+    /// Asks the guest, in memory or not. A fault ends the session.
+    async fn answer(&mut self, ask: Ask, run: Option<RunMark>) -> Result<Outcome, SessionError> {
+        self.wake().await?;
+        let verdict = self.shared.phase.borrow().verdict();
+        let awake = match (verdict, &mut self.holding) {
+            // One that ends still does what was asked before.
+            (
+                Some(Ok(()) | Err(SessionError::Deleted | SessionError::Starting)),
+                Holding::Awake(awake),
+            ) => awake,
+            (Some(Err(error)), _) => return Err(error),
+            (None | Some(Ok(())), _) => return Err(SessionError::Starting),
+        };
+        let pending = awake.ask(ask, run);
+        let outcome = awake.perform(&pending).await;
+        self.settle(outcome)
+    }
+
+    /// Sorts out what a question came to.
+    pub(super) fn settle(
+        &mut self,
+        outcome: Result<Outcome, JournalError>,
+    ) -> Result<Outcome, SessionError> {
+        match outcome {
+            Ok(outcome) => {
+                if let Outcome::Faulted(fault) = &outcome {
+                    self.fault(fault);
+                }
+                Ok(outcome)
+            }
+            Err(error) => {
+                self.unwritten(&error);
+                Err(SessionError::Starting)
+            }
+        }
+    }
+
+    /// The session is over, or over in this process.
+    async fn end(&mut self, ending: Ending) {
+        let can_sleep = self.shared.ground().map(|ground| ground.can_sleep());
+        let publishes = self
+            .shared
+            .ground()
+            .is_some_and(|ground| ground.publishes());
+        let kept = self.house.is_kept();
+        match (ending, &self.holding) {
+            // It is in the journal, and goes on from there.
+            (Ending::Stopped, Holding::Asleep | Holding::Gone) if kept => return,
+            (Ending::Stopped, Holding::Awake(_)) if can_sleep == Some(true) => return,
+            // What it wrote is to be seen by others.
+            (_, Holding::Asleep) if publishes => {
+                let _ = self.wake().await;
+            }
+            _ => {}
+        }
+        let reason = match ending {
+            Ending::Deleted => EndReason::Deleted,
+            Ending::Expired => EndReason::Expired,
+            Ending::Stopped => EndReason::Stopped,
+        };
+        let holding = std::mem::replace(&mut self.holding, Holding::Gone);
+        let written = match holding {
+            Holding::Awake(awake) => self.tear_down(*awake, reason).await,
+            Holding::Asleep | Holding::Gone => self.write_end(reason).await,
+        };
+        if let Err(error) = written {
+            let identity = &self.shared.identity;
+            tracing::error!(
+                session = %identity.id, episode = %identity.episode,
+                "the end of a session is not in the journal: {error}"
+            );
+        }
     }
 
     /// Whatever comes of it, the session is over: it is only told to the log.
     /// What an episode wrote that began is published at last.
-    async fn tear_down(&mut self) {
-        let Holding::Awake(mut guest) = std::mem::replace(&mut self.holding, Holding::Gone) else {
-            return;
-        };
-        let why = match guest.perform(&Ask::Teardown).await {
-            Outcome::Failed(message) => Some(message),
-            Outcome::Faulted(fault) => Some(fault.to_string()),
+    async fn tear_down(&mut self, mut awake: Awake, reason: EndReason) -> Result<(), JournalError> {
+        let pending = awake.ask(Ask::Teardown, None);
+        let outcome = awake.perform(&pending).await;
+        let why = match &outcome {
+            Ok(Outcome::Failed(message)) => Some(message.clone()),
+            Ok(Outcome::Faulted(fault)) => Some(fault.to_string()),
             _ => None,
         };
         if let Some(why) = why {
-            let environment = self.shared.environment.name();
-            tracing::info!(session = %self.shared.id, %environment, "teardown failed: {why}");
+            let identity = &self.shared.identity;
+            let environment = &identity.environment;
+            tracing::info!(session = %identity.id, %environment, "teardown failed: {why}");
         }
+        let Awake { guest, mut book } = awake;
         guest.publish().await;
-    }
-}
-
-/// A run that found its session gone.
-fn not_run(error: SessionError) -> RunOutcome {
-    match error {
-        SessionError::Gone(fault) | SessionError::Faulted(fault) => RunOutcome::Faulted(fault),
-        SessionError::SetupFailed(message) | SessionError::Failed(message) => {
-            RunOutcome::Failed(message)
-        }
-        SessionError::Deleted | SessionError::Starting => RunOutcome::Faulted(Fault::new(
-            FaultCode::Interrupted,
-            "the session ended before the call began",
-        )),
+        outcome?;
+        book.end(reason).await
     }
 }
