@@ -6,6 +6,8 @@
 //! journal alike, so that the two cannot come to differ. They are told nothing
 //! but what the journal holds, and look at nothing but the guest.
 
+use std::time::Duration;
+
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::catalog::{Birth, Environment};
@@ -111,11 +113,19 @@ impl Guest {
         self.instance.set_pace(pace);
     }
 
-    /// Publishes what the episode wrote, if it began and may. The last thing
-    /// that is done with it, after the teardown.
-    pub(super) async fn publish(self) {
+    /// CPU time that the last entry took.
+    pub(super) fn spent(&self) -> Duration {
+        self.instance.spent()
+    }
+
+    /// Publishes what the episode wrote, if it began and may, and gives how
+    /// many files that were. The last thing that is done with it, after the
+    /// teardown.
+    pub(super) async fn publish(self) -> Option<usize> {
         if self.set_up {
-            self.instance.publish().await;
+            self.instance.publish().await
+        } else {
+            None
         }
     }
 }

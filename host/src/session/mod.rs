@@ -21,6 +21,7 @@ mod overview;
 mod owner;
 mod reaper;
 mod record;
+mod rehearse;
 mod replay;
 mod resend;
 mod residents;
@@ -36,6 +37,7 @@ mod wake;
 pub use handle::Handle;
 pub use house::SessionSettings;
 pub use overview::{Detail, Entry, Origin, Overview};
+pub use rehearse::{Rehearsed, Rerun, rehearse};
 pub use run::{Go, Promise, Reader, Run};
 pub use service::{
     Beyond, BeyondError, CatalogError, Conversation, CreateError, Created, Errand, Imprint,

@@ -389,12 +389,11 @@ impl Owner {
 
     /// Whatever comes of it, the session is over: it is only told to the log.
     /// What an episode wrote that began is published at last.
-    async fn tear_down(&mut self, mut awake: Awake, reason: EndReason) -> Result<(), JournalError> {
-        let pending = awake.ask(Ask::Teardown, None);
-        let outcome = awake.perform(&pending).await;
-        let why = match &outcome {
-            Ok(Outcome::Failed(message)) => Some(message.clone()),
-            Ok(Outcome::Faulted(fault)) => Some(fault.to_string()),
+    async fn tear_down(&mut self, awake: Awake, reason: EndReason) -> Result<(), JournalError> {
+        let (outcome, written) = awake.tear_down(reason).await;
+        let why = match outcome {
+            Outcome::Failed(message) => Some(message),
+            Outcome::Faulted(fault) => Some(fault.to_string()),
             _ => None,
         };
         if let Some(why) = why {
@@ -402,9 +401,6 @@ impl Owner {
             let environment = &identity.environment;
             tracing::info!(session = %identity.id, %environment, "teardown failed: {why}");
         }
-        let Awake { guest, mut book } = awake;
-        guest.publish().await;
-        outcome?;
-        book.end(reason).await
+        written
     }
 }

@@ -6,6 +6,8 @@
 //! seen what no journal holds: nobody may be told of it, and whoever holds
 //! this drops it and goes by the journal.
 
+use std::time::Duration;
+
 use super::guest::Guest;
 use crate::journal::{
     Answered, Ask, Asked, At, EndReason, Ended, JournalError, Outcome, Pen, Record, RunMark, Ticket,
@@ -38,11 +40,16 @@ impl Book {
     }
 
     /// Writes an answer, and gives the outcome back once it is committed.
-    async fn answered(&mut self, of: u64, outcome: Outcome) -> Result<Outcome, JournalError> {
+    async fn answered(
+        &mut self,
+        of: u64,
+        outcome: Outcome,
+        spent: Duration,
+    ) -> Result<Outcome, JournalError> {
         let Some(pen) = &mut self.0 else {
             return Ok(outcome);
         };
-        let record = Record::Answered(Box::new(Answered::new(of, outcome, 0)));
+        let record = Record::Answered(Box::new(Answered::new(of, outcome, micros(spent))));
         // With this one all those before it are there.
         pen.append(&record).await?;
         match record {
@@ -115,8 +122,39 @@ impl Awake {
     /// Does what is asked, and tells what came of it once that is written.
     pub(super) async fn perform(&mut self, pending: &Pending) -> Result<Outcome, JournalError> {
         let outcome = self.guest.perform(&pending.ask, pending.at).await;
-        self.book.answered(pending.seq, outcome).await
+        let spent = self.guest.spent();
+        self.book.answered(pending.seq, outcome, spent).await
     }
+
+    /// Ends the episode: the guest is torn down, what it may publish is
+    /// published, and both are written down as one outcome.
+    pub(super) async fn tear_down(
+        mut self,
+        reason: EndReason,
+    ) -> (Outcome, Result<(), JournalError>) {
+        let pending = self.ask(Ask::Teardown, None);
+        let Awake {
+            mut guest,
+            mut book,
+        } = self;
+        let mut outcome = guest.perform(&pending.ask, pending.at).await;
+        let spent = guest.spent();
+        let published = guest.publish().await;
+        if let (Outcome::Done, Some(files)) = (&outcome, published) {
+            let files = u64::try_from(files).unwrap_or(u64::MAX);
+            outcome = Outcome::Published { files };
+        }
+        let told = outcome.clone();
+        let written = match book.answered(pending.seq, outcome, spent).await {
+            Ok(_) => book.end(reason).await,
+            Err(error) => Err(error),
+        };
+        (told, written)
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The moment as the journal writes it.

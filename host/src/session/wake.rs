@@ -16,6 +16,9 @@ use super::state::{Busy, Ground, Phase};
 use crate::journal::{Ask, ClockMode, EndReason, History, JournalError, Outcome, RunMark, Step};
 use crate::model::{Fault, TaskId, Timestamp, Weigh};
 
+/// How often the end of an episode is tried where it does not fit.
+const ATTEMPTS: u32 = 3;
+
 /// What the journal says of a run.
 pub(super) enum Recalled {
     /// It came to this.
@@ -274,11 +277,18 @@ impl Owner {
         if !self.house.is_kept() {
             return Ok(());
         }
-        let history = journal.history(self.shared.identity.episode).await?;
-        if history.ended().is_some() {
-            return Ok(());
+        let mut attempts = 0..ATTEMPTS;
+        loop {
+            let history = journal.history(self.shared.identity.episode).await?;
+            if history.ended().is_some() {
+                return Ok(());
+            }
+            match Book::kept(journal.resume(&history)).end(reason).await {
+                // A record of ours was still on its way.
+                Err(JournalError::Fenced { .. }) if attempts.next().is_some() => {}
+                written => return written,
+            }
         }
-        Book::kept(journal.resume(&history)).end(reason).await
     }
 }
 
