@@ -113,7 +113,8 @@ pub struct SessionFlags {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits of the server")]
 pub struct ServerFlags {
-    /// Sessions open at once; further ones get 503 and `Retry-After`
+    /// Sessions in memory at once; for a further one another leaves it that has
+    /// nothing to do, or it gets 503 and `Retry-After`
     #[arg(long, value_name = "COUNT", default_value_t = 8192, value_parser = count())]
     pub max_sessions: u32,
 
