@@ -16,6 +16,7 @@ pub mod engine;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod journal;
 pub mod model;
 pub mod ors;
 pub mod sandbox;

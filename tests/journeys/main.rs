@@ -10,6 +10,7 @@ mod authoring;
 mod data;
 mod determinism;
 mod door;
+mod durable;
 mod faults;
 mod flood;
 mod hostile;

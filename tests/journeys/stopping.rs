@@ -93,7 +93,9 @@ fn a_second_signal_ends_it_at_once() {
 
 #[test]
 fn sessions_are_torn_down_and_their_clients_told() {
-    let mut server = Serve::fixtures(&["broken"]).start();
+    let mut server = Serve::fixtures(&["broken"])
+        .set("--durability", "none")
+        .start();
     let session = server
         .ors()
         .open("broken", Task::Spec(json!({"where": "teardown"})));

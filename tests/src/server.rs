@@ -6,7 +6,9 @@
 //! when that process is gone, however it went.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +38,8 @@ pub struct Server {
     keeper: Child,
     base: String,
     log: Log,
+    /// Where it keeps its sessions, if the test has no say in it.
+    state: Option<PathBuf>,
 }
 
 /// What a server wrote, on both of its outputs.
@@ -109,8 +113,15 @@ impl Serve {
 
     /// The command line, with this address.
     pub fn command_at(self, address: &str) -> Orwd {
+        self.command_with(address, &fresh_state())
+    }
+
+    fn command_with(self, address: &str, state: &Path) -> Orwd {
         let mut arguments: Vec<OsString> = vec!["serve".into()];
         arguments.extend(["--listen".into(), address.into()]);
+        if !self.flags.iter().any(|flag| flag == "--state") {
+            arguments.extend(["--state".into(), state.into()]);
+        }
         if !self.flags.iter().any(|flag| flag == "--cache") {
             let cache = artifacts::target_dir().join("orwd-cache");
             arguments.extend(["--cache".into(), cache.into_os_string()]);
@@ -122,7 +133,15 @@ impl Serve {
 
     /// Starts it and waits until it listens.
     pub fn start(self) -> Server {
-        Server::start(self.command().into_command())
+        self.start_at("127.0.0.1:0")
+    }
+
+    /// Starts it at this address and waits until it listens.
+    pub fn start_at(self, address: &str) -> Server {
+        let state = fresh_state();
+        let mut server = Server::start(self.command_with(address, &state).into_command());
+        server.state = Some(state);
+        server
     }
 
     /// Starts it by a shell that first says this.
@@ -174,6 +193,7 @@ impl Server {
                 keeper,
                 base,
                 log,
+                state: None,
             },
             Err(_) => {
                 let code = wait(&mut child, Duration::from_secs(5));
@@ -188,6 +208,11 @@ impl Server {
     /// Its address, such as `http://127.0.0.1:40123`.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// The same as host and port.
+    pub fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
     }
 
     /// A client of it.
@@ -210,6 +235,12 @@ impl Server {
         kill_process(pid_of(&self.child), signal).expect("the server can be signalled");
     }
 
+    /// Kills it on the spot, as a lack of memory would.
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        wait(&mut self.child, END);
+    }
+
     /// Waits for its end and gives the exit code; fails if it takes longer.
     pub fn wait(&mut self, patience: Duration) -> Option<i32> {
         wait(&mut self.child, patience).unwrap_or_else(|| {
@@ -230,6 +261,9 @@ impl Drop for Server {
         }
         let _ = self.keeper.kill();
         let _ = self.keeper.wait();
+        if let Some(state) = &self.state {
+            let _ = fs::remove_dir_all(state);
+        }
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<&str> = log.lines().collect();
@@ -237,6 +271,12 @@ impl Drop for Server {
             eprintln!("--- end of the log of {}\n{}", self.base, last.join("\n"));
         }
     }
+}
+
+/// Where a server keeps its sessions whose test has no say in it.
+fn fresh_state() -> PathBuf {
+    let folder = artifacts::target_dir().join("orwd-state");
+    folder.join(crate::ors::fresh_id())
 }
 
 fn pid_of(child: &Child) -> Pid {

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::questions::Questions;
+use super::shelf::Shelf;
 use crate::config::Limit;
 use crate::engine::{
     Cache, Component, ComponentError, Engine, EntryError, FileError, Instance, TaskLookup,
 };
 use crate::model::{
-    ClockMode, Description, EnvName, Fault, Genesis, Json, Pace, Seed, SessionId, SessionLimits,
+    ClockMode, Description, Digest, EnvName, Fault, Genesis, Json, Pace, Seed, SessionId,
+    SessionLimits,
 };
 use crate::sandbox::{DataDir, Label, Mode, Outfit};
 
@@ -106,6 +108,16 @@ impl Prepared {
     /// What it was made from.
     pub fn blueprint(&self) -> &Blueprint {
         &self.blueprint
+    }
+
+    /// The digest of its component.
+    pub fn digest(&self) -> Digest {
+        self.component.digest()
+    }
+
+    /// Keeps its component for the sessions that begin on it.
+    pub fn put_on(&self, shelf: &Shelf) -> std::io::Result<()> {
+        shelf.keep(self.digest(), &self.blueprint.component)
     }
 
     /// Makes an instance on trial and asks it to describe itself. The engine
@@ -224,8 +236,7 @@ impl Environment {
     pub async fn start(
         &self,
         session: &SessionId,
-        genesis: Genesis,
-        pace: Pace,
+        birth: Birth,
         slot: OwnedSemaphorePermit,
     ) -> Result<Instance, Fault> {
         let inner = &self.0;
@@ -235,11 +246,8 @@ impl Environment {
             &inner.engine,
             &inner.component,
             &inner.blueprint,
-            Birth {
-                session: &label,
-                genesis,
-                pace,
-            },
+            &label,
+            birth,
             Some(slot),
         )
         .await
@@ -253,18 +261,22 @@ pub(super) async fn on_trial(
     blueprint: &Blueprint,
 ) -> Result<Instance, Fault> {
     let birth = Birth {
-        session: "catalog",
         genesis: Genesis::CATALOG,
         pace: Pace::Live,
+        limits: blueprint.limits,
     };
-    start(engine, component, blueprint, birth, None).await
+    start(engine, component, blueprint, "catalog", birth, None).await
 }
 
 /// What one instance of an environment has for itself.
-struct Birth<'b> {
-    session: &'b str,
-    genesis: Genesis,
-    pace: Pace,
+#[derive(Clone, Copy, Debug)]
+pub struct Birth {
+    /// Its chance and time.
+    pub genesis: Genesis,
+    /// Whether it is waited for when it sleeps.
+    pub pace: Pace,
+    /// What it may use up: for a session played again, what it might then.
+    pub limits: SessionLimits,
 }
 
 /// Makes an instance with the world that the blueprint gives it.
@@ -272,19 +284,20 @@ async fn start(
     engine: &Engine,
     component: &Component,
     blueprint: &Blueprint,
-    birth: Birth<'_>,
+    session: &str,
+    birth: Birth,
     slot: Option<OwnedSemaphorePermit>,
 ) -> Result<Instance, Fault> {
     let outfit = Outfit {
         label: Label {
             environment: blueprint.name.as_str().into(),
-            session: birth.session.into(),
+            session: session.into(),
         },
         genesis: birth.genesis,
         pace: birth.pace,
         data: blueprint.data.clone(),
         mode: blueprint.mode.clone(),
-        limits: blueprint.limits,
+        limits: birth.limits,
     };
-    Instance::start(engine, component, outfit, blueprint.limits, slot).await
+    Instance::start(engine, component, outfit, birth.limits, slot).await
 }

@@ -5,10 +5,12 @@ pub mod build;
 mod environment;
 pub mod manifest;
 mod questions;
+mod shelf;
 pub mod source;
 
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use environment::{Blueprint, Environment, LoadError, Prepared};
+pub use environment::{Birth, Blueprint, Environment, LoadError, Prepared};
+pub use shelf::Shelf;
 pub use source::Source;

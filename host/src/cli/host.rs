@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpSocket};
 
+use super::keep::Kept;
 use super::{Failure, compile};
 use crate::catalog::source::{DataForSeveral, Gathered, Problem};
 use crate::catalog::{Blueprint, Environment, LoadError, Prepared, Source};
 use crate::config::{Listen, Places, ServerLimits};
 use crate::engine::{Cache, Engine, EngineSettings};
-use crate::model::{AdmissionLimits, SessionLimits};
+use crate::model::{AdmissionLimits, ClockMode, EnvName, SessionLimits};
 use crate::ors;
 use crate::session::{PerKey, SessionSettings, Sessions};
 
@@ -58,6 +59,7 @@ impl Door {
 /// no thread has begun.
 pub(super) struct Ready {
     engine: Engine,
+    cache: Cache,
     environments: Vec<Candidate>,
     problems: Vec<String>,
 }
@@ -102,16 +104,41 @@ pub(super) fn prepare(
     }
     Ok(Ready {
         engine,
+        cache,
         environments,
         problems,
     })
 }
 
 impl Ready {
-    /// What the environments are made from.
-    pub(super) fn blueprints(&self) -> impl Iterator<Item = &Blueprint> {
-        let environments = self.environments.iter();
-        environments.map(|candidate| candidate.prepared.blueprint())
+    /// The environments.
+    pub(super) fn prepared(&self) -> impl Iterator<Item = &Prepared> {
+        self.environments
+            .iter()
+            .map(|candidate| &candidate.prepared)
+    }
+
+    /// Loads another version of an environment, which works on the data of the
+    /// one that is served. Its sessions have each their own limits and clock.
+    pub(super) fn older(
+        &self,
+        name: EnvName,
+        component: PathBuf,
+        limits: SessionLimits,
+    ) -> Result<Prepared, LoadError> {
+        let mut served = self.prepared().map(Prepared::blueprint);
+        let served = served.find(|blueprint| blueprint.name == name);
+        let blueprint = Blueprint {
+            data: served.and_then(|served| served.data.clone()),
+            mode: served.map(|served| served.mode.clone()).unwrap_or_default(),
+            name,
+            component,
+            limits,
+            secrets: Vec::new(),
+            clock: ClockMode::Virtual,
+            seed: None,
+        };
+        Prepared::new(&self.engine, Some(&self.cache), blueprint)
     }
 
     /// Starts the engine and lets every environment describe itself.
@@ -236,12 +263,14 @@ fn refused(listen: Listen, error: &io::Error) -> Failure {
 }
 
 /// Serves sessions on these environments until `shutdown`, lets running calls
-/// finish for as long as `limits.drain` allows, and tears all sessions down.
-/// Called within a runtime.
+/// finish for as long as `limits.drain` allows, and ends all sessions: what is
+/// kept of them goes on when the server does, the others are torn down. Called
+/// within a runtime.
 pub(super) async fn serve(
     listener: TcpListener,
     loaded: Loaded,
     limits: ServerLimits,
+    kept: Kept,
     door: Door,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Failure> {
@@ -256,8 +285,16 @@ pub(super) async fn serve(
         setup_gate: limits.setup_gate,
         result_linger: limits.result_linger,
         per_key: door.per_key,
+        hibernate_after: kept.hibernate_after,
     };
-    let sessions = Sessions::new(loaded.engine, loaded.environments, settings);
+    let Loaded {
+        engine,
+        environments,
+        ..
+    } = loaded;
+    let (journal, older) = kept.start()?;
+    let sessions =
+        Sessions::open_all(engine, environments, settings, journal.clone(), older).await?;
     let front = ors::Front {
         body_limit: limits.body,
         header_limit: limits.header,
@@ -284,9 +321,15 @@ pub(super) async fn serve(
         // Read below; nobody reads it if serving failed.
         let _ = stopped.send(Instant::now());
     };
-    ors::serve(listener, sessions.clone(), front, shutdown, limits.drain)
-        .await
-        .map_err(|error| Failure::new(format!("the server cannot go on: {error}")))?;
+    tokio::select! {
+        served = ors::serve(listener, sessions.clone(), front, shutdown, limits.drain) => {
+            served.map_err(|error| Failure::new(format!("the server cannot go on: {error}")))?;
+        }
+        // Whatever it answered from here on, it could not keep.
+        why = journal.stopped() => {
+            return Err(Failure::new(format!("the journal has stopped: {why}")));
+        }
+    }
     let waited = stopping.await.map_or(limits.drain, |begin| begin.elapsed());
     let patience = limits.drain.saturating_sub(waited) + teardown + LEEWAY;
     if tokio::time::timeout(patience, sessions.end_all())
@@ -295,5 +338,6 @@ pub(super) async fn serve(
     {
         tracing::warn!("some sessions did not end in time and were cut off");
     }
+    journal.close().await;
     Ok(())
 }

@@ -57,7 +57,10 @@ impl Inspect {
         )?;
         // Nobody knows yet what this component is: all the more reason.
         let scratch = Scratch::make()?;
-        wall::raise(WallWish::Available, &wall::needs(&ready, None, &scratch))?;
+        wall::raise(
+            WallWish::Available,
+            &wall::needs(&ready, None, None, &scratch),
+        )?;
         log.queue();
         let runtime = runtime(threads)?;
         let report = runtime.block_on(async {

@@ -11,6 +11,7 @@ mod descriptors;
 mod failure;
 mod host;
 mod inspect;
+mod keep;
 mod keys;
 mod logging;
 mod new;

@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
+use super::keep::Kept;
 use super::{Ending, Failure, host, runtime, terminal};
 use crate::catalog::source;
 use crate::config::{AdmissionFlags, EnvironmentFlags, Listen, ServerFlags, SessionFlags};
@@ -170,6 +171,7 @@ impl Play {
                 listener,
                 loaded,
                 limits,
+                Kept::nothing(),
                 host::Door::private(),
                 stopped,
             ));

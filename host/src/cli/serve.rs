@@ -8,12 +8,15 @@ use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::host::{self, Door, Loaded};
+use super::keep::Kept;
 use super::logging::Log;
 use super::scratch::Scratch;
 use super::{Ending, Failure, descriptors, keys, runtime, terminal, wall};
 use crate::catalog::source;
 use crate::config::written::ListenFlags;
-use crate::config::{AdmissionFlags, EnvironmentFlags, ServerFlags, SessionFlags, WallFlags};
+use crate::config::{
+    AdmissionFlags, EnvironmentFlags, KeepingFlags, ServerFlags, SessionFlags, WallFlags,
+};
 use crate::ors;
 use crate::session::PerKey;
 
@@ -22,7 +25,8 @@ use crate::session::PerKey;
 /// PATH is a component file, an environment's folder (with orwd.toml), or a
 /// folder of those. Folders with sources are built first. The first
 /// environment is the default one. Ctrl-c or SIGTERM lets running calls finish
-/// and stops; a second one stops at once.
+/// and stops; a second one stops at once. Sessions go on when the server is
+/// started again at the same address, or with the same --state.
 ///
 /// Sizes are written as 64MiB or 512KiB, times as 60s, 500ms or 15m.
 #[derive(Args, Debug)]
@@ -54,6 +58,9 @@ pub(super) struct Serve {
     session: SessionFlags,
 
     #[command(flatten)]
+    keeping: KeepingFlags,
+
+    #[command(flatten)]
     server: ServerFlags,
 
     #[command(flatten)]
@@ -68,6 +75,7 @@ impl Serve {
         let admission = self.admission.resolve();
         let limits = self.session.resolve();
         let mut server = self.server.resolve();
+        let keeping = self.keeping.resolve(self.listen.listen)?;
         let door = self.door()?;
         server.max_connections = descriptors::share(server.max_connections);
         let threads = host::threads();
@@ -81,8 +89,10 @@ impl Serve {
         let ready = host::prepare(gathered, &places, admission, limits, server.max_sessions)?;
         let socket = host::claim(address)?;
         let scratch = Scratch::make()?;
+        let kept = Kept::open(&keeping, &ready, limits)?;
         let keys = self.listen.api_keys.as_deref();
-        wall::raise(self.walls.walls, &wall::needs(&ready, keys, &scratch))?;
+        let needs = wall::needs(&ready, keys, kept.dir(), &scratch);
+        wall::raise(self.walls.walls, &needs)?;
         log.queue();
         let runtime = runtime(threads)?;
         let ended = runtime.block_on(async {
@@ -99,7 +109,7 @@ impl Serve {
                 None => {}
             }
             terminal::print(&format!("orwd is listening on http://{address}\n"))?;
-            host::serve(listener, loaded, server, door, stop).await?;
+            host::serve(listener, loaded, server, kept, door, stop).await?;
             tracing::info!("stopped");
             Ok(())
         });

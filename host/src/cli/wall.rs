@@ -6,18 +6,28 @@ use std::path::Path;
 use super::Failure;
 use super::host::Ready;
 use super::scratch::Scratch;
+use crate::catalog::Prepared;
 use crate::config::WallWish;
 use crate::sandbox::Mode;
 use crate::walls::{self, Access, Needs, Work};
 
 /// The places that a server uses after it has begun to serve. The cache is not
-/// among them: everything is compiled by then.
-pub(super) fn needs(ready: &Ready, keys: Option<&Path>, scratch: &Scratch) -> Needs {
+/// among them: everything is compiled by then. The directory of state is,
+/// where the journal makes and removes files of its own.
+pub(super) fn needs(
+    ready: &Ready,
+    keys: Option<&Path>,
+    state: Option<&Path>,
+    scratch: &Scratch,
+) -> Needs {
     let mut needs = Needs::of(Work::Serve).and(scratch.path(), Access::Scratch);
     if let Some(above) = scratch.path().parent() {
         needs = needs.and(above, Access::RemoveFolders);
     }
-    for blueprint in ready.blueprints() {
+    if let Some(state) = state {
+        needs = needs.and(state, Access::Write);
+    }
+    for blueprint in ready.prepared().map(Prepared::blueprint) {
         if let Some(data) = &blueprint.data {
             let access = match blueprint.mode {
                 Mode::Shared(_) => Access::Write,

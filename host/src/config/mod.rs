@@ -11,8 +11,8 @@ pub mod units;
 pub mod written;
 
 pub use limits::{Capped, Limit, Narrowing};
-pub use resolved::{ConfigError, Listen, Places, ServerLimits};
+pub use resolved::{ConfigError, Keeping, Listen, Places, ServerLimits};
 pub use written::{
-    AdmissionFlags, EnvironmentFlags, LogFlags, LogFormat, ServerFlags, SessionFlags, WallFlags,
-    WallWish,
+    AdmissionFlags, EnvironmentFlags, KeepingFlags, KeepingLevel, LogFlags, LogFormat, ServerFlags,
+    SessionFlags, WallFlags, WallWish,
 };

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use super::limits::{Amount, Limit};
 use super::units::Size;
-use super::written::{AdmissionFlags, EnvironmentFlags, ServerFlags, SessionFlags};
+use super::written::{
+    AdmissionFlags, EnvironmentFlags, KeepingFlags, KeepingLevel, ServerFlags, SessionFlags,
+};
 use crate::model::{AdmissionLimits, Budget, SessionLimits};
 
 /// Bytes that a guest may hand over at once beyond those of a result, unless the
@@ -26,6 +28,11 @@ pub enum ConfigError {
         "there is no place for compiled code: neither XDG_CACHE_HOME nor HOME is set; say one with --cache DIR"
     )]
     NoCacheDirectory,
+    /// Nothing says where the journal may be kept.
+    #[error(
+        "there is no place for the journal: neither XDG_STATE_HOME nor HOME is set; say one with --state DIR, or --durability none"
+    )]
+    NoStateDirectory,
 }
 
 /// The address to listen on.
@@ -211,6 +218,65 @@ impl ServerFlags {
     }
 }
 
+/// What is written down of sessions, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keeping {
+    /// The directory of state; none if nothing is written down.
+    pub state: Option<PathBuf>,
+    /// What an answer has survived when the client gets it.
+    pub level: KeepingLevel,
+    /// The file of the key that secrets are sealed with.
+    pub seal_key: Option<PathBuf>,
+    /// How long a guest has nothing to do before it leaves the memory.
+    pub hibernate_after: Duration,
+}
+
+impl Keeping {
+    /// Nothing is written down.
+    pub fn nothing() -> Keeping {
+        Keeping {
+            state: None,
+            level: KeepingLevel::None,
+            seal_key: None,
+            hibernate_after: Duration::MAX,
+        }
+    }
+}
+
+impl KeepingFlags {
+    /// What to keep for a server that listens there. Servers at two addresses
+    /// have each a directory of their own.
+    pub fn resolve(&self, listen: Listen) -> Result<Keeping, ConfigError> {
+        if self.durability == KeepingLevel::None {
+            return Ok(Keeping::nothing());
+        }
+        let state = match &self.state {
+            Some(state) => state.clone(),
+            None => {
+                let (xdg, home) = (std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"));
+                user_state(xdg, home, listen).ok_or(ConfigError::NoStateDirectory)?
+            }
+        };
+        Ok(Keeping {
+            state: Some(state),
+            level: self.durability,
+            seal_key: self.seal_key.clone(),
+            hibernate_after: self.hibernate_after.get(),
+        })
+    }
+}
+
+fn user_state(xdg: Option<OsString>, home: Option<OsString>, listen: Listen) -> Option<PathBuf> {
+    let absolute = |path: OsString| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
+    let address = format!("{}-{}", listen.0.ip(), listen.0.port()).replace(':', "_");
+    xdg.and_then(absolute)
+        .or_else(|| {
+            home.and_then(absolute)
+                .map(|home| home.join(".local/state"))
+        })
+        .map(|state| state.join("orwd").join(address))
+}
+
 impl EnvironmentFlags {
     /// The places, with the cache where this system keeps such things.
     pub fn resolve(&self) -> Result<Places, ConfigError> {
@@ -384,6 +450,31 @@ mod tests {
                 public,
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn where_the_journal_is_kept() {
+        let place = |xdg: Option<&str>, home: Option<&str>, listen: &str| {
+            let listen = listen.parse().unwrap();
+            user_state(xdg.map(OsString::from), home.map(OsString::from), listen)
+        };
+        for (xdg, home, listen, expected) in [
+            (
+                Some("/x"),
+                None,
+                "127.0.0.1:8080",
+                Some("/x/orwd/127.0.0.1-8080"),
+            ),
+            (
+                None,
+                Some("/u"),
+                "[::1]:80",
+                Some("/u/.local/state/orwd/__1-80"),
+            ),
+            (Some("x"), None, "127.0.0.1:8080", None),
+        ] {
+            assert_eq!(place(xdg, home, listen), expected.map(PathBuf::from));
         }
     }
 

@@ -136,7 +136,8 @@ pub struct SessionFlags {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits of the server")]
 pub struct ServerFlags {
-    /// Sessions open at once; further ones get 503 and `Retry-After`
+    /// Sessions in memory at once; for a further one another leaves it that has
+    /// nothing to do, or it gets 503 and `Retry-After`
     #[arg(long, value_name = "COUNT", default_value_t = 8192, value_parser = count())]
     pub max_sessions: u32,
 
@@ -207,6 +208,44 @@ impl ServerFlags {
         let command = ServerFlags::augment_args(clap::Command::new("orwd"));
         ServerFlags::from_arg_matches(&command.try_get_matches_from(["orwd"])?)
     }
+}
+
+/// What the server writes down of its sessions, and where.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Sessions that outlive the server")]
+pub struct KeepingFlags {
+    /// Where the journal of sessions and the components that they need are
+    /// kept; one server at a time uses it [default: orwd/ADDR-PORT in the
+    /// user's directory of state]
+    #[arg(long, value_name = "DIR", env = "ORWD_STATE")]
+    pub state: Option<PathBuf>,
+
+    /// What an answer has survived when the client gets it
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = KeepingLevel::Process)]
+    pub durability: KeepingLevel,
+
+    /// File with the key that clients' secrets are sealed with: 64 hexadecimal
+    /// digits. Without one, sessions with secrets end with the server
+    /// [default: the key in ORWD_SEAL_KEY, if there is one]
+    #[arg(long, value_name = "FILE", env = "ORWD_SEAL_KEY_FILE")]
+    pub seal_key: Option<PathBuf>,
+
+    /// A session whose guest has had nothing to do for this long leaves the
+    /// memory until it is called again
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time("100ms", "720h"))]
+    pub hibernate_after: Span,
+}
+
+/// What is written down before an answer goes out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum KeepingLevel {
+    /// The end of the server's process: the kernel has what it takes to go on
+    #[default]
+    Process,
+    /// The loss of power: the disk has it
+    Power,
+    /// Nothing: sessions end with the server
+    None,
 }
 
 /// Where the server listens, and whom it lets in.

@@ -4,6 +4,8 @@
 //! alone. A [`Fault`] is its end: the store is gone by the time that the
 //! caller learns of it, and every later question gets the same fault.
 
+use std::time::Duration;
+
 use orwd_bindings::Environment as Exports;
 use orwd_bindings::exports::orwd::environment::orwd_catalog::TaskError;
 use orwd_bindings::exports::orwd::environment::orwd_episode::ToolError;
@@ -20,7 +22,7 @@ use crate::model::{
     Block, Budget, Candidate, Description, Fault, FaultCode, Json, Levels, Message, Pace, Score,
     Secrets, Seed, SessionLimits, Timestamp, ToolOutput, ToolSpec, Weigh,
 };
-use crate::sandbox::{GuestState, Outfit};
+use crate::sandbox::{GuestState, Meter, Outfit};
 
 /// An instance, which holds one session or answers questions about tasks.
 pub struct Instance {
@@ -29,6 +31,8 @@ pub struct Instance {
     exports: Option<Exports>,
     session: Option<ResourceAny>,
     engine: Engine,
+    /// That of the store, which may be gone.
+    meter: Meter,
     limits: SessionLimits,
     _slot: Option<OwnedSemaphorePermit>,
 }
@@ -155,6 +159,7 @@ impl Instance {
         })?;
         enter::prepare(&mut store, &limits);
         let mut instance = Instance {
+            meter: store.data().meter.clone(),
             life: Life::Live(Box::new(store)),
             exports: None,
             session: None,
@@ -340,18 +345,24 @@ impl Instance {
 
     /// Publishes what the episode wrote, if it may. After a fault there is
     /// nothing to publish: it was left as it stood. Call this last.
-    pub async fn publish(self) {
+    /// Gives how many files that were; none if it may not.
+    pub async fn publish(self) -> Option<usize> {
         let Life::Live(store) = self.life else {
-            return;
+            return None;
         };
         let results = store.data().results();
         // Whatever the guest had open is closed.
         drop(store);
-        if let Some(results) = results
-            && let Err(error) = tokio::task::spawn_blocking(move || results.publish()).await
-        {
-            tracing::error!("publishing was cut off: {error}");
-        }
+        let results = results?;
+        let published = tokio::task::spawn_blocking(move || results.publish()).await;
+        published
+            .inspect_err(|error| tracing::error!("publishing was cut off: {error}"))
+            .ok()
+    }
+
+    /// CPU time that the last entry took.
+    pub fn spent(&self) -> Duration {
+        self.meter.spent()
     }
 
     /// Lets a result through that is within the limits. One that is too large

@@ -31,4 +31,4 @@ pub use component::{Component, ComponentError, FileError};
 pub use instance::{CallError, EntryError, Instance, TaskLookup};
 pub use runtime::{ENGINE, Engine, EngineError};
 pub use scan::Excess;
-pub use settings::EngineSettings;
+pub use settings::{EngineSettings, LINE};

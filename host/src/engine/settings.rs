@@ -13,6 +13,9 @@ const FIBER_STACK: usize = 1024 * 1024;
 /// and those that are being dropped while their successors begin.
 const SPARE: u32 = 256;
 
+/// The engine in a line, as far as what guests do may depend on it.
+pub const LINE: &str = "wasmtime 48";
+
 /// What the operator decides about the engine.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineSettings {

@@ -52,6 +52,16 @@ impl TaskId {
         TaskId(rand::random())
     }
 
+    /// The id of these bytes.
+    pub fn from_bytes(bytes: [u8; 16]) -> TaskId {
+        TaskId(bytes)
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     /// Reads an id as [`TaskId`] writes it; `None` for any other text, which
     /// then names no run.
     pub fn parse(text: &str) -> Option<TaskId> {
@@ -128,6 +138,16 @@ impl Digest {
     /// Hashes bytes.
     pub fn of(bytes: &[u8]) -> Digest {
         Digest(Sha256::digest(bytes).into())
+    }
+
+    /// The digest of these bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Digest {
+        Digest(bytes)
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 
     /// The 64 digits alone.

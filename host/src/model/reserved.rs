@@ -2,7 +2,7 @@
 
 /// First segments of paths that no environment can have, because it could not
 /// be reached (wire contract section 2).
-pub const RESERVED: [&str; 11] = [
+pub const RESERVED: [&str; 12] = [
     "health",
     "version",
     "ping",
@@ -14,4 +14,5 @@ pub const RESERVED: [&str; 11] = [
     "openapi.json",
     "docs",
     "redoc",
+    "orwd",
 ];

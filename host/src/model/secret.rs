@@ -55,6 +55,11 @@ impl Secrets {
         Secrets(secrets)
     }
 
+    /// Whether none came.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Keeps those of these names, and gives the names of the others, whose
     /// values are wiped.
     pub fn keep(&mut self, names: &[String]) -> Vec<String> {
@@ -66,7 +71,7 @@ impl Secrets {
     }
 
     /// Each of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Secret> {
+    pub fn iter(&self) -> std::slice::Iter<'_, Secret> {
         self.0.iter()
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
+use super::again::UnfitKey;
 use super::answer::{self, Answer};
 use super::body::BodyError;
 use super::document::Unreadable;
@@ -19,7 +20,7 @@ use super::problems::Problems;
 use super::python;
 use super::render;
 use crate::model::{Fault, FaultCode, InvalidSeed, TOOLSETS, quoted};
-use crate::session::{CatalogError, CreateError, SessionError};
+use crate::session::{BeyondError, CatalogError, CreateError, SessionError};
 
 /// Why a request has no other answer.
 #[derive(Debug)]
@@ -50,6 +51,8 @@ pub(super) enum Failure {
     Invalid(Problems),
     /// The header that sets the seed holds none.
     Seed(InvalidSeed),
+    /// The idempotency key is none.
+    Key(UnfitKey),
     /// There is no environment of this name.
     UnknownEnvironment(String),
     /// This environment, named as in the path, scores no groups.
@@ -60,6 +63,10 @@ pub(super) enum Failure {
     Create(CreateError),
     /// The session cannot answer.
     Session(SessionError),
+    /// The body of a request beyond the contract is not what it should be.
+    Unfit(String),
+    /// A question beyond the contract has no answer.
+    Beyond(BeyondError),
 }
 
 macro_rules! from {
@@ -80,7 +87,8 @@ from!(
     Seed(InvalidSeed),
     Catalog(CatalogError),
     Create(CreateError),
-    Session(SessionError)
+    Session(SessionError),
+    Beyond(BeyondError)
 );
 
 impl From<Unreadable> for Failure {
@@ -225,6 +233,10 @@ impl Failure {
                 ..told(StatusCode::UNPROCESSABLE_ENTITY, "")
             },
             Failure::Seed(error) => told(StatusCode::BAD_REQUEST, format!("X-ORWD-Seed: {error}")),
+            Failure::Key(UnfitKey) => told(
+                StatusCode::BAD_REQUEST,
+                "Idempotency-Key: a key is 1 to 255 printable characters of ASCII",
+            ),
             Failure::UnknownEnvironment(name) => unknown_environment(&name),
             Failure::NoScoring(name) => told(
                 StatusCode::NOT_FOUND,
@@ -233,6 +245,8 @@ impl Failure {
             Failure::Catalog(error) => catalog(error),
             Failure::Create(error) => create(error),
             Failure::Session(error) => session(error),
+            Failure::Unfit(why) => told(StatusCode::UNPROCESSABLE_ENTITY, why),
+            Failure::Beyond(error) => beyond(&error),
         }
     }
 }
@@ -362,11 +376,15 @@ fn create(error: CreateError) -> Told {
         CreateError::Full => soon("the server holds as many sessions as it may"),
         CreateError::TooMany => too_many(error.to_string(), Retry::Soon),
         CreateError::Stopping => soon("the server is stopping"),
+        CreateError::Unwritten => Told {
+            retry: Retry::WhenStarted,
+            ..soon("the server cannot write the session down")
+        },
     }
 }
 
 fn session(error: SessionError) -> Told {
-    match error {
+    match &error {
         SessionError::Deleted => told(StatusCode::GONE, "Session deleted"),
         SessionError::Starting => Told {
             retry: Retry::WhenStarted,
@@ -376,16 +394,30 @@ fn session(error: SessionError) -> Told {
             )
         },
         SessionError::SetupFailed(message) | SessionError::Failed(message) => {
-            raised_to_owner(&message)
+            raised_to_owner(message)
         }
-        SessionError::Faulted(fault) => ended(&fault),
+        SessionError::Faulted(fault) => ended(fault),
         SessionError::Gone(fault) => to_owner(
-            &fault,
+            fault,
             "; the session ended then, without a teardown",
             |detail| told(StatusCode::GONE, detail),
         ),
+        SessionError::Lost(_) => told(StatusCode::GONE, error.to_string()),
+        SessionError::KeyReused => told(StatusCode::CONFLICT, error.to_string()),
         SessionError::TooManyCalls => too_many(error.to_string(), Retry::Soon),
     }
+}
+
+fn beyond(error: &BeyondError) -> Told {
+    let status = match error {
+        BeyondError::NoSession => StatusCode::NOT_FOUND,
+        BeyondError::NoSuchStep(_) | BeyondError::Count(_) => StatusCode::BAD_REQUEST,
+        BeyondError::NoJournal | BeyondError::NotReplayable => StatusCode::CONFLICT,
+        BeyondError::Lost(_) | BeyondError::Damaged(_) => StatusCode::GONE,
+        BeyondError::TooMany => return too_many(error.to_string(), Retry::Soon),
+        BeyondError::Unwritten => return soon(error.to_string()),
+    };
+    told(status, error.to_string())
 }
 
 #[cfg(test)]
@@ -636,6 +668,24 @@ mod tests {
                 503,
                 "interrupted: a sentence",
                 &soon,
+            ),
+            (
+                CreateError::Unwritten.into(),
+                503,
+                "the server cannot write the session down",
+                &["retry-after: 2", "x-backend-state: starting"],
+            ),
+            (
+                SessionError::Lost("record 3 differs".into()).into(),
+                410,
+                "the session is lost: record 3 differs",
+                &none,
+            ),
+            (
+                SessionError::KeyReused.into(),
+                409,
+                "the idempotency key was used for another request",
+                &none,
             ),
             (
                 SessionError::Gone(fault(FaultCode::LimitMemory)).into(),

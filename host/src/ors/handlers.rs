@@ -11,7 +11,9 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use uuid::Uuid;
 
+use super::again;
 use super::answer::{self, Answer};
+use super::beyond;
 use super::body::RequestBody;
 use super::document::{Document, Unreadable, claims_json};
 use super::error::Failure;
@@ -21,14 +23,14 @@ use super::render;
 use super::requests::{
     CallRequest, CreateRequest, RangeRequest, ScoreRequest, SplitRequest, TaskRequest,
 };
-use super::route::{Decision, Route, Tail, decide, decoded};
+use super::route::{self, Decision, Route, Tail, decide, decoded};
 use super::secrets;
 use super::seed;
 use super::sse::event;
 use super::text::{json_list, json_string, string_or_null};
 use super::trace::Record;
 use crate::model::{EnvName, SessionId};
-use crate::session::{Conversation, NewSession, Principal, Run, Service, Session};
+use crate::session::{Conversation, Errand, Imprint, NewSession, Principal, Service, Session};
 
 /// A request, and what it is answered from.
 pub(super) struct Exchange<'x, S: Service> {
@@ -72,6 +74,7 @@ impl<S: Service> Exchange<'_, S> {
             Route::Ping => self.ping().await,
             Route::Delete => self.delete().await,
             Route::DeleteSession => self.delete_session().await,
+            Route::Beyond(route) => self.beyond(route).await,
             Route::Env { name, tail } => match tail {
                 Tail::Tools => self.tools(name),
                 Tail::Splits => self.splits(name),
@@ -197,6 +200,7 @@ impl<S: Service> Exchange<'_, S> {
             source: request.source,
             secrets,
             toolset: request.toolset_name,
+            imprint: again::imprint(&self.head.headers, &body),
             seed,
         };
         let created = self
@@ -206,6 +210,8 @@ impl<S: Service> Exchange<'_, S> {
         self.record.seed = Some(created.seed);
         let mut answer = sid(&id);
         seed::tell(&mut answer, created.seed);
+        again::tell(&mut answer, created.resumable);
+        created.told.note();
         Ok(answer)
     }
 
@@ -310,10 +316,11 @@ impl<S: Service> Exchange<'_, S> {
         let document = self.document(&body)?;
         let session = self.ready_session().await?;
         let request = CallRequest::read(document)?;
-        Ok(run(match request.task_id {
-            Some(id) => session.run(&id),
-            None => Some(session.call(request.name, request.input)?),
-        }))
+        let errand = Errand::Call {
+            tool: request.name,
+            input: request.input,
+        };
+        self.run(&session, request.task_id, errand, &body).await
     }
 
     async fn score_group(&mut self, name: &str) -> Result<Answer, Failure> {
@@ -324,13 +331,44 @@ impl<S: Service> Exchange<'_, S> {
         if !session.supports_score_group() {
             return Err(Failure::NoScoring(name.to_owned()));
         }
-        Ok(run(match request.task_id {
-            Some(id) => session.run(&id),
-            None => Some(session.score_group(request.candidates)?),
-        }))
+        let errand = Errand::Score(request.candidates);
+        self.run(&session, request.task_id, errand, &body).await
+    }
+
+    // Beyond the contract.
+
+    async fn beyond(&mut self, route: route::Beyond<'_>) -> Result<Answer, Failure> {
+        let body = if self.head.method == Method::POST {
+            self.body.read().await?
+        } else {
+            Bytes::new()
+        };
+        beyond::answer(self.service, &self.principal, route, &body).await
     }
 
     // Steps.
+
+    /// The stream of a run; one that is not there is told in the stream.
+    async fn run(
+        &self,
+        session: &S::Session,
+        task_id: Option<String>,
+        errand: Errand,
+        body: &Bytes,
+    ) -> Result<Answer, Failure> {
+        let imprint = Imprint {
+            body: again::of_body(body),
+            key: again::key(&self.head.headers)?,
+        };
+        let run = match task_id {
+            Some(id) => session.resume(&id, errand, imprint).await?,
+            None => Some(session.begin(errand, imprint).await?),
+        };
+        Ok(match run {
+            Some(run) => answer::run(run),
+            None => answer::events(event("error", "unknown task_id")),
+        })
+    }
 
     fn document<'b>(&self, body: &'b Bytes) -> Result<Document<'b>, Unreadable> {
         let content_type = self.head.headers.get(CONTENT_TYPE);
@@ -373,14 +411,6 @@ impl<S: Service> Exchange<'_, S> {
         let env = self.service.environment(name);
         self.record.environment.clone_from(&env);
         env.ok_or_else(|| Failure::UnknownEnvironment(name.to_owned()))
-    }
-}
-
-/// The stream of a run; one that is not there is told in the stream.
-fn run(run: Option<Run>) -> Answer {
-    match run {
-        Some(run) => answer::run(run),
-        None => answer::events(event("error", "unknown task_id")),
     }
 }
 

@@ -8,7 +8,9 @@
 //! (`render`, `stream`). A failure becomes a status in `error` and nowhere else.
 
 mod admission;
+mod again;
 mod answer;
+mod beyond;
 mod body;
 mod candidates;
 mod crowd;

@@ -25,11 +25,21 @@ pub(super) enum Route<'p> {
     RequiredSecrets {
         name: &'p str,
     },
+    /// A route of ours, which is none of the contract's.
+    Beyond(Beyond<'p>),
     /// A route below an environment, whose name is as the client wrote it.
     Env {
         name: &'p str,
         tail: Tail,
     },
+}
+
+/// The routes of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beyond<'p> {
+    Sessions,
+    Session(&'p str),
+    Fork(&'p str),
 }
 
 /// The routes below an environment.
@@ -103,6 +113,11 @@ fn find(path: &str) -> Option<(Route<'_>, &'static str)> {
     let first = segments.next()?;
     match (segments.next(), segments.next()) {
         (None, _) => top(first),
+        (Some("sessions"), id) if first == "orwd" => {
+            let (route, method) = ours(id, segments.next())?;
+            let more = segments.next().is_some();
+            (!more).then_some((Route::Beyond(route), method))
+        }
         (Some(tail), None) if !first.is_empty() => {
             let (tail, method) = below_environment(tail)?;
             Some((Route::Env { name: first, tail }, method))
@@ -114,6 +129,15 @@ fn find(path: &str) -> Option<(Route<'_>, &'static str)> {
         }
         _ => None,
     }
+}
+
+fn ours<'p>(id: Option<&'p str>, verb: Option<&str>) -> Option<(Beyond<'p>, &'static str)> {
+    Some(match (id.filter(|id| !id.is_empty()), verb) {
+        (None, None) if id.is_none() => (Beyond::Sessions, "GET"),
+        (Some(id), None) => (Beyond::Session(id), "GET"),
+        (Some(id), Some("fork")) => (Beyond::Fork(id), "POST"),
+        _ => return None,
+    })
 }
 
 fn top(name: &str) -> Option<(Route<'_>, &'static str)> {
@@ -212,6 +236,28 @@ mod tests {
             ("POST", "/health/call", env("health", Tail::Call)),
             ("GET", "/docs/tools", env("docs", Tail::Tools)),
             ("GET", "/docs", NotFound),
+            // Ours.
+            (
+                "GET",
+                "/orwd/sessions",
+                Take(Route::Beyond(Beyond::Sessions)),
+            ),
+            ("POST", "/orwd/sessions", Only("GET")),
+            (
+                "GET",
+                "/orwd/sessions/s",
+                Take(Route::Beyond(Beyond::Session("s"))),
+            ),
+            (
+                "POST",
+                "/orwd/sessions/s/fork",
+                Take(Route::Beyond(Beyond::Fork("s"))),
+            ),
+            ("GET", "/orwd/sessions/s/fork", Only("POST")),
+            ("GET", "/orwd/sessions/", WithoutSlash),
+            ("GET", "/orwd/sessions/s/nosuch", NotFound),
+            ("GET", "/orwd/sessions/s/fork/more", NotFound),
+            ("GET", "/orwd", NotFound),
             ("GET", "/openapi.json", NotFound),
             // Below the default environment.
             ("GET", "/", ToDefault),

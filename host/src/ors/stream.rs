@@ -22,7 +22,7 @@ use tokio::time::{Instant, Sleep};
 use super::render;
 use super::sse::{Pieces, event};
 use crate::model::{Fault, RunOutcome, Weigh};
-use crate::session::Run;
+use crate::session::{Reader, Run};
 
 /// The time between two signs of life; clients give up after 30 s.
 const BEAT: Duration = Duration::from_secs(10);
@@ -34,6 +34,7 @@ const LONG: usize = 64 * 1024;
 /// The stream of one reader.
 pub(super) struct RunStream {
     run: Run,
+    reader: Reader,
     beat: Duration,
     state: State,
 }
@@ -73,6 +74,7 @@ impl std::error::Error for BrokenOff {}
 impl RunStream {
     pub(super) fn new(run: Run) -> RunStream {
         RunStream {
+            reader: run.reader(),
             run,
             beat: BEAT,
             state: State::New,
@@ -140,7 +142,10 @@ impl RunStream {
                 },
                 State::Sending(pieces) => match pieces.next() {
                     Some(bytes) => return Poll::Ready(Some(Ok(bytes))),
-                    None => self.state = State::Done,
+                    None => {
+                        self.reader.delivered();
+                        self.state = State::Done;
+                    }
                 },
                 State::Done => return Poll::Ready(None),
             }
@@ -157,6 +162,9 @@ impl RunStream {
 
     fn last(&mut self, item: Result<Bytes, BrokenOff>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
         self.state = State::Done;
+        if item.is_ok() {
+            self.reader.delivered();
+        }
         Poll::Ready(Some(item))
     }
 }

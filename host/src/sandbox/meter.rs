@@ -32,6 +32,11 @@ impl Meter {
         self.0.spent.store(0, Ordering::Relaxed);
     }
 
+    /// What was spent of the account.
+    pub fn spent(&self) -> Duration {
+        Duration::from_nanos(self.0.spent.load(Ordering::Relaxed))
+    }
+
     /// The thread goes into the guest.
     pub fn enter(&self) {
         self.0.entered.store(thread_time(), Ordering::Relaxed);

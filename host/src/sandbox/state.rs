@@ -53,8 +53,9 @@ pub(crate) struct Results {
 }
 
 impl Results {
-    /// Puts them into the data directory. Waits for the disk.
-    pub(crate) fn publish(&self) {
+    /// Puts them into the data directory, and gives how many files that were.
+    /// Waits for the disk.
+    pub(crate) fn publish(&self) -> usize {
         let done = self.tree.publish(&self.publish);
         tracing::info!(
             session = %self.label.session,
@@ -64,6 +65,7 @@ impl Results {
             failed = done.failed,
             "published what a session wrote"
         );
+        done.published
     }
 }
 

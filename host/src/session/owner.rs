@@ -1,24 +1,32 @@
-//! The task that owns a session: it alone enters the instance.
+//! The task that owns a session: it alone enters the guest.
 //!
 //! What is asked of a session comes through a queue and is done one thing
-//! after another, in the order of arrival. A fault ends the instance and with
+//! after another, in the order of arrival. A fault ends the guest and with
 //! it the session; the task then only waits to be deleted. Deleting cancels a
 //! setup, but never a call: those that have begun or wait finish first.
+//!
+//! A guest that can be rebuilt from the journal may be dropped at any time
+//! between two things that are asked of it: when it has had nothing to do for
+//! long, when another session needs its place, and when the journal could not
+//! be written, so that the guest has seen what nobody may know of.
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::mpsc::WeakSender;
 use tokio::sync::{mpsc, oneshot};
 
+use super::ask;
+use super::house::House;
+use super::record::{Awake, Pending};
+use super::resend::Resends;
 use super::run::{Go, Promise};
-use super::service::{Conversation, SessionError};
+use super::service::{Conversation, Imprint, SessionError};
 use super::shares::Share;
 use super::state::{Busy, Phase, Shared};
-use crate::engine::{CallError, EntryError, Instance};
-use crate::model::{
-    Candidate, Fault, FaultCode, Json, Refusal, RefusalReason, RunOutcome, TaskId, Timestamp,
-    ToolSpec, TrapKind, Weigh, quoted,
-};
+use super::wake::Recalled;
+use crate::journal::{Ask, EndReason, Hash, JournalError, Outcome, RunMark};
+use crate::model::{Fault, TaskId, ToolSpec, TrapKind, Weigh};
 
 /// Something asked of a session.
 pub(super) enum Command {
@@ -26,16 +34,34 @@ pub(super) enum Command {
     Messages(Reply<Conversation>, Busy),
     TaskTools(Reply<Vec<ToolSpec>>, Busy),
     Run(Box<Job>, Busy),
-    /// Finish what is queued, tear down and end; the reply comes after.
-    Delete(oneshot::Sender<()>),
+    /// Be in memory.
+    Wake(Busy),
+    /// Leave the memory, if the journal can bring the guest back.
+    Hibernate(oneshot::Sender<()>),
+    /// Look a run up in the journal.
+    Recall(TaskId, Reply<Recalled>, Busy),
+    /// Finish what is queued, then end; the reply comes after.
+    End(Ending, oneshot::Sender<()>),
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, SessionError>>;
 
-/// A run that was started.
+/// Why a session is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The client said so.
+    Deleted,
+    /// Nobody has asked for it for too long.
+    Expired,
+    /// The host stops. What the journal can bring back goes on some day.
+    Stopped,
+}
+
+/// A run that was announced.
 pub(super) struct Job {
     pub(super) id: TaskId,
-    pub(super) work: Work,
+    pub(super) ask: Ask,
+    pub(super) imprint: Imprint,
     pub(super) promise: Promise,
     /// Comes once the run's id is on its way to the client.
     pub(super) go: Go,
@@ -43,122 +69,216 @@ pub(super) struct Job {
     pub(super) share: Option<Share>,
 }
 
-/// What a run does.
-pub(super) enum Work {
-    Call { tool: String, input: Json },
-    Score(Vec<Candidate>),
-}
-
-/// The owner, with its instance for as long as there is one.
+/// The owner.
 pub(super) struct Owner {
-    shared: Arc<Shared>,
-    instance: Option<Instance>,
-    finished: bool,
-    /// Whether the setup succeeded.
-    set_up: bool,
+    pub(super) house: Arc<House>,
+    pub(super) shared: Arc<Shared>,
+    /// Its own queue, for those who may want its place.
+    commands: WeakSender<Command>,
+    pub(super) holding: Holding,
     /// Its part of what its key may hold.
     share: Option<Share>,
 }
 
+/// What the owner has of the guest.
+pub(super) enum Holding {
+    /// All of it.
+    Awake(Box<Awake>),
+    /// Nothing: it is in the journal.
+    Asleep,
+    /// Nothing, and it never comes back.
+    Gone,
+}
+
 impl Owner {
-    pub(super) fn new(shared: Arc<Shared>, instance: Instance, share: Option<Share>) -> Owner {
+    pub(super) fn new(
+        house: Arc<House>,
+        shared: Arc<Shared>,
+        commands: WeakSender<Command>,
+        holding: Holding,
+        share: Option<Share>,
+    ) -> Owner {
         Owner {
+            house,
             shared,
-            instance: Some(instance),
-            finished: false,
-            set_up: false,
+            commands,
+            holding,
             share,
         }
     }
 
-    /// Sets the episode up, then does what is asked until the session ends.
+    /// Sets a new episode up, then does what is asked until the session ends.
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        self.set_up().await;
-        let mut deleted = None;
+        if let Holding::Awake(awake) = &mut self.holding {
+            let pending = awake.ask(Ask::Setup, None);
+            self.set_up(&pending).await;
+        }
+        let mut end = None;
         while let Some(command) = commands.recv().await {
             match command {
-                Command::Prompt(reply, busy) => {
-                    let prompt = self.prompt().await;
-                    drop(busy);
-                    let _ = reply.send(prompt);
-                }
-                Command::Messages(reply, busy) => {
-                    let messages = self.messages().await;
-                    drop(busy);
-                    let _ = reply.send(messages);
-                }
-                Command::TaskTools(reply, busy) => {
-                    let tools = self.task_tools().await;
-                    drop(busy);
-                    let _ = reply.send(tools);
-                }
-                Command::Run(job, busy) => {
-                    let Job {
-                        id,
-                        work,
-                        promise,
-                        go,
-                        share,
-                    } = *job;
-                    // Whoever announced the run starts it, come what may.
-                    let _ = go.await;
-                    let outcome = self.work(work).await;
-                    let bytes = outcome.weight();
-                    self.shared.runs().finish(id, bytes, Instant::now());
-                    // Whoever has the answer may ask for the next thing.
-                    drop((busy, share));
-                    promise.keep(outcome);
-                }
-                Command::Delete(reply) => {
+                Command::End(ending, reply) => {
                     // What is queued is still received, and then the end.
                     commands.close();
-                    deleted = Some(reply);
+                    end = Some((ending, reply));
                 }
+                command => self.obey(command).await,
             }
         }
-        self.tear_down().await;
+        let ending = end.as_ref().map_or(Ending::Stopped, |(ending, _)| *ending);
+        self.end(ending).await;
+        self.house.residents.leave(self.shared.identity.episode);
+        *self.shared.resends() = Resends::default();
         self.share = None;
-        if let Some(reply) = deleted {
+        if let Some((_, reply)) = end {
             let _ = reply.send(());
         }
     }
 
-    async fn set_up(&mut self) {
-        let Some(mut instance) = self.instance.take() else {
-            return;
-        };
-        let mut phase = self.shared.phase.subscribe();
-        let deleted = phase.wait_for(|phase| matches!(phase, Phase::Deleted));
-        instance.arrive(Timestamp::now());
-        let result = tokio::select! {
-            result = instance.setup() => result,
-            // The guest stands where it stood; its instance goes unentered.
-            _ = deleted => return,
-        };
-        match result {
-            Ok(()) => {
-                self.instance = Some(instance);
-                self.set_up = true;
-                self.shared.advance(Phase::Ready);
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Prompt(reply, busy) => {
+                let prompt = self.converse(true).await;
+                drop(busy);
+                let _ = reply.send(prompt);
             }
-            Err(EntryError::Failed(message)) => {
-                tracing::info!(
-                    session = %self.shared.id,
-                    environment = %self.shared.environment.name(),
-                    "setup failed"
-                );
-                // Kept, so that a teardown can still tidy up after it.
-                self.instance = Some(instance);
-                self.shared.advance(Phase::SetupFailed(message));
+            Command::Messages(reply, busy) => {
+                let messages = self.converse(false).await;
+                drop(busy);
+                let _ = reply.send(messages);
             }
-            Err(EntryError::Fault(fault)) => self.end(&fault),
+            Command::TaskTools(reply, busy) => {
+                let tools = self.answer(Ask::TaskTools, None).await;
+                drop(busy);
+                let _ = reply.send(tools.and_then(ask::tools));
+            }
+            Command::Run(job, busy) => {
+                let Job {
+                    id,
+                    ask,
+                    imprint,
+                    promise,
+                    go,
+                    share,
+                } = *job;
+                // Whoever announced the run starts it, come what may.
+                let _ = go.await;
+                let mark = RunMark {
+                    task: id,
+                    body: Hash::from_bytes(imprint.body),
+                    idempotency_key: imprint.key,
+                };
+                let outcome = self.answer(ask, Some(mark)).await;
+                self.keep(id, outcome, promise, (busy, share));
+            }
+            // It is told by the phase how this went.
+            Command::Wake(busy) => {
+                let _ = self.wake().await;
+                drop(busy);
+            }
+            Command::Hibernate(reply) => {
+                self.hibernate();
+                let _ = reply.send(());
+            }
+            Command::Recall(id, reply, busy) => {
+                let recalled = self.recall(id).await;
+                drop(busy);
+                let _ = reply.send(recalled);
+            }
+            // Taken out before.
+            Command::End(..) => {}
         }
     }
 
+    /// Tells the readers of a run how it went.
+    pub(super) fn keep(
+        &self,
+        id: TaskId,
+        outcome: Result<Outcome, SessionError>,
+        promise: Promise,
+        held: (Busy, Option<Share>),
+    ) {
+        let outcome = match outcome {
+            Ok(outcome) => {
+                let outcome = ask::run(outcome);
+                let bytes = outcome.weight();
+                self.shared.runs().finish(id, bytes, Instant::now());
+                outcome
+            }
+            Err(error) => {
+                // Nothing came of it that anybody may know of: who asks for
+                // the run again has it run, or finds it in the journal.
+                self.shared.runs().discard(id);
+                self.shared.resends().discard(id);
+                ask::not_run(error)
+            }
+        };
+        // Whoever has the answer may ask for the next thing.
+        drop(held);
+        promise.keep(outcome);
+    }
+
+    /// How the conversation begins, by whichever of the two the environment
+    /// has.
+    async fn converse(&mut self, prompt: bool) -> Result<Conversation, SessionError> {
+        self.wake().await?;
+        let supports = self.shared.ground().map(|ground| {
+            let supports = &ground.environment.description().supports;
+            (supports.prompts, supports.messages)
+        });
+        let ask = match (prompt, supports) {
+            (true, Some((false, _))) | (false, Some((_, true)) | None) => Ask::Messages,
+            (true, _) | (false, Some((_, false))) => Ask::Prompt,
+        };
+        self.answer(ask, None).await.and_then(ask::conversation)
+    }
+
+    /// Does the setup.
+    pub(super) async fn set_up(&mut self, pending: &Pending) {
+        let Holding::Awake(awake) = &mut self.holding else {
+            return;
+        };
+        let mut phase = self.shared.phase.subscribe();
+        let ended = phase.wait_for(|phase| matches!(phase, Phase::Deleted | Phase::Stopping));
+        let outcome = tokio::select! {
+            outcome = awake.perform(pending) => Some(outcome),
+            // The guest stands where it stood; it goes unentered.
+            _ = ended => None,
+        };
+        match outcome {
+            None => self.holding = Holding::Gone,
+            Some(Ok(Outcome::Faulted(fault))) => self.fault(&fault),
+            Some(Ok(Outcome::Failed(message))) => {
+                let identity = &self.shared.identity;
+                tracing::info!(
+                    session = %identity.id,
+                    environment = %identity.environment,
+                    "setup failed"
+                );
+                // The guest is kept, so that a teardown can still tidy up.
+                self.shared.advance(Phase::SetupFailed(message));
+            }
+            Some(Ok(_)) => self.ready(),
+            Some(Err(error)) => self.unwritten(&error),
+        }
+    }
+
+    /// The session answers from now on.
+    pub(super) fn ready(&self) {
+        if self
+            .shared
+            .ground()
+            .is_some_and(|ground| ground.can_sleep())
+        {
+            self.house.residents.enter(&self.shared, &self.commands);
+        }
+        self.shared.advance(Phase::Ready);
+    }
+
     /// The guest is gone: so is the session, but for its results.
-    fn end(&mut self, fault: &Fault) {
-        self.instance = None;
-        let (session, environment) = (&self.shared.id, self.shared.environment.name());
+    pub(super) fn fault(&mut self, fault: &Fault) {
+        self.let_go(Holding::Gone);
+        let identity = &self.shared.identity;
+        let (session, environment) = (&identity.id, &identity.environment);
         let (code, trap) = (fault.code.as_str(), fault.trap.map(TrapKind::as_str));
         macro_rules! line {
             ($level:ident) => {
@@ -181,165 +301,130 @@ impl Owner {
         self.shared.advance(Phase::Faulted(fault.clone()));
     }
 
-    /// The instance, if the session is in a state to answer, at this moment of
-    /// its clock.
-    fn ready(&mut self) -> Result<&mut Instance, SessionError> {
+    /// The journal does not have what the guest has seen.
+    pub(super) fn unwritten(&mut self, error: &JournalError) {
+        let identity = &self.shared.identity;
+        tracing::error!(session = %identity.id, episode = %identity.episode, "{error}");
+        if self
+            .shared
+            .ground()
+            .is_some_and(|ground| ground.can_sleep())
+        {
+            self.let_go(Holding::Asleep);
+            self.shared.advance(Phase::Asleep);
+        } else {
+            self.let_go(Holding::Gone);
+            let why = "the journal could not be written, and it cannot be rebuilt";
+            self.shared.advance(Phase::Lost(why.to_owned()));
+        }
+    }
+
+    fn let_go(&mut self, holding: Holding) {
+        self.house.residents.leave(self.shared.identity.episode);
+        self.holding = holding;
+    }
+
+    fn hibernate(&mut self) {
+        let ready = matches!(*self.shared.phase.borrow(), Phase::Ready);
+        let can = self
+            .shared
+            .ground()
+            .is_some_and(|ground| ground.can_sleep());
+        if ready && can && matches!(self.holding, Holding::Awake(_)) {
+            self.let_go(Holding::Asleep);
+            self.shared.advance(Phase::Asleep);
+        }
+    }
+
+    /// Asks the guest, in memory or not. A fault ends the session.
+    async fn answer(&mut self, ask: Ask, run: Option<RunMark>) -> Result<Outcome, SessionError> {
+        self.wake().await?;
         let verdict = self.shared.phase.borrow().verdict();
-        match (verdict, self.instance.as_mut()) {
-            // A deleted session still does what was asked before.
-            (Some(Ok(()) | Err(SessionError::Deleted)), Some(instance)) => {
-                instance.arrive(Timestamp::now());
-                Ok(instance)
-            }
-            (Some(Err(error)), _) => Err(error),
-            (None | Some(Ok(())), _) => Err(SessionError::Starting),
-        }
-    }
-
-    /// Sorts out what a question came to; a fault ends the session.
-    fn settle<T>(&mut self, result: Result<T, EntryError>) -> Result<T, SessionError> {
-        match result {
-            Ok(value) => Ok(value),
-            Err(EntryError::Failed(message)) => Err(SessionError::Failed(message)),
-            Err(EntryError::Fault(fault)) => {
-                self.end(&fault);
-                Err(SessionError::Faulted(fault))
-            }
-        }
-    }
-
-    async fn prompt(&mut self) -> Result<Conversation, SessionError> {
-        let prompts = self.shared.environment.description().supports.prompts;
-        let instance = self.ready()?;
-        let result = if prompts {
-            instance.prompt().await.map(Conversation::Prompt)
-        } else {
-            instance.messages().await.map(Conversation::Messages)
+        let awake = match (verdict, &mut self.holding) {
+            // One that ends still does what was asked before.
+            (
+                Some(Ok(()) | Err(SessionError::Deleted | SessionError::Starting)),
+                Holding::Awake(awake),
+            ) => awake,
+            (Some(Err(error)), _) => return Err(error),
+            (None | Some(Ok(())), _) => return Err(SessionError::Starting),
         };
-        self.settle(result)
+        let pending = awake.ask(ask, run);
+        let outcome = awake.perform(&pending).await;
+        self.settle(outcome)
     }
 
-    async fn messages(&mut self) -> Result<Conversation, SessionError> {
-        let messages = self.shared.environment.description().supports.messages;
-        let instance = self.ready()?;
-        let result = if messages {
-            instance.messages().await.map(Conversation::Messages)
-        } else {
-            instance.prompt().await.map(Conversation::Prompt)
-        };
-        self.settle(result)
-    }
-
-    async fn task_tools(&mut self) -> Result<Vec<ToolSpec>, SessionError> {
-        let result = self.ready()?.task_tools().await;
-        self.settle(result)
-    }
-
-    async fn work(&mut self, work: Work) -> RunOutcome {
-        match work {
-            Work::Call { tool, .. } if self.finished => {
-                RunOutcome::Refused(episode_finished(&tool))
+    /// Sorts out what a question came to.
+    pub(super) fn settle(
+        &mut self,
+        outcome: Result<Outcome, JournalError>,
+    ) -> Result<Outcome, SessionError> {
+        match outcome {
+            Ok(outcome) => {
+                if let Outcome::Faulted(fault) = &outcome {
+                    self.fault(fault);
+                }
+                Ok(outcome)
             }
-            Work::Call { tool, input } => self.call(&tool, &input).await,
-            Work::Score(candidates) => self.score(candidates).await,
+            Err(error) => {
+                self.unwritten(&error);
+                Err(SessionError::Starting)
+            }
         }
     }
 
-    async fn call(&mut self, tool: &str, input: &Json) -> RunOutcome {
-        let instance = match self.ready() {
-            Ok(instance) => instance,
-            Err(error) => return not_run(error),
-        };
-        let refused = |reason, message| RunOutcome::Refused(Refusal { reason, message });
-        match instance.call(tool, input).await {
-            Ok(output) => {
-                self.finished |= output.finished;
-                RunOutcome::Output(output)
+    /// The session is over, or over in this process.
+    async fn end(&mut self, ending: Ending) {
+        let can_sleep = self.shared.ground().map(|ground| ground.can_sleep());
+        let publishes = self
+            .shared
+            .ground()
+            .is_some_and(|ground| ground.publishes());
+        let kept = self.house.is_kept();
+        match (ending, &self.holding) {
+            // It is in the journal, and goes on from there.
+            (Ending::Stopped, Holding::Asleep | Holding::Gone) if kept => return,
+            (Ending::Stopped, Holding::Awake(_)) if can_sleep == Some(true) => return,
+            // What it wrote is to be seen by others.
+            (_, Holding::Asleep) if publishes => {
+                let _ = self.wake().await;
             }
-            Err(CallError::NotFound) => RunOutcome::Refused(Refusal::not_found(tool)),
-            Err(CallError::InvalidInput(message)) => {
-                refused(RefusalReason::InputValidation, message)
-            }
-            Err(CallError::Collision(message)) => refused(RefusalReason::NameCollision, message),
-            Err(CallError::Entry(error)) => self.entry_outcome(error),
+            _ => {}
         }
-    }
-
-    async fn score(&mut self, candidates: Vec<Candidate>) -> RunOutcome {
-        let count = candidates.len();
-        let instance = match self.ready() {
-            Ok(instance) => instance,
-            Err(error) => return not_run(error),
+        let reason = match ending {
+            Ending::Deleted => EndReason::Deleted,
+            Ending::Expired => EndReason::Expired,
+            Ending::Stopped => EndReason::Stopped,
         };
-        match instance.score_group(candidates).await {
-            Ok(scores) if scores.len() == count => RunOutcome::Scores(scores),
-            Ok(scores) => RunOutcome::Failed(format!(
-                "score_group returned {} scores for {count} candidates",
-                scores.len()
-            )),
-            Err(error) => self.entry_outcome(error),
-        }
-    }
-
-    fn entry_outcome(&mut self, error: EntryError) -> RunOutcome {
-        match error {
-            EntryError::Failed(message) => RunOutcome::Failed(message),
-            EntryError::Fault(fault) => {
-                self.end(&fault);
-                RunOutcome::Faulted(fault)
-            }
+        let holding = std::mem::replace(&mut self.holding, Holding::Gone);
+        let written = match holding {
+            Holding::Awake(awake) => self.tear_down(*awake, reason).await,
+            Holding::Asleep | Holding::Gone => self.write_end(reason).await,
+        };
+        if let Err(error) = written {
+            let identity = &self.shared.identity;
+            tracing::error!(
+                session = %identity.id, episode = %identity.episode,
+                "the end of a session is not in the journal: {error}"
+            );
         }
     }
 
     /// Whatever comes of it, the session is over: it is only told to the log.
     /// What an episode wrote that began is published at last.
-    async fn tear_down(&mut self) {
-        let Some(mut instance) = self.instance.take() else {
-            return;
-        };
-        instance.arrive(Timestamp::now());
-        let (session, environment) = (&self.shared.id, self.shared.environment.name());
-        match instance.teardown().await {
-            Ok(()) => {}
+    async fn tear_down(&mut self, awake: Awake, reason: EndReason) -> Result<(), JournalError> {
+        let (outcome, written) = awake.tear_down(reason).await;
+        let identity = &self.shared.identity;
+        let (session, environment) = (&identity.id, &identity.environment);
+        match outcome {
             // Its own words are in its own log.
-            Err(EntryError::Failed(_)) => {
-                tracing::info!(%session, %environment, "teardown failed");
-            }
-            Err(EntryError::Fault(fault)) => {
+            Outcome::Failed(_) => tracing::info!(%session, %environment, "teardown failed"),
+            Outcome::Faulted(fault) => {
                 let (code, trap) = (fault.code.as_str(), fault.trap.map(TrapKind::as_str));
                 tracing::info!(%session, %environment, code, trap, "teardown failed: {fault}");
             }
+            _ => {}
         }
-        if self.set_up {
-            instance.publish().await;
-        }
-    }
-}
-
-fn episode_finished(tool: &str) -> Refusal {
-    Refusal {
-        reason: RefusalReason::EpisodeFinished,
-        message: format!(
-            "{} was not run: the episode has finished (a tool returned finished=True), \
-             so no further tool calls are accepted.",
-            quoted(tool)
-        ),
-    }
-}
-
-/// A run that found its session gone. What is refused before there is a run is
-/// not asked here.
-fn not_run(error: SessionError) -> RunOutcome {
-    match error {
-        SessionError::Gone(fault) | SessionError::Faulted(fault) => RunOutcome::Faulted(fault),
-        SessionError::SetupFailed(message) | SessionError::Failed(message) => {
-            RunOutcome::Failed(message)
-        }
-        SessionError::Deleted | SessionError::Starting | SessionError::TooManyCalls => {
-            RunOutcome::Faulted(Fault::new(
-                FaultCode::Interrupted,
-                "the session ended before the call began",
-            ))
-        }
+        written
     }
 }

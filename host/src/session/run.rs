@@ -8,6 +8,7 @@
 //! but its handles.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 
 use tokio::sync::{oneshot, watch};
 
@@ -19,6 +20,40 @@ pub struct Run {
     id: TaskId,
     stage: Arc<Mutex<Stage>>,
     outcome: watch::Receiver<Option<Arc<RunOutcome>>>,
+    readers: Arc<Mutex<Readers>>,
+}
+
+/// Who reads the outcome, and whether anybody has it all.
+#[derive(Default)]
+struct Readers {
+    open: usize,
+    delivered: bool,
+    /// When the last reader left without all of it.
+    doubted: Option<Instant>,
+}
+
+/// One reader of an outcome; dropped when it leaves.
+pub struct Reader(Arc<Mutex<Readers>>);
+
+impl Reader {
+    /// The whole outcome is on its way to the client.
+    pub fn delivered(&mut self) {
+        readers(&self.0).delivered = true;
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let mut readers = readers(&self.0);
+        readers.open = readers.open.saturating_sub(1);
+        if readers.open == 0 && !readers.delivered {
+            readers.doubted = Some(Instant::now());
+        }
+    }
+}
+
+fn readers(readers: &Mutex<Readers>) -> MutexGuard<'_, Readers> {
+    readers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What is still to be done before the run is under way.
@@ -57,7 +92,27 @@ impl Run {
             id,
             stage: Arc::new(Mutex::new(Stage::Made(Box::new(announce)))),
             outcome,
+            readers: Arc::default(),
         }
+    }
+
+    /// A run that goes on already, and the promise to keep.
+    pub fn under_way(id: TaskId) -> (Run, Promise) {
+        let (sender, outcome) = watch::channel(None);
+        let run = Run {
+            id,
+            stage: Arc::new(Mutex::new(Stage::Started(Weak::new()))),
+            outcome,
+            readers: Arc::default(),
+        };
+        (run, Promise(sender))
+    }
+
+    /// A run that is over already.
+    pub fn over(id: TaskId, outcome: RunOutcome) -> Run {
+        let run = Run::new(id, |_, promise, _| promise.keep(outcome));
+        run.start();
+        run
     }
 
     /// The id that the wire calls `task_id`.
@@ -108,6 +163,26 @@ impl Run {
             *known = Arc::downgrade(&text);
         }
         text
+    }
+
+    /// Somebody begins to read the outcome.
+    pub fn reader(&self) -> Reader {
+        let mut readers = readers(&self.readers);
+        readers.open += 1;
+        readers.doubted = None;
+        Reader(self.readers.clone())
+    }
+
+    /// Whether a reader was given all of the outcome.
+    pub fn is_delivered(&self) -> bool {
+        readers(&self.readers).delivered
+    }
+
+    /// When the last reader left without all of the outcome; none if one is
+    /// still reading, has it all, or there was none yet.
+    pub fn doubted(&self) -> Option<Instant> {
+        let readers = readers(&self.readers);
+        readers.doubted.filter(|_| !readers.delivered)
     }
 
     fn stage(&self) -> MutexGuard<'_, Stage> {

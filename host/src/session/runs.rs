@@ -46,6 +46,11 @@ impl Runs {
         self.known.insert(run.id(), run);
     }
 
+    /// Forgets a run that came to nothing.
+    pub(super) fn discard(&mut self, id: TaskId) {
+        self.known.remove(&id);
+    }
+
     /// Notes that a run has ended with a result of this size.
     pub(super) fn finish(&mut self, id: TaskId, bytes: usize, now: Instant) {
         self.finished.push_back(Finished {
@@ -55,6 +60,11 @@ impl Runs {
         });
         self.bytes += bytes;
         self.forget(now);
+    }
+
+    /// Whether there is a run of this id.
+    pub(super) fn knows(&self, id: TaskId) -> bool {
+        self.known.contains_key(&id)
     }
 
     /// The run of this id, unless it is forgotten.

@@ -6,8 +6,11 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Run;
+use super::overview::{Detail, Overview};
+use crate::journal::JournalError;
 use crate::model::{
     Block, Candidate, EnvName, Fault, Json, Message, Secrets, Seed, SessionId, Split, TaskSource,
     ToolListing,
@@ -31,6 +34,11 @@ impl Principal {
             Principal::Named(name) => Some(name),
         }
     }
+
+    /// The owner of the key of this name, if it is one's.
+    pub fn of(name: Option<&str>) -> Principal {
+        name.map_or(Principal::Anyone, |name| Principal::Named(name.into()))
+    }
 }
 
 /// What a client asks for in `/create`.
@@ -48,15 +56,61 @@ pub struct NewSession {
     pub toolset: Option<String>,
     /// What its randomness is to be made of; else the environment decides.
     pub seed: Option<Seed>,
+    /// A hash of the whole request, to know its repetition by.
+    pub imprint: [u8; 32],
 }
 
 /// What there is to know of a session that was just opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Created {
     /// What its randomness is made of.
     pub seed: Seed,
-    /// Whether it does the same again when it is called in the same way.
-    pub replayable: bool,
+    /// Whether it outlives this process.
+    pub resumable: Resumable,
+    /// Where it is noted that the client has the answer.
+    pub told: Told,
+}
+
+/// Whether a session can be brought back by what is written down of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resumable {
+    /// It can.
+    Yes,
+    /// Not: nothing is written down.
+    NoJournal,
+    /// Not: it sees the real clock, and would do something else.
+    RealClock,
+    /// Not: it was given secrets, which nothing is there to seal with.
+    Secrets,
+}
+
+impl Resumable {
+    /// Why it cannot, for people; none if it can.
+    pub fn obstacle(self) -> Option<&'static str> {
+        match self {
+            Resumable::Yes => None,
+            Resumable::NoJournal => Some("the server keeps no journal"),
+            Resumable::RealClock => Some("the environment sees the real clock"),
+            Resumable::Secrets => Some("the server has no key to seal secrets with"),
+        }
+    }
+}
+
+/// Notes that the answer to `/create` went out. While it has not, the same
+/// request may come again and is given the same answer.
+#[derive(Clone, Debug, Default)]
+pub struct Told(Arc<AtomicBool>);
+
+impl Told {
+    /// The answer is on its way, or the client has shown that it has it.
+    pub fn note(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether it is known that the client has it.
+    pub fn is_noted(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 /// Why a question about tasks has no answer.
@@ -111,6 +165,9 @@ pub enum CreateError {
     /// The toolset is known but needs a sandbox, which orwd does not have.
     #[error("toolset {0:?} needs a sandbox, and this server has none")]
     NoSandbox(String),
+    /// Its beginning could not be written down, and so it has not begun.
+    #[error("the journal cannot be written")]
+    Unwritten,
     /// As many sessions are open as may be.
     #[error("the server holds as many sessions as it may")]
     Full,
@@ -148,10 +205,40 @@ pub enum SessionError {
     /// may.
     #[error("this key has as many calls in flight as it may")]
     TooManyCalls,
+    /// It cannot be rebuilt from what is written down of it, and why.
+    #[error("the session is lost: {0}")]
+    Lost(String),
+    /// The idempotency key belongs to a call with another body, or to one
+    /// whose result is forgotten.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+}
+
+/// What a client asks a session to do in a run of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Errand {
+    /// To call a tool.
+    Call {
+        /// The tool.
+        tool: String,
+        /// Its input.
+        input: Json,
+    },
+    /// To score candidates beside each other.
+    Score(Vec<Candidate>),
+}
+
+/// What a request is known by when it comes again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imprint {
+    /// A hash of its body.
+    pub body: [u8; 32],
+    /// The key that the client gave it, if any.
+    pub key: Option<String>,
 }
 
 /// Everything that is served: environments and the sessions on them.
-pub trait Service: Clone + Send + Sync + 'static {
+pub trait Service: Beyond + Clone + Send + Sync + 'static {
     /// A cheap handle on one session.
     type Session: Session;
 
@@ -228,6 +315,77 @@ pub trait Service: Clone + Send + Sync + 'static {
     fn delete(&self, owner: &Principal, id: &SessionId) -> impl Future<Output = ()> + Send;
 }
 
+/// Why a question beyond the protocol has no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum BeyondError {
+    /// There is no such session of this owner.
+    #[error("there is no such session")]
+    NoSession,
+    /// The server keeps no journal.
+    #[error("the server keeps no journal")]
+    NoJournal,
+    /// The session has had fewer calls.
+    #[error("there is no such step: the session has had {0} calls")]
+    NoSuchStep(u64),
+    /// Too few or too many were asked for.
+    #[error("between 1 and {0} can be made at once")]
+    Count(u32),
+    /// It cannot be done again.
+    #[error("the session cannot be replayed")]
+    NotReplayable,
+    /// The key that the request came with holds as many sessions as it may.
+    #[error("this key holds as many sessions as it may")]
+    TooMany,
+    /// It was done again and came to something else.
+    #[error("the session is lost: {0}")]
+    Lost(String),
+    /// What is written down does not hold.
+    #[error("{0}")]
+    Damaged(String),
+    /// The journal cannot be read or written now.
+    #[error("the journal cannot be used")]
+    Unwritten,
+}
+
+impl From<JournalError> for BeyondError {
+    fn from(error: JournalError) -> BeyondError {
+        match error {
+            JournalError::Off => BeyondError::NoJournal,
+            JournalError::Unknown(_) => BeyondError::NoSession,
+            JournalError::Seal(_) => BeyondError::NotReplayable,
+            JournalError::Damaged { .. } => BeyondError::Damaged(error.to_string()),
+            _ => {
+                tracing::error!("the journal cannot be used: {error}");
+                BeyondError::Unwritten
+            }
+        }
+    }
+}
+
+/// What there is beyond the protocol, for people and tools.
+pub trait Beyond {
+    /// The owner's open sessions.
+    fn overviews(&self, owner: &Principal) -> Vec<Overview>;
+
+    /// A session of the owner with its steps, the last of this id if it is
+    /// over.
+    fn detail(
+        &self,
+        owner: &Principal,
+        id: &SessionId,
+    ) -> impl Future<Output = Result<Detail, BeyondError>> + Send;
+
+    /// New sessions that share the past of this one up to and including so
+    /// many calls, or all of it.
+    fn fork(
+        &self,
+        owner: &Principal,
+        id: &SessionId,
+        at: Option<u64>,
+        count: u32,
+    ) -> impl Future<Output = Result<Vec<SessionId>, BeyondError>> + Send;
+}
+
 /// One open session.
 pub trait Session: Clone + Send + Sync + 'static {
     /// The environment that the session is on.
@@ -246,17 +404,25 @@ pub trait Session: Clone + Send + Sync + 'static {
     /// The conversation; a prompt is wrapped by the protocol.
     fn messages(&self) -> impl Future<Output = Result<Conversation, SessionError>> + Send;
 
-    /// A new run of a tool. Nothing happens until it is started.
-    fn call(&self, tool: String, input: Json) -> Result<Run, SessionError>;
+    /// A run of this errand, which is a new one unless the request is seen to
+    /// be a repetition. Nothing happens until it is started.
+    fn begin(
+        &self,
+        errand: Errand,
+        imprint: Imprint,
+    ) -> impl Future<Output = Result<Run, SessionError>> + Send;
 
     /// Whether groups of candidates can be scored.
     fn supports_score_group(&self) -> bool;
 
-    /// A new run that scores a group. Nothing happens until it is started.
-    fn score_group(&self, candidates: Vec<Candidate>) -> Result<Run, SessionError>;
-
-    /// A run of this session that has not been forgotten yet.
-    fn run(&self, task_id: &str) -> Option<Run>;
+    /// The run of this id, unless it is forgotten. One whose id was given to
+    /// the client and that never began begins now, with this errand.
+    fn resume(
+        &self,
+        task_id: &str,
+        errand: Errand,
+        imprint: Imprint,
+    ) -> impl Future<Output = Result<Option<Run>, SessionError>> + Send;
 }
 
 /// How an environment begins a conversation: with whichever of the two it has.

@@ -11,8 +11,8 @@ use crate::model::{
     ToolListing, ToolOutput, ToolSpec,
 };
 use crate::session::{
-    CatalogError, Conversation, CreateError, Created, NewSession, Principal, Run, Service, Session,
-    SessionError,
+    Beyond, BeyondError, CatalogError, Conversation, CreateError, Created, Detail, Errand, Imprint,
+    NewSession, Overview, Principal, Resumable, Run, Service, Session, SessionError, Told,
 };
 
 /// Two environments: `alpha` has a prompt, `chat` messages and scoring.
@@ -59,6 +59,26 @@ impl Memory {
             "boom" => Err(CatalogError::Failed("boom\nline".to_owned())),
             _ => Err(CatalogError::InvalidSplit),
         }
+    }
+}
+
+impl Beyond for Memory {
+    fn overviews(&self, _: &Principal) -> Vec<Overview> {
+        Vec::new()
+    }
+
+    async fn detail(&self, _: &Principal, _: &SessionId) -> Result<Detail, BeyondError> {
+        Err(BeyondError::NoJournal)
+    }
+
+    async fn fork(
+        &self,
+        _: &Principal,
+        _: &SessionId,
+        _: Option<u64>,
+        _: u32,
+    ) -> Result<Vec<SessionId>, BeyondError> {
+        Err(BeyondError::NoJournal)
     }
 }
 
@@ -186,7 +206,8 @@ impl Service for Memory {
         sessions.insert(key, session);
         Ok(Created {
             seed: new.seed.unwrap_or(Seed::new(4)),
-            replayable: true,
+            resumable: Resumable::Yes,
+            told: Told::default(),
         })
     }
 
@@ -255,13 +276,35 @@ impl Session for MemorySession {
 
     /// `echo` gives its input, `big` as many spaces as `n` says, `wait` waits
     /// so many milliseconds, and `fail` and `broken` do what they say.
-    fn call(&self, tool: String, input: Json) -> Result<Run, SessionError> {
+    async fn begin(&self, errand: Errand, _: Imprint) -> Result<Run, SessionError> {
+        Ok(match errand {
+            Errand::Call { tool, input } => self.call(tool, input),
+            Errand::Score(candidates) => self.score(&candidates),
+        })
+    }
+
+    fn supports_score_group(&self) -> bool {
+        self.env.as_str() == "chat"
+    }
+
+    async fn resume(
+        &self,
+        task_id: &str,
+        _: Errand,
+        _: Imprint,
+    ) -> Result<Option<Run>, SessionError> {
+        Ok(self.runs.lock().unwrap().get(task_id).cloned())
+    }
+}
+
+impl MemorySession {
+    fn call(&self, tool: String, input: Json) -> Run {
         #[derive(serde::Deserialize, Default)]
         struct Input {
             n: Option<u64>,
         }
         let secrets = self.secrets.clone();
-        Ok(self.new_run(async move {
+        self.new_run(async move {
             let n = input.read::<Input>().unwrap_or_default().n.unwrap_or(0);
             let block = match tool.as_str() {
                 "fail" => return RunOutcome::Failed("line one\n  line two".to_owned()),
@@ -282,23 +325,15 @@ impl Session for MemorySession {
                 reward: None,
                 finished: false,
             })
-        }))
+        })
     }
 
-    fn supports_score_group(&self) -> bool {
-        self.env.as_str() == "chat"
-    }
-
-    fn score_group(&self, candidates: Vec<Candidate>) -> Result<Run, SessionError> {
+    fn score(&self, candidates: &[Candidate]) -> Run {
         let score = |candidate: &Candidate| Score {
             reward: Reward::new(candidate.messages.len() as f64).unwrap(),
             metadata: candidate.metadata.clone(),
         };
         let scores = candidates.iter().map(score).collect();
-        Ok(self.new_run(async { RunOutcome::Scores(scores) }))
-    }
-
-    fn run(&self, task_id: &str) -> Option<Run> {
-        self.runs.lock().unwrap().get(task_id).cloned()
+        self.new_run(async { RunOutcome::Scores(scores) })
     }
 }

@@ -1,0 +1,175 @@
+//! Opens what outlives the server: the journal and the components that its
+//! sessions need.
+//!
+//! All of it is opened before the walls are up: the lock on the directory of
+//! state and the key for secrets are out of reach later, and so is compiling.
+//! A component that cannot be loaded costs the sessions on it, which say so when
+//! they are asked for, and never the start.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Failure;
+use super::host::Ready;
+use crate::catalog::Shelf;
+use crate::config::{Keeping, KeepingLevel};
+use crate::journal::{Durability, Filter, Journal, SealKey, SqliteStore, Store};
+use crate::model::{Digest, EnvName, SessionLimits};
+use crate::session::Older;
+
+/// The key itself, for those who would not have it in a file.
+const SEAL_KEY: &str = "ORWD_SEAL_KEY";
+
+/// What outlives the server, open but for its thread.
+pub(super) struct Kept {
+    state: Option<State>,
+    older: Vec<Older>,
+    pub(super) hibernate_after: Duration,
+}
+
+struct State {
+    dir: PathBuf,
+    store: SqliteStore,
+    durability: Durability,
+    seal: Option<SealKey>,
+}
+
+impl Kept {
+    /// Nothing is kept.
+    pub(super) fn nothing() -> Kept {
+        Kept {
+            state: None,
+            older: Vec::new(),
+            hibernate_after: Duration::MAX,
+        }
+    }
+
+    /// Opens the journal, puts what is served on the shelf, and loads what live
+    /// sessions need beside it.
+    pub(super) fn open(
+        keeping: &Keeping,
+        ready: &Ready,
+        limits: SessionLimits,
+    ) -> Result<Kept, Failure> {
+        let durability = match keeping.level {
+            KeepingLevel::Process => Durability::Process,
+            KeepingLevel::Power => Durability::Power,
+            KeepingLevel::None => return Ok(Kept::nothing()),
+        };
+        let Some(dir) = &keeping.state else {
+            return Ok(Kept::nothing());
+        };
+        let seal = seal_key(keeping)?;
+        let store = SqliteStore::open(dir, durability)?;
+        let shelf = Shelf::open(dir.join("components")).map_err(|error| {
+            let dir = dir.display();
+            Failure::new(format!("components cannot be kept in {dir}: {error}"))
+        })?;
+        tracing::info!(
+            state = %dir.display(), %durability, sealing = seal.is_some(),
+            "sessions are kept"
+        );
+        let needed = needed(&store)?;
+        tidy(&shelf, ready, &needed);
+        Ok(Kept {
+            older: older(&shelf, ready, &needed, limits),
+            state: Some(State {
+                dir: dir.clone(),
+                store,
+                durability,
+                seal,
+            }),
+            hibernate_after: keeping.hibernate_after,
+        })
+    }
+
+    /// The directory of state, which is written from now on.
+    pub(super) fn dir(&self) -> Option<&Path> {
+        self.state.as_ref().map(|state| state.dir.as_path())
+    }
+
+    /// The journal, whose thread begins with this, and the versions that are
+    /// not served any more.
+    pub(super) fn start(self) -> Result<(Journal, Vec<Older>), Failure> {
+        let journal = match self.state {
+            Some(state) => Journal::over(state.store, state.durability, state.seal)?,
+            None => Journal::off(),
+        };
+        Ok((journal, self.older))
+    }
+}
+
+/// The versions that live sessions run on.
+fn needed(store: &SqliteStore) -> Result<HashSet<(EnvName, Digest)>, Failure> {
+    let live = store
+        .list(&Filter {
+            live: true,
+            ..Filter::default()
+        })
+        .map_err(crate::journal::JournalError::from)?;
+    let version = |episode: crate::journal::Episode| {
+        let opening = episode.opening;
+        (opening.environment, opening.component)
+    };
+    Ok(live.into_iter().map(version).collect())
+}
+
+/// Keeps the components that are served, and lets go of those that nobody needs
+/// any more.
+fn tidy(shelf: &Shelf, ready: &Ready, needed: &HashSet<(EnvName, Digest)>) {
+    let mut stays: HashSet<Digest> = needed.iter().map(|(_, digest)| *digest).collect();
+    for prepared in ready.prepared() {
+        stays.insert(prepared.digest());
+        if let Err(error) = prepared.put_on(shelf) {
+            tracing::warn!(
+                environment = %prepared.blueprint().name,
+                "its component cannot be kept, so that its sessions end when it is exchanged: {error}"
+            );
+        }
+    }
+    if let Err(error) = shelf.sweep(&stays) {
+        tracing::warn!("old components cannot be removed: {error}");
+    }
+}
+
+/// Loads those that are needed and not served.
+fn older(
+    shelf: &Shelf,
+    ready: &Ready,
+    needed: &HashSet<(EnvName, Digest)>,
+    limits: SessionLimits,
+) -> Vec<Older> {
+    let served: HashSet<(EnvName, Digest)> = ready
+        .prepared()
+        .map(|prepared| (prepared.blueprint().name.clone(), prepared.digest()))
+        .collect();
+    let load = |(name, digest): &(EnvName, Digest)| {
+        let prepared = match shelf.find(*digest) {
+            Some(component) => ready
+                .older(name.clone(), component, limits)
+                .map_err(|error| format!("its component cannot be loaded: {error}")),
+            None => Err(format!("its component {digest} is not there any more")),
+        };
+        match &prepared {
+            Ok(_) => {
+                tracing::info!(environment = %name, %digest, "sessions go on with an older version")
+            }
+            Err(why) => tracing::warn!(environment = %name, "sessions cannot go on: {why}"),
+        }
+        Older {
+            name: name.clone(),
+            digest: *digest,
+            prepared,
+        }
+    };
+    needed.difference(&served).map(load).collect()
+}
+
+fn seal_key(keeping: &Keeping) -> Result<Option<SealKey>, Failure> {
+    Ok(match (&keeping.seal_key, std::env::var(SEAL_KEY)) {
+        (Some(path), _) => Some(SealKey::read(path)?),
+        (None, Ok(text)) => Some(SealKey::parse(&text)?),
+        (None, Err(_)) => None,
+    })
+}

@@ -1,0 +1,440 @@
+//! The store that a host has by itself: a SQLite database in its directory of
+//! state.
+//!
+//! Records stand one after another in the order in which they came, each with
+//! the place of the one before it in its episode, and the index has the place
+//! of the last. So a batch of many sessions writes a few neighbouring pages,
+//! and a history is read by walking backwards.
+//!
+//! SQLite checks its log but not its pages, so each line of the index bears a
+//! hash, and a *census*, the sum of those hashes, tells whether lines are
+//! missing. Records are checked by who reads them, by their chain.
+//!
+//! Checkpoints are done here and not by SQLite, which would not tell of a sync
+//! that failed in one.
+
+mod index;
+mod open;
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, ffi};
+
+use self::index::Line;
+use super::chain::Link;
+use super::error::JournalError;
+use super::facade::Durability;
+use super::id::EpisodeId;
+use super::state::{StateDir, StateLock};
+use super::store::{Change, Entry, Episode, Filter, Put, Row, Store, StoreError};
+use crate::model::SessionId;
+
+/// Bytes of the log after which it is carried over into the database.
+const CHECKPOINT: usize = 16 << 20;
+
+/// What a transaction writes beyond its records, about: pages of the index,
+/// the census, and the one page that is begun.
+const PAGES: usize = 6 * 4096;
+
+/// What a record takes beyond its bytes, about.
+const LINE: usize = 512;
+
+/// Connections for reading that are kept open.
+const READERS: usize = 4;
+
+/// Records and their index in a SQLite database.
+#[derive(Debug)]
+pub struct SqliteStore {
+    dir: StateDir,
+    writer: Mutex<Writer>,
+    readers: Mutex<Vec<Connection>>,
+    /// None for a visitor, who reads or imports beside a running host.
+    lock: Option<StateLock>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    connection: Connection,
+    /// Bytes of the log since the last checkpoint, about.
+    log: usize,
+    /// A sync failed: the database is left as it is.
+    failed: bool,
+}
+
+impl SqliteStore {
+    /// Opens the journal of this directory for a host, which from now on has
+    /// the directory for itself; makes one if there is none.
+    pub fn open(dir: &Path, durability: Durability) -> Result<SqliteStore, JournalError> {
+        let dir = StateDir::open(dir)?;
+        let lock = dir.lock()?;
+        let connection = open::for_host(&dir, durability)?;
+        let store = SqliteStore::over(dir, connection, Some(lock));
+        store.take_census()?;
+        Ok(store)
+    }
+
+    /// Opens the journal of this directory beside a host that may be running,
+    /// to read it or to bring in episodes. There has to be one.
+    pub fn visit(dir: &Path) -> Result<SqliteStore, JournalError> {
+        let dir = StateDir::existing(dir)?;
+        let connection = open::for_visitor(&dir)?;
+        Ok(SqliteStore::over(dir, connection, None))
+    }
+
+    fn over(dir: StateDir, connection: Connection, lock: Option<StateLock>) -> SqliteStore {
+        let writer = Writer {
+            connection,
+            log: 0,
+            failed: false,
+        };
+        SqliteStore {
+            dir,
+            writer: Mutex::new(writer),
+            readers: Mutex::new(Vec::new()),
+            lock,
+        }
+    }
+
+    /// The directory of state.
+    pub fn dir(&self) -> &StateDir {
+        &self.dir
+    }
+
+    /// Reads the whole index and holds it against the census.
+    fn take_census(&self) -> Result<(), StoreError> {
+        let mut writer = self.writer();
+        let transaction = writer
+            .connection
+            .transaction()
+            .map_err(|error| failure(&error))?;
+        index::take_census(&transaction)
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads with a connection of its own, so that reading never waits for a
+    /// commit.
+    fn reading<T>(
+        &self,
+        read: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let readers = || self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let spare = readers().pop();
+        let mut connection = match spare {
+            Some(connection) => connection,
+            None => open::for_reading(&self.dir).map_err(|error| failure(&error))?,
+        };
+        let transaction = connection.transaction().map_err(|error| failure(&error))?;
+        let answer = read(&transaction)?;
+        drop(transaction);
+        let mut readers = readers();
+        if readers.len() < READERS {
+            readers.push(connection);
+        }
+        Ok(answer)
+    }
+}
+
+impl Drop for SqliteStore {
+    /// Leaves one file behind rather than three. What fails here fails at no
+    /// cost: the log is there for the next one who opens it.
+    fn drop(&mut self) {
+        let host = self.lock.is_some();
+        let writer = self.writer();
+        if host && !writer.failed {
+            let done: rusqlite::Result<()> =
+                writer
+                    .connection
+                    .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            if let Err(error) = done {
+                tracing::warn!(%error, "the journal's log stays as it is");
+            }
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    fn append(&self, batch: &[Entry]) -> Result<Vec<Put>, StoreError> {
+        let mut writer = self.writer();
+        if writer.failed {
+            return Err(StoreError::Sync("a sync failed before".to_owned()));
+        }
+        let done = append(&mut writer.connection, batch).map_err(|error| match error {
+            Failed::Sqlite(error) => failure(&error),
+            Failed::Store(error) => error,
+        });
+        writer.failed = matches!(done, Err(StoreError::Sync(_)));
+        if done.is_ok() {
+            let bytes: usize = batch.iter().map(|entry| entry.bytes.len() + LINE).sum();
+            writer.log += bytes + PAGES;
+        }
+        done
+    }
+
+    fn read(&self, episode: EpisodeId, from: u64) -> Result<Vec<Row>, StoreError> {
+        self.reading(|transaction| {
+            let Some(line) = index::line(transaction, episode)? else {
+                return Ok(Vec::new());
+            };
+            let mut rows = Vec::new();
+            let mut at = Some((line.last, line.episode.head));
+            while let Some((place, seq)) = at.filter(|(_, seq)| *seq >= from) {
+                let found = record(transaction, episode, place, seq)?;
+                at = seq.checked_sub(1).map(|seq| (found.before, seq));
+                rows.push(found.row);
+            }
+            rows.reverse();
+            Ok(rows)
+        })
+    }
+
+    fn episode(&self, episode: EpisodeId) -> Result<Option<Episode>, StoreError> {
+        self.reading(|transaction| {
+            let line = index::line(transaction, episode)?;
+            Ok(line.map(|line| line.episode))
+        })
+    }
+
+    fn find(
+        &self,
+        owner: Option<&str>,
+        session: &SessionId,
+    ) -> Result<Option<Episode>, StoreError> {
+        self.reading(|transaction| index::find(transaction, owner, session))
+    }
+
+    fn list(&self, filter: &Filter) -> Result<Vec<Episode>, StoreError> {
+        self.reading(|transaction| index::list(transaction, filter))
+    }
+
+    fn keep(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let mut writer = self.writer();
+        let mut keep = || -> rusqlite::Result<Vec<u8>> {
+            let transaction = immediate(&mut writer.connection)?;
+            transaction.execute(
+                "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                (name, fresh),
+            )?;
+            let value = index::meta(&transaction, name)?.unwrap_or_default();
+            transaction.commit()?;
+            Ok(value)
+        };
+        keep().map_err(|error| failure(&error))
+    }
+
+    fn forget(&self, episode: EpisodeId) -> Result<(), StoreError> {
+        let mut writer = self.writer();
+        let sqlite = |error: rusqlite::Error| failure(&error);
+        let transaction = immediate(&mut writer.connection).map_err(sqlite)?;
+        let Some(line) = index::line(&transaction, episode)? else {
+            return Ok(());
+        };
+        let mut at = Some((line.last, line.episode.head));
+        while let Some((place, seq)) = at {
+            let before: Option<i64> = transaction
+                .query_row(
+                    "DELETE FROM records WHERE place = ?1 AND episode = ?2 RETURNING before",
+                    (place, episode.as_bytes()),
+                    |row| row.get(0),
+                )
+                .optional()
+                .map_err(sqlite)?;
+            // What is damaged is forgotten as far as it can be found.
+            at = before.zip(seq.checked_sub(1));
+        }
+        index::remove(&transaction, &line)?;
+        transaction.commit().map_err(sqlite)
+    }
+
+    fn rest(&self) -> Result<(), StoreError> {
+        let mut writer = self.writer();
+        if writer.log < CHECKPOINT || writer.failed {
+            return Ok(());
+        }
+        // Even if it fails: the next try is as far away as the last.
+        writer.log = 0;
+        let done: rusqlite::Result<()> =
+            writer
+                .connection
+                .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        done.map_err(|error| {
+            let error = failure(&error);
+            writer.failed = matches!(error, StoreError::Sync(_));
+            error
+        })
+    }
+}
+
+/// What went wrong within a transaction.
+enum Failed {
+    Sqlite(rusqlite::Error),
+    Store(StoreError),
+}
+
+impl From<rusqlite::Error> for Failed {
+    fn from(error: rusqlite::Error) -> Failed {
+        Failed::Sqlite(error)
+    }
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Failed {
+        Failed::Store(error)
+    }
+}
+
+fn immediate(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+fn append(connection: &mut Connection, batch: &[Entry]) -> Result<Vec<Put>, Failed> {
+    let transaction = immediate(connection)?;
+    let mut census = index::census(&transaction)?;
+    let before = census;
+    let mut done = Vec::with_capacity(batch.len());
+    for entry in batch {
+        done.push(put(&transaction, entry, &mut census)?);
+    }
+    if census != before {
+        index::set_census(&transaction, &census)?;
+        transaction.commit()?;
+    }
+    Ok(done)
+}
+
+fn put(
+    transaction: &Transaction<'_>,
+    entry: &Entry,
+    census: &mut index::Census,
+) -> Result<Put, Failed> {
+    let Some(mut line) = index::line(transaction, entry.episode)? else {
+        let Change::Begin(opening) = &entry.change else {
+            return Ok(Put::Gap);
+        };
+        if index::is_taken(transaction, opening)? {
+            return Ok(Put::Exists);
+        }
+        let last = insert(transaction, entry, 0)?;
+        let line = Line::beginning(entry, opening, last);
+        index::insert(transaction, &line)?;
+        census.toggle(&line);
+        return Ok(Put::Done);
+    };
+    let head = line.episode.head;
+    if entry.seq <= head {
+        let there = walk(transaction, &line, entry.seq)?;
+        let equal = there.link == entry.link && there.bytes == entry.bytes;
+        return Ok(if equal { Put::Already } else { Put::Taken });
+    }
+    if !line.episode.is_live() {
+        return Ok(Put::Taken);
+    }
+    if entry.seq != head + 1 {
+        return Ok(Put::Gap);
+    }
+    census.toggle(&line);
+    line.last = insert(transaction, entry, line.last)?;
+    line.go_on(entry);
+    index::update(transaction, &line)?;
+    census.toggle(&line);
+    Ok(Put::Done)
+}
+
+/// Puts the record behind all others and says where.
+fn insert(transaction: &Transaction<'_>, entry: &Entry, before: i64) -> rusqlite::Result<i64> {
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO records (episode, seq, before, link, bytes) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    statement.insert((
+        entry.episode.as_bytes(),
+        entry.seq.cast_signed(),
+        before,
+        entry.link.as_bytes(),
+        &entry.bytes,
+    ))
+}
+
+/// The record in this slot, which is not behind the last one.
+fn walk(transaction: &Transaction<'_>, line: &Line, wanted: u64) -> Result<Row, StoreError> {
+    let (mut place, mut seq) = (line.last, line.episode.head);
+    loop {
+        let found = record(transaction, line.episode.id, place, seq)?;
+        match seq.checked_sub(1) {
+            Some(before) if seq > wanted => (place, seq) = (found.before, before),
+            _ => return Ok(found.row),
+        }
+    }
+}
+
+struct Found {
+    row: Row,
+    before: i64,
+}
+
+/// The record at this place, which has to be the one that is expected there.
+fn record(
+    transaction: &Transaction<'_>,
+    episode: EpisodeId,
+    place: i64,
+    seq: u64,
+) -> Result<Found, StoreError> {
+    let damaged = |what: String| StoreError::Damaged {
+        episode: Some(episode),
+        seq: Some(seq),
+        what,
+    };
+    let read = || -> rusqlite::Result<Option<([u8; 16], i64, Found)>> {
+        let mut statement = transaction.prepare_cached(
+            "SELECT episode, seq, before, link, bytes FROM records WHERE place = ?1",
+        )?;
+        statement
+            .query_row([place], |row| {
+                let found = Found {
+                    row: Row {
+                        seq,
+                        link: Link::from_bytes(row.get(3)?),
+                        bytes: row.get(4)?,
+                    },
+                    before: row.get(2)?,
+                };
+                Ok((row.get(0)?, row.get(1)?, found))
+            })
+            .optional()
+    };
+    match read() {
+        Ok(Some((of, at, found))) if of == *episode.as_bytes() && at == seq.cast_signed() => {
+            Ok(found)
+        }
+        Ok(Some(_)) => Err(damaged("another stands in its place".to_owned())),
+        Ok(None) => Err(damaged("it is missing".to_owned())),
+        Err(error) => Err(match failure(&error) {
+            StoreError::Damaged { what, .. } => damaged(what),
+            other => other,
+        }),
+    }
+}
+
+/// What an error of SQLite's comes to.
+fn failure(error: &rusqlite::Error) -> StoreError {
+    let damaged = |what: String| StoreError::Damaged {
+        episode: None,
+        seq: None,
+        what,
+    };
+    let rusqlite::Error::SqliteFailure(code, _) = error else {
+        // A value of another type than was put there.
+        return damaged(error.to_string());
+    };
+    match (code.code, code.extended_code) {
+        (_, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC) => {
+            StoreError::Sync(format!("what was written could not be synced: {error}"))
+        }
+        // The index of the log could not be made larger.
+        (ErrorCode::DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => StoreError::Full,
+        (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) => damaged(error.to_string()),
+        _ => StoreError::Io(error.to_string()),
+    }
+}

@@ -1,0 +1,127 @@
+//! The directory in which a host keeps what outlives it.
+//!
+//! One host uses it at a time, which the lock on a file in it sees to; the
+//! kernel gives the lock back however the host ends. A note of the format
+//! stands beside the journal, so that a journal that has vanished is not taken
+//! for one that never was.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::error::JournalError;
+
+/// What the note says.
+const NOTE: &str = "orwd state 1\n";
+
+/// The directory of state of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateDir(PathBuf);
+
+/// Holds the directory for one host, until it is dropped.
+#[derive(Debug)]
+pub struct StateLock(#[expect(dead_code, reason = "open is what it has to be")] File);
+
+impl StateDir {
+    /// The directory at this path, made if there is none, for its owner alone.
+    pub fn open(path: &Path) -> Result<StateDir, JournalError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(|error| unusable(path, &error))?;
+        Ok(StateDir(path.to_owned()))
+    }
+
+    /// The directory at this path, which has to be there.
+    pub fn existing(path: &Path) -> Result<StateDir, JournalError> {
+        let found = path.metadata().map_err(|error| unusable(path, &error))?;
+        if found.is_dir() {
+            Ok(StateDir(path.to_owned()))
+        } else {
+            Err(unusable(path, &io::Error::from(ErrorKind::NotADirectory)))
+        }
+    }
+
+    /// The path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Takes the directory for this host.
+    pub fn lock(&self) -> Result<StateLock, JournalError> {
+        let path = self.0.join("lock");
+        let file = private(&path).map_err(|error| unusable(&path, &error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(StateLock(file)),
+            Err(TryLockError::WouldBlock) => Err(JournalError::Io(format!(
+                "another orwd uses {}; give this one a directory of its own with --state",
+                self.0.display()
+            ))),
+            Err(TryLockError::Error(error)) => Err(unusable(&path, &error)),
+        }
+    }
+
+    /// The file of the journal.
+    pub(super) fn journal(&self) -> PathBuf {
+        self.0.join("journal.db")
+    }
+
+    /// The file of the key that receipts are signed with.
+    pub(super) fn receipts_key(&self) -> PathBuf {
+        self.0.join("receipts.key")
+    }
+
+    /// Whether a journal was made here before.
+    pub(super) fn has_note(&self) -> Result<bool, JournalError> {
+        let path = self.0.join("format");
+        let mut note = String::new();
+        match File::open(&path) {
+            Ok(file) => file
+                .take(64)
+                .read_to_string(&mut note)
+                .map_err(|error| unusable(&path, &error))?,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(unusable(&path, &error)),
+        };
+        if note == NOTE {
+            Ok(true)
+        } else {
+            Err(JournalError::Io(format!(
+                "{} says {:?}, and this orwd knows {NOTE:?}",
+                path.display(),
+                note
+            )))
+        }
+    }
+
+    /// Notes that a journal was made here.
+    pub(super) fn write_note(&self) -> Result<(), JournalError> {
+        let path = self.0.join("format");
+        let draft = self.0.join("format.new");
+        let write = || -> io::Result<()> {
+            let mut file = private(&draft)?;
+            file.write_all(NOTE.as_bytes())?;
+            file.sync_all()?;
+            std::fs::rename(&draft, &path)?;
+            File::open(&self.0)?.sync_all()
+        };
+        write().map_err(|error| unusable(&path, &error))
+    }
+}
+
+/// Opens a file that its owner alone may read, made if there is none.
+pub(super) fn private(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
+
+pub(super) fn unusable(path: &Path, error: &io::Error) -> JournalError {
+    JournalError::Io(format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,219 @@
+//! How a session is opened: its guest is made, the episode begun and the
+//! beginning written down, in this order, and only then is the client told.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::guest::{Guest, NotOpen};
+use super::house::House;
+use super::owner::Holding;
+use super::record::{Awake, Book, at};
+use super::replay;
+use super::service::{CreateError, Created, Resumable};
+use super::state::{Birthmark, Ground, Identity, Phase, Shared};
+use super::table::{Key, Place};
+use crate::catalog::{Birth, Environment};
+use crate::engine::EntryError;
+use crate::journal::{self, EpisodeId, Hash, HostFacts, JournalError, SealedSecrets};
+use crate::model::{ClockMode, FaultCode, Genesis, Json, Pace, Secrets, Seed, TOOLSETS, Timestamp};
+
+/// What is to be opened.
+pub(super) struct Opening {
+    pub(super) env: Environment,
+    pub(super) task: Json,
+    pub(super) secrets: Secrets,
+    pub(super) toolset: Option<String>,
+    pub(super) seed: Option<Seed>,
+    /// What the request is known by.
+    pub(super) imprint: Hash,
+}
+
+/// What is open.
+pub(super) struct Opened {
+    pub(super) shared: Arc<Shared>,
+    pub(super) holding: Holding,
+    pub(super) created: Created,
+}
+
+/// Opens a session. Runs to its end even if the client that asked has gone.
+pub(super) async fn open(
+    house: &House,
+    key: &Key,
+    opening: Opening,
+) -> Result<Opened, CreateError> {
+    let Opening {
+        env,
+        task,
+        secrets,
+        toolset,
+        seed,
+        imprint,
+    } = opening;
+    let slot = house.slot().await.ok_or(CreateError::Full)?;
+    let genesis = Genesis {
+        seed: seed.unwrap_or_else(|| env.seed()),
+        start: Timestamp::now(),
+        clock: env.clock(),
+    };
+    let birth = Birth {
+        genesis,
+        pace: Pace::Live,
+        limits: *env.limits(),
+    };
+    let episode = EpisodeId::new();
+    let sealed = house.journal.seal(&secrets, episode).map_err(unwritten)?;
+    let resumable = resumable(house, genesis.clock, &sealed);
+    let opened = Guest::open(&env, &key.id, birth, slot, &task, secrets).await;
+    let (guest, first_task_tools) = opened.map_err(|error| match error {
+        NotOpen::Start(fault) if fault.code == FaultCode::Overloaded => CreateError::Full,
+        NotOpen::Start(fault) | NotOpen::Entry(EntryError::Fault(fault)) => {
+            CreateError::Faulted(fault)
+        }
+        NotOpen::Entry(EntryError::Failed(message)) => CreateError::Refused(message),
+    })?;
+    if let Some(name) = toolset {
+        return Err(if TOOLSETS.contains(&name.as_str()) {
+            CreateError::NoSandbox(name)
+        } else {
+            CreateError::UnknownToolset(name)
+        });
+    }
+    let identity = Identity {
+        owner: key.owner.clone(),
+        id: key.id.clone(),
+        episode,
+        environment: env.name().clone(),
+        component: env.component().digest(),
+        created: genesis.start,
+        birthmark: Some(Birthmark {
+            imprint,
+            seed: genesis.seed,
+            resumable,
+        }),
+    };
+    let book = if house.is_kept() {
+        let created = journal::Created {
+            owner: key.owner.name().map(str::to_owned),
+            session: key.id.clone(),
+            environment: identity.environment.clone(),
+            component: identity.component,
+            data: None,
+            task,
+            seed: genesis.seed.get().to_be_bytes().to_vec(),
+            start: at(genesis.start),
+            clock: match genesis.clock {
+                ClockMode::Virtual => journal::ClockMode::Virtual,
+                ClockMode::Real => journal::ClockMode::Real,
+            },
+            limits: birth.limits,
+            host: HostFacts {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                engine: crate::engine::LINE.to_owned(),
+            },
+            secrets: sealed,
+            request: imprint,
+            toolset: None,
+            parent: None,
+        };
+        let (pen, written) = house.journal.begin(episode, created);
+        written.await.map_err(unwritten)?;
+        Book::kept(pen)
+    } else {
+        Book::none()
+    };
+    let shared = Shared::new(identity, Phase::Starting, house.settings.result_linger);
+    shared.stand_on(Ground {
+        environment: env,
+        first_task_tools,
+        resumable,
+        json_depth: birth.limits.json_depth,
+    });
+    let created = Created {
+        seed: genesis.seed,
+        resumable,
+        told: shared.told.clone(),
+    };
+    Ok(Opened {
+        shared: Arc::new(shared),
+        holding: Holding::Awake(Box::new(Awake { guest, book })),
+        created,
+    })
+}
+
+fn resumable(house: &House, clock: ClockMode, secrets: &SealedSecrets) -> Resumable {
+    if !house.is_kept() {
+        Resumable::NoJournal
+    } else if !clock.is_replayable() {
+        Resumable::RealClock
+    } else if *secrets == SealedSecrets::Withheld {
+        Resumable::Secrets
+    } else {
+        Resumable::Yes
+    }
+}
+
+fn unwritten(error: JournalError) -> CreateError {
+    tracing::error!("a session does not begin: {error}");
+    match error {
+        JournalError::Exists { .. } => CreateError::Exists,
+        _ => CreateError::Unwritten,
+    }
+}
+
+/// An id that is taken is created again: the same answer, if the same was
+/// asked and the first answer may not have reached the client.
+pub(super) async fn again(
+    house: &House,
+    place: Place,
+    imprint: Hash,
+) -> Result<Created, CreateError> {
+    let handle = match place {
+        Place::Reserved(creating) => {
+            let left = creating.asker.strong_count() == 0;
+            return if left && creating.imprint == imprint {
+                outcome(creating.outcome).await
+            } else {
+                Err(CreateError::Exists)
+            };
+        }
+        Place::Open(handle) => handle,
+    };
+    let shared = &handle.shared;
+    if shared.told.is_noted() {
+        return Err(CreateError::Exists);
+    }
+    let birthmark = match shared.identity.birthmark {
+        Some(birthmark) => birthmark,
+        None => {
+            let history = house.journal.history(shared.identity.episode).await;
+            let history = history.map_err(unwritten)?;
+            let created = history.created();
+            let genesis = replay::genesis(created);
+            Birthmark {
+                imprint: created.request,
+                seed: genesis.seed,
+                resumable: resumable(house, genesis.clock, &created.secrets),
+            }
+        }
+    };
+    if birthmark.imprint != imprint {
+        return Err(CreateError::Exists);
+    }
+    shared.touch();
+    Ok(Created {
+        seed: birthmark.seed,
+        resumable: birthmark.resumable,
+        told: shared.told.clone(),
+    })
+}
+
+/// What comes of a creation that goes on.
+pub(super) async fn outcome(
+    mut outcome: watch::Receiver<Option<Result<Created, CreateError>>>,
+) -> Result<Created, CreateError> {
+    match outcome.wait_for(Option::is_some).await {
+        Ok(created) => created.clone().unwrap_or(Err(CreateError::Stopping)),
+        Err(_) => Err(CreateError::Stopping),
+    }
+}

@@ -1,0 +1,80 @@
+//! A journal done again for somebody who watches, on the version that it was
+//! made with or on another one.
+//!
+//! Nothing is written, and nobody is served. Where something else comes of a
+//! step than was recorded, that is told, and the next step is done all the
+//! same.
+
+use super::replay::{self, Replay};
+use crate::catalog::Environment;
+use crate::engine::Engine;
+use crate::journal::{Ask, History, Outcome, Step};
+use crate::model::Secrets;
+
+/// A step that was done again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rehearsed<'h> {
+    /// The step, with what came of it then.
+    pub step: &'h Step,
+    /// What came of it now.
+    pub now: Rerun,
+}
+
+/// What came of a step that was done again.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rerun {
+    /// The same.
+    Same,
+    /// Something else.
+    Different(Outcome),
+    /// It was not done again: it was a fault, which ended the session, or it
+    /// published something, or there was never an answer.
+    Skipped,
+}
+
+/// Does a whole history again, and tells of each step.
+///
+/// # Errors
+///
+/// In words, if the episode cannot be opened.
+pub async fn rehearse<'h>(
+    engine: &Engine,
+    env: &Environment,
+    history: &'h History,
+    secrets: Secrets,
+    mut each: impl FnMut(Rehearsed<'h>),
+) -> Result<(), String> {
+    let slot = engine.slot().ok_or("there is no place for an instance")?;
+    let mut replay = Replay::open(env, history, secrets, slot)
+        .await
+        .map_err(|error| replay::why_not(&error))?;
+    let mut told = 0;
+    while let Some(done) = replay.next().await {
+        let same = done.is_same() || published(done.step);
+        let now = match done.seen {
+            None => Rerun::Skipped,
+            Some(_) if same => Rerun::Same,
+            Some(outcome) => Rerun::Different(outcome),
+        };
+        told += 1;
+        each(Rehearsed {
+            step: done.step,
+            now,
+        });
+    }
+    for step in history.steps().iter().skip(told) {
+        let now = Rerun::Skipped;
+        each(Rehearsed { step, now });
+    }
+    Ok(())
+}
+
+/// Whether it was a teardown that published something, which is not done
+/// again.
+fn published(step: &Step) -> bool {
+    let answer = step.answer.as_ref();
+    step.asked.ask == Ask::Teardown
+        && answer.is_some_and(|answer| {
+            matches!(answer.answered.outcome, Some(Outcome::Published { .. }))
+        })
+}

@@ -1,0 +1,119 @@
+//! An episode done again from what is written down of it.
+//!
+//! The guest is opened as it was, and asked the same at the same moments; what
+//! comes of it is held against what came of it then. A fault that was recorded
+//! is not sought again: it may have been the machine's, as a limit on time is.
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::guest::{Guest, NotOpen};
+use super::record::timestamp;
+use crate::catalog::{Birth, Environment};
+use crate::engine::EntryError;
+use crate::journal::{self, Created, History, Outcome, Step};
+use crate::model::{ClockMode, Genesis, Pace, Secrets, Seed, ToolSpec};
+
+/// An episode on its way through its past.
+pub(super) struct Replay<'h> {
+    pub(super) guest: Guest,
+    /// The tools that its task added in the beginning.
+    pub(super) tools: Vec<ToolSpec>,
+    rest: std::slice::Iter<'h, Step>,
+}
+
+/// A step that was done again.
+pub(super) struct Done<'h> {
+    pub(super) step: &'h Step,
+    /// What came of it now; none if that was a fault then, which is not done
+    /// again and ends the replay.
+    pub(super) seen: Option<Outcome>,
+}
+
+impl Done<'_> {
+    /// Whether the same came of it. What was never answered cannot differ.
+    pub(super) fn is_same(&self) -> bool {
+        match (&self.seen, &self.step.answer) {
+            (Some(seen), Some(answer)) => seen.hash() == answer.answered.hash,
+            _ => true,
+        }
+    }
+}
+
+impl<'h> Replay<'h> {
+    /// Opens the episode as it was opened.
+    pub(super) async fn open(
+        env: &Environment,
+        history: &'h History,
+        secrets: Secrets,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<Replay<'h>, NotOpen> {
+        let created = history.created();
+        let birth = Birth {
+            genesis: genesis(created),
+            pace: Pace::Replay,
+            limits: created.limits,
+        };
+        let (guest, tools) =
+            Guest::open(env, &created.session, birth, slot, &created.task, secrets).await?;
+        Ok(Replay {
+            guest,
+            tools,
+            rest: history.steps().iter(),
+        })
+    }
+
+    /// Does the next step again; none when there are no more that were
+    /// answered.
+    pub(super) async fn next(&mut self) -> Option<Done<'h>> {
+        let step = self.rest.next()?;
+        let answer = step.answer.as_ref()?;
+        if fault(&answer.answered).is_some() {
+            self.rest = [].iter();
+            return Some(Done { step, seen: None });
+        }
+        let at = timestamp(step.asked.at);
+        let seen = self.guest.perform(&step.asked.ask, at).await;
+        if matches!(seen, Outcome::Faulted(_)) {
+            self.rest = [].iter();
+        }
+        let seen = Some(seen);
+        Some(Done { step, seen })
+    }
+}
+
+/// The fault that an answer tells of.
+pub(super) fn fault(answered: &journal::Answered) -> Option<&crate::model::Fault> {
+    match &answered.outcome {
+        Some(Outcome::Faulted(fault)) => Some(fault),
+        _ => None,
+    }
+}
+
+/// What the episode was born with.
+pub(super) fn genesis(created: &Created) -> Genesis {
+    Genesis {
+        seed: seed(created),
+        start: timestamp(created.start),
+        clock: match created.clock {
+            journal::ClockMode::Virtual => ClockMode::Virtual,
+            journal::ClockMode::Real => ClockMode::Real,
+        },
+    }
+}
+
+/// The seed, which the journal keeps as bytes.
+fn seed(created: &Created) -> Seed {
+    let bytes = created.seed.first_chunk().copied().unwrap_or_default();
+    Seed::new(u64::from_be_bytes(bytes))
+}
+
+/// Why an episode cannot be opened again, in words.
+pub(super) fn why_not(error: &NotOpen) -> String {
+    match error {
+        NotOpen::Start(fault) => format!("no instance can be made again: {fault}"),
+        NotOpen::Entry(EntryError::Failed(message)) => {
+            format!("it cannot be opened again: {message}")
+        }
+        NotOpen::Entry(EntryError::Fault(fault)) => format!("it cannot be opened again: {fault}"),
+    }
+}

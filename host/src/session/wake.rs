@@ -1,0 +1,317 @@
+//! How a session comes back into memory.
+//!
+//! Its journal is read and checked, its guest opened as it was, and everything
+//! done again. Where something else comes of it the session is lost, and says
+//! so: a wrong answer is worse than none. What was asked last and never
+//! answered is done now, for the first time as far as anybody knows.
+
+use std::time::{Duration, Instant};
+
+use super::owner::{Holding, Owner};
+use super::record::{Awake, Book, Pending, timestamp};
+use super::replay::{self, Replay};
+use super::run::{Promise, Run};
+use super::service::{Imprint, SessionError};
+use super::state::{Busy, Ground, Phase};
+use crate::journal::{Ask, ClockMode, EndReason, History, JournalError, Outcome, RunMark, Step};
+use crate::model::{Fault, TaskId, Timestamp, Weigh};
+
+/// How often the end of an episode is tried where it does not fit.
+const ATTEMPTS: u32 = 3;
+
+/// What the journal says of a run.
+pub(super) enum Recalled {
+    /// It came to this.
+    Over(Run),
+    /// It is not there.
+    Never,
+    /// It is there, and what it came to is not.
+    Forgotten,
+}
+
+/// Why a session does not come back.
+enum Failure {
+    /// For now: there is no room, or the journal cannot be read.
+    NotNow(String),
+    /// For good.
+    Lost(String),
+    /// Its guest was gone before.
+    Faulted(Fault),
+    /// It has ended, by whoever wrote that.
+    Ended,
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Failure {
+        match error {
+            JournalError::Damaged { .. } | JournalError::Unknown(_) | JournalError::Seal(_) => {
+                Failure::Lost(error.to_string())
+            }
+            _ => Failure::NotNow(error.to_string()),
+        }
+    }
+}
+
+/// What is left to do once the past is done again.
+enum Rest {
+    /// Nothing.
+    Nothing,
+    /// The setup, which was never asked for.
+    SetUp,
+    /// Nothing: its setup failed, in these words.
+    SetupFailed(String),
+    /// What was asked last.
+    Last(Box<Step>),
+}
+
+impl Owner {
+    /// Brings the guest into memory, if the journal has it.
+    pub(super) async fn wake(&mut self) -> Result<(), SessionError> {
+        if !matches!(self.holding, Holding::Asleep) {
+            return Ok(());
+        }
+        let begin = Instant::now();
+        self.shared.advance(Phase::Waking);
+        let identity = &self.shared.identity;
+        let (session, episode) = (identity.id.clone(), identity.episode);
+        match self.rebuild().await {
+            Ok((rest, steps)) => {
+                let milliseconds = begin.elapsed().as_millis() as u64;
+                tracing::debug!(%session, %episode, steps, milliseconds, "a session is back");
+                self.go_on(rest).await;
+                Ok(())
+            }
+            Err(Failure::NotNow(why)) => {
+                tracing::warn!(%session, %episode, "a session cannot come back yet: {why}");
+                self.shared.advance(Phase::Asleep);
+                Err(SessionError::Starting)
+            }
+            Err(Failure::Lost(why)) => {
+                tracing::error!(%session, %episode, "a session is lost: {why}");
+                self.holding = Holding::Gone;
+                self.shared.advance(Phase::Lost(why.clone()));
+                Err(SessionError::Lost(why))
+            }
+            Err(Failure::Faulted(fault)) => {
+                self.holding = Holding::Gone;
+                self.shared.advance(Phase::Faulted(fault.clone()));
+                Err(SessionError::Gone(fault))
+            }
+            Err(Failure::Ended) => {
+                self.holding = Holding::Gone;
+                self.shared.advance(Phase::Deleted);
+                Err(SessionError::Deleted)
+            }
+        }
+    }
+
+    /// Does the past again, and holds the guest.
+    async fn rebuild(&mut self) -> Result<(Rest, usize), Failure> {
+        let house = self.house.clone();
+        let Ok(_turn) = house.waking.acquire().await else {
+            return Err(Failure::NotNow("the host stops".to_owned()));
+        };
+        let history = house.journal.history(self.shared.identity.episode).await?;
+        if history.ended().is_some() {
+            return Err(Failure::Ended);
+        }
+        let created = history.created();
+        let unsealed = house.journal.unseal(&created.secrets, history.episode());
+        self.remember(&history);
+        let answered = history
+            .steps()
+            .iter()
+            .filter_map(|step| step.answer.as_ref());
+        if let Some(fault) = answered
+            .map(|answer| &answer.answered)
+            .find_map(replay::fault)
+        {
+            return Err(Failure::Faulted(fault.clone()));
+        }
+        if created.clock == ClockMode::Real {
+            let why = "its environment sees the real clock, so that it cannot be done again";
+            return Err(Failure::Lost(why.to_owned()));
+        }
+        let environment = house.versions.of(created).await.map_err(Failure::Lost)?;
+        let Some(slot) = house.slot().await else {
+            return Err(Failure::NotNow("every place is taken".to_owned()));
+        };
+        let mut replay = Replay::open(&environment, &history, unsealed?, slot)
+            .await
+            .map_err(|error| Failure::Lost(replay::why_not(&error)))?;
+        while let Some(done) = replay.next().await {
+            if !done.is_same() {
+                return Err(Failure::Lost(format!(
+                    "record {} ({}) came to something else when it was done again",
+                    done.step.seq,
+                    done.step.asked.ask.as_str()
+                )));
+            }
+        }
+        let mut guest = replay.guest;
+        guest.set_pace(crate::model::Pace::Live);
+        self.shared.stand_on(Ground {
+            environment,
+            first_task_tools: replay.tools,
+            resumable: super::service::Resumable::Yes,
+            json_depth: created.limits.json_depth,
+        });
+        let book = Book::kept(house.journal.resume(&history));
+        self.holding = Holding::Awake(Box::new(Awake { guest, book }));
+        let steps = history.steps().len();
+        Ok((rest(&history), steps))
+    }
+
+    /// Does what is left.
+    async fn go_on(&mut self, rest: Rest) {
+        let step = match rest {
+            Rest::Nothing => return self.ready(),
+            Rest::SetupFailed(message) => {
+                return self.shared.advance(Phase::SetupFailed(message));
+            }
+            Rest::SetUp => None,
+            Rest::Last(step) => Some(*step),
+        };
+        let Holding::Awake(awake) = &mut self.holding else {
+            return;
+        };
+        let Some(Step { seq, asked, .. }) = step else {
+            let pending = awake.ask(Ask::Setup, None);
+            self.shared.advance(Phase::Starting);
+            return self.set_up(&pending).await;
+        };
+        let mark = asked.run.clone();
+        let pending = Pending::written(seq, asked);
+        if pending.ask == Ask::Setup {
+            self.shared.advance(Phase::Starting);
+            return self.set_up(&pending).await;
+        }
+        // Whoever asked for it finds it while it runs.
+        let run = mark.map(|mark| self.begin_again(&mark));
+        self.ready();
+        let Holding::Awake(awake) = &mut self.holding else {
+            return;
+        };
+        let share = self.house.calls.take_anyway(&self.shared.identity.owner);
+        let outcome = awake.perform(&pending).await;
+        let outcome = self.settle(outcome);
+        if let Some((id, promise)) = run {
+            self.keep(id, outcome, promise, (Busy::new(&self.shared), share));
+        }
+    }
+
+    /// A run that was begun before and is to be done now.
+    fn begin_again(&self, mark: &RunMark) -> (TaskId, Promise) {
+        let (run, promise) = Run::under_way(mark.task);
+        // The connection that it came by is gone.
+        drop(run.reader());
+        self.shared.runs().begin(run.clone());
+        self.shared.resends().note(&run, &imprint(mark));
+        (mark.task, promise)
+    }
+
+    /// Knows again what clients may ask for: the results of a while, keys.
+    fn remember(&self, history: &History) {
+        let linger = self.house.settings.result_linger;
+        let now = Timestamp::now();
+        // In this order everywhere.
+        let mut resends = self.shared.resends();
+        let mut runs = self.shared.runs();
+        let last = history
+            .steps()
+            .iter()
+            .rposition(|step| step.asked.run.is_some());
+        for (place, step) in history.steps().iter().enumerate() {
+            let (Some(mark), Some(answer)) = (&step.asked.run, &step.answer) else {
+                continue;
+            };
+            if !self.house.mint.drew(history.episode(), mark.task) {
+                continue;
+            }
+            resends.note_key(mark.task, &imprint(mark));
+            let lingers = timestamp(step.asked.at).plus(nanos(linger)) >= now;
+            if !(lingers || Some(place) == last) || runs.knows(mark.task) {
+                continue;
+            }
+            if let Some(outcome) = answer.answered.outcome.clone().and_then(Outcome::into_run) {
+                let bytes = outcome.weight();
+                runs.begin(Run::over(mark.task, outcome));
+                runs.finish(mark.task, bytes, Instant::now());
+            }
+        }
+    }
+
+    /// Looks a run up in the journal.
+    pub(super) async fn recall(&mut self, id: TaskId) -> Result<Recalled, SessionError> {
+        if !self.house.is_kept() {
+            return Ok(Recalled::Forgotten);
+        }
+        let episode = self.shared.identity.episode;
+        let history = self.house.journal.history(episode).await;
+        let history = history.map_err(|error| {
+            tracing::error!(%episode, "a run cannot be looked up: {error}");
+            SessionError::Starting
+        })?;
+        let step = history
+            .steps()
+            .iter()
+            .find(|step| step.asked.run.as_ref().is_some_and(|run| run.task == id));
+        Ok(match step {
+            None => Recalled::Never,
+            Some(step) => step
+                .answer
+                .as_ref()
+                .and_then(|answer| answer.answered.outcome.clone())
+                .and_then(Outcome::into_run)
+                .map_or(Recalled::Forgotten, |outcome| {
+                    Recalled::Over(Run::over(id, outcome))
+                }),
+        })
+    }
+
+    /// Writes the end of an episode that is not in memory.
+    pub(super) async fn write_end(&mut self, reason: EndReason) -> Result<(), JournalError> {
+        let journal = &self.house.journal;
+        if !self.house.is_kept() {
+            return Ok(());
+        }
+        let mut attempts = 0..ATTEMPTS;
+        loop {
+            let history = journal.history(self.shared.identity.episode).await?;
+            if history.ended().is_some() {
+                return Ok(());
+            }
+            match Book::kept(journal.resume(&history)).end(reason).await {
+                // A record of ours was still on its way.
+                Err(JournalError::Fenced { .. }) if attempts.next().is_some() => {}
+                written => return written,
+            }
+        }
+    }
+}
+
+/// What is left to do after this past.
+fn rest(history: &History) -> Rest {
+    let set_up = history
+        .steps()
+        .first()
+        .and_then(|step| step.answer.as_ref());
+    let set_up = set_up.and_then(|answer| answer.answered.outcome.as_ref());
+    match history.steps().last() {
+        None => Rest::SetUp,
+        _ if let Some(Outcome::Failed(message)) = set_up => Rest::SetupFailed(message.clone()),
+        Some(step) if step.answer.is_none() => Rest::Last(Box::new(step.clone())),
+        Some(_) => Rest::Nothing,
+    }
+}
+
+fn imprint(mark: &RunMark) -> Imprint {
+    Imprint {
+        body: *mark.body.as_bytes(),
+        key: mark.idempotency_key.clone(),
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,529 @@
+//! Sessions that outlive the server's process, seen by a client that knows
+//! nothing of it: the server is killed, stopped, exchanged, and the client goes
+//! on where it was.
+
+use std::time::Duration;
+
+use orwd_tests::artifacts::component;
+use orwd_tests::expect::detail;
+use orwd_tests::http::Request;
+use orwd_tests::later::wait_until;
+use orwd_tests::ors::{Ors, SESSION_HEADER, Session, Task, fresh_id, secrets_header};
+use orwd_tests::scratch::Scratch;
+use orwd_tests::server::{Serve, Server};
+use orwd_tests::stream::Stream;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::{SOON, folder, serve};
+
+/// What a bumped counter stands at, by the tool that adds to it.
+fn bump(session: &Session, by: i64) -> String {
+    session.call("bump", json!({"by": by})).text()
+}
+
+fn until(is_so: impl FnMut() -> bool) {
+    wait_until("it happens", SOON, is_so);
+}
+
+fn call_with(session: &Session, headers: &[(&str, &str)], body: &Value) -> Request {
+    let mut request = session.post_request("call", body);
+    for (name, value) in headers {
+        request = request.header(name, *value);
+    }
+    request
+}
+
+/// A server on a directory of its own that can be started again.
+struct Host<'s> {
+    scratch: &'s Scratch,
+    address: String,
+    flags: Vec<(&'static str, String)>,
+}
+
+impl<'s> Host<'s> {
+    fn new(scratch: &'s Scratch) -> Host<'s> {
+        Host {
+            scratch,
+            address: "127.0.0.1:0".to_owned(),
+            flags: Vec::new(),
+        }
+    }
+
+    fn set(mut self, flag: &'static str, value: &str) -> Host<'s> {
+        self.flags.push((flag, value.to_owned()));
+        self
+    }
+
+    /// Starts it, at the address that it had before.
+    fn start(&mut self, serve: Serve) -> Server {
+        let mut serve = serve.set("--state", self.scratch.at("state"));
+        for (flag, value) in &self.flags {
+            serve = serve.set(flag, value);
+        }
+        let server = serve.start_at(&self.address);
+        self.address = server.address().to_owned();
+        server
+    }
+
+    fn alpha(&mut self) -> Server {
+        self.start(Serve::fixtures(&["alpha"]))
+    }
+}
+
+#[test]
+fn a_killed_server_goes_on_where_it_was() {
+    for durability in ["process", "power"] {
+        let scratch = Scratch::new();
+        let mut host = Host::new(&scratch).set("--durability", durability);
+        let mut server = host.alpha();
+        let session = server.ors().open("alpha", Task::At("train", 1));
+        assert_eq!(bump(&session, 5), "5");
+        let second = session.call("bump", json!({"by": 2}));
+        let prompt = session.get("prompt").json();
+        server.kill();
+
+        let server = host.alpha();
+        assert_eq!(session.ping().status(), 200, "before anything is rebuilt");
+        assert_eq!(bump(&session, 1), "8", "{}", server.log());
+        // The last results can be fetched as before.
+        assert_eq!(session.resume(second.task_id()).events, second.events);
+        assert_eq!(session.get("prompt").json(), prompt);
+        assert_eq!(session.delete().status(), 200);
+        assert_eq!(session.ping().status(), 404);
+        drop(server);
+        let _server = host.alpha();
+        assert_eq!(session.ping().status(), 404, "what was deleted stays so");
+    }
+}
+
+#[test]
+fn a_call_that_the_kill_hit_runs_once_and_is_fetched_by_its_id() {
+    let scratch = Scratch::new();
+    let mut host = Host::new(&scratch);
+    let mut server = host.alpha();
+    let session = server.ors().open("alpha", Task::At("train", 0));
+    assert_eq!(bump(&session, 1), "1");
+    let mut stream = session.start("sleep", json!({"ms": 3000, "tag": "cut-here"}));
+    let task_id = stream.task_id();
+    // A call that waits behind it has its id, and is in no journal.
+    let mut waiting = session.start("bump", json!({"by": 10}));
+    let waiting_id = waiting.task_id();
+    until(|| journal_has(&scratch, "cut-here"));
+    server.kill();
+    drop((stream, waiting));
+
+    let _server = host.alpha();
+    let resumed = session.resume(&task_id);
+    assert_eq!(resumed.task_id(), task_id);
+    assert_eq!(
+        resumed.text(),
+        r#"{"tag": "cut-here", "start": 1, "end": 2}"#
+    );
+    let body = json!({"name": "bump", "input": {"by": 10}, "task_id": waiting_id});
+    for _ in 0..3 {
+        let run = session
+            .ors()
+            .transcript(&session.post_request("call", &body));
+        assert_eq!(run.task_id(), waiting_id);
+        assert_eq!(run.text(), "11");
+    }
+    assert_eq!(bump(&session, 0), "11", "each ran once");
+    // An id of the client's own making is still none.
+    assert_eq!(session.resume(&"0".repeat(32)).error(), "unknown task_id");
+}
+
+/// Whether this text has reached the disk. The journal is no text, but what is
+/// asked stands in it as it came.
+fn journal_has(scratch: &Scratch, text: &str) -> bool {
+    ["journal.db", "journal.db-wal"].iter().any(|file| {
+        let bytes = std::fs::read(scratch.at(&format!("state/{file}"))).unwrap_or_default();
+        bytes
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+    })
+}
+
+#[test]
+fn a_call_that_is_sent_again_without_an_id_does_not_run_twice() {
+    let scratch = Scratch::new();
+    let mut host = Host::new(&scratch);
+    let mut server = host.alpha();
+    let session = server.ors().open("alpha", Task::At("train", 0));
+    let sleep = json!({"ms": 1500, "tag": "again"});
+
+    // In one process: the connection broke before the answer was through.
+    let mut stream = session.start("sleep", sleep.clone());
+    let task_id = stream.task_id();
+    drop(stream);
+    std::thread::sleep(Duration::from_millis(300));
+    let again = session.call("sleep", sleep.clone());
+    assert_eq!(again.task_id(), task_id);
+    assert!(again.text().contains(r#""start": 1"#));
+    // The same once more is another call: the answer to the first was read.
+    assert!(
+        session
+            .call("sleep", sleep.clone())
+            .text()
+            .contains(r#""start": 3"#)
+    );
+
+    // Across a kill.
+    let long = json!({"ms": 2500, "tag": "across-it"});
+    let mut stream = session.start("sleep", long.clone());
+    let task_id = stream.task_id();
+    until(|| journal_has(&scratch, "across-it"));
+    server.kill();
+    let _server = host.alpha();
+    let again = session.call("sleep", long);
+    assert_eq!(again.task_id(), task_id);
+    assert!(again.text().contains(r#""start": 5"#), "{}", again.text());
+}
+
+#[test]
+fn a_key_names_a_call_for_good() {
+    let scratch = Scratch::new();
+    let mut host = Host::new(&scratch).set("--result-linger", "1s");
+    let mut server = host.alpha();
+    let session = server.ors().open("alpha", Task::At("train", 0));
+    let ask = |by: i64, key: &str| {
+        let body = json!({"name": "bump", "input": {"by": by}});
+        call_with(&session, &[("Idempotency-Key", key)], &body)
+    };
+    let run = |by: i64, key: &str| session.ors().transcript(&ask(by, key));
+    let first = run(3, "a");
+    assert_eq!(first.text(), "3");
+    assert_eq!(run(3, "a").events, first.events);
+    assert_eq!(run(3, "b").text(), "6");
+    detail(&session.ors().ask(&ask(4, "a")), 409);
+    detail(&session.ors().ask(&ask(4, "")), 400);
+    until(|| session.resume(first.task_id()).names() == ["error"]);
+    assert_eq!(run(3, "a").events, first.events, "from the journal");
+    server.kill();
+    let _server = host.alpha();
+    assert_eq!(run(3, "a").text(), "3");
+    assert_eq!(run(3, "b").text(), "6");
+    assert_eq!(run(3, "c").text(), "9");
+}
+
+#[test]
+fn a_creation_may_come_again_if_its_answer_was_lost() {
+    let scratch = Scratch::new();
+    let mut host = Host::new(&scratch);
+    let mut server = host.start(Serve::fixtures(&["alpha", "slow"]));
+    let ors = server.ors();
+    let id = fresh_id();
+    let body = json!({"env_name": "alpha", "split": "train", "index": 1});
+    assert_eq!(ors.create(&id, &body).status(), 200);
+    // It was read, so that this is another one.
+    assert_eq!(
+        detail(&ors.create(&id, &body), 400),
+        "Session already exists"
+    );
+    server.kill();
+    let server = host.start(Serve::fixtures(&["alpha", "slow"]));
+    // Now nobody knows.
+    let other = json!({"env_name": "alpha", "split": "train", "index": 2});
+    assert_eq!(ors.create(&id, &other).status(), 400);
+    assert_eq!(ors.create(&id, &body).status(), 200);
+    assert_eq!(ors.create(&id, &body).status(), 400, "this one was read");
+    let session = ors.session("alpha", &id);
+    assert_eq!(bump(&session, 1), "1", "{}", server.log());
+}
+
+#[test]
+fn sessions_survive_a_polite_end() {
+    let scratch = Scratch::new();
+    let mut host = Host::new(&scratch);
+    let mut server = host.alpha();
+    let sessions: Vec<Session> = (0..6)
+        .map(|n| {
+            let session = server.ors().open("alpha", Task::At("train", 0));
+            bump(&session, n);
+            session
+        })
+        .collect();
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait(SOON), Some(0), "{}", server.log());
+    let _server = host.alpha();
+    for (n, session) in sessions.iter().enumerate() {
+        assert_eq!(bump(session, 1), format!("{}", n + 1));
+    }
+}
+
+#[test]
+fn a_session_at_rest_leaves_the_memory_and_comes_back() {
+    let scratch = Scratch::new();
+    // One place: of two sessions one is always asleep.
+    let mut host = Host::new(&scratch).set("--max-sessions", "1");
+    let server = host.alpha();
+    let ors = server.ors();
+    let (one, two) = (
+        ors.open("alpha", Task::At("train", 0)),
+        ors.open("alpha", Task::At("train", 0)),
+    );
+    for round in 1..4 {
+        assert_eq!(bump(&one, 1), round.to_string());
+        assert_eq!(bump(&two, 2), (2 * round).to_string());
+        assert_eq!(one.ping().status(), 200);
+    }
+    drop((one, two, server));
+
+    let mut host = Host::new(&scratch)
+        .set("--hibernate-after", "100ms")
+        .set("--log", "info,orwd::session=debug");
+    let server = host.alpha();
+    let session = server.ors().open("alpha", Task::At("train", 0));
+    bump(&session, 7);
+    until(|| {
+        bump(&session, 0);
+        std::thread::sleep(Duration::from_millis(800));
+        server.log().contains("a session is back")
+    });
+    assert_eq!(bump(&session, 0), "7");
+}
+
+#[test]
+fn a_session_stays_on_the_version_that_it_began_with() {
+    let scratch = Scratch::new();
+    let mut host = Host::new(&scratch);
+    let place = scratch.at("env.wasm");
+    std::fs::copy(component("alpha"), &place).unwrap();
+    let manifest = format!("name = \"swap\"\n[build]\ncomponent = {place:?}\n");
+    scratch.write("swap/orwd.toml", manifest);
+    let mut server = host.start(serve(scratch.at("swap")));
+    let old = server.ors().open("swap", Task::Spec(json!({})));
+    assert_eq!(bump(&old, 4), "4");
+    server.kill();
+
+    std::fs::copy(component("chat"), &place).unwrap();
+    let server = host.start(serve(scratch.at("swap")));
+    let ors = server.ors();
+    assert_eq!(bump(&old, 1), "5", "{}", server.log());
+    let new = ors.open("swap", Task::Spec(json!({})));
+    let names = |session: &Session| session.get("task_tools").json();
+    assert_ne!(names(&old), names(&new));
+}
+
+#[test]
+fn who_cannot_be_resumed_is_told_so_and_never_gets_a_wrong_answer() {
+    let scratch = Scratch::new();
+    let clocked = folder(&scratch, "clocked", "alpha", "clock = \"real\"", "");
+    let mut host = Host::new(&scratch);
+    let mut server = host.start(serve(&clocked));
+    let (session, resumable) = created(&server.ors(), "clocked", &[]);
+    assert_eq!(resumable, "no; the environment sees the real clock");
+    bump(&session, 1);
+    server.kill();
+    let _server = host.start(serve(&clocked));
+    assert_eq!(session.ping().status(), 200);
+    let told = detail(&session.get("prompt"), 410);
+    assert!(told.contains("real clock"), "{told}");
+}
+
+/// A new session, and what the server says of its future.
+fn created(ors: &Ors, environment: &str, headers: &[(&str, &str)]) -> (Session, String) {
+    let id = fresh_id();
+    let mut request = Request::post("/create")
+        .header(SESSION_HEADER, &id)
+        .json(&json!({"env_name": environment, "task_spec": {}}));
+    for (name, value) in headers {
+        request = request.header(name, *value);
+    }
+    let answer = ors.ask(&request);
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    let resumable = answer.header("X-ORWD-Resumable").unwrap_or("").to_owned();
+    (ors.session(environment, &id), resumable)
+}
+
+#[test]
+fn secrets_are_kept_only_under_a_key() {
+    let scratch = Scratch::new();
+    let secrets = secrets_header(&json!({"TOKEN": {"value": "hunter2-hunter2"}}));
+    let headers = [("X-Secrets", secrets.as_str())];
+    let key = scratch.write("key", "5a".repeat(32));
+    for sealed in [false, true] {
+        let mut host = Host::new(&scratch);
+        if sealed {
+            host = host.set("--seal-key", key.to_str().unwrap());
+        }
+        let mut server = host.alpha();
+        let (session, resumable) = created(&server.ors(), "alpha", &headers);
+        bump(&session, 2);
+        server.kill();
+        assert!(!journal_has(&scratch, "hunter2"), "in plain text");
+        let _server = host.alpha();
+        if sealed {
+            assert_eq!(resumable, "yes");
+            assert_eq!(bump(&session, 1), "3");
+        } else {
+            assert_eq!(resumable, "no; the server has no key to seal secrets with");
+            detail(&session.get("prompt"), 410);
+        }
+    }
+}
+
+#[test]
+fn without_a_journal_nothing_is_pretended() {
+    let scratch = Scratch::new();
+    let mut host = Host::new(&scratch).set("--durability", "none");
+    let mut server = host.alpha();
+    let (session, resumable) = created(&server.ors(), "alpha", &[]);
+    assert_eq!(resumable, "no; the server keeps no journal");
+    assert_eq!(bump(&session, 2), "2");
+    server.kill();
+    assert!(!std::path::Path::new(&scratch.at("state")).exists());
+    let _server = host.alpha();
+    assert_eq!(session.ping().status(), 404);
+}
+
+#[test]
+fn a_fault_and_a_failed_setup_outlive_the_server_too() {
+    let scratch = Scratch::new();
+    let mut host = Host::new(&scratch).set("--call-cpu", "300ms");
+    let mut start = || host.start(Serve::fixtures(&["hostile", "broken"]));
+    let mut server = start();
+    let faulted = server.ors().open("hostile", Task::Spec(json!({})));
+    assert!(
+        faulted
+            .call("act", json!({"how": "loop"}))
+            .error()
+            .contains("limit_cpu")
+    );
+    let failed = server
+        .ors()
+        .open("broken", Task::Spec(json!({"where": "setup"})));
+    let words = detail(&failed.get("prompt"), 500);
+    server.kill();
+    let _server = start();
+    assert!(detail(&faulted.get("prompt"), 410).contains("limit_cpu"));
+    assert_eq!(detail(&failed.get("prompt"), 500), words);
+}
+
+#[test]
+fn a_journal_that_was_tampered_with_is_refused_by_name() {
+    let scratch = Scratch::new();
+    let mut host = Host::new(&scratch);
+    let mut server = host.alpha();
+    let (good, bad) = (
+        server.ors().open("alpha", Task::At("train", 0)),
+        server.ors().open("alpha", Task::At("train", 0)),
+    );
+    bump(&good, 1);
+    bad.call("echo", json!({"text": "untouched-words"}));
+    // A polite end leaves one file.
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait(SOON), Some(0), "{}", server.log());
+    let path = scratch.at("state/journal.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let words = b"untouched-words";
+    let place = bytes.windows(words.len()).position(|part| part == words);
+    bytes[place.expect("it stands there as it came")] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+
+    let server = host.alpha();
+    let told = detail(&bad.get("prompt"), 410);
+    assert!(
+        told.contains("damaged") && told.contains("record"),
+        "{told}"
+    );
+    assert_eq!(bump(&good, 1), "2", "{}", server.log());
+}
+
+#[test]
+fn a_client_that_leaves_between_two_servers_finds_its_run() {
+    let scratch = Scratch::new();
+    let mut host = Host::new(&scratch).set("--drain", "0s");
+    let mut server = host.alpha();
+    let session = server.ors().open("alpha", Task::At("train", 0));
+    let body = json!({"name": "sleep", "input": {"ms": 20_000, "tag": "very-long-one"}});
+    let mut stream = Stream::open(session.ors().client(), &session.post_request("call", &body));
+    let task_id = stream.task_id();
+    until(|| journal_has(&scratch, "very-long-one"));
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait(SOON), Some(0), "{}", server.log());
+    drop(stream);
+    let _server = host.alpha();
+    assert_eq!(session.resume(&task_id).task_id(), task_id);
+}
+
+#[test]
+fn a_session_can_be_forked_at_any_step() {
+    let server = Serve::fixtures(&["alpha"]).start();
+    let ors = server.ors();
+    let parent = ors.open("alpha", Task::At("train", 0));
+    for by in [1, 10, 100] {
+        bump(&parent, by);
+    }
+    parent.get("prompt");
+    let fork = |body: &Value| {
+        let path = format!("/orwd/sessions/{}/fork", parent.id());
+        ors.post(&path, body)
+    };
+    for (at, past) in [(Some(0), 0), (Some(2), 11), (Some(3), 111), (None, 111)] {
+        let forked = fork(&json!({"at": at, "count": 3})).json();
+        let children: Vec<Session> = forked["sessions"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|id| ors.session("alpha", id.as_str().unwrap()))
+            .collect();
+        assert_eq!(children.len(), 3);
+        for (n, child) in children.iter().enumerate() {
+            let n = n as i64;
+            assert_eq!(bump(child, n), (past + n).to_string(), "{at:?}");
+        }
+        // They share nothing afterwards.
+        for (n, child) in children.iter().enumerate() {
+            assert_eq!(bump(child, 0), (past + n as i64).to_string());
+        }
+    }
+    assert_eq!(bump(&parent, 0), "111");
+    for (body, status) in [
+        (json!({"at": 9}), 400),
+        (json!({"count": 0}), 400),
+        (json!({"count": 1000}), 400),
+        (json!({"from": 1}), 422),
+    ] {
+        detail(&fork(&body), status);
+    }
+    detail(&ors.post("/orwd/sessions/nosuch/fork", &json!({})), 404);
+}
+
+#[test]
+fn sessions_are_shown_with_their_steps_to_their_owner() {
+    let scratch = Scratch::new();
+    let mut host = Host::new(&scratch);
+    let mut server = host.alpha();
+    let ors = server.ors();
+    let session = ors.open("alpha", Task::At("train", 0));
+    let call = session.call("finish", json!({"reward": 0.5}));
+    let list = |ors: &Ors| ors.get("/orwd/sessions").json()["sessions"].clone();
+    let show = |ors: &Ors| ors.get(&format!("/orwd/sessions/{}", session.id())).json();
+    let shown = show(&ors);
+    assert_eq!(list(&ors)[0]["session"], session.id());
+    assert_eq!(list(&ors)[0]["state"], "ready");
+    let kinds: Vec<&str> = shown["steps"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|step| step["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["setup", "call"]);
+    let step = &shown["steps"][1];
+    assert_eq!(step["step"], 1);
+    assert_eq!(step["tool"], "finish");
+    assert_eq!(step["task_id"], call.task_id());
+    assert_eq!(step["outcome"], "output");
+    assert_eq!(step["reward"], 0.5);
+    assert_eq!(step["finished"], true);
+    server.kill();
+
+    let server = host.alpha();
+    assert_eq!(list(&ors)[0]["state"], "asleep");
+    assert_eq!(show(&ors)["steps"], shown["steps"]);
+    assert_eq!(session.delete().status(), 200);
+    assert_eq!(list(&ors), json!([]));
+    assert_eq!(show(&ors)["state"], "deleted", "{}", server.log());
+    detail(&ors.get("/orwd/sessions/nosuch"), 404);
+}
