@@ -159,7 +159,9 @@ fn guest_output_in_the_log() {
 
 #[test]
 fn sessions_in_all() {
+    // None can leave the memory where nothing is written down.
     let server = Serve::fixtures(&["alpha"])
+        .set("--durability", "none")
         .set("--max-sessions", "2")
         .start();
     let ors = server.ors();

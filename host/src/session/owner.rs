@@ -121,6 +121,8 @@ impl Owner {
         self.end(ending).await;
         self.house.residents.leave(self.shared.identity.episode);
         *self.shared.resends() = Resends::default();
+        // Whoever waits may want to be the last to hold the journal.
+        drop(self);
         if let Some((_, reply)) = end {
             let _ = reply.send(());
         }
