@@ -13,6 +13,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "model",
         &[
+            "crate::journal",
             "crate::cli",
             "crate::config",
             "crate::ors",
@@ -29,6 +30,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "sandbox",
         &[
+            "crate::journal",
             "crate::cli",
             "crate::config",
             "crate::ors",
@@ -41,6 +43,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "engine",
         &[
+            "crate::journal",
             "crate::cli",
             "crate::config",
             "crate::ors",
@@ -53,11 +56,26 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "catalog",
         &[
+            "crate::journal",
             "crate::cli",
             "crate::ors",
             "crate::session",
             "hyper",
             "wasmtime::",
+        ],
+    ),
+    (
+        "journal",
+        &[
+            "crate::cli",
+            "crate::config",
+            "crate::ors",
+            "crate::session",
+            "crate::catalog",
+            "crate::engine",
+            "crate::sandbox",
+            "hyper",
+            "wasmtime",
         ],
     ),
     (

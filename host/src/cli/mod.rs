@@ -8,8 +8,10 @@
 mod build;
 mod compile;
 mod descriptors;
+mod export;
 mod failure;
 mod host;
+mod import;
 mod inspect;
 mod keep;
 mod keys;
@@ -18,6 +20,7 @@ mod new;
 mod play;
 mod serve;
 mod terminal;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -56,6 +59,9 @@ enum Command {
     Build(build::Build),
     Inspect(Box<inspect::Inspect>),
     Keys(keys::Keys),
+    Export(export::Export),
+    Import(import::Import),
+    Verify(verify::Verify),
     #[command(name = "__compile", hide = true)]
     Compile(compile::Compile),
 }
@@ -92,14 +98,23 @@ fn run(cli: Cli) -> Result<Ending, Failure> {
     let _log = usual
         .map(|usual| logging::start(&cli.log, usual))
         .transpose()?;
-    match cli.command {
-        Command::Serve(serve) => serve.run(),
-        Command::Play(play) => play.run(),
-        Command::New(new) => new.run(),
-        Command::Build(build) => build.run(),
-        Command::Inspect(inspect) => inspect.run(),
-        Command::Keys(keys) => keys.run(),
-        Command::Compile(compile) => compile.run(),
+    cli.command.run()
+}
+
+impl Command {
+    fn run(self) -> Result<Ending, Failure> {
+        match self {
+            Command::Serve(serve) => serve.run(),
+            Command::Play(play) => play.run(),
+            Command::New(new) => new.run(),
+            Command::Build(build) => build.run(),
+            Command::Inspect(inspect) => inspect.run(),
+            Command::Keys(keys) => keys.run(),
+            Command::Export(export) => export.run(),
+            Command::Import(import) => import.run(),
+            Command::Verify(verify) => verify.run(),
+            Command::Compile(compile) => compile.run(),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use super::history::History;
 use super::id::EpisodeId;
 use super::memory::MemoryStore;
 use super::pen::{Pen, Ticket};
+use super::receipt::{Receipt, ReceiptKey, Signer};
 use super::record::{Created, Record, SealedSecrets};
 use super::seal::SealKey;
 use super::sqlite::SqliteStore;
@@ -71,6 +72,7 @@ struct Inner {
     kept: Option<Kept>,
     durability: Durability,
     seal: Option<SealKey>,
+    signer: Signer,
 }
 
 struct Kept {
@@ -86,6 +88,7 @@ impl Journal {
             kept: None,
             durability: Durability::None,
             seal: None,
+            signer: Signer::random(),
         }))
     }
 
@@ -96,7 +99,8 @@ impl Journal {
             return Ok(Journal::off());
         }
         let store = SqliteStore::open(&config.dir, config.durability)?;
-        Journal::over(store, config.durability, config.seal)
+        let signer = Signer::open(store.dir())?;
+        Journal::with(store, config.durability, config.seal, signer)
     }
 
     /// A journal that is gone with the process.
@@ -105,10 +109,20 @@ impl Journal {
     }
 
     /// A journal over this store, which was opened for this durability.
+    /// Receipts are signed with a key that is gone with the process.
     pub fn over(
         store: impl Store,
         durability: Durability,
         seal: Option<SealKey>,
+    ) -> Result<Journal, JournalError> {
+        Journal::with(store, durability, seal, Signer::random())
+    }
+
+    fn with(
+        store: impl Store,
+        durability: Durability,
+        seal: Option<SealKey>,
+        signer: Signer,
     ) -> Result<Journal, JournalError> {
         let store: Arc<dyn Store> = Arc::new(store);
         let (tell, stopped) = watch::channel(None);
@@ -121,6 +135,7 @@ impl Journal {
             }),
             durability,
             seal,
+            signer,
         })))
     }
 
@@ -254,6 +269,17 @@ impl Journal {
                 "the secrets are sealed, and there is no key to open them with".to_owned(),
             )),
         }
+    }
+
+    /// A receipt for what there is of an episode.
+    pub async fn receipt(&self, episode: EpisodeId) -> Result<Receipt, JournalError> {
+        let history = self.history(episode).await?;
+        Ok(Receipt::sign(&history, &self.0.signer))
+    }
+
+    /// What this host's receipts are known by.
+    pub fn receipt_key(&self) -> ReceiptKey {
+        self.0.signer.key()
     }
 
     /// Resolves with the reason when the journal has stopped: after a failed
