@@ -8,6 +8,7 @@
 mod admission;
 mod authoring;
 mod data;
+mod determinism;
 mod door;
 mod durable;
 mod hostile;

@@ -209,8 +209,9 @@ impl Opening {
         self.secrets.get(name).map(String::as_str)
     }
 
-    /// The seed of the session. An environment that draws its random numbers
-    /// from it, and from nowhere else, can be replayed.
+    /// The seed of the session: the very number that the client or the manifest
+    /// set, or else one that the host drew. What the system gives as random is
+    /// made of it too, but in another way.
     pub fn seed(&self) -> u64 {
         self.seed
     }

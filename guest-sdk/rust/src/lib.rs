@@ -115,9 +115,15 @@
 //!
 //! # Determinism
 //!
-//! An episode can be replayed if what it does depends on its task, its seed and
-//! its input alone. Draw random numbers from [`Opening::rng`], and let nothing
-//! depend on the order of a `HashMap`.
+//! An episode can be replayed: what it does depends on its task, its seed, its
+//! input and the moments at which it is called. The host sees to it, whatever
+//! an environment asks of the system. Best draw random numbers from
+//! [`Opening::rng`] all the same, and let nothing depend on the order of a
+//! `HashMap`: then a test of your own, without a host, gives the same too.
+//!
+//! Clocks move by what an episode does. A look takes a microsecond, a sleep its
+//! time, and computing none; `SystemTime` moves forward to each call, while
+//! `Instant` stands still between calls.
 
 extern crate self as orwd_sdk;
 

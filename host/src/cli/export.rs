@@ -67,7 +67,7 @@ impl Export {
 
 /// The one episode that is meant: an episode's id, or the id of a session and
 /// then its newest life.
-fn find(store: &SqliteStore, which: &str) -> Result<Episode, Failure> {
+pub(super) fn find(store: &SqliteStore, which: &str) -> Result<Episode, Failure> {
     if let Some(id) = EpisodeId::parse(which)
         && let Some(episode) = store.episode(id)?
     {

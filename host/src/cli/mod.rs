@@ -2,7 +2,7 @@
 //!
 //! What a command is asked for goes to standard output, everything else to
 //! standard error, and the exit code is for programs: 0 fine, 1 it failed, 2
-//! it was called wrongly; `play` adds one of its own. An error says what is
+//! it was called wrongly; `play` and `replay` add one of their own each. An error says what is
 //! wrong and, where we know, what to do.
 
 mod build;
@@ -18,6 +18,7 @@ mod keys;
 mod logging;
 mod new;
 mod play;
+mod replay;
 mod serve;
 mod terminal;
 mod verify;
@@ -59,6 +60,7 @@ enum Command {
     Build(build::Build),
     Inspect(Box<inspect::Inspect>),
     Keys(keys::Keys),
+    Replay(Box<replay::Replay>),
     Export(export::Export),
     Import(import::Import),
     Verify(verify::Verify),
@@ -73,6 +75,8 @@ enum Ending {
     Fine,
     /// The episode was played and did not finish.
     Unfinished,
+    /// Something came out otherwise when it was done again.
+    Different,
 }
 
 /// Reads the command line and does what it says.
@@ -81,6 +85,7 @@ pub fn main() -> ExitCode {
     match run(cli) {
         Ok(Ending::Fine) => ExitCode::SUCCESS,
         Ok(Ending::Unfinished) => ExitCode::from(3),
+        Ok(Ending::Different) => ExitCode::from(4),
         Err(failure) => {
             terminal::error(&failure.to_string());
             ExitCode::from(failure.code())
@@ -110,6 +115,7 @@ impl Command {
             Command::Build(build) => build.run(),
             Command::Inspect(inspect) => inspect.run(),
             Command::Keys(keys) => keys.run(),
+            Command::Replay(replay) => replay.run(),
             Command::Export(export) => export.run(),
             Command::Import(import) => import.run(),
             Command::Verify(verify) => verify.run(),

@@ -26,6 +26,7 @@ pub(super) struct Report {
     imports: Vec<Import>,
     data: Option<Data>,
     writes: Writes,
+    clock: &'static str,
     secrets: Vec<String>,
     splits: Vec<Split>,
     tools: Vec<ToolReport>,
@@ -135,6 +136,7 @@ impl Report {
                     Mode::ReadOnly | Mode::Session => Vec::new(),
                 },
             },
+            clock: environment.clock().as_str(),
             secrets: environment.secrets().to_vec(),
             splits,
             tools: description.tools.iter().map(ToolReport::of).collect(),
@@ -215,7 +217,9 @@ impl Report {
         for import in self.imports.iter().filter(|i| i.grant == "granted") {
             match import.name.split(['/', '@']).next() {
                 Some("wasi:filesystem") => words.insert(data.clone()),
-                Some("wasi:clocks") => words.insert("clocks".to_owned()),
+                Some("wasi:clocks") if self.clock == "real" => words
+                    .insert("the machine's clock, so that no session can be replayed".to_owned()),
+                Some("wasi:clocks") => words.insert("a clock of its own".to_owned()),
                 Some("wasi:random") => words.insert("randomness".to_owned()),
                 Some("wasi:cli") if import.name.contains("/std") => {
                     words.insert("the log".to_owned())
@@ -346,6 +350,7 @@ mod tests {
                 mode: "session",
                 publish: Vec::new(),
             },
+            clock: "virtual",
             secrets: vec!["KEY".to_owned()],
             splits: vec![
                 Split {
@@ -410,7 +415,7 @@ It imports
   denied   wasi:sockets/tcp@0.2.6
 
 So it could reach
-  clocks; the log; no network: it imports sockets, and every use is refused
+  a clock of its own; the log; no network: it imports sockets, and every use is refused
 
 Limits of a session
   memory           64MiB
