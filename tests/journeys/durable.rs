@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use orwd_tests::artifacts::component;
+use orwd_tests::command::Orwd;
 use orwd_tests::expect::detail;
 use orwd_tests::http::Request;
 use orwd_tests::later::wait_until;
@@ -535,4 +536,61 @@ fn sessions_are_shown_with_their_steps_to_their_owner() {
     assert_eq!(list(&ors), json!([]));
     assert_eq!(show(&ors)["state"], "deleted", "{}", server.log());
     detail(&ors.get("/orwd/sessions/nosuch"), 404);
+}
+
+#[test]
+fn a_journal_is_done_again_at_the_command_line() {
+    let scratch = Scratch::new();
+    let mut host = Host::new(&scratch);
+    let server = host.alpha();
+    let session = server.ors().open("alpha", Task::At("train", 0));
+    bump(&session, 3);
+    session.call("finish", json!({"reward": 0.25}));
+    let state = scratch.at("state");
+    let cache = orwd_tests::artifacts::target_dir().join("orwd-cache");
+    let cache = cache.to_str().unwrap();
+    let replay = |which: &str, more: &[&str]| {
+        let mut arguments = vec!["replay", which, "--cache", cache];
+        arguments.extend(more);
+        Orwd::new(arguments)
+            .patience(Duration::from_secs(120))
+            .run()
+    };
+    // The server goes on meanwhile.
+    let same = replay(session.id(), &["--state", &state]);
+    assert!(same.succeeds().contains("3 steps, 0 different"), "{same}");
+
+    let file = scratch.at("one.episode");
+    let export = Orwd::new([
+        "export",
+        session.id(),
+        "--state",
+        &state,
+        "-o",
+        &file,
+        "--component",
+    ]);
+    export.run().succeeds();
+    assert!(replay(&file, &[]).succeeds().contains("0 different"));
+
+    let other = component("chat").to_str().unwrap();
+    let differs = replay(&file, &["--against", other, "--json"]);
+    assert_eq!(differs.code, Some(4), "{differs}");
+    let lines: Vec<Value> = differs
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines[2]["verdict"], "different");
+    assert_eq!(lines[2]["reward"], 0.25);
+    assert_eq!(lines[2]["reward_now"], Value::Null);
+
+    let receipt = server
+        .ors()
+        .get(&format!("/orwd/sessions/{}/receipt", session.id()));
+    let receipt = scratch.write("receipt.json", receipt.text());
+    let receipt = receipt.to_str().unwrap();
+    Orwd::new(["verify", receipt, "--journal", &file])
+        .run()
+        .succeeds();
 }
