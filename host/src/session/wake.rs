@@ -146,8 +146,20 @@ impl Owner {
             .map_err(Failure::Lost)?;
         let mut replay = Replay::open(&environment, &history, unsealed?, slot)
             .await
-            .map_err(|error| Failure::Lost(replay::why_not(&error)))?;
+            .map_err(|error| {
+                let why = replay::why_not(&error);
+                if error.is_ours() {
+                    Failure::NotNow(why)
+                } else {
+                    Failure::Lost(why)
+                }
+            })?;
         while let Some(done) = replay.next().await {
+            if let Some(Outcome::Faulted(fault)) = &done.seen
+                && fault.code.is_ours()
+            {
+                return Err(Failure::NotNow(fault.to_string()));
+            }
             if !done.is_same() {
                 return Err(Failure::Lost(format!(
                     "record {} ({}) came to something else when it was done again",
