@@ -246,8 +246,8 @@ pub struct Answered {
     pub hash: Hash,
     /// The outcome; none if it was not to be kept.
     pub outcome: Option<Outcome>,
-    /// CPU time that it took, in ticks of the engine's clock. Not a part of
-    /// the outcome: it differs from run to run.
+    /// CPU time that it took, in microseconds. Not a part of the outcome: it
+    /// differs from run to run.
     pub ticks: u64,
 }
 
