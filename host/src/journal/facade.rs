@@ -18,7 +18,7 @@ use super::receipt::{Receipt, ReceiptKey, Signer};
 use super::record::{Created, Record, SealedSecrets};
 use super::seal::SealKey;
 use super::sqlite::SqliteStore;
-use super::store::{Episode, Filter, Store, StoreError};
+use super::store::{Episode, Filter, Store};
 use super::writer::{self, Command};
 use crate::model::{Secrets, SessionId};
 
@@ -165,14 +165,11 @@ impl Journal {
     /// Everything that is written down of an episode, checked.
     pub async fn history(&self, episode: EpisodeId) -> Result<History, JournalError> {
         self.ask(move |store| {
-            let (index, rows) = (store.episode(episode)?, store.read(episode, 0)?);
-            Ok((index, rows))
+            let index = store.episode(episode)?;
+            let index = index.ok_or(JournalError::Unknown(episode))?;
+            History::read_all(&index, &store.read(episode, 0)?)
         })
         .await
-        .and_then(|(index, rows)| {
-            let index = index.ok_or(JournalError::Unknown(episode))?;
-            History::read_all(&index, &rows)
-        })
     }
 
     /// The live episodes, newest first.
@@ -311,15 +308,19 @@ impl Journal {
     }
 
     /// Asks the store where waiting for the disk is in nobody's way.
-    async fn ask<T: Send + 'static>(
+    async fn ask<T, E>(
         &self,
-        question: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, JournalError> {
+        question: impl FnOnce(&dyn Store) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, JournalError>
+    where
+        T: Send + 'static,
+        E: Into<JournalError> + Send + 'static,
+    {
         let kept = self.0.kept.as_ref().ok_or(JournalError::Off)?;
         let store = Arc::clone(&kept.store);
         let answer = tokio::task::spawn_blocking(move || question(&*store)).await;
         match answer {
-            Ok(answer) => answer.map_err(JournalError::from),
+            Ok(answer) => answer.map_err(Into::into),
             Err(error) => Err(JournalError::Io(format!(
                 "the question was dropped: {error}"
             ))),
