@@ -13,6 +13,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "model",
         &[
+            "crate::journal",
             "crate::cli",
             "crate::config",
             "crate::ors",
@@ -46,6 +47,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "sandbox",
         &[
+            "crate::journal",
             "crate::cli",
             "crate::config",
             "crate::ors",
@@ -58,6 +60,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "engine",
         &[
+            "crate::journal",
             "crate::cli",
             "crate::config",
             "crate::ors",
@@ -70,11 +73,26 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "catalog",
         &[
+            "crate::journal",
             "crate::cli",
             "crate::ors",
             "crate::session",
             "hyper",
             "wasmtime::",
+        ],
+    ),
+    (
+        "journal",
+        &[
+            "crate::cli",
+            "crate::config",
+            "crate::ors",
+            "crate::session",
+            "crate::catalog",
+            "crate::engine",
+            "crate::sandbox",
+            "hyper",
+            "wasmtime",
         ],
     ),
     (

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use orwd_tests::artifacts::component;
+use orwd_tests::command::Orwd;
 use orwd_tests::expect::detail;
 use orwd_tests::http::Request;
 use orwd_tests::later::wait_until;
@@ -258,10 +259,10 @@ fn a_session_at_rest_leaves_the_memory_and_comes_back() {
     let mut host = Host::new(&scratch).set("--max-sessions", "1");
     let server = host.alpha();
     let ors = server.ors();
-    let (one, two) = (
-        ors.open("alpha", Task::At("train", 0)),
-        ors.open("alpha", Task::At("train", 0)),
-    );
+    let one = ors.open("alpha", Task::At("train", 0));
+    // Until its setup is through, it has something to do.
+    one.get("prompt");
+    let two = ors.open("alpha", Task::At("train", 0));
     for round in 1..4 {
         assert_eq!(bump(&one, 1), round.to_string());
         assert_eq!(bump(&two, 2), (2 * round).to_string());
@@ -411,14 +412,23 @@ fn a_journal_that_was_tampered_with_is_refused_by_name() {
     );
     bump(&good, 1);
     bad.call("echo", json!({"text": "untouched-words"}));
-    // A polite end leaves one file.
-    server.signal(Signal::TERM);
-    assert_eq!(server.wait(SOON), Some(0), "{}", server.log());
     let path = scratch.at("state/journal.db");
-    let mut bytes = std::fs::read(&path).unwrap();
     let words = b"untouched-words";
-    let place = bytes.windows(words.len()).position(|part| part == words);
-    bytes[place.expect("it stands there as it came")] ^= 1;
+    let place = |bytes: &[u8]| bytes.windows(words.len()).position(|part| part == words);
+    let read = || std::fs::read(&path).unwrap();
+    // A polite end carries the log over into the database, if there is time.
+    until(|| {
+        server.signal(Signal::TERM);
+        assert_eq!(server.wait(SOON), Some(0), "{}", server.log());
+        let there = place(&read()).is_some();
+        if !there {
+            server = host.alpha();
+        }
+        there
+    });
+    let mut bytes = read();
+    let place = place(&bytes).expect("it stands there as it came");
+    bytes[place] ^= 1;
     std::fs::write(&path, bytes).unwrap();
 
     let server = host.alpha();
@@ -526,4 +536,61 @@ fn sessions_are_shown_with_their_steps_to_their_owner() {
     assert_eq!(list(&ors), json!([]));
     assert_eq!(show(&ors)["state"], "deleted", "{}", server.log());
     detail(&ors.get("/orwd/sessions/nosuch"), 404);
+}
+
+#[test]
+fn a_journal_is_done_again_at_the_command_line() {
+    let scratch = Scratch::new();
+    let mut host = Host::new(&scratch);
+    let server = host.alpha();
+    let session = server.ors().open("alpha", Task::At("train", 0));
+    bump(&session, 3);
+    session.call("finish", json!({"reward": 0.25}));
+    let state = scratch.at("state");
+    let cache = orwd_tests::artifacts::target_dir().join("orwd-cache");
+    let cache = cache.to_str().unwrap();
+    let replay = |which: &str, more: &[&str]| {
+        let mut arguments = vec!["replay", which, "--cache", cache];
+        arguments.extend(more);
+        Orwd::new(arguments)
+            .patience(Duration::from_secs(120))
+            .run()
+    };
+    // The server goes on meanwhile.
+    let same = replay(session.id(), &["--state", &state]);
+    assert!(same.succeeds().contains("3 steps, 0 different"), "{same}");
+
+    let file = scratch.at("one.episode");
+    let export = Orwd::new([
+        "export",
+        session.id(),
+        "--state",
+        &state,
+        "-o",
+        &file,
+        "--component",
+    ]);
+    export.run().succeeds();
+    assert!(replay(&file, &[]).succeeds().contains("0 different"));
+
+    let other = component("chat").to_str().unwrap();
+    let differs = replay(&file, &["--against", other, "--json"]);
+    assert_eq!(differs.code, Some(4), "{differs}");
+    let lines: Vec<Value> = differs
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines[2]["verdict"], "different");
+    assert_eq!(lines[2]["reward"], 0.25);
+    assert_eq!(lines[2]["reward_now"], Value::Null);
+
+    let receipt = server
+        .ors()
+        .get(&format!("/orwd/sessions/{}/receipt", session.id()));
+    let receipt = scratch.write("receipt.json", receipt.text());
+    let receipt = receipt.to_str().unwrap();
+    Orwd::new(["verify", receipt, "--journal", &file])
+        .run()
+        .succeeds();
 }

@@ -162,7 +162,9 @@ fn what_is_in_force_is_shown_to_whoever_may_use_it() {
 
 #[test]
 fn sessions_in_all() {
+    // None can leave the memory where nothing is written down.
     let server = Serve::fixtures(&["alpha"])
+        .set("--durability", "none")
         .set("--max-sessions", "2")
         .start();
     let ors = server.ors();

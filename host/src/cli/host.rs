@@ -338,6 +338,9 @@ pub(super) async fn serve(
     {
         tracing::warn!("some sessions did not end in time and were cut off");
     }
+    // What is written is written; the store tidies up when nobody holds it.
     journal.close().await;
+    drop(sessions);
+    drop(journal);
     Ok(())
 }

@@ -59,7 +59,7 @@ impl Inspect {
         let scratch = Scratch::make()?;
         wall::raise(
             WallWish::Available,
-            &wall::needs(&ready, None, None, &scratch),
+            &wall::needs(ready.prepared(), None, None, &scratch),
         )?;
         log.queue();
         let runtime = runtime(threads)?;

@@ -1,16 +1,18 @@
-//! `orwd keys`: makes keys for the clients of a server.
+//! `orwd keys`: makes keys for the clients of a server, and shows its own.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
 use super::{Ending, Failure, terminal};
+use crate::journal::{Signer, StateDir};
 use crate::ors;
 
-/// Make API keys for `orwd serve --api-keys`
+/// Make API keys for `orwd serve --api-keys`, and show a server's own key
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   orwd keys new alice --api-keys keys.toml
+  orwd keys host --state ~/orwd-state
   orwd serve --api-keys keys.toml my-env")]
 pub(super) struct Keys {
     #[command(subcommand)]
@@ -20,6 +22,19 @@ pub(super) struct Keys {
 #[derive(Subcommand, Debug)]
 enum Command {
     New(New),
+    Host(Host),
+}
+
+/// Show the public key that a server's receipts are signed with
+///
+/// Whoever verifies a receipt compares the signer with this key.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  orwd keys host --state ~/orwd-state")]
+struct Host {
+    /// Directory of state of the server
+    #[arg(long, value_name = "DIR", env = "ORWD_STATE")]
+    state: PathBuf,
 }
 
 /// Make a key, add its hash to the file, and print the key, this once
@@ -41,7 +56,14 @@ struct New {
 
 impl Keys {
     pub(super) fn run(self) -> Result<Ending, Failure> {
-        let Command::New(New { name, api_keys }) = self.command;
+        let New { name, api_keys } = match self.command {
+            Command::New(new) => new,
+            Command::Host(Host { state }) => {
+                let signer = Signer::open(&StateDir::existing(&state)?)?;
+                terminal::print(&format!("{}\n", signer.key()))?;
+                return Ok(Ending::Fine);
+            }
+        };
         let key = ors::Keys::add(&api_keys, &name).map_err(|error| unusable(&api_keys, &error))?;
         terminal::print(&format!("{key}\n"))?;
         Ok(Ending::Fine)

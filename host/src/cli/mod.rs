@@ -2,23 +2,27 @@
 //!
 //! What a command is asked for goes to standard output, everything else to
 //! standard error, and the exit code is for programs: 0 fine, 1 it failed, 2
-//! it was called wrongly; `play` adds one of its own. An error says what is
-//! wrong and, where we know, what to do.
+//! it was called wrongly; `play` and `replay` add one of their own each. An
+//! error says what is wrong and, where we know, what to do.
 
 mod build;
 mod compile;
 mod descriptors;
+mod export;
 mod failure;
 mod host;
+mod import;
 mod inspect;
 mod keep;
 mod keys;
 mod logging;
 mod new;
 mod play;
+mod replay;
 mod scratch;
 mod serve;
 mod terminal;
+mod verify;
 mod wall;
 
 use std::process::ExitCode;
@@ -59,6 +63,10 @@ enum Command {
     Build(build::Build),
     Inspect(Box<inspect::Inspect>),
     Keys(keys::Keys),
+    Replay(Box<replay::Replay>),
+    Export(export::Export),
+    Import(import::Import),
+    Verify(verify::Verify),
     #[command(name = "__compile", hide = true)]
     Compile(compile::Compile),
 }
@@ -70,6 +78,8 @@ enum Ending {
     Fine,
     /// The episode was played and did not finish.
     Unfinished,
+    /// Something came out otherwise when it was done again.
+    Different,
 }
 
 /// Reads the command line and does what it says.
@@ -78,6 +88,7 @@ pub fn main() -> ExitCode {
     match run(cli) {
         Ok(Ending::Fine) => ExitCode::SUCCESS,
         Ok(Ending::Unfinished) => ExitCode::from(3),
+        Ok(Ending::Different) => ExitCode::from(4),
         Err(failure) => {
             terminal::error(&failure.to_string());
             ExitCode::from(failure.code())
@@ -90,21 +101,32 @@ fn run(cli: Cli) -> Result<Ending, Failure> {
         // It is a part of another process, which keeps the log.
         Command::Compile(_) => Log::none(),
         Command::Serve(_) => logging::start(&cli.log, "info")?,
-        Command::Inspect(_) => logging::start(&cli.log, "warn")?,
+        Command::Inspect(_) | Command::Replay(_) => logging::start(&cli.log, "warn")?,
         _ => {
             let mut log = logging::start(&cli.log, "warn")?;
             log.queue();
             log
         }
     };
-    match cli.command {
-        Command::Serve(serve) => serve.run(&mut log),
-        Command::Play(play) => play.run(),
-        Command::New(new) => new.run(),
-        Command::Build(build) => build.run(),
-        Command::Inspect(inspect) => inspect.run(&mut log),
-        Command::Keys(keys) => keys.run(),
-        Command::Compile(compile) => compile.run(),
+    cli.command.run(&mut log)
+}
+
+impl Command {
+    /// Those that put walls up have the log to themselves until then.
+    fn run(self, log: &mut Log) -> Result<Ending, Failure> {
+        match self {
+            Command::Serve(serve) => serve.run(log),
+            Command::Play(play) => play.run(),
+            Command::New(new) => new.run(),
+            Command::Build(build) => build.run(),
+            Command::Inspect(inspect) => inspect.run(log),
+            Command::Keys(keys) => keys.run(),
+            Command::Replay(replay) => replay.run(log),
+            Command::Export(export) => export.run(),
+            Command::Import(import) => import.run(),
+            Command::Verify(verify) => verify.run(),
+            Command::Compile(compile) => compile.run(),
+        }
     }
 }
 

@@ -91,7 +91,7 @@ impl Serve {
         let scratch = Scratch::make()?;
         let kept = Kept::open(&keeping, &ready, limits)?;
         let keys = self.listen.api_keys.as_deref();
-        let needs = wall::needs(&ready, keys, kept.dir(), &scratch);
+        let needs = wall::needs(ready.prepared(), keys, kept.dir(), &scratch);
         wall::raise(self.walls.walls, &needs)?;
         log.queue();
         let runtime = runtime(threads)?;

@@ -1,10 +1,9 @@
-//! The walls around `orwd serve` and `orwd inspect`: what they need once guests
+//! The walls around `orwd serve`, `orwd inspect` and `orwd replay`: what they need once guests
 //! run, and what the log says about the rest.
 
 use std::path::Path;
 
 use super::Failure;
-use super::host::Ready;
 use super::scratch::Scratch;
 use crate::catalog::Prepared;
 use crate::config::WallWish;
@@ -14,8 +13,8 @@ use crate::walls::{self, Access, Needs, Work};
 /// The places that a server uses after it has begun to serve. The cache is not
 /// among them: everything is compiled by then. The directory of state is,
 /// where the journal makes and removes files of its own.
-pub(super) fn needs(
-    ready: &Ready,
+pub(super) fn needs<'e>(
+    environments: impl Iterator<Item = &'e Prepared>,
     keys: Option<&Path>,
     state: Option<&Path>,
     scratch: &Scratch,
@@ -27,7 +26,7 @@ pub(super) fn needs(
     if let Some(state) = state {
         needs = needs.and(state, Access::Write);
     }
-    for blueprint in ready.prepared().map(Prepared::blueprint) {
+    for blueprint in environments.map(Prepared::blueprint) {
         if let Some(data) = &blueprint.data {
             let access = match blueprint.mode {
                 Mode::Shared(_) => Access::Write,

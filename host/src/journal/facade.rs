@@ -14,10 +14,11 @@ use super::history::History;
 use super::id::EpisodeId;
 use super::memory::MemoryStore;
 use super::pen::{Pen, Ticket};
+use super::receipt::{Receipt, ReceiptKey, Signer};
 use super::record::{Created, Record, SealedSecrets};
 use super::seal::SealKey;
 use super::sqlite::SqliteStore;
-use super::store::{Episode, Filter, Store, StoreError};
+use super::store::{Episode, Filter, Store};
 use super::writer::{self, Command};
 use crate::model::{Secrets, SessionId};
 
@@ -71,6 +72,7 @@ struct Inner {
     kept: Option<Kept>,
     durability: Durability,
     seal: Option<SealKey>,
+    signer: Signer,
 }
 
 struct Kept {
@@ -86,6 +88,7 @@ impl Journal {
             kept: None,
             durability: Durability::None,
             seal: None,
+            signer: Signer::random(),
         }))
     }
 
@@ -96,7 +99,8 @@ impl Journal {
             return Ok(Journal::off());
         }
         let store = SqliteStore::open(&config.dir, config.durability)?;
-        Journal::over(store, config.durability, config.seal)
+        let signer = Signer::open(store.dir())?;
+        Journal::with(store, config.durability, config.seal, signer)
     }
 
     /// A journal that is gone with the process.
@@ -105,10 +109,20 @@ impl Journal {
     }
 
     /// A journal over this store, which was opened for this durability.
+    /// Receipts are signed with a key that is gone with the process.
     pub fn over(
         store: impl Store,
         durability: Durability,
         seal: Option<SealKey>,
+    ) -> Result<Journal, JournalError> {
+        Journal::with(store, durability, seal, Signer::random())
+    }
+
+    fn with(
+        store: impl Store,
+        durability: Durability,
+        seal: Option<SealKey>,
+        signer: Signer,
     ) -> Result<Journal, JournalError> {
         let store: Arc<dyn Store> = Arc::new(store);
         let (tell, stopped) = watch::channel(None);
@@ -121,6 +135,7 @@ impl Journal {
             }),
             durability,
             seal,
+            signer,
         })))
     }
 
@@ -150,14 +165,11 @@ impl Journal {
     /// Everything that is written down of an episode, checked.
     pub async fn history(&self, episode: EpisodeId) -> Result<History, JournalError> {
         self.ask(move |store| {
-            let (index, rows) = (store.episode(episode)?, store.read(episode, 0)?);
-            Ok((index, rows))
+            let index = store.episode(episode)?;
+            let index = index.ok_or(JournalError::Unknown(episode))?;
+            History::read_all(&index, &store.read(episode, 0)?)
         })
         .await
-        .and_then(|(index, rows)| {
-            let index = index.ok_or(JournalError::Unknown(episode))?;
-            History::read_all(&index, &rows)
-        })
     }
 
     /// The live episodes, newest first.
@@ -256,6 +268,17 @@ impl Journal {
         }
     }
 
+    /// A receipt for what there is of an episode.
+    pub async fn receipt(&self, episode: EpisodeId) -> Result<Receipt, JournalError> {
+        let history = self.history(episode).await?;
+        Ok(Receipt::sign(&history, &self.0.signer))
+    }
+
+    /// What this host's receipts are known by.
+    pub fn receipt_key(&self) -> ReceiptKey {
+        self.0.signer.key()
+    }
+
     /// Resolves with the reason when the journal has stopped: after a failed
     /// sync, or because it was closed. Without a journal never.
     pub async fn stopped(&self) -> String {
@@ -285,15 +308,19 @@ impl Journal {
     }
 
     /// Asks the store where waiting for the disk is in nobody's way.
-    async fn ask<T: Send + 'static>(
+    async fn ask<T, E>(
         &self,
-        question: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, JournalError> {
+        question: impl FnOnce(&dyn Store) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, JournalError>
+    where
+        T: Send + 'static,
+        E: Into<JournalError> + Send + 'static,
+    {
         let kept = self.0.kept.as_ref().ok_or(JournalError::Off)?;
         let store = Arc::clone(&kept.store);
         let answer = tokio::task::spawn_blocking(move || question(&*store)).await;
         match answer {
-            Ok(answer) => answer.map_err(JournalError::from),
+            Ok(answer) => answer.map_err(Into::into),
             Err(error) => Err(JournalError::Io(format!(
                 "the question was dropped: {error}"
             ))),

@@ -33,7 +33,7 @@ impl EpisodeId {
     }
 
     /// The id of these bytes.
-    pub fn from_bytes(bytes: [u8; 16]) -> EpisodeId {
+    pub const fn from_bytes(bytes: [u8; 16]) -> EpisodeId {
         EpisodeId(bytes)
     }
 

@@ -18,6 +18,8 @@ mod history;
 mod id;
 mod memory;
 mod pen;
+mod portable;
+mod receipt;
 mod record;
 mod seal;
 mod sqlite;
@@ -32,6 +34,8 @@ pub use history::{Answer, History, Step};
 pub use id::{EpisodeId, Hash};
 pub use memory::MemoryStore;
 pub use pen::{Pen, Ticket};
+pub use portable::{Imported, Portable, PortableError};
+pub use receipt::{Body, CallLine, Receipt, ReceiptError, ReceiptKey, Signer};
 pub use record::{
     Answered, Ask, Asked, At, ClockMode, Created, EndReason, Ended, HostFacts, Outcome, Parent,
     Record, RunMark, SealedSecrets,
@@ -43,5 +47,7 @@ pub use store::{
     Change, Entry, Episode, EpisodeState, Filter, Opening, Put, Row, Store, StoreError,
 };
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@
 //! that failed in one.
 
 mod index;
+mod log;
 mod open;
 
 use std::path::Path;
@@ -33,9 +34,12 @@ use crate::model::SessionId;
 /// Bytes of the log after which it is carried over into the database.
 const CHECKPOINT: usize = 16 << 20;
 
+/// Bytes of a page of the database.
+const PAGE: usize = 4096;
+
 /// What a transaction writes beyond its records, about: pages of the index,
 /// the census, and the one page that is begun.
-const PAGES: usize = 6 * 4096;
+const PAGES: usize = 6 * PAGE;
 
 /// What a record takes beyond its bytes, about.
 const LINE: usize = 512;
@@ -66,9 +70,18 @@ impl SqliteStore {
     /// Opens the journal of this directory for a host, which from now on has
     /// the directory for itself; makes one if there is none.
     pub fn open(dir: &Path, durability: Durability) -> Result<SqliteStore, JournalError> {
+        SqliteStore::with_pages(dir, durability, PAGE)
+    }
+
+    /// Opens it with pages of this size, if it makes one.
+    pub(super) fn with_pages(
+        dir: &Path,
+        durability: Durability,
+        page: usize,
+    ) -> Result<SqliteStore, JournalError> {
         let dir = StateDir::open(dir)?;
         let lock = dir.lock()?;
-        let connection = open::for_host(&dir, durability)?;
+        let connection = open::for_host(&dir, durability, page)?;
         let store = SqliteStore::over(dir, connection, Some(lock));
         store.take_census()?;
         Ok(store)

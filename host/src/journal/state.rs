@@ -11,6 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
+use crate::model::Digest;
 
 /// What the note says.
 const NOTE: &str = "orwd state 1\n";
@@ -68,13 +69,25 @@ impl StateDir {
         self.0.join("journal.db")
     }
 
+    /// The file of what is not yet in the journal's file.
+    pub(super) fn log(&self) -> PathBuf {
+        self.0.join("journal.db-wal")
+    }
+
     /// The file of the key that receipts are signed with.
     pub(super) fn receipts_key(&self) -> PathBuf {
         self.0.join("receipts.key")
     }
 
+    /// Where the component of this digest is kept for the sessions on it.
+    pub fn component(&self, digest: Digest) -> PathBuf {
+        self.0
+            .join("components")
+            .join(format!("{}.wasm", digest.hex()))
+    }
+
     /// Whether a journal was made here before.
-    pub(super) fn has_note(&self) -> Result<bool, JournalError> {
+    pub fn has_journal(&self) -> Result<bool, JournalError> {
         let path = self.0.join("format");
         let mut note = String::new();
         match File::open(&path) {

@@ -6,7 +6,7 @@
 //! again, and [`super::Journal::stopped`] lets the host end.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use tokio::sync::{oneshot, watch};
@@ -91,10 +91,7 @@ impl Writer {
             if self.entries.len() >= BATCH || bytes >= BATCH_BYTES {
                 return None;
             }
-            next = match commands.try_recv() {
-                Ok(command) => Some(command),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-            };
+            next = commands.try_recv().ok();
         }
     }
 

@@ -1,4 +1,5 @@
-//! What there is beyond the contract: sessions listed, looked at and forked.
+//! What there is beyond the contract: sessions listed, looked at,
+//! forked and vouched for.
 //!
 //! Routes of their own, which ordinary clients never meet. What somebody may
 //! see is what is theirs.
@@ -41,6 +42,10 @@ pub(super) async fn answer(
             written(&serde_json::json!({ "sessions": sessions }))
         }
         Route::Session(id) => written(&service.detail(principal, &named(id)?).await?),
+        Route::Receipt(id) => {
+            let receipt = service.receipt(principal, &named(id)?).await?;
+            Ok(answer::json(StatusCode::OK, receipt))
+        }
         Route::Fork(id) => {
             let body = if body.is_empty() { b"{}" } else { body };
             let request: ForkRequest =

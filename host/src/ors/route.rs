@@ -40,6 +40,7 @@ pub(super) enum Beyond<'p> {
     Sessions,
     Session(&'p str),
     Fork(&'p str),
+    Receipt(&'p str),
 }
 
 /// The routes below an environment.
@@ -136,6 +137,7 @@ fn ours<'p>(id: Option<&'p str>, verb: Option<&str>) -> Option<(Beyond<'p>, &'st
         (None, None) if id.is_none() => (Beyond::Sessions, "GET"),
         (Some(id), None) => (Beyond::Session(id), "GET"),
         (Some(id), Some("fork")) => (Beyond::Fork(id), "POST"),
+        (Some(id), Some("receipt")) => (Beyond::Receipt(id), "GET"),
         _ => return None,
     })
 }
@@ -254,6 +256,11 @@ mod tests {
                 Take(Route::Beyond(Beyond::Fork("s"))),
             ),
             ("GET", "/orwd/sessions/s/fork", Only("POST")),
+            (
+                "GET",
+                "/orwd/sessions/s/receipt",
+                Take(Route::Beyond(Beyond::Receipt("s"))),
+            ),
             ("GET", "/orwd/sessions/", WithoutSlash),
             ("GET", "/orwd/sessions/s/nosuch", NotFound),
             ("GET", "/orwd/sessions/s/fork/more", NotFound),

@@ -35,6 +35,18 @@ pub(super) enum NotOpen {
     Entry(EntryError),
 }
 
+impl NotOpen {
+    /// Whether the host is to blame, so that it may work another time.
+    pub(super) fn is_ours(&self) -> bool {
+        match self {
+            NotOpen::Start(fault) | NotOpen::Entry(EntryError::Fault(fault)) => {
+                fault.code.is_ours()
+            }
+            NotOpen::Entry(EntryError::Failed(_)) => false,
+        }
+    }
+}
+
 impl From<EntryError> for NotOpen {
     fn from(error: EntryError) -> NotOpen {
         NotOpen::Entry(error)

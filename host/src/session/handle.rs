@@ -217,7 +217,16 @@ impl Session for Handle {
         if asleep {
             self.wake();
         }
-        let settled = phase.wait_for(|phase| phase.verdict().is_some());
+        let mut began = false;
+        let settled = phase.wait_for(|phase| match phase {
+            Phase::Waking | Phase::Starting => {
+                began = true;
+                false
+            }
+            // It could not be brought back just now.
+            Phase::Asleep => began,
+            settled => settled.verdict().is_some(),
+        });
         match tokio::time::timeout(self.house.settings.setup_gate, settled).await {
             Ok(Ok(phase)) => phase.verdict().unwrap_or(Err(SessionError::Starting)),
             Ok(Err(_)) => Err(SessionError::Deleted),

@@ -77,7 +77,7 @@ pub(super) struct Owner {
     commands: WeakSender<Command>,
     pub(super) holding: Holding,
     /// Its part of what its key may hold.
-    share: Option<Share>,
+    _share: Option<Share>,
 }
 
 /// What the owner has of the guest.
@@ -103,7 +103,7 @@ impl Owner {
             shared,
             commands,
             holding,
-            share,
+            _share: share,
         }
     }
 
@@ -128,7 +128,9 @@ impl Owner {
         self.end(ending).await;
         self.house.residents.leave(self.shared.identity.episode);
         *self.shared.resends() = Resends::default();
-        self.share = None;
+        // Its share is free before anybody is told. Whoever waits may also want
+        // to be the last to hold the journal.
+        drop(self);
         if let Some((_, reply)) = end {
             let _ = reply.send(());
         }

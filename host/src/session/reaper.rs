@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::house::SessionSettings;
 use super::owner::Ending;
 use super::sessions::Inner;
-use super::state::Phase;
+use super::state::{Ground, Phase};
 
 /// Looks around every so often, until the sessions are gone.
 pub(super) async fn run(sessions: Weak<Inner>, settings: SessionSettings) {
@@ -35,7 +35,8 @@ pub(super) async fn run(sessions: Weak<Inner>, settings: SessionSettings) {
             let idle = shared.idle();
             if idle.is_none_or(|idle| idle < idle_timeout) {
                 let ready = matches!(*shared.phase.borrow(), Phase::Ready);
-                if ready && shared.rest().is_some_and(|rest| rest >= hibernate_after) {
+                let can_sleep = shared.ground().is_some_and(Ground::can_sleep);
+                if ready && can_sleep && shared.rest().is_some_and(|rest| rest >= hibernate_after) {
                     handle.hibernate();
                 }
                 continue;

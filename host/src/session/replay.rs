@@ -111,8 +111,9 @@ fn seed(created: &Created) -> Seed {
 pub(super) fn why_not(error: &NotOpen) -> String {
     match error {
         NotOpen::Start(fault) => format!("no instance can be made again: {fault}"),
-        NotOpen::Entry(EntryError::Failed(message)) => {
-            format!("it cannot be opened again: {message}")
+        // In its own words, which are nothing for the log.
+        NotOpen::Entry(EntryError::Failed(_)) => {
+            "it cannot be opened again: the environment refuses it".to_owned()
         }
         NotOpen::Entry(EntryError::Fault(fault)) => format!("it cannot be opened again: {fault}"),
     }

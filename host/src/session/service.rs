@@ -375,6 +375,13 @@ pub trait Beyond {
         id: &SessionId,
     ) -> impl Future<Output = Result<Detail, BeyondError>> + Send;
 
+    /// A receipt for what there is of a session, signed by this host: JSON.
+    fn receipt(
+        &self,
+        owner: &Principal,
+        id: &SessionId,
+    ) -> impl Future<Output = Result<String, BeyondError>> + Send;
+
     /// New sessions that share the past of this one up to and including so
     /// many calls, or all of it.
     fn fork(

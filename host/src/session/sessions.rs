@@ -399,6 +399,14 @@ impl Beyond for Sessions {
         Ok(Detail::of(Overview::ended(id, &history), &history))
     }
 
+    async fn receipt(&self, owner: &Principal, id: &SessionId) -> Result<String, BeyondError> {
+        let episode = self.episode(owner, id).await?;
+        let receipt = self.0.house.journal.receipt(episode).await?;
+        receipt
+            .to_json()
+            .map_err(|error| BeyondError::Damaged(error.to_string()))
+    }
+
     async fn fork(
         &self,
         owner: &Principal,

@@ -7,6 +7,8 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::owner::{Holding, Owner};
 use super::record::{Awake, Book, Pending, timestamp};
 use super::replay::{self, Replay};
@@ -15,6 +17,9 @@ use super::service::{Imprint, SessionError};
 use super::state::{Busy, Ground, Phase};
 use crate::journal::{Ask, ClockMode, EndReason, History, JournalError, Outcome, RunMark, Step};
 use crate::model::{Fault, TaskId, Timestamp, Weigh};
+
+/// The time between two looks for a place.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// How often the end of an episode is tried where it does not fit.
 const ATTEMPTS: u32 = 3;
@@ -108,6 +113,8 @@ impl Owner {
     /// Does the past again, and holds the guest.
     async fn rebuild(&mut self) -> Result<(Rest, usize), Failure> {
         let house = self.house.clone();
+        // Before the turn, which others need who may make room.
+        let slot = self.place().await?;
         let Ok(_turn) = house.waking.acquire().await else {
             return Err(Failure::NotNow("the host stops".to_owned()));
         };
@@ -133,13 +140,22 @@ impl Owner {
             return Err(Failure::Lost(why.to_owned()));
         }
         let environment = house.versions.of(created).await.map_err(Failure::Lost)?;
-        let Some(slot) = house.slot().await else {
-            return Err(Failure::NotNow("every place is taken".to_owned()));
-        };
         let mut replay = Replay::open(&environment, &history, unsealed?, slot)
             .await
-            .map_err(|error| Failure::Lost(replay::why_not(&error)))?;
+            .map_err(|error| {
+                let why = replay::why_not(&error);
+                if error.is_ours() {
+                    Failure::NotNow(why)
+                } else {
+                    Failure::Lost(why)
+                }
+            })?;
         while let Some(done) = replay.next().await {
+            if let Some(Outcome::Faulted(fault)) = &done.seen
+                && fault.code.is_ours()
+            {
+                return Err(Failure::NotNow(fault.to_string()));
+            }
             if !done.is_same() {
                 return Err(Failure::Lost(format!(
                     "record {} ({}) came to something else when it was done again",
@@ -160,6 +176,20 @@ impl Owner {
         self.holding = Holding::Awake(Box::new(Awake { guest, book }));
         let steps = history.steps().len();
         Ok((rest(&history), steps))
+    }
+
+    /// A place for the guest, waited for as long as requests wait.
+    async fn place(&mut self) -> Result<OwnedSemaphorePermit, Failure> {
+        let begin = Instant::now();
+        loop {
+            if let Some(slot) = self.house.slot().await {
+                return Ok(slot);
+            }
+            if begin.elapsed() >= self.house.settings.setup_gate {
+                return Err(Failure::NotNow("every place is taken".to_owned()));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Does what is left.

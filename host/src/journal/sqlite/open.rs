@@ -7,6 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::failure;
 use super::index;
+use super::log::{self, Log};
 use crate::journal::error::JournalError;
 use crate::journal::facade::Durability;
 use crate::journal::state::{self, StateDir};
@@ -37,8 +38,12 @@ const SCHEMA: [&str; 5] = [
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection for the host. Makes the database if there never was one.
-pub(super) fn for_host(dir: &StateDir, durability: Durability) -> Result<Connection, JournalError> {
-    let there = dir.has_note()?;
+pub(super) fn for_host(
+    dir: &StateDir,
+    durability: Durability,
+    page: usize,
+) -> Result<Connection, JournalError> {
+    let there = dir.has_journal()?;
     let path = dir.journal();
     // SQLite gives its other files the mode of this one.
     let file = state::private(&path).map_err(|error| state::unusable(&path, &error))?;
@@ -55,9 +60,16 @@ pub(super) fn for_host(dir: &StateDir, durability: Durability) -> Result<Connect
             what: format!("{} is empty, and was not", path.display()),
         });
     }
+    if there {
+        examine_log(dir, durability)?;
+    }
     let sqlite = |error: rusqlite::Error| JournalError::from(failure(&error));
     let mut connection = connect(dir).map_err(sqlite)?;
     if !there {
+        // Means something only before there is a first page.
+        connection
+            .pragma_update(None, "page_size", page as i64)
+            .map_err(sqlite)?;
         make(&mut connection).map_err(sqlite)?;
     }
     check(&connection)?;
@@ -68,9 +80,32 @@ pub(super) fn for_host(dir: &StateDir, durability: Durability) -> Result<Connect
     Ok(connection)
 }
 
+/// Refuses a log that was damaged. One whose batches are not synced may have
+/// holes after a loss of power, and is then cut at the first.
+fn examine_log(dir: &StateDir, durability: Durability) -> Result<(), JournalError> {
+    let path = dir.log();
+    let what = match log::examine(&path).map_err(|error| state::unusable(&path, &error))? {
+        Log::Whole => return Ok(()),
+        Log::NoHead => format!("the head of {} does not check", path.display()),
+        Log::Hole(frame) => format!(
+            "frame {frame} of {} does not check, and later ones do",
+            path.display()
+        ),
+    };
+    if durability == Durability::Power {
+        return Err(JournalError::Damaged {
+            episode: None,
+            seq: None,
+            what,
+        });
+    }
+    tracing::error!("{what}: the disk is damaged or power was lost, and the last records with it");
+    Ok(())
+}
+
 /// A connection beside a host that may be running.
 pub(super) fn for_visitor(dir: &StateDir) -> Result<Connection, JournalError> {
-    if !dir.has_note()? {
+    if !dir.has_journal()? {
         return Err(JournalError::Io(format!(
             "there is no journal in {}",
             dir.path().display()

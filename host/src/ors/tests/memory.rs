@@ -71,6 +71,10 @@ impl Beyond for Memory {
         Err(BeyondError::NoJournal)
     }
 
+    async fn receipt(&self, _: &Principal, _: &SessionId) -> Result<String, BeyondError> {
+        Err(BeyondError::NoJournal)
+    }
+
     async fn fork(
         &self,
         _: &Principal,
