@@ -116,20 +116,26 @@ impl Inner {
 struct Reservation {
     table: Arc<Inner>,
     key: Key,
+    /// The owner's share of what is served, for the session to hold.
+    share: Option<Share>,
 }
 
 impl Reservation {
     fn new(table: &Arc<Inner>, key: Key) -> Result<Reservation, CreateError> {
         match table.table().entry(key.clone()) {
-            Entry::Occupied(_) => Err(CreateError::Exists),
+            Entry::Occupied(_) => return Err(CreateError::Exists),
             Entry::Vacant(place) => {
                 place.insert(Place::Reserved);
-                Ok(Reservation {
-                    table: table.clone(),
-                    key,
-                })
             }
         }
+        let mut reservation = Reservation {
+            table: table.clone(),
+            key,
+            share: None,
+        };
+        let share = table.held.take(&reservation.key.owner);
+        reservation.share = share.map_err(|AllTaken| CreateError::TooMany)?;
+        Ok(reservation)
     }
 
     fn fill(self, handle: Handle) {
@@ -222,8 +228,7 @@ impl Sessions {
     async fn open(
         self,
         env: Environment,
-        reservation: Reservation,
-        share: Option<Share>,
+        mut reservation: Reservation,
         task: Json,
         secrets: Secrets,
         toolset: Option<String>,
@@ -278,7 +283,7 @@ impl Sessions {
         );
         let shared = Arc::new(shared);
         let (sender, receiver) = mpsc::channel::<Command>(QUEUE);
-        let owner = Owner::new(shared.clone(), instance, share);
+        let owner = Owner::new(shared.clone(), instance, reservation.share.take());
         self.0.engine.spawn(owner.run(receiver));
         reservation.fill(Handle::new(shared, sender, settings.setup_gate));
         Ok(Created {
@@ -402,8 +407,6 @@ impl Service for Sessions {
             return Err(CreateError::Stopping);
         }
         let reservation = Reservation::new(&self.0, Key::new(owner, &id))?;
-        let share = self.0.held.take(owner);
-        let share = share.map_err(|AllTaken| CreateError::TooMany)?;
         let env = self.find(new.environment.as_deref()).ok_or_else(|| {
             CreateError::UnknownEnvironment(new.environment.clone().unwrap_or_default())
         })?;
@@ -421,7 +424,6 @@ impl Service for Sessions {
         let opening = self.clone().open(
             env.clone(),
             reservation,
-            share,
             task,
             secrets,
             new.toolset,
