@@ -1,15 +1,72 @@
 //! Each limit of what a session may use up, seen to bite: the call that ran
 //! into it is told the limit by name, every later request gets 410 with the
 //! same name, and others go on.
+//!
+//! Most stories are told twice: with the limit low the attack is stopped, and
+//! with it high the very same attack succeeds. So it is that limit that stops
+//! it, and not another, nor chance.
 
+mod output;
+mod space;
+mod time;
+
+use orwd_tests::artifacts::{binary, component};
+use orwd_tests::command::Orwd;
 use orwd_tests::expect::detail;
 use orwd_tests::ors::{Ors, Session, Task};
+use orwd_tests::scratch::Scratch;
 use orwd_tests::server::Serve;
 use orwd_tests::stream::Transcript;
 use serde_json::{Value, json};
 
+use crate::{folder, serve};
+
+/// The limits by name, each with the story of it, which becomes a test.
+macro_rules! stories {
+    ($($limit:literal: $file:ident::$story:ident,)+) => {
+        const STORIES: &[&str] = &[$($limit),+];
+        $(
+            #[test]
+            fn $story() {
+                $file::$story();
+            }
+        )+
+    };
+}
+
+stories! {
+    "memory": space::memory_is_bounded,
+    "tables": space::tables_are_bounded,
+    "handles": space::handles_are_bounded,
+    "call-cpu": time::cpu_time_of_a_call,
+    "call-wall": time::wall_time_of_a_call,
+    "setup-cpu": time::cpu_time_of_setup,
+    "setup-wall": time::wall_time_of_setup,
+    "teardown-cpu": time::cpu_time_of_teardown,
+    "teardown-wall": time::wall_time_of_teardown,
+    "result-limit": output::size_of_a_result,
+    "host-call-limit": output::size_of_what_is_handed_over,
+    "json-depth": output::levels_of_json,
+    "guest-log-limit": output::log_of_a_call,
+    "guest-log-total": output::log_of_a_session,
+    "disk": space::disk_is_bounded,
+    "files": space::files_are_bounded,
+    "open-files": space::open_files_are_bounded,
+}
+
 fn open(ors: &Ors, environment: &str, spec: Value) -> Session {
     ors.open(environment, Task::Spec(spec))
+}
+
+/// A session on a server of its own, with these flags.
+fn alone(environment: &str, flags: &[(&str, &str)]) -> (orwd_tests::server::Server, Session) {
+    let serve = Serve::fixtures(&[environment]);
+    let server = flags
+        .iter()
+        .fold(serve, |serve, (flag, value)| serve.set(flag, *value))
+        .start();
+    let session = open(&server.ors(), environment, json!({}));
+    (server, session)
 }
 
 /// The call ended in this fault and took its session with it.
@@ -20,141 +77,87 @@ fn faulted(session: &Session, call: &Transcript, code: &str) {
     assert!(told.starts_with(&format!("{code}: ")), "{told}");
     let later = session.post("call", &json!({"name": "noargs", "input": {}}));
     let gone = detail(&later, 410);
-    assert!(gone.contains(code), "{gone}");
+    assert!(gone.starts_with(&format!("{code}: ")), "{gone}");
     assert_eq!(session.delete().status(), 200);
     assert_eq!(session.ping().status(), 404);
 }
 
-#[test]
-fn wall_time_of_a_call() {
-    let server = Serve::fixtures(&["alpha"])
-        .set("--call-wall", "1s")
-        .set("--call-cpu", "300ms")
-        .start();
-    let ors = server.ors();
-    let session = open(&ors, "alpha", json!({}));
-    let call = session.call("sleep", json!({"ms": 20_000}));
-    faulted(&session, &call, "limit_wall");
+/// The names of the limits in an object that shows them.
+fn names(limits: &Value) -> Vec<&str> {
+    let limits = limits.as_object().expect("an object of limits");
+    assert!(limits.values().all(Value::is_string), "{limits:?}");
+    limits.keys().map(String::as_str).collect()
+}
 
-    // To wait is not to compute, and each call has its own time.
-    let session = open(&ors, "alpha", json!({}));
-    for _ in 0..4 {
-        let slept = session.call("sleep", json!({"ms": 400}));
-        assert!(slept.text().contains("start"));
+#[test]
+fn every_limit_has_its_story() {
+    let server = Serve::fixtures(&["alpha", "chat"]).start();
+    let version = server.ors().get("/version").json();
+    let inspected = Orwd::new([
+        "inspect".as_ref(),
+        "--json".as_ref(),
+        component("alpha").as_os_str(),
+    ])
+    .run();
+    let inspected: Value = serde_json::from_str(inspected.succeeds()).expect("JSON");
+    let help = Orwd::new(["serve", "--help"]).run();
+    let flags: Vec<&str> = help
+        .succeeds()
+        .split("Limits of a session:")
+        .nth(1)
+        .and_then(|rest| rest.split("\nLimits of the server:").next())
+        .expect("a heading of the help")
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("--"))
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert_eq!(flags, STORIES, "{}", binary().display());
+    assert_eq!(names(&inspected["limits"]), STORIES);
+    for environment in version["environments"].as_array().expect("a list") {
+        assert_eq!(names(&environment["limits"]), STORIES);
     }
 }
 
 #[test]
-fn cpu_time_of_a_call() {
-    let server = Serve::fixtures(&["hostile"])
-        .set("--call-cpu", "300ms")
+fn what_is_in_force_is_shown_to_whoever_may_use_it() {
+    let scratch = Scratch::new();
+    let tables = "[limits]\nmemory = \"64MiB\"\nhandles = 100\ncall-cpu = \"1h\"";
+    let narrow = folder(&scratch, "narrow", "alpha", "", tables);
+    let wide = folder(&scratch, "wide", "alpha", "", "");
+    let server = serve(&narrow)
+        .and(&wide)
+        .set("--call-cpu", "3s")
+        .set("--disk", "5MiB")
         .start();
-    let ors = server.ors();
-    let session = open(&ors, "hostile", json!({}));
-    let call = session.call("act", json!({"how": "loop"}));
-    faulted(&session, &call, "limit_cpu");
-
-    let session = open(&ors, "hostile", json!({}));
-    for _ in 0..20 {
-        assert_eq!(session.call("fine", json!({})).names(), ["task_id", "end"]);
-    }
-}
-
-#[test]
-fn wall_and_cpu_time_of_setup() {
-    let server = Serve::fixtures(&["slow", "hostile"])
-        .set("--setup-wall", "1s")
-        .set("--setup-cpu", "300ms")
-        .start();
-    let ors = server.ors();
-    let check = |session: Session, code: &str| {
-        let answer = session.get("prompt");
-        assert!(matches!(answer.status(), 410 | 500), "{answer:?}");
-        let told = detail(&answer, answer.status());
-        assert!(told.contains(code), "{told}");
-        assert_eq!(session.delete().status(), 200);
+    let answer = server.ors().get("/version");
+    assert!(!answer.text().contains('/'), "a path in {}", answer.text());
+    let version = answer.json();
+    assert_eq!(version["name"], "orwd");
+    let engine = version["engine"].as_str().expect("the engine");
+    assert!(engine.starts_with("wasmtime 48."), "{engine}");
+    let limit = |environment: usize, name: &str| {
+        version["environments"][environment]["limits"][name].clone()
     };
-    check(
-        open(&ors, "slow", json!({"setup_ms": 30_000})),
-        "limit_wall",
-    );
-    let looping = json!({"where": "setup", "how": "loop"});
-    check(open(&ors, "hostile", looping), "limit_cpu");
-    let session = open(&ors, "slow", json!({"setup_ms": 300}));
-    assert_eq!(session.call("probe", json!({})).text(), "ready=true");
-}
-
-#[test]
-fn wall_and_cpu_time_of_teardown() {
-    let server = Serve::fixtures(&["hostile"])
-        .set("--teardown-wall", "1s")
-        .set("--teardown-cpu", "300ms")
-        .start();
-    let ors = server.ors();
-    for how in ["sleep_forever", "loop"] {
-        let session = open(&ors, "hostile", json!({"where": "teardown", "how": how}));
-        session.call("fine", json!({}));
-        let start = std::time::Instant::now();
-        assert_eq!(session.delete().status(), 200);
-        assert_eq!(session.ping().status(), 404);
-        assert!(
-            start.elapsed() < crate::SOON,
-            "{how}: {:?}",
-            start.elapsed()
-        );
+    assert_eq!(version["environments"][0]["name"], "narrow");
+    assert_eq!(limit(0, "memory"), "64MiB");
+    assert_eq!(limit(1, "memory"), "256MiB");
+    assert_eq!(limit(0, "handles"), "100");
+    assert_eq!(limit(1, "handles"), "1024");
+    for environment in [0, 1] {
+        // An environment does not get more than its operator gives.
+        assert_eq!(limit(environment, "call-cpu"), "3s");
+        assert_eq!(limit(environment, "disk"), "5MiB");
     }
-}
+    assert!(server.log().contains("the manifest asks for call-cpu = 1h"));
 
-#[test]
-fn memory_of_a_session() {
-    let big = json!({"unit": "0123456789abcdef", "count": 200_000});
-    let server = Serve::fixtures(&["alpha", "hostile"])
-        .set("--memory", "4MiB")
-        .start();
-    let ors = server.ors();
-    let session = open(&ors, "alpha", json!({}));
-    faulted(&session, &session.call("big", big.clone()), "limit_memory");
-    let session = open(&ors, "hostile", json!({}));
-    let call = session.call("act", json!({"how": "eat_memory"}));
-    faulted(&session, &call, "limit_memory");
-
-    let roomy = Serve::fixtures(&["alpha"])
-        .set("--memory", "128MiB")
-        .start();
-    let session = open(&roomy.ors(), "alpha", json!({}));
-    assert_eq!(session.call("big", big).text().len(), 3_200_000);
-}
-
-#[test]
-fn size_of_a_result() {
-    let server = Serve::fixtures(&["alpha"])
-        .set("--result-limit", "64KiB")
-        .start();
-    let session = open(&server.ors(), "alpha", json!({}));
-    let big = |count: usize| session.call("big", json!({"unit": "x", "count": count}));
-    assert_eq!(big(50_000).text().len(), 50_000);
-    let call = big(100_000);
-    assert!(
-        call.error().starts_with("limit_output: "),
-        "{}",
-        call.error()
-    );
-}
-
-#[test]
-fn guest_output_in_the_log() {
-    let server = Serve::fixtures(&["hostile"])
-        .set("--guest-log-limit", "4KiB")
-        .start();
-    let session = open(&server.ors(), "hostile", json!({}));
-    let before = server.log().len();
-    let call = session.call("act", json!({"how": "flood_stdout"}));
-    // To say too much is no fault.
-    assert_eq!(call.text(), "fine");
-    assert_eq!(session.call("fine", json!({})).text(), "fine");
-    let written = server.log().len() - before;
-    // The rest of the log has its own lines, and a line has a beginning.
-    assert!(written < 64 << 10, "{written} bytes");
+    let inspected = Orwd::new(
+        ["inspect", "--json", "--disk", "5MiB", "--call-cpu", "3s"]
+            .into_iter()
+            .chain(["--no-build", narrow.as_str()]),
+    )
+    .run();
+    let inspected: Value = serde_json::from_str(inspected.succeeds()).expect("JSON");
+    assert_eq!(inspected["limits"], version["environments"][0]["limits"]);
 }
 
 #[test]

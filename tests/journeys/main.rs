@@ -9,6 +9,7 @@ mod admission;
 mod authoring;
 mod data;
 mod door;
+mod faults;
 mod hostile;
 mod inspecting;
 mod limits;

@@ -171,7 +171,7 @@ impl Limit {
             Limit::GuestLogTotal => sizes(0, 1 << 30),
             Limit::Disk => sizes(0, 1 << 40),
             Limit::Files => counts(0, 1_000_000),
-            Limit::OpenFiles => counts(8, 900),
+            Limit::OpenFiles => counts(8, 10_000),
             _ => (
                 Amount::Time(Span::millis(10)),
                 Amount::Time(Span::secs(86_400)),
@@ -361,6 +361,31 @@ mod tests {
     }
 
     #[test]
+    fn every_field_is_a_limit() {
+        let mut limits = operator();
+        for limit in Limit::ALL {
+            let (least, most) = limit.range();
+            assert!(least < most, "{}", limit.name());
+            limit.set(
+                &mut limits,
+                match limit.unit() {
+                    Unit::Size => Amount::Size(Size::bytes(77_777)),
+                    Unit::Time => Amount::Time(Span::secs(77_777)),
+                    Unit::Count => Amount::Count(77_777),
+                },
+            );
+        }
+        // A field that no limit sets would still have its own amount.
+        let shown = format!("{limits:?}");
+        let amounts = shown.split(": ").skip(1).filter(|rest| !rest.contains('{'));
+        let amounts: Vec<&str> = amounts.collect();
+        assert_eq!(amounts.len(), Limit::ALL.len(), "{shown}");
+        for amount in amounts {
+            assert!(amount.starts_with("77777"), "{shown}");
+        }
+    }
+
+    #[test]
     fn a_manifest_only_narrows() {
         let mut narrowing = Narrowing::default();
         narrowing.ask(Limit::Memory, Limit::Memory.parse("1GiB").unwrap());
@@ -388,7 +413,7 @@ mod tests {
             (Limit::Handles, "63", "63 is not between 64 and 100000"),
             (Limit::JsonDepth, "8", "fine"),
             (Limit::Files, "-1", "\"-1\" is no count"),
-            (Limit::OpenFiles, "7", "7 is not between 8 and 900"),
+            (Limit::OpenFiles, "7", "7 is not between 8 and 10000"),
         ] {
             let got = match limit.parse(text) {
                 Ok(_) => "fine".to_owned(),

@@ -7,9 +7,15 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::limits::Limit;
+use super::limits::{Amount, Limit};
+use super::units::Size;
 use super::written::{AdmissionFlags, EnvironmentFlags, ServerFlags, SessionFlags};
 use crate::model::{AdmissionLimits, Budget, SessionLimits};
+
+/// Bytes that a guest may hand over at once beyond those of a result, unless the
+/// operator says how many it may in all: a result takes up more in memory than
+/// on the wire.
+const BESIDE_RESULT: u64 = 8 << 20;
 
 /// Why the flags do not make a configuration. What one flag can say wrong on
 /// its own is found earlier, as it is read.
@@ -158,7 +164,11 @@ impl SessionFlags {
                 Limit::TeardownCpu => self.teardown_cpu,
                 Limit::TeardownWall => self.teardown_wall,
                 Limit::Result => self.result_limit,
-                Limit::HostCall => self.host_call_limit,
+                // Results that the operator allows are to get through.
+                Limit::HostCall => self.host_call_limit.unwrap_or_else(|| {
+                    let result = limits.result as u64;
+                    Amount::Size(Size::bytes(result.saturating_add(BESIDE_RESULT)))
+                }),
                 Limit::JsonDepth => self.json_depth,
                 Limit::GuestLog => self.guest_log_limit,
                 Limit::GuestLogTotal => self.guest_log_total,
@@ -283,6 +293,17 @@ mod tests {
         assert_eq!(server.setup_gate, Duration::from_secs(25));
         assert_eq!(server.body, 1 << 20);
         assert_eq!(server.header, 16 << 10);
+    }
+
+    #[test]
+    fn a_larger_result_may_be_handed_over_too() {
+        for (flags, expected) in [
+            ("", 16 << 20),
+            ("--result-limit 64MiB", 72 << 20),
+            ("--result-limit 64MiB --host-call-limit 1MiB", 1 << 20),
+        ] {
+            assert_eq!(read(flags).unwrap().session.resolve().host_call, expected);
+        }
     }
 
     #[test]

@@ -67,7 +67,8 @@ pub struct SessionFlags {
     #[arg(long, value_name = "COUNT", default_value = "100000", value_parser = limit(Limit::Tables))]
     pub tables: Amount,
 
-    /// Handles to files, streams, timers and the like that are held at once
+    /// Handles to files, streams, timers and the like that are held at once, and
+    /// an eighth of those to resources of the guest's own
     #[arg(long, value_name = "COUNT", default_value = "1024", value_parser = limit(Limit::Handles))]
     pub handles: Amount,
 
@@ -100,9 +101,9 @@ pub struct SessionFlags {
     pub result_limit: Amount,
 
     /// Size of what is handed to the host at once, be it by one call of the
-    /// host or as one result
-    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = limit(Limit::HostCall))]
-    pub host_call_limit: Amount,
+    /// host or as one result [default: 8MiB more than --result-limit]
+    #[arg(long, value_name = "SIZE", value_parser = limit(Limit::HostCall))]
+    pub host_call_limit: Option<Amount>,
 
     /// Levels of JSON, both of what clients send for the environment and of
     /// what it gives

@@ -180,7 +180,7 @@ impl Instance {
         let count = ask!(self, "num-tasks", |catalog, store| catalog
             .call_num_tasks(store, split))
         .map_err(EntryError::from)?;
-        Ok(count?)
+        count.map_err(|error| self.no_task(error))
     }
 
     /// The tasks of a split from `start` to before `stop`.
@@ -193,7 +193,8 @@ impl Instance {
         let tasks = ask!(self, "tasks", |catalog, store| catalog
             .call_tasks(store, split, start, stop))
         .map_err(EntryError::from)?;
-        Ok(self.shallow(lift::tasks(tasks?)?)?)
+        let tasks = lift::tasks(tasks.map_err(|error| self.no_task(error))?)?;
+        Ok(self.shallow(tasks)?)
     }
 
     /// One task.
@@ -201,7 +202,8 @@ impl Instance {
         let task = ask!(self, "task", |catalog, store| catalog
             .call_task(store, split, index))
         .map_err(EntryError::from)?;
-        Ok(self.shallow(lift::task(task?)?)?)
+        let task = lift::task(task.map_err(|error| self.no_task(error))?)?;
+        Ok(self.shallow(task)?)
     }
 
     /// Begins the episode.
@@ -229,7 +231,7 @@ impl Instance {
                 },
             )
             .await?;
-        self.session = Some(opened.map_err(EntryError::Failed)?);
+        self.session = Some(opened.map_err(|message| self.own_words(message))?);
         Ok(())
     }
 
@@ -237,31 +239,31 @@ impl Instance {
     pub async fn setup(&mut self) -> Result<(), EntryError> {
         enter!(self, setup, "setup", |session, handle, store| session
             .call_setup(store, handle))?
-        .map_err(EntryError::Failed)
+        .map_err(|message| self.own_words(message))
     }
 
     /// The blocks that begin the conversation.
     pub async fn prompt(&mut self) -> Result<Vec<Block>, EntryError> {
         let blocks = enter!(self, call, "prompt", |session, handle, store| session
             .call_prompt(store, handle))?;
-        let blocks = lift::blocks(blocks.map_err(EntryError::Failed)?)?;
-        Ok(self.weigh(blocks)?)
+        let blocks = lift::blocks(blocks.map_err(|message| self.own_words(message))?)?;
+        self.weigh(blocks)
     }
 
     /// The conversation so far.
     pub async fn messages(&mut self) -> Result<Vec<Message>, EntryError> {
         let messages = enter!(self, call, "messages", |session, handle, store| session
             .call_messages(store, handle))?;
-        let messages = lift::messages(messages.map_err(EntryError::Failed)?)?;
-        Ok(self.weigh(messages)?)
+        let messages = lift::messages(messages.map_err(|message| self.own_words(message))?)?;
+        self.weigh(messages)
     }
 
     /// The tools that the task adds to the listing.
     pub async fn task_tools(&mut self) -> Result<Vec<ToolSpec>, EntryError> {
         let tools = enter!(self, call, "task-tools", |session, handle, store| session
             .call_task_tools(store, handle))?;
-        let tools = lift::task_tools(tools.map_err(EntryError::Failed)?)?;
-        Ok(self.weigh(tools)?)
+        let tools = lift::task_tools(tools.map_err(|message| self.own_words(message))?)?;
+        self.weigh(tools)
     }
 
     /// Calls a tool.
@@ -270,7 +272,7 @@ impl Instance {
         let output = enter!(self, call, "call", |session, handle, store| session
             .call_call(store, handle, tool, input))
         .map_err(EntryError::from)?;
-        let output = lift::output(output?)?;
+        let output = lift::output(output.map_err(|error| self.no_output(error))?)?;
         Ok(self.weigh(output)?)
     }
 
@@ -282,8 +284,8 @@ impl Instance {
         let candidates = lower::candidates(candidates);
         let scores = enter!(self, call, "score-group", |session, handle, store| session
             .call_score_group(store, handle, &candidates))?;
-        let scores = lift::scores(scores.map_err(EntryError::Failed)?)?;
-        Ok(self.weigh(scores)?)
+        let scores = lift::scores(scores.map_err(|message| self.own_words(message))?)?;
+        self.weigh(scores)
     }
 
     /// Ends the episode, destructor of the guest's resource included.
@@ -303,7 +305,14 @@ impl Instance {
                 },
             )
             .await?;
-        torn.map_err(EntryError::Failed)
+        torn.map_err(|message| {
+            // Nobody is there to be told, so it goes where all goes that the
+            // guest says to nobody.
+            if let Life::Live(store) = &self.life {
+                store.data().log.say(&message);
+            }
+            self.own_words(message)
+        })
     }
 
     /// Publishes what the episode wrote, if it may. After a fault there is
@@ -326,9 +335,49 @@ impl Instance {
     /// ends the instance, since what it says of itself is lost; one that is too
     /// deep is a mistake like any other that a result can have.
     fn weigh<T: Weigh + Levels>(&mut self, result: T) -> Result<T, EntryError> {
-        let weight = result.weight();
+        self.bear(result.weight())?;
+        Ok(self.shallow(result)?)
+    }
+
+    /// A failure in the guest's own words, which are a result as any other.
+    fn own_words(&mut self, message: String) -> EntryError {
+        match self.bear(message.len()) {
+            Ok(()) => EntryError::Failed(message),
+            Err(fault) => fault.into(),
+        }
+    }
+
+    fn no_task(&mut self, error: TaskError) -> TaskLookup {
+        match error {
+            TaskError::InvalidSplit => TaskLookup::InvalidSplit,
+            TaskError::InvalidIndex => TaskLookup::InvalidIndex,
+            TaskError::Failed(message) => self.own_words(message).into(),
+        }
+    }
+
+    fn no_output(&mut self, error: ToolError) -> CallError {
+        let (error, words) = match error {
+            ToolError::NotFound => return CallError::NotFound,
+            ToolError::Failed(message) => return self.own_words(message).into(),
+            ToolError::InvalidInput(message) => {
+                let words = message.len();
+                (CallError::InvalidInput(message), words)
+            }
+            ToolError::Collision(message) => {
+                let words = message.len();
+                (CallError::Collision(message), words)
+            }
+        };
+        match self.bear(words) {
+            Ok(()) => error,
+            Err(fault) => EntryError::from(fault).into(),
+        }
+    }
+
+    /// Holds a result against the limit.
+    fn bear(&mut self, weight: usize) -> Result<(), Fault> {
         if weight <= self.limits.result {
-            return Ok(self.shallow(result)?);
+            return Ok(());
         }
         let message = format!(
             "a result of {weight} bytes, and {} are allowed",
@@ -336,33 +385,12 @@ impl Instance {
         );
         let fault = Fault::new(FaultCode::LimitOutput, message);
         self.life = Life::Dead(fault.clone());
-        Err(fault.into())
+        Err(fault)
     }
 
     /// Lets through what holds no JSON that is nested too deep.
     fn shallow<T: Levels>(&self, result: T) -> Result<T, Unfit> {
         lift::shallow(result, self.limits.json_depth)
-    }
-}
-
-impl From<TaskError> for TaskLookup {
-    fn from(error: TaskError) -> TaskLookup {
-        match error {
-            TaskError::InvalidSplit => TaskLookup::InvalidSplit,
-            TaskError::InvalidIndex => TaskLookup::InvalidIndex,
-            TaskError::Failed(message) => EntryError::Failed(message).into(),
-        }
-    }
-}
-
-impl From<ToolError> for CallError {
-    fn from(error: ToolError) -> CallError {
-        match error {
-            ToolError::NotFound => CallError::NotFound,
-            ToolError::InvalidInput(message) => CallError::InvalidInput(message),
-            ToolError::Collision(message) => CallError::Collision(message),
-            ToolError::Failed(message) => EntryError::Failed(message).into(),
-        }
     }
 }
 

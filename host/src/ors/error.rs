@@ -242,6 +242,14 @@ fn raised(message: &str) -> Told {
     )
 }
 
+/// The same, for the session's owner and not for the log.
+fn raised_to_owner(message: &str) -> Told {
+    Told {
+        log: Some("the environment failed, and told its owner why".to_owned()),
+        ..raised(message)
+    }
+}
+
 /// A fault that ended a session, told to the session's owner. What the guest
 /// said is nothing for the log.
 fn to_owner(fault: &Fault, more: &str, told: impl FnOnce(String) -> Told) -> Told {
@@ -285,7 +293,7 @@ fn create(error: CreateError) -> Told {
         CreateError::UnknownEnvironment(name) => unknown_environment(&name),
         CreateError::Task(error) => catalog(error),
         CreateError::Secrets(why) => told(StatusCode::INTERNAL_SERVER_ERROR, why),
-        CreateError::Refused(message) => raised(&message),
+        CreateError::Refused(message) => raised_to_owner(&message),
         CreateError::TooDeep(why) => told(StatusCode::BAD_REQUEST, why),
         CreateError::Faulted(fault) => ended(&fault),
         CreateError::UnknownToolset(name) => {
@@ -313,7 +321,9 @@ fn session(error: SessionError) -> Told {
                 "Environment still starting.",
             )
         },
-        SessionError::SetupFailed(message) | SessionError::Failed(message) => raised(&message),
+        SessionError::SetupFailed(message) | SessionError::Failed(message) => {
+            raised_to_owner(&message)
+        }
         SessionError::Faulted(fault) => ended(&fault),
         SessionError::Gone(fault) => to_owner(
             &fault,
@@ -582,6 +592,18 @@ mod tests {
             // Nobody's own: the guest answered for all.
             (CatalogError::Faulted(fault()).into(), "", ""),
         ];
+        for failure in [
+            Failure::Session(SessionError::SetupFailed("a secret".into())),
+            SessionError::Failed("a secret".into()).into(),
+            CreateError::Refused("a secret".into()).into(),
+        ] {
+            let (answer, log) = failure.answer();
+            let (_, Payload::Text(Some(body))) = answer.into_parts() else {
+                panic!("no text");
+            };
+            assert_eq!(body, "{\"detail\":\"RuntimeError: a secret\"}");
+            assert!(!log.unwrap().contains("secret"));
+        }
         for (failure, more, words) in cases {
             let (answer, log) = failure.answer();
             let (_, Payload::Text(Some(body))) = answer.into_parts() else {

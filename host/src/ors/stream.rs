@@ -201,7 +201,7 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
-    use crate::model::{FaultCode, Refusal, RefusalReason, TaskId};
+    use crate::model::{FaultCode, Refusal, RefusalReason, TaskId, TrapKind};
     use crate::session::{Go, Promise};
 
     #[test]
@@ -302,8 +302,17 @@ mod tests {
                 Ok("event: error\r\ndata: boom\r\ndata: : é\r\n\r\n"),
             ),
             (
-                RunOutcome::Faulted(Fault::new(FaultCode::EnvTrap, "it trapped")),
-                Ok("event: error\r\ndata: env_trap: it trapped\r\n\r\n"),
+                RunOutcome::Faulted(Fault::new(FaultCode::LimitCpu, "too much")),
+                Ok("event: error\r\ndata: limit_cpu: too much\r\n\r\n"),
+            ),
+            (
+                RunOutcome::Faulted(Fault {
+                    words: Some("a\nb".to_owned()),
+                    ..Fault::trap(TrapKind::Unreachable, "it trapped")
+                }),
+                Ok(
+                    "event: error\r\ndata: env_trap: unreachable: it trapped; its last words: 'a\\nb'\r\n\r\n",
+                ),
             ),
             (
                 RunOutcome::Faulted(Fault::new(FaultCode::Overloaded, "no room")),

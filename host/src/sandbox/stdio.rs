@@ -112,6 +112,13 @@ impl GuestLog {
         inner.left = inner.allowance;
     }
 
+    /// Logs what the guest said otherwise, as if it were an entry of its own
+    /// that wrote it to standard error.
+    pub(crate) fn say(&self, text: &str) {
+        self.lock().write(Stream::Err, text.as_bytes());
+        self.flush();
+    }
+
     pub(crate) fn stream(&self, stream: Stream) -> Writer {
         Writer {
             log: self.clone(),

@@ -283,9 +283,17 @@ impl Owner {
         let Some(mut instance) = self.instance.take() else {
             return;
         };
-        if let Err(error) = instance.teardown().await {
-            let environment = self.shared.environment.name();
-            tracing::info!(session = %self.shared.id, %environment, "teardown failed: {error}");
+        let (session, environment) = (&self.shared.id, self.shared.environment.name());
+        match instance.teardown().await {
+            Ok(()) => {}
+            // Its own words are in its own log.
+            Err(EntryError::Failed(_)) => {
+                tracing::info!(%session, %environment, "teardown failed");
+            }
+            Err(EntryError::Fault(fault)) => {
+                let (code, trap) = (fault.code.as_str(), fault.trap.map(TrapKind::as_str));
+                tracing::info!(%session, %environment, code, trap, "teardown failed: {fault}");
+            }
         }
         if self.set_up {
             instance.publish().await;
