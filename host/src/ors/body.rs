@@ -21,6 +21,7 @@ pub(super) struct RequestBody {
     timeout: Duration,
     expects_continue: bool,
     ended: bool,
+    too_large: bool,
 }
 
 /// Why a body cannot be had.
@@ -47,6 +48,7 @@ impl RequestBody {
             limit,
             timeout,
             expects_continue,
+            too_large: false,
         }
     }
 
@@ -63,6 +65,8 @@ impl RequestBody {
         let timeout = self.timeout;
         match tokio::time::timeout(timeout, self.collect()).await {
             Ok(read) => read,
+            // Whatever of it is still to come, that is known already.
+            Err(_) if self.too_large => Err(BodyError::TooLarge),
             Err(_) => Err(BodyError::TooSlow),
         }
     }
@@ -78,16 +82,14 @@ impl RequestBody {
 
     async fn collect(&mut self) -> Result<Bytes, BodyError> {
         if self.incoming.size_hint().lower() > u64::try_from(self.limit).unwrap_or(u64::MAX) {
-            self.read_on().await;
-            return Err(BodyError::TooLarge);
+            return self.refuse().await;
         }
         // Most bodies are one piece, which then is the body.
         let Some(first) = self.data().await? else {
             return Ok(Bytes::new());
         };
         if first.len() > self.limit {
-            self.read_on().await;
-            return Err(BodyError::TooLarge);
+            return self.refuse().await;
         }
         let Some(second) = self.data().await? else {
             return Ok(first);
@@ -98,13 +100,19 @@ impl RequestBody {
         let mut next = Some(second);
         while let Some(data) = next {
             if data.len() > self.limit - whole.len() {
-                self.read_on().await;
-                return Err(BodyError::TooLarge);
+                return self.refuse().await;
             }
             whole.extend_from_slice(&data);
             next = self.data().await?;
         }
         Ok(whole.freeze())
+    }
+
+    /// Refuses a body that is too large.
+    async fn refuse(&mut self) -> Result<Bytes, BodyError> {
+        self.too_large = true;
+        self.read_on().await;
+        Err(BodyError::TooLarge)
     }
 
     /// Reads on without keeping anything, up to a multiple of the limit.
