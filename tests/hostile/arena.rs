@@ -101,11 +101,6 @@ impl Arena {
         }
     }
 
-    /// The attacker's client.
-    pub fn ors(&self) -> Ors {
-        self.ors.clone()
-    }
-
     /// The attacker's key, for requests on raw sockets.
     pub fn key(&self) -> &str {
         &self.key

@@ -515,8 +515,8 @@ fn front() {
             slow(ors, sockets, begin, drip)
         });
     }
-    arena.case("eight readers that read nothing", "write-timeout", |ors| {
-        stalled(ors, 8)
+    arena.case("three readers that read nothing", "write-timeout", |ors| {
+        stalled(ors, 3)
     });
     for (attack, bytes, statuses) in huge(&key) {
         arena.case(

@@ -43,13 +43,29 @@ fn grow_all(grow: &[String], step: u32) -> String {
 /// A guest with so many memories besides its own, each in an instance of its
 /// own.
 pub fn memories(name: &str, count: usize) -> Guest {
+    memories_that(name, count, |grow| format!("({grow} (i32.const 4))"))
+}
+
+/// The same, where each growth comes after one of more pages than there can
+/// be: what fails must not give back what others were charged.
+fn memories_that_overreach(name: &str, count: usize) -> Guest {
+    memories_that(name, count, |grow| {
+        format!(
+            "(block (result i32)
+               (drop ({grow} (i32.const 65536)))
+               ({grow} (i32.const 4)))"
+        )
+    })
+}
+
+fn memories_that(name: &str, count: usize, step: impl Fn(&str) -> String) -> Guest {
     let mut made = guest(name).with(
         "before",
         "(core module $extra
            (memory 1)
            (func (export \"grow\") (param i32) (result i32) (memory.grow (local.get 0))))",
     );
-    let mut grow = vec!["(memory.grow (i32.const 4))".to_owned()];
+    let mut grow = vec![step("memory.grow")];
     for number in 0..count {
         made = made
             .with(
@@ -67,7 +83,7 @@ pub fn memories(name: &str, count: usize) -> Guest {
                        (func $grow{number} (param i32) (result i32)))"
                 ),
             );
-        grow.push(format!("(call $grow{number} (i32.const 4))"));
+        grow.push(step(&format!("call $grow{number}")));
     }
     made.act(grow_all(&grow, 4))
 }
@@ -88,6 +104,7 @@ fn guests() -> Vec<Guest> {
     vec![
         memories("one-memory", 0),
         memories("seven-memories", 6),
+        memories_that_overreach("seven-memories-that-overreach", 6),
         tables("one-table", 1),
         tables("four-tables", 4),
         guest("grow-and-give-up")
@@ -159,7 +176,11 @@ fn memory() {
     arena.case("tables without end, then a trap", "tables", |ors| {
         act(ors, "grow-tables-and-give-up", json!({}), "limit_memory")
     });
-    for guest in ["one-memory", "seven-memories"] {
+    for guest in [
+        "one-memory",
+        "seven-memories",
+        "seven-memories-that-overreach",
+    ] {
         arena.case(
             &format!("{guest}, grown as far as they go"),
             "memory, the sum of all",

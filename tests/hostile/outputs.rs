@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::arena::{Arena, open};
 use crate::guests::{Guest, guest};
-use crate::provoke::{act, answers, refused, unfit, unopened, unready};
+use crate::provoke::{act, refused, unfit, unopened, unready};
 use crate::time::clock;
 
 const FLAGS: [&str; 12] = [

@@ -10,9 +10,6 @@ use orwd::fuzzing::{event, text_events};
 /// Characters of a piece.
 const PIECE: usize = 4096;
 
-/// Bytes of a text that an input is repeated to, about.
-const LONGEST: usize = 100_000;
-
 /// An event: its name and its data lines.
 type Event = (String, Vec<String>);
 
@@ -23,8 +20,10 @@ pub(crate) fn run(bytes: &[u8]) {
     };
     let text = String::from_utf8_lossy(bytes);
     // So that there are pieces and batches: inputs are short, and those are not.
-    let most = LONGEST / text.len().max(1);
-    let text = text.repeat((1 + long * long / 16).min(1 + most));
+    // Several batches take long to look at, so few inputs come to that.
+    let longest = if long > 250 { 20 * PIECE } else { 3 * PIECE };
+    let times = (1 + long * long / 16).min(1 + longest / text.len().max(1));
+    let text = text.repeat(times);
     assert_eq!(
         whole(&text_events(&text)),
         serde_json::to_string(&text).expect("text")
