@@ -105,7 +105,7 @@ fn every_limit_has_its_story() {
         .succeeds()
         .split("Limits of a session:")
         .nth(1)
-        .and_then(|rest| rest.split("\nLimits of the server:").next())
+        .and_then(|rest| rest.split("\nSessions that outlive the server:").next())
         .expect("a heading of the help")
         .lines()
         .filter_map(|line| line.trim_start().strip_prefix("--"))
