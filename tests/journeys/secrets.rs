@@ -212,8 +212,8 @@ fn sessions(ors: &Ors) {
     assert_eq!(session.call("keep", json!({})).text(), "kept");
     let panicked = session.call("panic", json!({}));
     assert!(
-        !panicked.error().contains("kanarienvogel"),
-        "{}",
+        panicked.error().contains("kanarienvogel"),
+        "its last words are for its owner: {}",
         panicked.error()
     );
     detail(&session.get("prompt"), 410);

@@ -132,6 +132,8 @@ fn a_file_of_keys_that_is_replaced_is_found_behind_the_walls() {
     link("current/keys.toml", "keys/keys.toml");
     let server = Serve::fixtures(&["alpha"])
         .set("--api-keys", scratch.path().join("keys/keys.toml"))
+        // The new one is tried often before it is known.
+        .set("--wrong-keys", "1000000")
         .start();
     let asks = |key: &str| {
         let request = Request::get("/list_environments").header("X-API-Key", key);

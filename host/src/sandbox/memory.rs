@@ -107,8 +107,11 @@ impl ResourceLimiter for Memory {
     }
 
     fn table_growing(&mut self, now: usize, then: usize, max: Option<usize>) -> Result<bool> {
+        // The engine tells the least of what the table declares and what any may
+        // have, and the second is no less than the limit: that one is ours.
+        let declared = max.filter(|max| *max < self.limit.elements);
         let elements = then.saturating_sub(now);
-        Ok(within(then, max) && self.charge(elements.saturating_mul(ELEMENT), elements))
+        Ok(within(then, declared) && self.charge(elements.saturating_mul(ELEMENT), elements))
     }
 
     fn table_grow_failed(&mut self, error: Error) -> Result<()> {
