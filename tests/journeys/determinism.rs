@@ -86,7 +86,7 @@ fn a_seed_is_the_clients_or_the_manifests_or_drawn_and_is_told() {
         told(&session, "draw", json!({})),
         told(&again, "draw", json!({}))
     );
-    assert!(server.log().contains(&drawn), "{}", server.log());
+    server.logs(&drawn);
 
     for wrong in ["", "-1", "1.5", "seven", "18446744073709551616", "1 2"] {
         let id = fresh_id();

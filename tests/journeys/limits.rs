@@ -148,7 +148,7 @@ fn what_is_in_force_is_shown_to_whoever_may_use_it() {
         assert_eq!(limit(environment, "call-cpu"), "3s");
         assert_eq!(limit(environment, "disk"), "5MiB");
     }
-    assert!(server.log().contains("the manifest asks for call-cpu = 1h"));
+    server.logs("the manifest asks for call-cpu = 1h");
 
     let inspected = Orwd::new(
         ["inspect", "--json", "--disk", "5MiB", "--call-cpu", "3s"]

@@ -213,8 +213,8 @@ fn the_good_ones_are_served_when_asked_to_keep_going() {
         .start();
     let listed = server.ors().get("/list_environments").json();
     assert_eq!(listed, json!(["alpha", "chat"]));
-    assert!(server.log().contains("text.wasm"), "{}", server.log());
-    assert!(server.log().contains("missing"), "{}", server.log());
+    server.logs("text.wasm");
+    server.logs("missing");
 
     let nothing = serve(&text).flag("--keep-going").command().run();
     nothing.refuses(&["text.wasm"]);

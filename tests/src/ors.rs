@@ -87,6 +87,12 @@ impl Ors {
         self.ask(&Request::post(path).header(SESSION_HEADER, id).json(body))
     }
 
+    /// As [`Ors::post_as`], for an answer that may be broken off.
+    pub fn try_post_as(&self, id: &str, path: &str, body: &Value) -> std::io::Result<Response> {
+        let request = Request::post(path).header(SESSION_HEADER, id).json(body);
+        self.client.try_ask(&request)
+    }
+
     /// POST without a body, with a session id.
     pub fn touch(&self, id: &str, path: &str) -> Response {
         self.ask(&Request::post(path).header(SESSION_HEADER, id))

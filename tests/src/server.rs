@@ -225,6 +225,20 @@ impl Server {
         self.log.text()
     }
 
+    /// Waits until it has written this: a log is written by a thread of its own.
+    #[track_caller]
+    pub fn logs(&self, part: &str) {
+        let begun = std::time::Instant::now();
+        while !self.log().contains(part) {
+            assert!(
+                begun.elapsed() < END,
+                "{part:?} is not in the log:\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()

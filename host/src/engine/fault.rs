@@ -15,7 +15,7 @@ use wasmtime::{Error, Trap};
 use wasmtime_wasi::I32Exit;
 
 use crate::model::{Budget, Fault, FaultCode, TrapKind};
-use crate::sandbox::{GuestState, Overslept, RefusedFiles, RefusedMemory, Starved};
+use crate::sandbox::{GuestState, Overslept, RefusedFiles, RefusedMemory, Starved, TooMuchChance};
 
 /// How an entry into the guest failed.
 pub(super) enum Failure {
@@ -54,6 +54,9 @@ fn name(failure: &Failure, state: &mut GuestState, budget: Budget) -> Fault {
         tracing::error!("a session could not grow: {error:#}");
         return Fault::new(FaultCode::Overloaded, "no memory left for the session");
     }
+    if error.is::<TooMuchChance>() {
+        return Fault::trap(TrapKind::HostCall, "more asked of the host than it gives");
+    }
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         let message = format!("the environment exited with status {}", exit.0);
         return Fault::new(FaultCode::EnvExit, message);
@@ -82,10 +85,6 @@ fn name(failure: &Failure, state: &mut GuestState, budget: Budget) -> Fault {
     }
     if text.contains("maximum concurrent") {
         return Fault::new(FaultCode::Overloaded, "no room for another instance");
-    }
-    // WASI's answer to who asks for too many random bytes.
-    if text.contains("requested len") && text.contains("exceeds limit") {
-        return Fault::trap(TrapKind::HostCall, "more asked of the host than it gives");
     }
     refused.unwrap_or_else(invalid_output)
 }

@@ -8,8 +8,8 @@
 //! guest has no secrets from its host, and makes no keys.
 
 use blake3::{Hasher, OutputReader};
+use wasmtime::Result;
 use wasmtime::component::HasData;
-use wasmtime::{Result, bail};
 use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
 
 use crate::model::Seed;
@@ -32,6 +32,11 @@ impl HasData for HasChance {
     type Data<'a> = &'a mut Chance;
 }
 
+/// A guest asked for more random bytes at once than it may.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} random bytes asked for at once, and {AT_ONCE} may be")]
+pub(crate) struct TooMuchChance(u64);
+
 /// The stream of a seed under a name. The names are for ever.
 fn stream(name: &str, seed: Seed) -> OutputReader {
     let mut hasher = Hasher::new_derive_key(name);
@@ -40,7 +45,7 @@ fn stream(name: &str, seed: Seed) -> OutputReader {
 
 fn bytes(stream: &mut OutputReader, count: u64) -> Result<Vec<u8>> {
     if count > AT_ONCE {
-        bail!("{count} random bytes asked for at once, and {AT_ONCE} may be");
+        return Err(TooMuchChance(count).into());
     }
     // At most `AT_ONCE`.
     let mut bytes = vec![0; count as usize];

@@ -26,6 +26,7 @@ pub use tree::Allowance;
 #[cfg(feature = "fuzzing")]
 pub(crate) use tree::fuzzing;
 
+pub(crate) use chance::TooMuchChance;
 pub(crate) use clock::Overslept;
 pub(crate) use grants::link;
 pub(crate) use memory::{Refused as RefusedMemory, Starved};

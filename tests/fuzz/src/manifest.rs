@@ -29,6 +29,7 @@ pub(crate) fn run(bytes: &[u8]) {
     assert_eq!(again.version, manifest.version);
     assert_eq!((&again.data, &again.mode), (&manifest.data, &manifest.mode));
     assert_eq!(again.secrets, manifest.secrets);
+    assert_eq!((again.clock, again.seed), (manifest.clock, manifest.seed));
     for operator in [MOST, operator(64 << 20, 5), operator(2 << 20, 0)] {
         let (limits, capped) = manifest.limits.apply(operator);
         assert_eq!(again.limits.apply(operator).0, limits);
@@ -65,14 +66,19 @@ const fn operator(memory: usize, seconds: u64) -> SessionLimits {
     };
     SessionLimits {
         memory,
+        tables: memory / 4000,
+        handles: memory / 40_000,
         call: budget,
         setup: budget,
         teardown: budget,
         result: memory / 4,
+        host_call: memory / 2,
+        json_depth: 8 + seconds as usize / 160,
         log: memory / 256,
+        log_total: memory / 4,
         disk: memory as u64 * 256,
         files: memory as u64 / 4000,
-        open_files: 8 + seconds / 96,
+        open_files: 8 + seconds / 8,
     }
 }
 
@@ -93,6 +99,10 @@ fn write(manifest: &Manifest) -> String {
     }
     pair(&mut out, "data-mode", &quoted(manifest.mode.as_str()));
     pair(&mut out, "secrets", &list(&manifest.secrets));
+    pair(&mut out, "clock", &quoted(manifest.clock.as_str()));
+    if let Some(seed) = manifest.seed {
+        pair(&mut out, "seed", &quoted(&seed.to_string()));
+    }
     match &manifest.build {
         BuildRule::Cargo => {}
         BuildRule::Ready(component) => {
