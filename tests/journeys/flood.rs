@@ -379,9 +379,11 @@ fn a_client_that_comes_and_goes_runs_each_call_once() {
     let server = Serve::fixtures(&["alpha"]).start();
     let ors = server.ors();
     let session = ors.open("alpha", Task::At("train", 0));
-    let call = session.post_request("call", &json!({"name": "bump", "input": {}}));
     let mut known = Vec::new();
     for n in 0..50 {
+        // Each another call: the same one again would be taken for a repetition.
+        let call = json!({"name": "bump", "input": {"by": 1, "n": n}});
+        let call = session.post_request("call", &call);
         let mut connection = ors.client().connect();
         connection.send(&call).unwrap();
         if n % 3 > 0 && connection.read_head().is_ok() && n % 3 > 1 {
