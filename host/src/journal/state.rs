@@ -9,9 +9,13 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::error::JournalError;
 use crate::model::Digest;
+
+/// How long the lock is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the note says.
 const NOTE: &str = "orwd state 1\n";
@@ -50,17 +54,26 @@ impl StateDir {
         &self.0
     }
 
-    /// Takes the directory for this host.
+    /// Takes the directory for this host. Waits a little for one that is just
+    /// ending: a process that it was about to start holds the lock until then.
     pub fn lock(&self) -> Result<StateLock, JournalError> {
         let path = self.0.join("lock");
         let file = private(&path).map_err(|error| unusable(&path, &error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(StateLock(file)),
-            Err(TryLockError::WouldBlock) => Err(JournalError::Io(format!(
-                "another orwd uses {}; give this one a directory of its own with --state",
-                self.0.display()
-            ))),
-            Err(TryLockError::Error(error)) => Err(unusable(&path, &error)),
+        let begun = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(StateLock(file)),
+                Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => {
+                    std::thread::sleep(PATIENCE / 50);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(JournalError::Io(format!(
+                        "another orwd uses {}; give this one a directory of its own with --state",
+                        self.0.display()
+                    )));
+                }
+                Err(TryLockError::Error(error)) => return Err(unusable(&path, &error)),
+            }
         }
     }
 
