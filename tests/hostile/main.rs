@@ -12,6 +12,7 @@ mod admission;
 mod arena;
 mod calls;
 mod canary;
+mod crowd;
 mod files;
 mod front;
 mod guests;

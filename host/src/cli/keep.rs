@@ -25,7 +25,7 @@ const SEAL_KEY: &str = "ORWD_SEAL_KEY";
 pub(super) struct Kept {
     state: Option<State>,
     older: Vec<Older>,
-    pub(super) hibernate_after: Duration,
+    pub(super) hibernate_after: Option<Duration>,
 }
 
 struct State {
@@ -41,7 +41,7 @@ impl Kept {
         Kept {
             state: None,
             older: Vec::new(),
-            hibernate_after: Duration::MAX,
+            hibernate_after: None,
         }
     }
 

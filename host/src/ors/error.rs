@@ -415,7 +415,7 @@ fn beyond(error: &BeyondError) -> Told {
         BeyondError::NoJournal | BeyondError::NotReplayable => StatusCode::CONFLICT,
         BeyondError::Lost(_) | BeyondError::Damaged(_) => StatusCode::GONE,
         BeyondError::TooMany => return too_many(error.to_string(), Retry::Soon),
-        BeyondError::Unwritten => return soon(error.to_string()),
+        BeyondError::Unwritten | BeyondError::Full => return soon(error.to_string()),
     };
     told(status, error.to_string())
 }

@@ -336,6 +336,9 @@ pub enum BeyondError {
     /// The key that the request came with holds as many sessions as it may.
     #[error("this key holds as many sessions as it may")]
     TooMany,
+    /// As many sessions are open as may be.
+    #[error("the server holds as many sessions as it may")]
+    Full,
     /// It was done again and came to something else.
     #[error("the session is lost: {0}")]
     Lost(String),

@@ -115,9 +115,7 @@ impl Owner {
         let house = self.house.clone();
         // Before the turn, which others need who may make room.
         let slot = self.place().await?;
-        let Ok(_turn) = house.waking.acquire().await else {
-            return Err(Failure::NotNow("the host stops".to_owned()));
-        };
+        let _turn = house.waking.turn(&self.shared.identity.owner).await;
         let history = house.journal.history(self.shared.identity.episode).await?;
         if history.ended().is_some() {
             return Err(Failure::Ended);
