@@ -16,6 +16,7 @@ mod crowd;
 mod files;
 mod front;
 mod guests;
+mod malformed;
 mod memory;
 mod outputs;
 mod provoke;
