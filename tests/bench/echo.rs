@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::call::{Echo, TEXT};
-use crate::load::{Lines, Measured, Until, Work};
+use crate::load::{Lines, Measured, Pace, Until, Work};
 use crate::process::{cpu_time, load_average};
 use crate::request::{create, delete, each};
 use crate::target::Target;
@@ -37,12 +37,12 @@ pub(crate) struct Subject {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
     server: String,
-    calls_per_second: f64,
-    p50_us: f64,
-    p99_us: f64,
-    errors: u64,
+    pub(crate) calls_per_second: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) errors: u64,
     /// Processor time of the server for each call.
-    cpu_us_per_call: Option<f64>,
+    pub(crate) cpu_us_per_call: Option<f64>,
     /// How many times this server's calls a second the first server had.
     first_is_times: Option<f64>,
 }
@@ -71,9 +71,9 @@ impl Report {
 }
 
 /// The sessions on one server.
-struct Sessions {
-    ids: Vec<String>,
-    calls: Vec<Echo>,
+pub(crate) struct Sessions {
+    pub(crate) ids: Vec<String>,
+    pub(crate) calls: Vec<Echo>,
 }
 
 impl Work for Vec<Echo> {
@@ -145,7 +145,8 @@ pub(crate) fn run(
     })
 }
 
-fn open(target: &Target, count: usize) -> Result<Sessions, String> {
+/// Opens sessions.
+pub(crate) fn open(target: &Target, count: usize) -> Result<Sessions, String> {
     let ids: Vec<String> = (0..count).map(|_| orwd_tests::ors::fresh_id()).collect();
     each(target.address, 1, &ids, create)
         .map_err(|error| format!("{}: /create: {error}", target.name))?;
@@ -164,8 +165,8 @@ fn rounds(
         let mut rows: Vec<Row> = Vec::new();
         for (subject, sessions) in subjects.iter().zip(sessions.iter_mut()) {
             let name = &subject.target.name;
-            let (mut row, error) =
-                round(subject, &mut sessions.calls, plan).map_err(|e| format!("{name}: {e}"))?;
+            let (mut row, error) = round(subject, &mut sessions.calls, plan.time, Pace::AtOnce)
+                .map_err(|e| format!("{name}: {e}"))?;
             row.first_is_times = rows
                 .first()
                 .map(|first| first.calls_per_second / row.calls_per_second);
@@ -182,18 +183,21 @@ fn rounds(
 
 /// One server's turn: connections that are new, so that none is too old by
 /// now, one call on each that does not count, and then the time.
-fn round(
+pub(crate) fn round(
     subject: &Subject,
     calls: &mut Vec<Echo>,
-    plan: Plan,
+    time: Duration,
+    pace: Pace,
 ) -> Result<(Row, Option<String>), String> {
     let io = |error: std::io::Error| error.to_string();
-    let mut lines = Lines::open(subject.target.address, plan.connections).map_err(io)?;
-    let mut once = Once(calls, vec![false; plan.connections]);
+    let mut lines = Lines::open(subject.target.address, calls.len()).map_err(io)?;
+    let asked = vec![false; calls.len()];
+    let mut once = Once(calls, asked);
     lines.run(&mut once, Until::Done).map_err(io)?.whole()?;
     let cpu = |pid: Option<u32>| pid.map(cpu_time).transpose();
     let before = cpu(subject.pid)?;
-    let measured = lines.run(calls, Until::Elapsed(plan.time)).map_err(io)?;
+    let until = Until::Elapsed(time);
+    let measured = lines.run_at(pace, calls, until).map_err(io)?;
     let used = cpu(subject.pid)?
         .zip(before)
         .map(|(after, before)| after.saturating_sub(before));
@@ -256,7 +260,7 @@ fn median(rounds: &[Vec<Row>]) -> Vec<Row> {
 }
 
 /// The middle of sorted figures; between the two middle ones if they are even.
-fn middle(sorted: &[f64]) -> Option<f64> {
+pub(crate) fn middle(sorted: &[f64]) -> Option<f64> {
     let upper = sorted.get(sorted.len() / 2)?;
     match sorted.len() % 2 {
         1 => Some(*upper),

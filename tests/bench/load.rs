@@ -7,6 +7,8 @@
 //! A connection that breaks or stalls is an error of the run; it never waits
 //! for ever.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -34,6 +36,16 @@ pub(crate) trait Work {
 
     /// Judges the answer to it.
     fn check(&mut self, connection: usize, status: u16, body: &[u8]) -> Result<(), String>;
+}
+
+/// How often a connection asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pace {
+    /// Whenever it has its answer.
+    AtOnce,
+    /// So long after it asked before, or when it has its answer, if that comes
+    /// later. Connections begin one after another within that time.
+    Every(Duration),
 }
 
 /// When a run is over.
@@ -129,20 +141,50 @@ impl Lines {
 
     /// Asks on all connections at once until it is over.
     pub(crate) fn run(&mut self, work: &mut impl Work, until: Until) -> io::Result<Measured> {
+        self.run_at(Pace::AtOnce, work, until)
+    }
+
+    /// Asks on all connections at this pace until it is over.
+    pub(crate) fn run_at(
+        &mut self,
+        pace: Pace,
+        work: &mut impl Work,
+        until: Until,
+    ) -> io::Result<Measured> {
         let mut measured = Measured::default();
         let start = Instant::now();
         let deadline = match until {
             Until::Done => None,
             Until::Elapsed(time) => Some(start + time),
         };
+        let gap = match pace {
+            Pace::AtOnce => Duration::ZERO,
+            Pace::Every(gap) => gap,
+        };
+        let share = u32::try_from(self.lines.len()).unwrap_or(u32::MAX).max(1);
+        let mut due: BinaryHeap<Reverse<(Instant, usize)>> = (0u32..)
+            .zip(0..self.lines.len())
+            .map(|(number, index)| Reverse((start + gap / share * number, index)))
+            .collect();
         let mut asking = 0;
-        for index in 0..self.lines.len() {
-            asking += usize::from(self.ask(index, work, &mut measured));
-        }
         let mut last = start;
-        while asking > 0 {
-            self.wait()?;
-            if self.events.is_empty() {
+        loop {
+            let now = Instant::now();
+            let over = deadline.is_some_and(|deadline| now > deadline);
+            if over {
+                due.clear();
+            }
+            let mut next = due.peek().copied();
+            while let Some(Reverse((_, index))) = next.filter(|Reverse((at, _))| *at <= now) {
+                due.pop();
+                asking += usize::from(self.ask(index, work, &mut measured));
+                next = due.peek().copied();
+            }
+            if asking == 0 && next.is_none() {
+                break;
+            }
+            self.wait(next.map_or(PATIENCE, |Reverse((at, _))| at - now))?;
+            if self.events.is_empty() && next.is_none() {
                 measured.fail(format!("nothing came for {PATIENCE:?}"));
                 break;
             }
@@ -170,7 +212,10 @@ impl Lines {
                 if let Err(error) = work.check(index, line.reader.status(), line.reader.body()) {
                     measured.fail(format!("connection {index}: {error}"));
                 }
-                if in_time && work.next(index, line.clear()) {
+                let at = line.begun + gap;
+                if in_time && at > now {
+                    due.push(Reverse((at, index)));
+                } else if in_time && work.next(index, line.clear()) {
                     match line.ask(now) {
                         Ok(()) => asking += 1,
                         Err(error) => measured.fail(format!("connection {index}: {error}")),
@@ -185,9 +230,9 @@ impl Lines {
         Ok(measured)
     }
 
-    fn wait(&mut self) -> io::Result<()> {
-        match self.poll.poll(&mut self.events, Some(PATIENCE)) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => self.wait(),
+    fn wait(&mut self, patience: Duration) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, Some(patience)) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.wait(patience),
             waited => waited,
         }
     }

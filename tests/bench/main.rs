@@ -1,6 +1,6 @@
 //! The benchmark of orwd: `bench echo` for its pace, `bench sessions` for the
-//! price of an idle session, `bench files` for a guest's files. See `README.md`
-//! beside this file.
+//! price of an idle session, `bench files` for a guest's files, `bench durable`
+//! for the price of a journal. See `README.md` beside this file.
 //!
 //! Every answer is read and judged, and any wrong one fails the run: a server
 //! that is fast at being wrong has no figures. Exit codes: 0 measured, 1 an
@@ -8,6 +8,7 @@
 
 mod answer;
 mod call;
+mod durable;
 mod echo;
 mod files;
 mod histogram;
@@ -50,6 +51,9 @@ enum What {
     /// What reading its data costs a guest, here and under the engine's own
     /// file system.
     Files(FilesArguments),
+    /// What it costs that sessions outlive the server, and what it takes to
+    /// bring them back.
+    Durable(DurableArguments),
 }
 
 #[derive(Args)]
@@ -132,6 +136,32 @@ struct FilesArguments {
     descriptors: Option<usize>,
 }
 
+#[derive(Args)]
+struct DurableArguments {
+    /// How long each server is asked in a round.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
+    seconds: u64,
+    /// How many rounds.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
+    rounds: u32,
+    /// Sessions where many are at work at once, each on a connection.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(2..=1024))]
+    sessions: u16,
+    /// Calls a second of all of them where they have time between two calls.
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    rate: u32,
+    /// How many calls the sessions have behind them that are resumed.
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 1000, 5000])]
+    lengths: Vec<u64>,
+    /// Sessions that share the 64 places of a host.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(200..=100_000))]
+    sleepers: u32,
+    /// Fail if a journal costs more than it may: with `process`, half of the
+    /// calls a second, or 0.3 ms for half of the answers.
+    #[arg(long)]
+    check: bool,
+}
+
 fn main() -> ExitCode {
     let bench = Bench::parse();
     if cfg!(debug_assertions) {
@@ -146,6 +176,7 @@ fn main() -> ExitCode {
         What::Echo(arguments) => echo(arguments, bench.json, say),
         What::Sessions(arguments) => sessions(arguments, bench.json, say),
         What::Files(arguments) => files(arguments, bench.json, say),
+        What::Durable(arguments) => durable(arguments, bench.json, say),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -264,6 +295,26 @@ fn files(arguments: &FilesArguments, json: bool, say: impl FnMut(&str)) -> Resul
         )),
         _ => Ok(()),
     }
+}
+
+fn durable(arguments: &DurableArguments, json: bool, say: impl FnMut(&str)) -> Result<(), String> {
+    let plan = durable::Plan {
+        time: Duration::from_secs(arguments.seconds),
+        rounds: arguments.rounds,
+        sessions: arguments.sessions.into(),
+        rate: arguments.rate,
+        lengths: arguments.lengths.clone(),
+        sleepers: usize::try_from(arguments.sleepers).map_err(|error| error.to_string())?,
+    };
+    let report = durable::run(&plan, say)?;
+    if json {
+        print(&report)?;
+    }
+    let missed = report.missed();
+    if arguments.check && !missed.is_empty() {
+        return Err(missed.join("; "));
+    }
+    Ok(())
 }
 
 /// Starts orwd with the defaults of every limit, but for room for this many

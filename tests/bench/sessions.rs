@@ -36,11 +36,11 @@ pub(crate) struct Plan {
 
 /// Times of one kind of request.
 #[derive(Debug, Serialize)]
-struct Times {
-    count: u64,
-    per_second: f64,
-    p50_us: f64,
-    p99_us: f64,
+pub(crate) struct Times {
+    pub(crate) count: u64,
+    pub(crate) per_second: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
 }
 
 /// The whole run. Memory is in bytes.
@@ -184,7 +184,8 @@ fn measure(
 }
 
 impl Times {
-    fn of(measured: &Measured) -> Self {
+    /// Those of a run.
+    pub(crate) fn of(measured: &Measured) -> Self {
         let quantile = |share| measured.latencies.quantile(share).map_or(f64::NAN, micros);
         let count = measured.latencies.count();
         #[allow(clippy::cast_precision_loss, reason = "counts of calls are small")]
@@ -197,7 +198,8 @@ impl Times {
         }
     }
 
-    fn shown(&self, what: &str) -> String {
+    /// In a line.
+    pub(crate) fn shown(&self, what: &str) -> String {
         format!(
             "{what:<28} {:>6} at {:>7.0}/s  p50 {:>8.3} ms  p99 {:>8.3} ms",
             self.count,
@@ -223,7 +225,7 @@ fn shown(what: &str, memory: Memory) -> String {
 }
 
 /// Calls of `bump`, which adds one to a session's counter and gives it back.
-struct Bumps<'a> {
+pub(crate) struct Bumps<'a> {
     address: SocketAddr,
     ids: &'a [String],
     /// How often each session was asked.
@@ -235,7 +237,8 @@ struct Bumps<'a> {
 }
 
 impl<'a> Bumps<'a> {
-    fn new(address: SocketAddr, ids: &'a [String]) -> Self {
+    /// None of which was called before.
+    pub(crate) fn new(address: SocketAddr, ids: &'a [String]) -> Self {
         Self {
             address,
             ids,
@@ -245,7 +248,13 @@ impl<'a> Bumps<'a> {
         }
     }
 
-    fn run(&mut self, connections: usize, order: Vec<usize>) -> Result<Measured, String> {
+    /// Calls these sessions, the last first, over so many connections. No two
+    /// calls of one session may be at the same time: their order decides.
+    pub(crate) fn run(
+        &mut self,
+        connections: usize,
+        order: Vec<usize>,
+    ) -> Result<Measured, String> {
         self.order = order;
         self.at = vec![0; connections];
         let io = |error: std::io::Error| error.to_string();

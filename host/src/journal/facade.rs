@@ -4,7 +4,6 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 
 use tokio::sync::{oneshot, watch};
 
@@ -14,12 +13,13 @@ use super::history::History;
 use super::id::EpisodeId;
 use super::memory::MemoryStore;
 use super::pen::{Pen, Ticket};
+use super::queue::Sender;
 use super::receipt::{Receipt, ReceiptKey, Signer};
 use super::record::{Created, Record, SealedSecrets};
 use super::seal::SealKey;
 use super::sqlite::SqliteStore;
 use super::store::{Episode, Filter, Store};
-use super::writer::{self, Command};
+use super::writer;
 use crate::model::{Secrets, SessionId};
 
 /// What has to have happened to a record before its ticket resolves.
@@ -77,7 +77,7 @@ struct Inner {
 
 struct Kept {
     store: Arc<dyn Store>,
-    queue: Sender<Command>,
+    queue: Sender,
     stopped: watch::Receiver<Option<String>>,
 }
 
@@ -300,7 +300,7 @@ impl Journal {
             return;
         };
         let (reply, closed) = oneshot::channel();
-        if kept.queue.send(Command::Close(reply)).is_ok() {
+        if kept.queue.close(reply) {
             // Its thread may have ended before, and then there is nothing to
             // wait for.
             let _ = closed.await;

@@ -19,6 +19,7 @@ mod id;
 mod memory;
 mod pen;
 mod portable;
+mod queue;
 mod receipt;
 mod record;
 mod seal;

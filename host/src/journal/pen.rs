@@ -3,7 +3,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::mpsc::Sender;
 use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
@@ -12,9 +11,9 @@ use super::chain::Link;
 use super::error::JournalError;
 use super::format;
 use super::id::EpisodeId;
+use super::queue::Sender;
 use super::record::Record;
 use super::store::{Change, Entry, Opening};
-use super::writer::Command;
 
 /// Writes the records of one episode, one after another. After an error
 /// nothing that it writes gets in: whoever wants to go on reads the history
@@ -25,16 +24,11 @@ pub struct Pen {
     next: u64,
     tip: Link,
     /// None if nothing is kept.
-    queue: Option<Sender<Command>>,
+    queue: Option<Sender>,
 }
 
 impl Pen {
-    pub(super) fn new(
-        episode: EpisodeId,
-        next: u64,
-        tip: Link,
-        queue: Option<Sender<Command>>,
-    ) -> Pen {
+    pub(super) fn new(episode: EpisodeId, next: u64, tip: Link, queue: Option<Sender>) -> Pen {
         Pen {
             episode,
             next,
@@ -45,11 +39,31 @@ impl Pen {
 
     /// Puts a record into the next slot. Does not wait: the ticket does.
     pub fn append(&mut self, record: &Record) -> Ticket {
-        let seq = self.next;
-        self.next += 1;
-        let Some(queue) = &self.queue else {
+        let Some((entry, queue)) = self.entry(record) else {
             return Ticket::of(Ok(()));
         };
+        let (reply, ticket) = oneshot::channel();
+        if queue.send(entry, reply) {
+            Ticket(State::Waiting(ticket))
+        } else {
+            Ticket::of(Err(ended()))
+        }
+    }
+
+    /// Puts a record into the next slot that nobody waits for. It is written
+    /// with the next one that somebody waits for, of this episode or another,
+    /// or a moment later; where it could not be, the next one is not either.
+    pub fn append_soon(&mut self, record: &Record) {
+        if let Some((entry, queue)) = self.entry(record) {
+            queue.send_later(entry);
+        }
+    }
+
+    /// The record as it is queued; none if nothing is kept.
+    fn entry(&mut self, record: &Record) -> Option<(Entry, &Sender)> {
+        let seq = self.next;
+        self.next += 1;
+        let queue = self.queue.as_ref()?;
         let bytes = format::encode(record);
         self.tip = self.tip.then(seq, &bytes);
         let entry = Entry {
@@ -59,11 +73,7 @@ impl Pen {
             link: self.tip,
             change: change(record),
         };
-        let (reply, ticket) = oneshot::channel();
-        match queue.send(Command::Append(entry, reply)) {
-            Ok(()) => Ticket(State::Waiting(ticket)),
-            Err(_) => Ticket::of(Err(ended())),
-        }
+        Some((entry, queue))
     }
 
     /// The episode.

@@ -13,6 +13,7 @@
 //! Checkpoints are done here and not by SQLite, which would not tell of a sync
 //! that failed in one.
 
+mod batch;
 mod index;
 mod log;
 mod open;
@@ -22,13 +23,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, ffi};
 
-use self::index::Line;
+use self::batch::Known;
 use super::chain::Link;
 use super::error::JournalError;
 use super::facade::Durability;
 use super::id::EpisodeId;
 use super::state::{StateDir, StateLock};
-use super::store::{Change, Entry, Episode, Filter, Put, Row, Store, StoreError};
+use super::store::{Entry, Episode, Filter, Put, Row, Store, StoreError};
 use crate::model::SessionId;
 
 /// Bytes of the log after which it is carried over into the database.
@@ -60,6 +61,7 @@ pub struct SqliteStore {
 #[derive(Debug)]
 struct Writer {
     connection: Connection,
+    known: Known,
     /// Bytes of the log since the last checkpoint, about.
     log: usize,
     /// A sync failed: the database is left as it is.
@@ -98,6 +100,7 @@ impl SqliteStore {
     fn over(dir: StateDir, connection: Connection, lock: Option<StateLock>) -> SqliteStore {
         let writer = Writer {
             connection,
+            known: Known::default(),
             log: 0,
             failed: false,
         };
@@ -128,6 +131,22 @@ impl SqliteStore {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Leaves one file behind rather than three. What fails here fails at no
+    /// cost: the log is there for the next one who opens it.
+    fn carry_over(&self) {
+        let host = self.lock.is_some();
+        let writer = self.writer();
+        if host && !writer.failed {
+            let done: rusqlite::Result<()> =
+                writer
+                    .connection
+                    .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            if let Err(error) = done {
+                tracing::warn!(%error, "the journal's log stays as it is");
+            }
+        }
+    }
+
     /// Reads with a connection of its own, so that reading never waits for a
     /// commit.
     fn reading<T>(
@@ -152,20 +171,8 @@ impl SqliteStore {
 }
 
 impl Drop for SqliteStore {
-    /// Leaves one file behind rather than three. What fails here fails at no
-    /// cost: the log is there for the next one who opens it.
     fn drop(&mut self) {
-        let host = self.lock.is_some();
-        let writer = self.writer();
-        if host && !writer.failed {
-            let done: rusqlite::Result<()> =
-                writer
-                    .connection
-                    .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-            if let Err(error) = done {
-                tracing::warn!(%error, "the journal's log stays as it is");
-            }
-        }
+        self.carry_over();
     }
 }
 
@@ -175,10 +182,16 @@ impl Store for SqliteStore {
         if writer.failed {
             return Err(StoreError::Sync("a sync failed before".to_owned()));
         }
-        let done = append(&mut writer.connection, batch).map_err(|error| match error {
+        let Writer {
+            connection, known, ..
+        } = &mut *writer;
+        let done = batch::append(connection, known, batch).map_err(|error| match error {
             Failed::Sqlite(error) => failure(&error),
             Failed::Store(error) => error,
         });
+        if done.is_err() {
+            known.clear();
+        }
         writer.failed = matches!(done, Err(StoreError::Sync(_)));
         if done.is_ok() {
             let bytes: usize = batch.iter().map(|entry| entry.bytes.len() + LINE).sum();
@@ -241,6 +254,7 @@ impl Store for SqliteStore {
     fn forget(&self, episode: EpisodeId) -> Result<(), StoreError> {
         let mut writer = self.writer();
         let sqlite = |error: rusqlite::Error| failure(&error);
+        writer.known.clear();
         let transaction = immediate(&mut writer.connection).map_err(sqlite)?;
         let Some(line) = index::line(&transaction, episode)? else {
             return Ok(());
@@ -279,6 +293,10 @@ impl Store for SqliteStore {
             error
         })
     }
+
+    fn close(&self) {
+        self.carry_over();
+    }
 }
 
 /// What went wrong within a transaction.
@@ -301,85 +319,6 @@ impl From<StoreError> for Failed {
 
 fn immediate(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate)
-}
-
-fn append(connection: &mut Connection, batch: &[Entry]) -> Result<Vec<Put>, Failed> {
-    let transaction = immediate(connection)?;
-    let mut census = index::census(&transaction)?;
-    let before = census;
-    let mut done = Vec::with_capacity(batch.len());
-    for entry in batch {
-        done.push(put(&transaction, entry, &mut census)?);
-    }
-    if census != before {
-        index::set_census(&transaction, &census)?;
-        transaction.commit()?;
-    }
-    Ok(done)
-}
-
-fn put(
-    transaction: &Transaction<'_>,
-    entry: &Entry,
-    census: &mut index::Census,
-) -> Result<Put, Failed> {
-    let Some(mut line) = index::line(transaction, entry.episode)? else {
-        let Change::Begin(opening) = &entry.change else {
-            return Ok(Put::Gap);
-        };
-        if index::is_taken(transaction, opening)? {
-            return Ok(Put::Exists);
-        }
-        let last = insert(transaction, entry, 0)?;
-        let line = Line::beginning(entry, opening, last);
-        index::insert(transaction, &line)?;
-        census.toggle(&line);
-        return Ok(Put::Done);
-    };
-    let head = line.episode.head;
-    if entry.seq <= head {
-        let there = walk(transaction, &line, entry.seq)?;
-        let equal = there.link == entry.link && there.bytes == entry.bytes;
-        return Ok(if equal { Put::Already } else { Put::Taken });
-    }
-    if !line.episode.is_live() {
-        return Ok(Put::Taken);
-    }
-    if entry.seq != head + 1 {
-        return Ok(Put::Gap);
-    }
-    census.toggle(&line);
-    line.last = insert(transaction, entry, line.last)?;
-    line.go_on(entry);
-    index::update(transaction, &line)?;
-    census.toggle(&line);
-    Ok(Put::Done)
-}
-
-/// Puts the record behind all others and says where.
-fn insert(transaction: &Transaction<'_>, entry: &Entry, before: i64) -> rusqlite::Result<i64> {
-    let mut statement = transaction.prepare_cached(
-        "INSERT INTO records (episode, seq, before, link, bytes) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?;
-    statement.insert((
-        entry.episode.as_bytes(),
-        entry.seq.cast_signed(),
-        before,
-        entry.link.as_bytes(),
-        &entry.bytes,
-    ))
-}
-
-/// The record in this slot, which is not behind the last one.
-fn walk(transaction: &Transaction<'_>, line: &Line, wanted: u64) -> Result<Row, StoreError> {
-    let (mut place, mut seq) = (line.last, line.episode.head);
-    loop {
-        let found = record(transaction, line.episode.id, place, seq)?;
-        match seq.checked_sub(1) {
-            Some(before) if seq > wanted => (place, seq) = (found.before, before),
-            _ => return Ok(found.row),
-        }
-    }
 }
 
 struct Found {

@@ -45,6 +45,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Tidies up, when there is time for it; after each batch.
     fn rest(&self) -> Result<(), StoreError>;
+
+    /// Tidies up for the last time: nothing is appended after this. What fails
+    /// here is left to the next one who opens it.
+    fn close(&self) {}
 }
 
 /// A record on its way into the store.

@@ -150,7 +150,7 @@ async fn child(
         };
         let of = pen.next();
         // An answer is committed after its ask or not at all.
-        drop(pen.append(&Record::Asked(Box::new(step.asked.clone()))));
+        pen.append_soon(&Record::Asked(Box::new(step.asked.clone())));
         written = pen.append(&Record::Answered(Box::new(Answered {
             of,
             ..answer.answered.clone()

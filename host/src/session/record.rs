@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::guest::Guest;
 use crate::journal::{
-    Answered, Ask, Asked, At, EndReason, Ended, JournalError, Outcome, Pen, Record, RunMark, Ticket,
+    Answered, Ask, Asked, At, EndReason, Ended, JournalError, Outcome, Pen, Record, RunMark,
 };
 use crate::model::Timestamp;
 
@@ -70,9 +70,6 @@ pub(super) struct Pending {
     pub(super) seq: u64,
     pub(super) at: Timestamp,
     pub(super) ask: Ask,
-    /// Nobody has to wait for it: an answer is committed after its ask or not
-    /// at all.
-    _ticket: Option<Ticket>,
 }
 
 impl Pending {
@@ -82,7 +79,6 @@ impl Pending {
             seq,
             at: timestamp(asked.at),
             ask: asked.ask,
-            _ticket: None,
         }
     }
 }
@@ -96,7 +92,6 @@ impl Awake {
                 seq: 0,
                 at: now,
                 ask,
-                _ticket: None,
             };
         };
         let seq = pen.next();
@@ -105,18 +100,15 @@ impl Awake {
             ask,
             run,
         }));
-        let ticket = Some(pen.append(&record));
+        // Nobody has to wait for it: an answer is committed after its ask or
+        // not at all.
+        pen.append_soon(&record);
         let ask = match record {
             Record::Asked(asked) => asked.ask,
             // It was made above.
             _ => Ask::Teardown,
         };
-        Pending {
-            seq,
-            at: now,
-            ask,
-            _ticket: ticket,
-        }
+        Pending { seq, at: now, ask }
     }
 
     /// Does what is asked, and tells what came of it once that is written.

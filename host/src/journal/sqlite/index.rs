@@ -28,12 +28,9 @@ pub(super) struct Line {
 pub(super) struct Census([u8; 32]);
 
 impl Census {
-    pub(super) fn toggle(&mut self, line: &Line) {
-        let hash = line.hash();
-        self.0
-            .iter_mut()
-            .zip(hash)
-            .for_each(|(sum, byte)| *sum ^= byte);
+    pub(super) fn toggle(&mut self, hash: &[u8; 32]) {
+        let sums = self.0.iter_mut();
+        sums.zip(hash).for_each(|(sum, byte)| *sum ^= byte);
     }
 }
 
@@ -68,7 +65,8 @@ impl Line {
         }
     }
 
-    fn hash(&self) -> [u8; 32] {
+    /// A hash of all that it says.
+    pub(super) fn hash(&self) -> [u8; 32] {
         let Episode {
             id,
             opening,
@@ -225,8 +223,12 @@ pub(super) fn is_taken(transaction: &Transaction<'_>, opening: &Opening) -> rusq
     statement.exists((opening.session.as_str(), &opening.owner))
 }
 
-/// Adds a line.
-pub(super) fn insert(transaction: &Transaction<'_>, line: &Line) -> rusqlite::Result<()> {
+/// Adds a line with its hash.
+pub(super) fn insert(
+    transaction: &Transaction<'_>,
+    line: &Line,
+    hash: &[u8; 32],
+) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
         "INSERT INTO episodes (id, owner, session, environment, component, created, ended, head, \
          tip, last, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
@@ -249,13 +251,17 @@ pub(super) fn insert(transaction: &Transaction<'_>, line: &Line) -> rusqlite::Re
         head.cast_signed(),
         tip.as_bytes(),
         line.last,
-        line.hash(),
+        hash,
     ))?;
     Ok(())
 }
 
-/// Writes what changes of a line.
-pub(super) fn update(transaction: &Transaction<'_>, line: &Line) -> rusqlite::Result<()> {
+/// Writes what changes of a line, with its hash.
+pub(super) fn update(
+    transaction: &Transaction<'_>,
+    line: &Line,
+    hash: &[u8; 32],
+) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
         "UPDATE episodes SET ended = ?2, head = ?3, tip = ?4, last = ?5, hash = ?6 WHERE id = ?1",
     )?;
@@ -265,7 +271,7 @@ pub(super) fn update(transaction: &Transaction<'_>, line: &Line) -> rusqlite::Re
         line.episode.head.cast_signed(),
         line.episode.tip.as_bytes(),
         line.last,
-        line.hash(),
+        hash,
     ))?;
     Ok(())
 }
@@ -273,7 +279,7 @@ pub(super) fn update(transaction: &Transaction<'_>, line: &Line) -> rusqlite::Re
 /// Takes a line out, and out of the census.
 pub(super) fn remove(transaction: &Transaction<'_>, line: &Line) -> Result<(), StoreError> {
     let mut census = census(transaction)?;
-    census.toggle(line);
+    census.toggle(&line.hash());
     let remove = || -> rusqlite::Result<()> {
         let id = line.episode.id;
         transaction.execute("DELETE FROM episodes WHERE id = ?1", [id.as_bytes()])?;
@@ -317,7 +323,7 @@ pub(super) fn take_census(transaction: &Transaction<'_>) -> Result<(), StoreErro
     let sql = format!("SELECT {COLUMNS} FROM episodes ORDER BY id");
     let mut counted = Census([0; 32]);
     for line in lines(transaction, &sql, [])? {
-        counted.toggle(&line);
+        counted.toggle(&line.hash());
     }
     if counted == written {
         Ok(())

@@ -117,6 +117,34 @@ async fn whatever_is_queued_is_committed_together() {
 }
 
 #[tokio::test]
+async fn what_nobody_waits_for_is_there_when_what_follows_it_is() {
+    let (store, journal) = journal();
+    let id = EpisodeId::new();
+    let (mut pen, begun) = journal.begin(id, sample::created(None, "s"));
+    begun.await.unwrap();
+    pen.append_soon(&sample::call(1));
+    pen.append(&sample::answer(1, None)).await.unwrap();
+    assert_eq!(journal.history(id).await.unwrap().next(), 3);
+    // Where it is lost, so is what follows it.
+    store.fail(Some(StoreError::Full));
+    let before = store.0.commits.load(Ordering::SeqCst);
+    pen.append_soon(&sample::call(2));
+    while store.0.commits.load(Ordering::SeqCst) == before {
+        tokio::task::yield_now().await;
+    }
+    store.fail(None);
+    let late = pen.append(&sample::answer(3, None)).await;
+    assert_eq!(
+        late,
+        Err(JournalError::Gap {
+            episode: id,
+            seq: 4
+        })
+    );
+    assert_eq!(journal.history(id).await.unwrap().next(), 3);
+}
+
+#[tokio::test]
 async fn a_full_store_refuses_and_goes_on_when_there_is_space() {
     let (store, journal) = journal();
     let id = EpisodeId::new();

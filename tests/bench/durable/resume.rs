@@ -1,0 +1,87 @@
+//! How long a session takes to come back after its host was killed, against
+//! the calls that it has behind it.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::counted::Counted;
+use super::host::Host;
+use super::{median, millis};
+use crate::request::{create, each};
+
+/// Sessions of each length.
+const EACH: usize = 5;
+
+/// Sessions of one length.
+#[derive(Clone, Debug, Serialize)]
+struct Line {
+    calls: u64,
+    /// From the first request to its whole answer.
+    first_answer_ms: f64,
+    us_per_call_of_the_past: f64,
+    /// The call after that.
+    next_answer_ms: f64,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Figures {
+    sessions: usize,
+    /// From the start of the process until it listens.
+    start_ms: f64,
+    lines: Vec<Line>,
+}
+
+/// Measures.
+pub(super) fn run(lengths: &[u64], say: &mut dyn FnMut(&str)) -> Result<Figures, String> {
+    let mut host = Host::new();
+    let (mut server, address) = host.alpha()?;
+    let mut groups = Vec::new();
+    for length in lengths {
+        let ids: Vec<String> = (0..EACH).map(|_| orwd_tests::ors::fresh_id()).collect();
+        each(address, 1, &ids, create)?;
+        let mut group = Counted::new(ids);
+        group.call_all(address, *length)?;
+        groups.push((*length, group));
+    }
+    server.kill();
+    let begun = Instant::now();
+    let (_server, address) = host.alpha()?;
+    let start_ms = millis(begun.elapsed());
+    let sessions = groups.len() * EACH;
+    say(&format!(
+        "\nresumed after a kill, {EACH} sessions of each length; the host listens after \
+         {start_ms:.0} ms, with {sessions} sessions in its journal"
+    ));
+    say(&format!(
+        "{:>7} {:>17} {:>25} {:>16}",
+        "calls", "first answer, ms", "us a call of its past", "next answer, ms"
+    ));
+    let mut lines = Vec::new();
+    for (calls, mut group) in groups {
+        let (mut first, mut next) = (Vec::new(), Vec::new());
+        for session in 0..EACH {
+            first.push(millis(group.call_one(address, session)?.elapsed));
+            next.push(millis(group.call_one(address, session)?.elapsed));
+        }
+        let first_answer_ms = median(first);
+        #[allow(clippy::cast_precision_loss, reason = "counts of calls are small")]
+        let line = Line {
+            calls,
+            first_answer_ms,
+            us_per_call_of_the_past: first_answer_ms * 1e3 / calls.max(1) as f64,
+            next_answer_ms: median(next),
+        };
+        say(&format!(
+            "{:>7} {:>17.2} {:>25.1} {:>16.2}",
+            line.calls, line.first_answer_ms, line.us_per_call_of_the_past, line.next_answer_ms
+        ));
+        lines.push(line);
+    }
+    Ok(Figures {
+        sessions,
+        start_ms,
+        lines,
+    })
+}
