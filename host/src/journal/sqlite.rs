@@ -13,6 +13,7 @@
 //! Checkpoints are done here and not by SQLite, which would not tell of a sync
 //! that failed in one.
 
+mod close;
 mod index;
 mod log;
 mod open;
@@ -52,18 +53,36 @@ const READERS: usize = 4;
 pub struct SqliteStore {
     dir: StateDir,
     writer: Mutex<Writer>,
-    readers: Mutex<Vec<Connection>>,
+    readers: Mutex<Readers>,
     /// None for a visitor, who reads or imports beside a running host.
     lock: Option<StateLock>,
 }
 
 #[derive(Debug)]
 struct Writer {
-    connection: Connection,
+    /// None once it is closed.
+    connection: Option<Connection>,
     /// Bytes of the log since the last checkpoint, about.
     log: usize,
     /// A sync failed: the database is left as it is.
     failed: bool,
+}
+
+/// Connections for reading that nobody uses just now.
+#[derive(Debug, Default)]
+struct Readers {
+    spare: Vec<Connection>,
+    closed: bool,
+}
+
+impl Writer {
+    fn connection(&mut self) -> Result<&mut Connection, StoreError> {
+        self.connection.as_mut().ok_or_else(closed)
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Io("the journal is closed".to_owned())
 }
 
 impl SqliteStore {
@@ -97,14 +116,14 @@ impl SqliteStore {
 
     fn over(dir: StateDir, connection: Connection, lock: Option<StateLock>) -> SqliteStore {
         let writer = Writer {
-            connection,
+            connection: Some(connection),
             log: 0,
             failed: false,
         };
         SqliteStore {
             dir,
             writer: Mutex::new(writer),
-            readers: Mutex::new(Vec::new()),
+            readers: Mutex::default(),
             lock,
         }
     }
@@ -118,7 +137,7 @@ impl SqliteStore {
     fn take_census(&self) -> Result<(), StoreError> {
         let mut writer = self.writer();
         let transaction = writer
-            .connection
+            .connection()?
             .transaction()
             .map_err(|error| failure(&error))?;
         index::take_census(&transaction)
@@ -134,8 +153,13 @@ impl SqliteStore {
         &self,
         read: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let readers = || self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        let spare = readers().pop();
+        let spare = {
+            let mut readers = self.readers();
+            if readers.closed {
+                return Err(closed());
+            }
+            readers.spare.pop()
+        };
         let mut connection = match spare {
             Some(connection) => connection,
             None => open::for_reading(&self.dir).map_err(|error| failure(&error))?,
@@ -143,29 +167,15 @@ impl SqliteStore {
         let transaction = connection.transaction().map_err(|error| failure(&error))?;
         let answer = read(&transaction)?;
         drop(transaction);
-        let mut readers = readers();
-        if readers.len() < READERS {
-            readers.push(connection);
+        let mut readers = self.readers();
+        if readers.spare.len() < READERS && !readers.closed {
+            readers.spare.push(connection);
         }
         Ok(answer)
     }
-}
 
-impl Drop for SqliteStore {
-    /// Leaves one file behind rather than three. What fails here fails at no
-    /// cost: the log is there for the next one who opens it.
-    fn drop(&mut self) {
-        let host = self.lock.is_some();
-        let writer = self.writer();
-        if host && !writer.failed {
-            let done: rusqlite::Result<()> =
-                writer
-                    .connection
-                    .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-            if let Err(error) = done {
-                tracing::warn!(%error, "the journal's log stays as it is");
-            }
-        }
+    fn readers(&self) -> MutexGuard<'_, Readers> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -175,7 +185,7 @@ impl Store for SqliteStore {
         if writer.failed {
             return Err(StoreError::Sync("a sync failed before".to_owned()));
         }
-        let done = append(&mut writer.connection, batch).map_err(|error| match error {
+        let done = append(writer.connection()?, batch).map_err(|error| match error {
             Failed::Sqlite(error) => failure(&error),
             Failed::Store(error) => error,
         });
@@ -225,8 +235,9 @@ impl Store for SqliteStore {
 
     fn keep(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, StoreError> {
         let mut writer = self.writer();
+        let connection = writer.connection()?;
         let mut keep = || -> rusqlite::Result<Vec<u8>> {
-            let transaction = immediate(&mut writer.connection)?;
+            let transaction = immediate(connection)?;
             transaction.execute(
                 "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
                 (name, fresh),
@@ -241,7 +252,7 @@ impl Store for SqliteStore {
     fn forget(&self, episode: EpisodeId) -> Result<(), StoreError> {
         let mut writer = self.writer();
         let sqlite = |error: rusqlite::Error| failure(&error);
-        let transaction = immediate(&mut writer.connection).map_err(sqlite)?;
+        let transaction = immediate(writer.connection()?).map_err(sqlite)?;
         let Some(line) = index::line(&transaction, episode)? else {
             return Ok(());
         };
@@ -271,13 +282,17 @@ impl Store for SqliteStore {
         writer.log = 0;
         let done: rusqlite::Result<()> =
             writer
-                .connection
+                .connection()?
                 .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         done.map_err(|error| {
             let error = failure(&error);
             writer.failed = matches!(error, StoreError::Sync(_));
             error
         })
+    }
+
+    fn close(&self) -> Result<(), StoreError> {
+        self.shut()
     }
 }
 

@@ -64,6 +64,10 @@ impl Writer {
             self.commit();
             if let Some(reply) = close {
                 self.stop("it was closed".to_owned());
+                if let Err(error) = self.store.close() {
+                    // It costs the next start a little.
+                    tracing::warn!(%error, "the journal's log stays as it is");
+                }
                 // Nobody waits for it if the host has given up waiting.
                 let _ = reply.send(());
             }
