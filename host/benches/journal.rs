@@ -91,6 +91,10 @@ impl Store for Bare {
     fn rest(&self) -> Result<(), StoreError> {
         Ok(())
     }
+
+    fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 fn json(text: &str) -> Json {

@@ -8,6 +8,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -142,6 +143,22 @@ impl Serve {
         let mut server = Server::start(self.command_with(address, &state).into_command());
         server.state = Some(state);
         server
+    }
+
+    /// Starts it at this address and kills it after this time, whether it is
+    /// up by then or not.
+    pub fn cut_short(self, address: &str, after: Duration) {
+        let mut child = self
+            .command_at(address)
+            .into_command()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary can be started");
+        std::thread::sleep(after);
+        let _ = child.kill();
+        child.wait().expect("a child can be waited for");
     }
 
     /// Starts it by a shell that first says this.
@@ -283,6 +300,20 @@ impl Drop for Server {
             let lines: Vec<&str> = log.lines().collect();
             let last = &lines[lines.len().saturating_sub(SHOWN)..];
             eprintln!("--- end of the log of {}\n{}", self.base, last.join("\n"));
+        }
+    }
+}
+
+/// An address of this machine for a server that goes away and comes back. Its
+/// port is none that the system gives to connections: clients that knock while
+/// the server is away would take it from it.
+pub fn quiet_address() -> String {
+    let ports = 15_000..32_000;
+    loop {
+        let port = rand::random_range(ports.clone());
+        let address = format!("127.0.0.1:{port}");
+        if TcpListener::bind(&address).is_ok() {
+            return address;
         }
     }
 }

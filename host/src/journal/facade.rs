@@ -294,7 +294,7 @@ impl Journal {
     }
 
     /// Writes what is queued and then nothing more. Resolves once the store
-    /// has it; the last handle that is dropped closes the store itself.
+    /// has it and is closed: nothing can be read either.
     pub async fn close(&self) {
         let Some(kept) = &self.0.kept else {
             return;

@@ -2,6 +2,7 @@
 //! beginning written down, in this order, and only then is the client told.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -15,8 +16,11 @@ use super::state::{Birthmark, Ground, Identity, Phase, Shared};
 use super::table::{Key, Place};
 use crate::catalog::{Birth, Environment};
 use crate::engine::EntryError;
-use crate::journal::{self, EpisodeId, Hash, HostFacts, JournalError, SealedSecrets};
+use crate::journal::{self, EpisodeId, Hash, HostFacts, JournalError, Pen, SealedSecrets};
 use crate::model::{ClockMode, FaultCode, Genesis, Json, Pace, Secrets, Seed, TOOLSETS, Timestamp};
+
+/// The time between two looks whether an id is free.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What is to be opened.
 pub(super) struct Opening {
@@ -116,9 +120,7 @@ pub(super) async fn open(
             toolset: None,
             parent: None,
         };
-        let (pen, written) = house.journal.begin(episode, created);
-        written.await.map_err(unwritten)?;
-        Book::kept(pen)
+        Book::kept(begin(house, episode, created).await?)
     } else {
         Book::none()
     };
@@ -141,6 +143,26 @@ pub(super) async fn open(
     })
 }
 
+/// Writes the beginning down. The last life under this id comes first: calls in
+/// flight finish after it was deleted, and its end is written behind them.
+async fn begin(
+    house: &House,
+    episode: EpisodeId,
+    created: journal::Created,
+) -> Result<Pen, CreateError> {
+    let begun = Instant::now();
+    loop {
+        let (pen, written) = house.journal.begin(episode, created.clone());
+        match written.await {
+            Ok(()) => return Ok(pen),
+            Err(JournalError::Exists { .. }) if begun.elapsed() < house.settings.setup_gate => {
+                tokio::time::sleep(LOOK).await;
+            }
+            Err(error) => return Err(unwritten(error)),
+        }
+    }
+}
+
 fn resumable(house: &House, clock: ClockMode, secrets: &SealedSecrets) -> Resumable {
     if !house.is_kept() {
         Resumable::NoJournal
@@ -155,10 +177,7 @@ fn resumable(house: &House, clock: ClockMode, secrets: &SealedSecrets) -> Resuma
 
 fn unwritten(error: JournalError) -> CreateError {
     tracing::error!("a session does not begin: {error}");
-    match error {
-        JournalError::Exists { .. } => CreateError::Exists,
-        _ => CreateError::Unwritten,
-    }
+    CreateError::Unwritten
 }
 
 /// An id that is taken is created again: the same answer, if the same was

@@ -24,7 +24,7 @@ use super::run::{Go, Promise};
 use super::service::{Conversation, Imprint, SessionError};
 use super::shares::Share;
 use super::state::{Busy, Phase, Shared};
-use super::wake::Recalled;
+use super::wake::{self, Recalled};
 use crate::journal::{Ask, EndReason, Hash, JournalError, Outcome, RunMark};
 use crate::model::{Fault, TaskId, ToolSpec, TrapKind, Weigh};
 
@@ -401,7 +401,9 @@ impl Owner {
         let holding = std::mem::replace(&mut self.holding, Holding::Gone);
         let written = match holding {
             Holding::Awake(awake) => self.tear_down(*awake, reason).await,
-            Holding::Asleep | Holding::Gone => self.write_end(reason).await,
+            Holding::Asleep | Holding::Gone => {
+                wake::write_end(&self.house, self.shared.identity.episode, reason).await
+            }
         };
         if let Err(error) = written {
             let identity = &self.shared.identity;
@@ -409,6 +411,10 @@ impl Owner {
                 session = %identity.id, episode = %identity.episode,
                 "the end of a session is not in the journal: {error}"
             );
+            if error.is_for_now() {
+                let later = wake::write_end_later(self.house.clone(), identity.episode, reason);
+                self.house.engine.spawn(later);
+            }
         }
     }
 

@@ -231,7 +231,7 @@ pub enum Errand {
 /// What a request is known by when it comes again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imprint {
-    /// A hash of its body.
+    /// A hash of what it asks for, whether it names a run or not.
     pub body: [u8; 32],
     /// The key that the client gave it, if any.
     pub key: Option<String>,
