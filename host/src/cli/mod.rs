@@ -18,6 +18,7 @@ mod keys;
 mod logging;
 mod new;
 mod play;
+mod rehearsal;
 mod replay;
 mod scratch;
 mod serve;

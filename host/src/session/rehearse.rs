@@ -8,7 +8,7 @@
 use super::replay::{self, Replay};
 use crate::catalog::Environment;
 use crate::engine::Engine;
-use crate::journal::{Ask, History, Outcome, Step};
+use crate::journal::{History, Outcome, Step};
 use crate::model::Secrets;
 
 /// A step that was done again.
@@ -27,8 +27,8 @@ pub enum Rerun {
     Same,
     /// Something else.
     Different(Outcome),
-    /// It was not done again: it was a fault, which ended the session, or it
-    /// published something, or there was never an answer.
+    /// It was not done again: it was a fault, which ended the session, or
+    /// there was never an answer.
     Skipped,
 }
 
@@ -50,7 +50,7 @@ pub async fn rehearse<'h>(
         .map_err(|error| replay::why_not(&error))?;
     let mut told = 0;
     while let Some(done) = replay.next().await {
-        let same = done.is_same() || published(done.step);
+        let same = done.is_same();
         let now = match done.seen {
             None => Rerun::Skipped,
             Some(_) if same => Rerun::Same,
@@ -67,14 +67,4 @@ pub async fn rehearse<'h>(
         each(Rehearsed { step, now });
     }
     Ok(())
-}
-
-/// Whether it was a teardown that published something, which is not done
-/// again.
-fn published(step: &Step) -> bool {
-    let answer = step.answer.as_ref();
-    step.asked.ask == Ask::Teardown
-        && answer.is_some_and(|answer| {
-            matches!(answer.answered.outcome, Some(Outcome::Published { .. }))
-        })
 }
