@@ -112,6 +112,12 @@ pub const CAST: &[Role] = &[
         ..PLAIN
     },
     Role {
+        name: "files-read-only",
+        folder: "tests/fixtures/files",
+        manifest: Some("data = \"../data\"\ndata-mode = \"read-only\""),
+        ..PLAIN
+    },
+    Role {
         name: "files-without-data",
         folder: "tests/fixtures/files",
         manifest: Some(""),

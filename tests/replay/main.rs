@@ -12,6 +12,7 @@
 
 mod again;
 mod cast;
+mod data;
 mod player;
 mod script;
 
@@ -284,7 +285,7 @@ fn random_episodes_come_out_the_same_again() {
 #[test]
 fn a_killed_server_answers_as_an_undisturbed_one() {
     const KILLS: usize = 3;
-    let each = number("ORWD_REPLAY_EPISODES", 200).div_ceil(20);
+    let each = number("ORWD_REPLAY_EPISODES", 200).div_ceil(10);
     let (mut calm, mut stormy) = (
         House::new(binary(), everybody()),
         House::new(binary(), everybody()),

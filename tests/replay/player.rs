@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use orwd_tests::expect::NO_SESSION;
 use orwd_tests::http::{Client, Request, Response};
 use orwd_tests::ors::{Ors, SESSION_HEADER, secrets_header};
 use orwd_tests::sse::{Event, Item, Parser};
@@ -183,12 +184,28 @@ fn events(answer: &Response) -> Vec<Event> {
 
 fn look(answer: &Response) -> Seen {
     let events = events(answer);
-    let body = if events.is_empty() {
-        vec![("body".to_owned(), answer.text().to_owned())]
+    // A guest's last words are kept in memory and nowhere else.
+    let without_words = |text: &str| {
+        let end = text.find("; its last words: ").unwrap_or(text.len());
+        text[..end].to_owned()
+    };
+    let mut body: Vec<(String, String)> = if events.is_empty() {
+        // The detail alone, so that what is cut off is all that follows.
+        let detail = serde_json::from_str::<Value>(answer.text()).ok();
+        let detail = detail.and_then(|body| body["detail"].as_str().map(str::to_owned));
+        vec![(
+            "body".to_owned(),
+            detail.unwrap_or_else(|| answer.text().to_owned()),
+        )]
     } else {
         let told = events.into_iter().filter(|event| event.name != "task_id");
         told.map(|event| (event.name, event.data)).collect()
     };
+    if answer.status() == 410 || body.iter().any(|(name, _)| name == "error") {
+        for (_, text) in &mut body {
+            *text = without_words(text);
+        }
+    }
     Seen {
         status: answer.status(),
         body,
@@ -198,8 +215,8 @@ fn look(answer: &Response) -> Seen {
 impl Seen {
     /// Says that the session is lost: gone, and not by the guest's fault.
     pub fn is_lost(&self) -> bool {
-        let text = |(_, text): &(String, String)| text.contains("the session is lost");
-        (self.status == 410 && self.body.iter().any(text)) || self.status == 404
+        let says = |what: &str| self.body.iter().any(|(_, text)| text.contains(what));
+        (self.status == 410 && says("the session is lost")) || says(NO_SESSION)
     }
 
     /// The status and what came with it, for people.

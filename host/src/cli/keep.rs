@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::Failure;
 use super::host::Ready;
+use crate::catalog::source::Gathered;
 use crate::catalog::{Prepared, Shelf};
 use crate::config::{Keeping, KeepingLevel};
 use crate::journal::{Durability, Filter, Journal, SealKey, SqliteStore, StateDir, Store};
@@ -100,6 +101,17 @@ impl Kept {
         };
         Ok((journal, self.older))
     }
+}
+
+/// Finds out what the data of each environment is, which its sessions are
+/// written down with. Reads all of it the first time.
+pub(super) fn digest_data(gathered: &mut Gathered, cache: &Path) -> Result<(), Failure> {
+    for source in &mut gathered.sources {
+        if let Some(data) = source.data.take() {
+            source.data = Some(data.digested(cache)?);
+        }
+    }
+    Ok(())
 }
 
 /// Notes where the data of each environment is, for who does its sessions again

@@ -100,16 +100,43 @@ impl Verdict {
 
 /// What came of an episode.
 pub(super) enum Report {
-    /// It was done, step by step.
-    Done(Vec<Played>),
+    /// It was done.
+    Done(Done),
     /// It is of a kind that cannot be done again anywhere.
     Never(String),
     /// It could not be done here and now.
     Failed(String),
 }
 
+/// What came of an episode that was done.
+pub(super) struct Done {
+    /// What is different about its data, if anything is.
+    pub(super) data: Option<String>,
+    /// Its steps, in order.
+    pub(super) steps: Vec<Played>,
+}
+
+impl Done {
+    /// How much is different, the data included.
+    pub(super) fn different(&self) -> u64 {
+        let differs = |step: &&Played| step.verdict == Verdict::Different;
+        let steps = self.steps.iter().filter(differs).count() as u64;
+        steps + u64::from(self.data.is_some())
+    }
+}
+
+/// Where the data of an episode is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Where {
+    /// It had none.
+    Nowhere,
+    At(PathBuf),
+    /// It had some, and nobody says where.
+    Lost,
+}
+
 /// One environment at one version over one directory of data.
-type Staging = (EnvName, Option<Digest>, Option<PathBuf>);
+type Staging = (EnvName, Option<Digest>, Where);
 
 impl RehearsalFlags {
     fn places(&self) -> Result<Places, Failure> {
@@ -152,6 +179,7 @@ impl RehearsalFlags {
         let engine = Engine::idle(settings, compile::compiler(self.admission.resolve())?)?;
         let mut stages = Stages {
             engine: &engine,
+            places: &places,
             cache: Cache::open(&places.cache)?,
             data: HashMap::new(),
             ready: HashMap::new(),
@@ -253,6 +281,7 @@ async fn open(
 /// What episodes are done on.
 struct Stages<'e> {
     engine: &'e Engine,
+    places: &'e Places,
     cache: Cache,
     data: HashMap<PathBuf, Result<DataDir, String>>,
     ready: HashMap<Staging, Result<Prepared, String>>,
@@ -267,7 +296,14 @@ impl Stages<'_> {
             Code::Brought(file) => (file.path(), Some(created.component)),
             Code::Another(path) => (path.as_path(), None),
         };
-        let data = data.map(Path::to_owned).or_else(|| piece.data.clone());
+        // A directory that it did not have would not be the same, and one that
+        // is named is there to be compared.
+        let noted = || piece.data.clone().filter(|_| created.data.is_some());
+        let data = match data.map(Path::to_owned).or_else(noted) {
+            Some(path) => Where::At(path),
+            None if created.data.is_some() => Where::Lost,
+            None => Where::Nowhere,
+        };
         let staging = (created.environment.clone(), own, data.clone());
         if !self.ready.contains_key(&staging) {
             let stage = self.make(created, file, own, data);
@@ -281,14 +317,23 @@ impl Stages<'_> {
         created: &Created,
         file: &Path,
         own: Option<Digest>,
-        data: Option<PathBuf>,
+        data: Where,
     ) -> Result<Prepared, String> {
         let data = match data {
-            Some(path) => {
-                let open = || DataDir::open(&path).map_err(|error| error.to_string());
+            Where::At(path) => {
+                let cache = self.places.cache.as_path();
+                let open = || {
+                    let data = DataDir::open(&path).and_then(|data| data.digested(cache));
+                    data.map_err(|error| format!("{error}; say another with --data DIR"))
+                };
                 Some(self.data.entry(path.clone()).or_insert_with(open).clone()?)
             }
-            None => None,
+            Where::Lost => {
+                return Err(
+                    "it had data, and nothing says where that is; say it with --data DIR".into(),
+                );
+            }
+            Where::Nowhere => None,
         };
         let blueprint = Blueprint {
             name: created.environment.clone(),
@@ -331,7 +376,7 @@ impl Score {
         let secrets = std::mem::replace(&mut self.secrets, Ok(Secrets::default()));
         let report = match secrets {
             Ok(secrets) => match self.perform(engine, stage, secrets, store).await {
-                Ok(played) => Report::Done(played),
+                Ok(done) => Report::Done(done),
                 Err(why) => Report::Failed(why),
             },
             Err(report) => report,
@@ -345,7 +390,7 @@ impl Score {
         stage: Result<Environment, String>,
         secrets: Secrets,
         store: Option<Arc<SqliteStore>>,
-    ) -> Result<Vec<Played>, String> {
+    ) -> Result<Done, String> {
         let env = stage?;
         let history = match (self.history.take(), store) {
             (Some(history), _) => history,
@@ -356,12 +401,10 @@ impl Score {
             }
             (None, None) => return Err("its records are nowhere".to_owned()),
         };
-        let mut played = Vec::new();
-        rehearse(engine, &env, &history, secrets, |rehearsed| {
-            played.push(Played::of(&rehearsed));
-        })
-        .await?;
-        Ok(played)
+        let mut steps = Vec::new();
+        let each = |rehearsed: Rehearsed<'_>| steps.push(Played::of(&rehearsed));
+        let data = rehearse(engine, &env, &history, secrets, each).await?;
+        Ok(Done { data, steps })
     }
 }
 

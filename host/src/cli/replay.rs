@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::logging::Log;
 use super::rehearsal::{Code, Piece, Played, RehearsalFlags, Report, Score, Verdict};
 use super::{Ending, Failure, export, terminal};
-use crate::journal::{Episode, Filter, History, JournalError, SqliteStore, Store};
+use crate::journal::{Episode, Filter, History, JournalError, SqliteStore, StateDir, Store};
 
 /// Do sessions again from their journal, call by call
 ///
@@ -50,17 +50,53 @@ pub(super) struct Replay {
     rehearsal: RehearsalFlags,
 }
 
-/// A step, as it is shown.
+/// A step, or the data, as it is shown.
 #[derive(Serialize)]
 struct Line<'s> {
-    session: &'s str,
-    episode: String,
     record: u64,
     kind: &'static str,
     tool: Option<&'s str>,
     verdict: &'static str,
     reward: Option<f64>,
     reward_now: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'s str>,
+}
+
+/// A line together with whose it is.
+#[derive(Serialize)]
+struct Owned<'s> {
+    session: &'s str,
+    episode: String,
+    #[serde(flatten)]
+    line: &'s Line<'s>,
+}
+
+impl<'s> Line<'s> {
+    fn of_step(step: &'s Played) -> Line<'s> {
+        Line {
+            record: step.record,
+            kind: step.kind,
+            tool: step.tool.as_deref(),
+            verdict: step.verdict.as_str(),
+            reward: step.reward,
+            reward_now: step.reward_now,
+            why: None,
+        }
+    }
+
+    /// The data, which belongs to the first record.
+    fn of_data(why: &'s str) -> Line<'s> {
+        Line {
+            record: 0,
+            kind: "data",
+            tool: None,
+            verdict: Verdict::Different.as_str(),
+            reward: None,
+            reward_now: None,
+            why: Some(why),
+        }
+    }
 }
 
 /// What came of all of them.
@@ -170,9 +206,14 @@ impl Replay {
         Ok(Piece {
             episode: history.episode(),
             created: history.created().clone(),
+            data: match &self.state {
+                Some(state) => {
+                    StateDir::existing(state)?.noted_data(&history.created().environment)?
+                }
+                None => None,
+            },
             history: Some(history),
             component,
-            data: None,
         })
     }
 
@@ -188,8 +229,8 @@ impl Replay {
             let session = crate::model::quoted(session);
             format!("{verdict:<14}  {env}  {session}  {}{rest}\n", score.episode)
         };
-        let steps = match report {
-            Report::Done(steps) => steps,
+        let done = match report {
+            Report::Done(done) => done,
             Report::Never(why) => {
                 tally.left_out += 1;
                 return head("left out", &format!(": {why}"));
@@ -200,15 +241,21 @@ impl Replay {
                 return head("failed", "");
             }
         };
-        let differs = |step: &&Played| step.verdict == Verdict::Different;
-        let different = steps.iter().filter(differs).count() as u64;
+        let (steps, different) = (&done.steps, done.different());
         tally.steps += steps.len() as u64;
         tally.different += different;
         let verdict = if different == 0 { "equal" } else { "different" };
         let mut text = head(verdict, &format!("  {} steps", steps.len()));
+        if let Some(why) = &done.data {
+            text.push_str(&if self.json {
+                json(score, &Line::of_data(why))
+            } else {
+                format!("{:>6}  {:<11} different: {why}\n", 0, "data")
+            });
+        }
         for step in steps {
             if self.json {
-                text.push_str(&json(score, step));
+                text.push_str(&json(score, &Line::of_step(step)));
             } else if alone || different > 0 {
                 text.push_str(&line(step));
             }
@@ -241,18 +288,13 @@ fn named(episode: &Episode) -> String {
     format!("episode {} of session {session}", episode.id)
 }
 
-fn json(score: &Score, step: &Played) -> String {
-    let line = Line {
+fn json(score: &Score, line: &Line<'_>) -> String {
+    let owned = Owned {
         session: score.created.session.as_str(),
         episode: score.episode.to_string(),
-        record: step.record,
-        kind: step.kind,
-        tool: step.tool.as_deref(),
-        verdict: step.verdict.as_str(),
-        reward: step.reward,
-        reward_now: step.reward_now,
+        line,
     };
-    let text = serde_json::to_string(&line).unwrap_or_default();
+    let text = serde_json::to_string(&owned).unwrap_or_default();
     format!("{text}\n")
 }
 

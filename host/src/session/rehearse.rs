@@ -32,18 +32,22 @@ pub enum Rerun {
     Skipped,
 }
 
-/// Does a whole history again, and tells of each step.
+/// Does a whole history again, and tells of each step. Gives, in words, what
+/// is different about the data that it is done over, if anything is.
 ///
 /// # Errors
 ///
-/// In words, if the episode cannot be opened.
+/// In words, if the episode cannot be opened or its data cannot be read.
 pub async fn rehearse<'h>(
     engine: &Engine,
     env: &Environment,
     history: &'h History,
     secrets: Secrets,
     mut each: impl FnMut(Rehearsed<'h>),
-) -> Result<(), String> {
+) -> Result<Option<String>, String> {
+    let data = env.data_digest().await;
+    let data = data.map_err(|error| format!("its data cannot be read: {error}"))?;
+    let other = replay::other_data(history.created(), data);
     let slot = engine.slot().ok_or("there is no place for an instance")?;
     let mut replay = Replay::open(env, history, secrets, slot)
         .await
@@ -66,5 +70,5 @@ pub async fn rehearse<'h>(
         let now = Rerun::Skipped;
         each(Rehearsed { step, now });
     }
-    Ok(())
+    Ok(other)
 }
