@@ -112,6 +112,7 @@ fn created(session: &str) -> Created {
         environment: EnvName::new("counter").unwrap(),
         component: Digest::of(b"component"),
         data: None,
+        mode: orwd::model::Mode::Session,
         task: json(r#"{"target":3}"#),
         seed: vec![7; 32],
         start: At(1_700_000_000_000_000_000),

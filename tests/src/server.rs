@@ -64,6 +64,7 @@ impl Log {
 
 /// The command line of a server.
 pub struct Serve {
+    binary: PathBuf,
     flags: Vec<OsString>,
     paths: Vec<OsString>,
 }
@@ -73,6 +74,7 @@ impl Serve {
     pub fn fixtures(names: &[&str]) -> Self {
         artifacts::components();
         Self {
+            binary: artifacts::binary().to_owned(),
             flags: vec!["--no-build".into()],
             paths: names
                 .iter()
@@ -84,9 +86,16 @@ impl Serve {
     /// Any path.
     pub fn path(path: impl Into<OsString>) -> Self {
         Self {
+            binary: artifacts::binary().to_owned(),
             flags: Vec::new(),
             paths: vec![path.into()],
         }
+    }
+
+    /// By another binary than the one under test.
+    pub fn by(mut self, binary: &Path) -> Self {
+        binary.clone_into(&mut self.binary);
+        self
     }
 
     /// One more path.
@@ -129,7 +138,7 @@ impl Serve {
         }
         arguments.extend(self.flags);
         arguments.extend(self.paths);
-        Orwd::new(arguments)
+        Orwd::of(&self.binary, arguments)
     }
 
     /// Starts it and waits until it listens.

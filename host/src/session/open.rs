@@ -17,7 +17,9 @@ use super::table::{Key, Place};
 use crate::catalog::{Birth, Environment};
 use crate::engine::EntryError;
 use crate::journal::{self, EpisodeId, Hash, HostFacts, JournalError, Pen, SealedSecrets};
-use crate::model::{ClockMode, FaultCode, Genesis, Json, Pace, Secrets, Seed, TOOLSETS, Timestamp};
+use crate::model::{
+    ClockMode, FaultCode, Genesis, Json, Mode, Pace, Secrets, Seed, TOOLSETS, Timestamp,
+};
 
 /// The time between two looks whether an id is free.
 const LOOK: Duration = Duration::from_millis(20);
@@ -64,10 +66,23 @@ pub(super) async fn open(
         genesis,
         pace: Pace::Live,
         limits: *env.limits(),
+        mode: env.mode().clone(),
+    };
+    let (limits, mode) = (birth.limits, birth.mode.clone());
+    // Before the guest sees any of it: what others publish in between is found
+    // out when the two are compared, and not taken for what it saw.
+    let data = if house.is_kept() {
+        env.data_digest().await.map_err(|error| {
+            tracing::error!(environment = %env.name(), "its data cannot be read: {error}");
+            CreateError::Unwritten
+        })?
+    } else {
+        None
     };
     let episode = EpisodeId::new();
     let sealed = house.journal.seal(&secrets, episode).map_err(unwritten)?;
-    let resumable = resumable(house, genesis.clock, &sealed);
+    let resumable = resumable(house, genesis.clock, &mode, &sealed);
+    let publishes = mode.publishes();
     let opened = Guest::open(&env, &key.id, birth, slot, &task, secrets).await;
     let (guest, first_task_tools) = opened.map_err(|error| match error {
         NotOpen::Start(fault) if fault.code == FaultCode::Overloaded => CreateError::Full,
@@ -102,7 +117,8 @@ pub(super) async fn open(
             session: key.id.clone(),
             environment: identity.environment.clone(),
             component: identity.component,
-            data: None,
+            data,
+            mode,
             task,
             seed: genesis.seed.get().to_be_bytes().to_vec(),
             start: at(genesis.start),
@@ -110,7 +126,7 @@ pub(super) async fn open(
                 ClockMode::Virtual => journal::ClockMode::Virtual,
                 ClockMode::Real => journal::ClockMode::Real,
             },
-            limits: birth.limits,
+            limits,
             host: HostFacts {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 engine: crate::engine::LINE.to_owned(),
@@ -129,7 +145,8 @@ pub(super) async fn open(
         environment: env,
         first_task_tools,
         resumable,
-        json_depth: birth.limits.json_depth,
+        publishes,
+        json_depth: limits.json_depth,
     });
     let created = Created {
         seed: genesis.seed,
@@ -163,13 +180,20 @@ async fn begin(
     }
 }
 
-fn resumable(house: &House, clock: ClockMode, secrets: &SealedSecrets) -> Resumable {
+pub(super) fn resumable(
+    house: &House,
+    clock: ClockMode,
+    mode: &Mode,
+    secrets: &SealedSecrets,
+) -> Resumable {
     if !house.is_kept() {
         Resumable::NoJournal
     } else if !clock.is_replayable() {
         Resumable::RealClock
     } else if *secrets == SealedSecrets::Withheld {
         Resumable::Secrets
+    } else if mode.publishes() {
+        Resumable::Shared
     } else {
         Resumable::Yes
     }
@@ -212,7 +236,7 @@ pub(super) async fn again(
             Birthmark {
                 imprint: created.request,
                 seed: genesis.seed,
-                resumable: resumable(house, genesis.clock, &created.secrets),
+                resumable: resumable(house, genesis.clock, &created.mode, &created.secrets),
             }
         }
     };

@@ -378,10 +378,17 @@ impl Owner {
     /// The session is over, or over in this process.
     async fn end(&mut self, ending: Ending) {
         let can_sleep = self.shared.ground().map(|ground| ground.can_sleep());
-        let publishes = self
-            .shared
-            .ground()
-            .is_some_and(|ground| ground.publishes());
+        // Of one that never was in memory it is known only by what is served.
+        let publishes = match self.shared.ground() {
+            Some(ground) => ground.publishes,
+            None => {
+                let served = self
+                    .house
+                    .versions
+                    .served(&self.shared.identity.environment);
+                served.is_some_and(|env| env.mode().publishes())
+            }
+        };
         let kept = self.house.is_kept();
         match (ending, &self.holding) {
             // It is in the journal, and goes on from there.

@@ -82,6 +82,9 @@ pub enum Resumable {
     RealClock,
     /// Not: it was given secrets, which nothing is there to seal with.
     Secrets,
+    /// Not for sure: others may publish into the data that it reads, and then
+    /// it would see something else.
+    Shared,
 }
 
 impl Resumable {
@@ -92,6 +95,7 @@ impl Resumable {
             Resumable::NoJournal => Some("the server keeps no journal"),
             Resumable::RealClock => Some("the environment sees the real clock"),
             Resumable::Secrets => Some("the server has no key to seal secrets with"),
+            Resumable::Shared => Some("others may publish into the data that it reads"),
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::house::House;
+use super::open;
 use super::owner::{Holding, Owner};
 use super::record::{Awake, Book, Pending, timestamp};
 use super::replay::{self, Replay};
@@ -145,6 +146,11 @@ impl Owner {
             return Err(Failure::Lost(why.to_owned()));
         }
         let environment = house.versions.of(created).await.map_err(Failure::Lost)?;
+        let data = environment.data_digest().await;
+        let data = data.map_err(|error| Failure::NotNow(format!("its data: {error}")))?;
+        if let Some(why) = replay::other_data(created, data) {
+            return Err(Failure::Lost(why));
+        }
         let mut replay = Replay::open(&environment, &history, unsealed?, slot)
             .await
             .map_err(|error| {
@@ -172,9 +178,15 @@ impl Owner {
         let mut guest = replay.guest;
         guest.set_pace(crate::model::Pace::Live);
         self.shared.stand_on(Ground {
-            environment,
+            environment: environment.clone(),
             first_task_tools: replay.tools,
-            resumable: super::service::Resumable::Yes,
+            resumable: open::resumable(
+                &house,
+                replay::genesis(created).clock,
+                &created.mode,
+                &created.secrets,
+            ),
+            publishes: created.mode.within(environment.mode()).publishes(),
             json_depth: created.limits.json_depth,
         });
         let book = Book::kept(house.journal.resume(&history));
