@@ -132,6 +132,7 @@ fn created(session: &str) -> Created {
             disk: 64 << 20,
             files: 4096,
             open_files: 256,
+            journal: 256 << 20,
         },
         host: HostFacts {
             version: "0".to_owned(),

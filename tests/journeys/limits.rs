@@ -52,6 +52,7 @@ stories! {
     "disk": space::disk_is_bounded,
     "files": space::files_are_bounded,
     "open-files": space::open_files_are_bounded,
+    "journal-limit": space::journal_is_bounded,
 }
 
 fn open(ors: &Ors, environment: &str, spec: Value) -> Session {

@@ -425,6 +425,7 @@ mod tests {
             disk: 64 << 20,
             files: 4096,
             open_files: 256,
+            journal: 256 << 20,
         }
     }
 

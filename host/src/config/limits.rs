@@ -47,6 +47,8 @@ pub enum Limit {
     Files,
     /// Files open at once.
     OpenFiles,
+    /// Size of what is written down of the session.
+    Journal,
 }
 
 /// The value of a limit, in its unit.
@@ -73,7 +75,7 @@ pub enum Unit {
 
 impl Limit {
     /// Every limit, in the order in which they are listed.
-    pub const ALL: [Limit; 17] = [
+    pub const ALL: [Limit; 18] = [
         Limit::Memory,
         Limit::Tables,
         Limit::Handles,
@@ -91,6 +93,7 @@ impl Limit {
         Limit::Disk,
         Limit::Files,
         Limit::OpenFiles,
+        Limit::Journal,
     ];
 
     /// The name: `--NAME` on the command line, a key in `[limits]`.
@@ -113,6 +116,7 @@ impl Limit {
             Limit::Disk => "disk",
             Limit::Files => "files",
             Limit::OpenFiles => "open-files",
+            Limit::Journal => "journal-limit",
         }
     }
 
@@ -129,7 +133,8 @@ impl Limit {
             | Limit::HostCall
             | Limit::GuestLog
             | Limit::GuestLogTotal
-            | Limit::Disk => Unit::Size,
+            | Limit::Disk
+            | Limit::Journal => Unit::Size,
             Limit::Tables | Limit::Handles | Limit::JsonDepth | Limit::Files | Limit::OpenFiles => {
                 Unit::Count
             }
@@ -170,6 +175,7 @@ impl Limit {
             Limit::GuestLog => sizes(0, 16 << 20),
             Limit::GuestLogTotal => sizes(0, 1 << 30),
             Limit::Disk => sizes(0, 1 << 40),
+            Limit::Journal => sizes(64 << 10, 1 << 40),
             Limit::Files => counts(0, 1_000_000),
             Limit::OpenFiles => counts(8, 10_000),
             _ => (
@@ -225,6 +231,7 @@ impl Limit {
             Limit::Disk => Amount::Size(Size::bytes(limits.disk)),
             Limit::Files => Amount::Count(limits.files),
             Limit::OpenFiles => Amount::Count(limits.open_files),
+            Limit::Journal => Amount::Size(Size::bytes(limits.journal)),
         }
     }
 
@@ -244,6 +251,7 @@ impl Limit {
             (Limit::Disk, Amount::Size(size)) => limits.disk = size.get(),
             (Limit::Files, Amount::Count(count)) => limits.files = count,
             (Limit::OpenFiles, Amount::Count(count)) => limits.open_files = count,
+            (Limit::Journal, Amount::Size(size)) => limits.journal = size.get(),
             (Limit::CallCpu, Amount::Time(time)) => limits.call.cpu = time.get(),
             (Limit::CallWall, Amount::Time(time)) => limits.call.wall = time.get(),
             (Limit::SetupCpu, Amount::Time(time)) => limits.setup.cpu = time.get(),
@@ -338,6 +346,7 @@ mod tests {
             disk: 64 << 20,
             files: 4096,
             open_files: 256,
+            journal: 256 << 20,
         }
     }
 

@@ -164,6 +164,7 @@ impl SessionFlags {
             disk: 0,
             files: 0,
             open_files: 0,
+            journal: 0,
         };
         for limit in Limit::ALL {
             let amount = match limit {
@@ -188,6 +189,7 @@ impl SessionFlags {
                 Limit::Disk => self.disk,
                 Limit::Files => self.files,
                 Limit::OpenFiles => self.open_files,
+                Limit::Journal => self.journal_limit,
             };
             limit.set(&mut limits, amount);
         }
@@ -359,6 +361,7 @@ mod tests {
                 disk: 64 << 20,
                 files: 4096,
                 open_files: 256,
+                journal: 256 << 20,
             }
         );
         assert_eq!(flags.admission.resolve(), AdmissionLimits::default());

@@ -132,6 +132,10 @@ pub struct SessionFlags {
     /// Files and directories that a session has open at once
     #[arg(long, value_name = "COUNT", default_value = "256", value_parser = limit(Limit::OpenFiles))]
     pub open_files: Amount,
+
+    /// What the journal takes of the session; what is asked after that ends it
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = limit(Limit::Journal))]
+    pub journal_limit: Amount,
 }
 
 /// What the server takes from its clients, and how long it waits.

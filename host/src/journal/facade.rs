@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
 
-use super::chain::Link;
 use super::error::JournalError;
 use super::history::History;
 use super::id::EpisodeId;
@@ -157,19 +156,18 @@ impl Journal {
     /// Begins an episode: writes its first record. The id is drawn before,
     /// since secrets are sealed for it.
     pub fn begin(&self, episode: EpisodeId, created: Created) -> (Pen, Ticket) {
-        let mut pen = self.pen(episode, 0, Link::beginning(episode));
+        let mut pen = Pen::new(episode, self.queue());
         let ticket = pen.append(&Record::Created(Box::new(created)));
         (pen, ticket)
     }
 
     /// Goes on after the last record of a history.
     pub fn resume(&self, history: &History) -> Pen {
-        self.pen(history.episode(), history.next(), history.tip())
+        Pen::after(history, self.queue())
     }
 
-    fn pen(&self, episode: EpisodeId, next: u64, tip: Link) -> Pen {
-        let queue = self.0.kept.as_ref().map(|kept| kept.queue.clone());
-        Pen::new(episode, next, tip, queue)
+    fn queue(&self) -> Option<Sender> {
+        self.0.kept.as_ref().map(|kept| kept.queue.clone())
     }
 
     /// Everything that is written down of an episode, checked.

@@ -20,6 +20,7 @@ pub struct History {
     ended: Option<Ended>,
     next: u64,
     tip: Link,
+    bytes: u64,
 }
 
 /// Something asked of an episode, with its answer.
@@ -71,6 +72,7 @@ impl History {
             ended: None,
             next: 0,
             tip: reader.tip,
+            bytes: rows.iter().map(|row| row.bytes.len() as u64).sum(),
         };
         for row in rest {
             let record = reader.take(row)?;
@@ -154,6 +156,11 @@ impl History {
     /// How it ended, if it has.
     pub fn ended(&self) -> Option<&Ended> {
         self.ended.as_ref()
+    }
+
+    /// Bytes of all records.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// The slot of the next record.

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::chain::Link;
 use super::error::JournalError;
 use super::format;
+use super::history::History;
 use super::id::EpisodeId;
 use super::queue::Sender;
 use super::record::Record;
@@ -23,16 +24,31 @@ pub struct Pen {
     episode: EpisodeId,
     next: u64,
     tip: Link,
+    /// Bytes of all its records.
+    bytes: u64,
     /// None if nothing is kept.
     queue: Option<Sender>,
 }
 
 impl Pen {
-    pub(super) fn new(episode: EpisodeId, next: u64, tip: Link, queue: Option<Sender>) -> Pen {
+    /// One for a new episode.
+    pub(super) fn new(episode: EpisodeId, queue: Option<Sender>) -> Pen {
         Pen {
             episode,
-            next,
-            tip,
+            next: 0,
+            tip: Link::beginning(episode),
+            bytes: 0,
+            queue,
+        }
+    }
+
+    /// One that goes on after this.
+    pub(super) fn after(history: &History, queue: Option<Sender>) -> Pen {
+        Pen {
+            episode: history.episode(),
+            next: history.next(),
+            tip: history.tip(),
+            bytes: history.bytes(),
             queue,
         }
     }
@@ -66,6 +82,7 @@ impl Pen {
         let queue = self.queue.as_ref()?;
         let bytes = format::encode(record);
         self.tip = self.tip.then(seq, &bytes);
+        self.bytes = self.bytes.saturating_add(bytes.len() as u64);
         let entry = Entry {
             episode: self.episode,
             seq,
@@ -84,6 +101,11 @@ impl Pen {
     /// The slot of the next record.
     pub fn next(&self) -> u64 {
         self.next
+    }
+
+    /// Bytes of all records of the episode.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// What the chain has come to.

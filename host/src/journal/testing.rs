@@ -36,6 +36,7 @@ pub(crate) fn limits() -> SessionLimits {
         disk: 64 << 20,
         files: 4096,
         open_files: 256,
+        journal: 256 << 20,
     }
 }
 

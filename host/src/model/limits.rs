@@ -72,4 +72,7 @@ pub struct SessionLimits {
     /// Files and directories open at once. More is refused as a quota that is
     /// used up.
     pub open_files: u64,
+    /// Bytes that the journal takes of what the session is asked and of what
+    /// comes of it. Once it has had more, the next thing asked is a fault.
+    pub journal: u64,
 }

@@ -136,7 +136,7 @@ pub(super) async fn open(
             toolset: None,
             parent: None,
         };
-        Book::kept(begin(house, episode, created).await?)
+        Book::kept(begin(house, episode, created).await?, limits.journal)
     } else {
         Book::none()
     };

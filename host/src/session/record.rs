@@ -12,25 +12,44 @@ use super::guest::Guest;
 use crate::journal::{
     Answered, Ask, Asked, At, EndReason, Ended, JournalError, Outcome, Pen, Record, RunMark,
 };
-use crate::model::Timestamp;
+use crate::model::{Fault, FaultCode, Timestamp};
 
 /// Where an episode is written down, if it is.
-pub(super) struct Book(Option<Pen>);
+pub(super) struct Book {
+    pen: Option<Pen>,
+    /// Bytes after which nothing more is done.
+    limit: u64,
+}
 
 impl Book {
-    /// One that is kept.
-    pub(super) fn kept(pen: Pen) -> Book {
-        Book(Some(pen))
+    /// One that is kept, of about so many bytes at most.
+    pub(super) fn kept(pen: Pen, limit: u64) -> Book {
+        Book {
+            pen: Some(pen),
+            limit,
+        }
     }
 
     /// One that holds nothing.
     pub(super) fn none() -> Book {
-        Book(None)
+        Book {
+            pen: None,
+            limit: u64::MAX,
+        }
+    }
+
+    /// The fault that ends the session, once the book has had all it may.
+    fn full(&self) -> Option<Fault> {
+        let bytes = self.pen.as_ref().map_or(0, Pen::bytes);
+        (bytes > self.limit).then(|| {
+            let message = "more written down of the session than the journal takes";
+            Fault::new(FaultCode::LimitDisk, message)
+        })
     }
 
     /// Writes the end of the episode.
     pub(super) async fn end(&mut self, reason: EndReason) -> Result<(), JournalError> {
-        match &mut self.0 {
+        match &mut self.pen {
             Some(pen) => {
                 let at = at(Timestamp::now());
                 pen.append(&Record::Ended(Ended { at, reason })).await
@@ -46,7 +65,7 @@ impl Book {
         outcome: Outcome,
         spent: Duration,
     ) -> Result<Outcome, JournalError> {
-        let Some(pen) = &mut self.0 else {
+        let Some(pen) = &mut self.pen else {
             return Ok(outcome);
         };
         let record = Record::Answered(Box::new(Answered::new(of, outcome, micros(spent))));
@@ -87,7 +106,7 @@ impl Awake {
     /// Writes down that this is asked now.
     pub(super) fn ask(&mut self, ask: Ask, run: Option<RunMark>) -> Pending {
         let now = Timestamp::now();
-        let Some(pen) = &mut self.book.0 else {
+        let Some(pen) = &mut self.book.pen else {
             return Pending {
                 seq: 0,
                 at: now,
@@ -113,7 +132,10 @@ impl Awake {
 
     /// Does what is asked, and tells what came of it once that is written.
     pub(super) async fn perform(&mut self, pending: &Pending) -> Result<Outcome, JournalError> {
-        let outcome = self.guest.perform(&pending.ask, pending.at).await;
+        let outcome = match self.book.full() {
+            Some(fault) => Outcome::Faulted(fault),
+            None => self.guest.perform(&pending.ask, pending.at).await,
+        };
         let spent = self.guest.spent();
         self.book.answered(pending.seq, outcome, spent).await
     }

@@ -189,7 +189,7 @@ impl Owner {
             publishes: created.mode.within(environment.mode()).publishes(),
             json_depth: created.limits.json_depth,
         });
-        let book = Book::kept(house.journal.resume(&history));
+        let book = Book::kept(house.journal.resume(&history), created.limits.journal);
         self.holding = Holding::Awake(Box::new(Awake { guest, book }));
         let steps = history.steps().len();
         Ok((rest(&history), steps))
@@ -333,7 +333,10 @@ pub(super) async fn write_end(
         if history.ended().is_some() {
             return Ok(());
         }
-        match Book::kept(journal.resume(&history)).end(reason).await {
+        match Book::kept(journal.resume(&history), u64::MAX)
+            .end(reason)
+            .await
+        {
             // A record of ours was still on its way.
             Err(JournalError::Fenced { .. }) if attempts.next().is_some() => {}
             written => return written,

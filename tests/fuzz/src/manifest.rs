@@ -79,6 +79,7 @@ const fn operator(memory: usize, seconds: u64) -> SessionLimits {
         disk: memory as u64 * 256,
         files: memory as u64 / 4000,
         open_files: 8 + seconds / 8,
+        journal: (64 << 10) + seconds,
     }
 }
 

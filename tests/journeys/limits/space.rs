@@ -155,3 +155,26 @@ pub(super) fn open_files_are_bounded() {
     let held = session.call("many", hold(100)).text();
     assert_eq!(held, "100 done");
 }
+
+pub(super) fn journal_is_bounded() {
+    let big = || json!({"unit": "0123456789abcdef", "count": 4096});
+    let chatter = |session: &Session| {
+        let calls = (0..20).map(|_| session.call("big", big()));
+        calls
+            .take_while(|call| call.names().last() == Some(&"end"))
+            .count()
+    };
+    // What comes of each call is 64 KiB.
+    let (_server, session) = alone("alpha", &[("--journal-limit", "300KiB")]);
+    assert_eq!(chatter(&session), 5);
+    let later = session.post("call", &json!({"name": "noargs", "input": {}}));
+    let gone = orwd_tests::expect::detail(&later, 410);
+    assert!(gone.starts_with("limit_disk: "), "{gone}");
+
+    let (_server, session) = alone("alpha", &[("--journal-limit", "3MiB")]);
+    assert_eq!(chatter(&session), 20);
+    // Where nothing is written down there is nothing to bound.
+    let flags = [("--journal-limit", "300KiB"), ("--durability", "none")];
+    let (_server, session) = alone("alpha", &flags);
+    assert_eq!(chatter(&session), 20);
+}

@@ -97,6 +97,7 @@ struct LimitsLayout {
     disk: u64,
     files: u64,
     open_files: u64,
+    journal: u64,
 }
 
 impl From<&Created> for Layout {
@@ -211,6 +212,7 @@ impl From<&SessionLimits> for LimitsLayout {
             disk,
             files,
             open_files,
+            journal,
         } = *limits;
         LimitsLayout {
             memory: memory as u64,
@@ -227,6 +229,7 @@ impl From<&SessionLimits> for LimitsLayout {
             disk,
             files,
             open_files,
+            journal,
         }
     }
 }
@@ -255,6 +258,7 @@ impl TryFrom<LimitsLayout> for SessionLimits {
             disk: layout.disk,
             files: layout.files,
             open_files: layout.open_files,
+            journal: layout.journal,
         })
     }
 }
