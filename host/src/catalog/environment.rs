@@ -201,6 +201,9 @@ impl Environment {
         let Some(data) = self.data().cloned() else {
             return Ok(None);
         };
+        if let Some(recent) = data.recent_digest() {
+            return Ok(Some(recent));
+        }
         let digest = tokio::task::spawn_blocking(move || data.digest()).await;
         digest.map_err(std::io::Error::other)?
     }

@@ -84,6 +84,11 @@ impl DataDir {
         }
     }
 
+    /// The same, if that is known without a look; none also where nobody knows.
+    pub fn recent_digest(&self) -> Option<DataDigest> {
+        self.ledger.as_ref().and_then(|ledger| ledger.recent())
+    }
+
     /// Something was published into it.
     pub(super) fn mark(&self) {
         if let Some(ledger) = &self.ledger {
