@@ -14,7 +14,7 @@ use super::Failure;
 use super::host::Ready;
 use crate::catalog::Shelf;
 use crate::config::{Keeping, KeepingLevel};
-use crate::journal::{Durability, Filter, Journal, SealKey, SqliteStore, Store};
+use crate::journal::{Durability, Filter, Journal, SealKey, Signer, SqliteStore, Store};
 use crate::model::{Digest, EnvName, SessionLimits};
 use crate::session::Older;
 
@@ -26,6 +26,7 @@ pub(super) struct Kept {
     state: Option<State>,
     older: Vec<Older>,
     pub(super) hibernate_after: Duration,
+    pub(super) keep_ended: Duration,
 }
 
 struct State {
@@ -33,6 +34,7 @@ struct State {
     store: SqliteStore,
     durability: Durability,
     seal: Option<SealKey>,
+    signer: Signer,
 }
 
 impl Kept {
@@ -42,6 +44,7 @@ impl Kept {
             state: None,
             older: Vec::new(),
             hibernate_after: Duration::MAX,
+            keep_ended: Duration::MAX,
         }
     }
 
@@ -62,6 +65,7 @@ impl Kept {
         };
         let seal = seal_key(keeping)?;
         let store = SqliteStore::open(dir, durability)?;
+        let signer = Signer::open(store.dir())?;
         let shelf = Shelf::open(dir.join("components")).map_err(|error| {
             let dir = dir.display();
             Failure::new(format!("components cannot be kept in {dir}: {error}"))
@@ -79,8 +83,10 @@ impl Kept {
                 store,
                 durability,
                 seal,
+                signer,
             }),
             hibernate_after: keeping.hibernate_after,
+            keep_ended: keeping.keep_ended,
         })
     }
 
@@ -93,7 +99,9 @@ impl Kept {
     /// not served any more.
     pub(super) fn start(self) -> Result<(Journal, Vec<Older>), Failure> {
         let journal = match self.state {
-            Some(state) => Journal::over(state.store, state.durability, state.seal)?,
+            Some(state) => {
+                Journal::signing(state.store, state.durability, state.seal, state.signer)?
+            }
             None => Journal::off(),
         };
         Ok((journal, self.older))

@@ -229,6 +229,8 @@ pub struct Keeping {
     pub seal_key: Option<PathBuf>,
     /// How long a guest has nothing to do before it leaves the memory.
     pub hibernate_after: Duration,
+    /// How long a session that has ended stays in the journal.
+    pub keep_ended: Duration,
 }
 
 impl Keeping {
@@ -239,6 +241,7 @@ impl Keeping {
             level: KeepingLevel::None,
             seal_key: None,
             hibernate_after: Duration::MAX,
+            keep_ended: Duration::MAX,
         }
     }
 }
@@ -262,6 +265,7 @@ impl KeepingFlags {
             level: self.durability,
             seal_key: self.seal_key.clone(),
             hibernate_after: self.hibernate_after.get(),
+            keep_ended: self.keep_ended.get(),
         })
     }
 }

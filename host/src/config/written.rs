@@ -234,6 +234,11 @@ pub struct KeepingFlags {
     /// memory until it is called again
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time("100ms", "720h"))]
     pub hibernate_after: Span,
+
+    /// A session that ended this long ago is removed from the journal; until
+    /// then it can be looked at, replayed, exported and vouched for
+    #[arg(long, value_name = "TIME", default_value = "168h", value_parser = time("1s", "87600h"))]
+    pub keep_ended: Span,
 }
 
 /// What is written down before an answer goes out.

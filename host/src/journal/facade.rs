@@ -100,7 +100,7 @@ impl Journal {
         }
         let store = SqliteStore::open(&config.dir, config.durability)?;
         let signer = Signer::open(store.dir())?;
-        Journal::with(store, config.durability, config.seal, signer)
+        Journal::signing(store, config.durability, config.seal, signer)
     }
 
     /// A journal that is gone with the process.
@@ -115,10 +115,11 @@ impl Journal {
         durability: Durability,
         seal: Option<SealKey>,
     ) -> Result<Journal, JournalError> {
-        Journal::with(store, durability, seal, Signer::random())
+        Journal::signing(store, durability, seal, Signer::random())
     }
 
-    fn with(
+    /// The same, with receipts signed by this.
+    pub fn signing(
         store: impl Store,
         durability: Durability,
         seal: Option<SealKey>,

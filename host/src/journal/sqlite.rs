@@ -14,12 +14,15 @@
 //! that failed in one.
 
 mod batch;
+mod forget;
 mod index;
 mod log;
 mod open;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, ffi};
 
@@ -33,7 +36,7 @@ use super::store::{Entry, Episode, Filter, Put, Row, Store, StoreError};
 use crate::model::SessionId;
 
 /// Bytes of the log after which it is carried over into the database.
-const CHECKPOINT: usize = 16 << 20;
+const CHECKPOINT: usize = 4 << 20;
 
 /// Bytes of a page of the database.
 const PAGE: usize = 4096;
@@ -44,6 +47,9 @@ const PAGES: usize = 6 * PAGE;
 
 /// What a record takes beyond its bytes, about.
 const LINE: usize = 512;
+
+/// The time between two transactions that remove something.
+const BREATH: Duration = Duration::from_millis(1);
 
 /// Connections for reading that are kept open.
 const READERS: usize = 4;
@@ -68,6 +74,16 @@ struct Writer {
     failed: bool,
 }
 
+impl Writer {
+    /// After a failed sync nothing is written.
+    fn check(&self) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(StoreError::Sync("a sync failed before".to_owned()));
+        }
+        Ok(())
+    }
+}
+
 impl SqliteStore {
     /// Opens the journal of this directory for a host, which from now on has
     /// the directory for itself; makes one if there is none.
@@ -86,6 +102,7 @@ impl SqliteStore {
         let connection = open::for_host(&dir, durability, page)?;
         let store = SqliteStore::over(dir, connection, Some(lock));
         store.take_census()?;
+        store.forget_remains()?;
         Ok(store)
     }
 
@@ -129,6 +146,45 @@ impl SqliteStore {
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes the records of an episode that is in the index no more. Others
+    /// who write come in between.
+    fn forget_rest(&self, episode: EpisodeId) -> Result<(), StoreError> {
+        while self.removing(|connection| forget::go_on(connection, episode))? {
+            thread::sleep(BREATH);
+        }
+        Ok(())
+    }
+
+    /// One transaction that removes something, unless a sync failed before.
+    fn removing<T>(
+        &self,
+        remove: impl FnOnce(&mut Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut writer = self.writer();
+        writer.check()?;
+        writer.known.clear();
+        let done = remove(&mut writer.connection);
+        writer.failed = matches!(done, Err(StoreError::Sync(_)));
+        writer.log += PAGES;
+        done
+    }
+
+    /// Forgets an episode as far as a host comes that is killed in the middle.
+    #[cfg(test)]
+    pub(super) fn begin_to_forget(&self, episode: EpisodeId) -> Result<(), StoreError> {
+        self.removing(|connection| forget::begin(connection, episode))?;
+        self.removing(|connection| forget::go_on(connection, episode))?;
+        Ok(())
+    }
+
+    /// Ends what a host that was killed had begun to remove.
+    fn forget_remains(&self) -> Result<(), StoreError> {
+        let remains = forget::remains(&mut self.writer().connection)?;
+        remains
+            .into_iter()
+            .try_for_each(|episode| self.forget_rest(episode))
     }
 
     /// Leaves one file behind rather than three. What fails here fails at no
@@ -179,9 +235,7 @@ impl Drop for SqliteStore {
 impl Store for SqliteStore {
     fn append(&self, batch: &[Entry]) -> Result<Vec<Put>, StoreError> {
         let mut writer = self.writer();
-        if writer.failed {
-            return Err(StoreError::Sync("a sync failed before".to_owned()));
-        }
+        writer.check()?;
         let Writer {
             connection, known, ..
         } = &mut *writer;
@@ -252,28 +306,11 @@ impl Store for SqliteStore {
     }
 
     fn forget(&self, episode: EpisodeId) -> Result<(), StoreError> {
-        let mut writer = self.writer();
-        let sqlite = |error: rusqlite::Error| failure(&error);
-        writer.known.clear();
-        let transaction = immediate(&mut writer.connection).map_err(sqlite)?;
-        let Some(line) = index::line(&transaction, episode)? else {
-            return Ok(());
-        };
-        let mut at = Some((line.last, line.episode.head));
-        while let Some((place, seq)) = at {
-            let before: Option<i64> = transaction
-                .query_row(
-                    "DELETE FROM records WHERE place = ?1 AND episode = ?2 RETURNING before",
-                    (place, episode.as_bytes()),
-                    |row| row.get(0),
-                )
-                .optional()
-                .map_err(sqlite)?;
-            // What is damaged is forgotten as far as it can be found.
-            at = before.zip(seq.checked_sub(1));
+        let begun = self.removing(|connection| forget::begin(connection, episode))?;
+        if begun {
+            self.forget_rest(episode)?;
         }
-        index::remove(&transaction, &line)?;
-        transaction.commit().map_err(sqlite)
+        Ok(())
     }
 
     fn rest(&self) -> Result<(), StoreError> {

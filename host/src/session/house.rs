@@ -23,6 +23,8 @@ pub struct SessionSettings {
     pub result_linger: Duration,
     /// How long a guest has nothing to do before it is put to sleep.
     pub hibernate_after: Duration,
+    /// How long a session that has ended stays in the journal.
+    pub keep_ended: Duration,
     /// What one key may have at once.
     pub per_key: PerKey,
 }
