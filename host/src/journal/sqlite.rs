@@ -18,6 +18,7 @@ mod forget;
 mod index;
 mod log;
 mod open;
+mod records;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -27,7 +28,6 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, ffi};
 
 use self::batch::Known;
-use super::chain::Link;
 use super::error::JournalError;
 use super::facade::Durability;
 use super::id::EpisodeId;
@@ -259,15 +259,7 @@ impl Store for SqliteStore {
             let Some(line) = index::line(transaction, episode)? else {
                 return Ok(Vec::new());
             };
-            let mut rows = Vec::new();
-            let mut at = Some((line.last, line.episode.head));
-            while let Some((place, seq)) = at.filter(|(_, seq)| *seq >= from) {
-                let found = record(transaction, episode, place, seq)?;
-                at = seq.checked_sub(1).map(|seq| (found.before, seq));
-                rows.push(found.row);
-            }
-            rows.reverse();
-            Ok(rows)
+            records::from(transaction, &line, from)
         })
     }
 
@@ -356,54 +348,6 @@ impl From<StoreError> for Failed {
 
 fn immediate(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate)
-}
-
-struct Found {
-    row: Row,
-    before: i64,
-}
-
-/// The record at this place, which has to be the one that is expected there.
-fn record(
-    transaction: &Transaction<'_>,
-    episode: EpisodeId,
-    place: i64,
-    seq: u64,
-) -> Result<Found, StoreError> {
-    let damaged = |what: String| StoreError::Damaged {
-        episode: Some(episode),
-        seq: Some(seq),
-        what,
-    };
-    let read = || -> rusqlite::Result<Option<([u8; 16], i64, Found)>> {
-        let mut statement = transaction.prepare_cached(
-            "SELECT episode, seq, before, link, bytes FROM records WHERE place = ?1",
-        )?;
-        statement
-            .query_row([place], |row| {
-                let found = Found {
-                    row: Row {
-                        seq,
-                        link: Link::from_bytes(row.get(3)?),
-                        bytes: row.get(4)?,
-                    },
-                    before: row.get(2)?,
-                };
-                Ok((row.get(0)?, row.get(1)?, found))
-            })
-            .optional()
-    };
-    match read() {
-        Ok(Some((of, at, found))) if of == *episode.as_bytes() && at == seq.cast_signed() => {
-            Ok(found)
-        }
-        Ok(Some(_)) => Err(damaged("another stands in its place".to_owned())),
-        Ok(None) => Err(damaged("it is missing".to_owned())),
-        Err(error) => Err(match failure(&error) {
-            StoreError::Damaged { what, .. } => damaged(what),
-            other => other,
-        }),
-    }
 }
 
 /// What an error of SQLite's comes to.
