@@ -93,6 +93,10 @@ impl Store for Bare {
     fn rest(&self) -> Result<(), StoreError> {
         Ok(())
     }
+
+    fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 fn json(text: &str) -> Json {
@@ -110,6 +114,7 @@ fn created(session: &str) -> Created {
         environment: EnvName::new("counter").unwrap(),
         component: Digest::of(b"component"),
         data: None,
+        mode: orwd::model::Mode::Session,
         task: json(r#"{"target":3}"#),
         seed: vec![7; 32],
         start: At(1_700_000_000_000_000_000),

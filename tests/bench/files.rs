@@ -191,7 +191,7 @@ fn generate(path: &Path, size: u64) -> std::io::Result<u64> {
 fn serve(scratch: &Scratch, sessions: usize) -> Server {
     let quoted = |path: &Path| json!(path.to_string_lossy()).to_string();
     let manifest = format!(
-        "name = \"{ENVIRONMENT}\"\ndata = \"../data\"\n[build]\ncomponent = {}\n",
+        "name = \"{ENVIRONMENT}\"\ndata = \"../data\"\nclock = \"real\"\n[build]\ncomponent = {}\n",
         quoted(component(ENVIRONMENT))
     );
     scratch.write("files/orwd.toml", manifest);
@@ -212,13 +212,30 @@ fn guest(
     mut call: impl FnMut(&str, &Value) -> Result<String, String>,
 ) -> Result<Figures, String> {
     let large = json!({"path": "/orwd_data/large", "buffer": plan.buffer});
+    let start = Instant::now();
     let streamed: Streamed = read(&call("stream", &large)?)?;
+    real_time(&streamed, start.elapsed().as_secs_f64() * 1e9)?;
     if (streamed.bytes, streamed.sum) != (plan.size, sum) {
         return Err(format!("the guest read something else: {streamed:?}"));
     }
     let small = json!({"path": "/orwd_data/below/small", "count": plan.opens});
     let opened: Opened = read(&call("opens", &small)?)?;
     Ok(Figures::new(plan, streamed.nanoseconds, opened))
+}
+
+/// Refuses figures of a guest whose clock is not this machine's: sessions have
+/// clocks of their own, unless the manifest says otherwise.
+fn real_time(streamed: &Streamed, nanoseconds: f64) -> Result<(), String> {
+    // What a call takes besides.
+    const AROUND: f64 = 20e6;
+    let guest = streamed.nanoseconds;
+    if guest <= nanoseconds && guest >= nanoseconds / 2.0 - AROUND {
+        Ok(())
+    } else {
+        Err(format!(
+            "the guest's clock is not the machine's: {guest} ns by its own, {nanoseconds} ns"
+        ))
+    }
 }
 
 fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {

@@ -12,6 +12,7 @@ use orwd_tests::artifacts::component;
 use orwd_tests::ors::Task;
 use orwd_tests::scratch::Scratch;
 use orwd_tests::server::Serve;
+use orwd_tests::wasm::{leb, section};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
@@ -27,20 +28,6 @@ const FLAGS: [&str; 4] = ["--compile-time", "4s", "--compile-memory", "1GiB"];
 
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
-
-fn leb(mut number: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while number > 0x7f {
-        bytes.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-    bytes
-}
-
-fn section(id: u8, content: &[u8]) -> Vec<u8> {
-    [&[id], leb(content.len()).as_slice(), content].concat()
-}
 
 /// A component of one core module of these sections.
 fn module(sections: &[Vec<u8>]) -> Vec<u8> {

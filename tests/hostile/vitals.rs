@@ -4,8 +4,8 @@
 use std::fmt;
 use std::fs;
 
-/// Bytes of memory that may stay behind: allocators keep some.
-const SLACK: u64 = 32 << 20;
+/// Bytes of memory that may usually stay behind: allocators keep some.
+pub const SLACK: u64 = 32 << 20;
 
 /// Threads that may stay behind for a while: those for slow work are kept for
 /// some seconds after it.
@@ -44,15 +44,15 @@ impl Vitals {
     }
 
     /// Whether nothing stayed behind, but for threads at rest.
-    pub fn is_back_at(&self, start: &Self) -> bool {
+    pub fn is_back_at(&self, start: &Self, slack: u64) -> bool {
         self.descriptors <= start.descriptors
             && self.threads <= start.threads + RESTING
-            && self.memory <= start.memory + SLACK
+            && self.memory <= start.memory + slack
     }
 
     /// Whether not even those did.
-    pub fn is_at_rest(&self, start: &Self) -> bool {
-        self.is_back_at(start) && self.threads <= start.threads
+    pub fn is_at_rest(&self, start: &Self, slack: u64) -> bool {
+        self.is_back_at(start, slack) && self.threads <= start.threads
     }
 
     /// The least of each.

@@ -13,6 +13,7 @@ use orwd_tests::command::{Ended, Orwd};
 use orwd_tests::ors::Task;
 use orwd_tests::scratch::Scratch;
 use orwd_tests::server::{Serve, Server};
+use orwd_tests::wasm::{leb, section};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -116,20 +117,6 @@ fn code_from_another_cache_is_made_anew() {
     fs::copy(foreign, &ours_file).unwrap();
     assert!(alpha(&ours).contains(DAMAGED));
     assert_ne!(fs::read(ours_file).unwrap(), fs::read(foreign).unwrap());
-}
-
-fn leb(mut number: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while number > 0x7f {
-        bytes.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-    bytes
-}
-
-fn section(id: u8, content: &[u8]) -> Vec<u8> {
-    [&[id], leb(content.len()).as_slice(), content].concat()
 }
 
 /// A valid component of nothing but eight functions, below every cap: so many

@@ -162,11 +162,24 @@ fn what_is_in_force_is_shown_to_whoever_may_use_it() {
 
 #[test]
 fn sessions_in_all() {
-    // None can leave the memory where nothing is written down.
-    let server = Serve::fixtures(&["alpha"])
-        .set("--durability", "none")
-        .set("--max-sessions", "2")
-        .start();
+    for flags in [
+        // None can leave the memory where nothing is written down,
+        [("--max-sessions", "2"), ("--durability", "none")],
+        // or where they are to stay;
+        [("--max-sessions", "2"), ("--hibernate-after", "never")],
+        // and where they can, there may be so many all the same.
+        [("--max-sessions", "1"), ("--max-open-sessions", "2")],
+    ] {
+        two_and_no_more(&flags);
+    }
+}
+
+fn two_and_no_more(flags: &[(&str, &str)]) {
+    let mut server = Serve::fixtures(&["alpha"]);
+    for (flag, value) in flags {
+        server = server.set(flag, *value);
+    }
+    let server = server.start();
     let ors = server.ors();
     let first = open(&ors, "alpha", json!({}));
     let second = open(&ors, "alpha", json!({}));

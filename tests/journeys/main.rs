@@ -24,6 +24,7 @@ mod refusals;
 mod secrets;
 mod smuggling;
 mod stopping;
+mod storage;
 mod waiting;
 mod walls;
 

@@ -58,6 +58,26 @@ pub fn binary() -> &'static Path {
     })
 }
 
+/// An `orwd` of the other profile than the test's: the one that
+/// `ORWD_OTHER_BIN` names; else, where the test is a release build, a debug
+/// build made now. A release build is not made for the sake of a debug one,
+/// since it takes many minutes.
+pub fn other_binary() -> Option<&'static Path> {
+    static BINARY: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let found = BINARY.get_or_init(|| {
+        if let Some(named) = std::env::var_os("ORWD_OTHER_BIN") {
+            return Some(PathBuf::from(named));
+        }
+        if cfg!(debug_assertions) {
+            return None;
+        }
+        cargo(&["build", "--package", "orwd", "--bin", "orwd"], &[]);
+        let name = format!("orwd{}", std::env::consts::EXE_SUFFIX);
+        Some(target_dir().join("debug").join(name))
+    });
+    found.as_deref()
+}
+
 /// The profile of this program: cargo's flags for it, and its folder.
 pub fn profile() -> (&'static [&'static str], &'static str) {
     if cfg!(debug_assertions) {

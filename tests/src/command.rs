@@ -29,7 +29,15 @@ pub struct Ended {
 impl Orwd {
     /// `orwd` with these arguments.
     pub fn new<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Self {
-        let mut command = Command::new(artifacts::binary());
+        Self::of(artifacts::binary(), arguments)
+    }
+
+    /// Another `orwd` than the one under test with these arguments.
+    pub fn of<S: AsRef<std::ffi::OsStr>>(
+        binary: &Path,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let mut command = Command::new(binary);
         command
             .args(arguments)
             .current_dir(artifacts::workspace())

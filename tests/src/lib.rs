@@ -13,7 +13,8 @@
 //! * [`artifacts`]: builds the binary and the guests, once;
 //! * [`command`] and [`server`]: runs the binary, to its end or as a server;
 //! * [`subject`]: the server that a whole test target asks;
-//! * [`scratch`]: folders that go away again.
+//! * [`scratch`]: folders that go away again;
+//! * [`wasm`]: pieces of the binary format of components.
 //!
 //! Helpers panic where a test could not go on, and say what they saw.
 
@@ -28,3 +29,4 @@ pub mod server;
 pub mod sse;
 pub mod stream;
 pub mod subject;
+pub mod wasm;

@@ -8,6 +8,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -63,6 +64,7 @@ impl Log {
 
 /// The command line of a server.
 pub struct Serve {
+    binary: PathBuf,
     flags: Vec<OsString>,
     paths: Vec<OsString>,
 }
@@ -72,6 +74,7 @@ impl Serve {
     pub fn fixtures(names: &[&str]) -> Self {
         artifacts::components();
         Self {
+            binary: artifacts::binary().to_owned(),
             flags: vec!["--no-build".into()],
             paths: names
                 .iter()
@@ -83,9 +86,16 @@ impl Serve {
     /// Any path.
     pub fn path(path: impl Into<OsString>) -> Self {
         Self {
+            binary: artifacts::binary().to_owned(),
             flags: Vec::new(),
             paths: vec![path.into()],
         }
+    }
+
+    /// By another binary than the one under test.
+    pub fn by(mut self, binary: &Path) -> Self {
+        binary.clone_into(&mut self.binary);
+        self
     }
 
     /// One more path.
@@ -128,7 +138,7 @@ impl Serve {
         }
         arguments.extend(self.flags);
         arguments.extend(self.paths);
-        Orwd::new(arguments)
+        Orwd::of(&self.binary, arguments)
     }
 
     /// Starts it and waits until it listens.
@@ -142,6 +152,22 @@ impl Serve {
         let mut server = Server::start(self.command_with(address, &state).into_command());
         server.state = Some(state);
         server
+    }
+
+    /// Starts it at this address and kills it after this time, whether it is
+    /// up by then or not.
+    pub fn cut_short(self, address: &str, after: Duration) {
+        let mut child = self
+            .command_at(address)
+            .into_command()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary can be started");
+        std::thread::sleep(after);
+        let _ = child.kill();
+        child.wait().expect("a child can be waited for");
     }
 
     /// Starts it by a shell that first says this.
@@ -283,6 +309,20 @@ impl Drop for Server {
             let lines: Vec<&str> = log.lines().collect();
             let last = &lines[lines.len().saturating_sub(SHOWN)..];
             eprintln!("--- end of the log of {}\n{}", self.base, last.join("\n"));
+        }
+    }
+}
+
+/// An address of this machine for a server that goes away and comes back. Its
+/// port is none that the system gives to connections: clients that knock while
+/// the server is away would take it from it.
+pub fn quiet_address() -> String {
+    let ports = 15_000..32_000;
+    loop {
+        let port = rand::random_range(ports.clone());
+        let address = format!("127.0.0.1:{port}");
+        if TcpListener::bind(&address).is_ok() {
+            return address;
         }
     }
 }

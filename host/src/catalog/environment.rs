@@ -13,8 +13,8 @@ use crate::engine::{
     Cache, Component, ComponentError, Engine, EntryError, FileError, Instance, TaskLookup,
 };
 use crate::model::{
-    ClockMode, Description, Digest, EnvName, Fault, Genesis, Json, Pace, Seed, SessionId,
-    SessionLimits,
+    ClockMode, DataDigest, Description, Digest, EnvName, Fault, Genesis, Json, Pace, Seed,
+    SessionId, SessionLimits,
 };
 use crate::sandbox::{DataDir, Label, Mode, Outfit};
 
@@ -195,6 +195,16 @@ impl Environment {
         &self.0.blueprint.mode
     }
 
+    /// The digest of its data as it is now, if it has any and that is to be
+    /// known. Waits for the disk, in nobody's way.
+    pub async fn data_digest(&self) -> std::io::Result<Option<DataDigest>> {
+        let Some(data) = self.data().cloned() else {
+            return Ok(None);
+        };
+        let digest = tokio::task::spawn_blocking(move || data.digest()).await;
+        digest.map_err(std::io::Error::other)?
+    }
+
     /// The clock of its sessions.
     pub fn clock(&self) -> ClockMode {
         self.0.blueprint.clock
@@ -264,12 +274,13 @@ pub(super) async fn on_trial(
         genesis: Genesis::CATALOG,
         pace: Pace::Live,
         limits: blueprint.limits,
+        mode: blueprint.mode.clone(),
     };
     start(engine, component, blueprint, "catalog", birth, None).await
 }
 
 /// What one instance of an environment has for itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Birth {
     /// Its chance and time.
     pub genesis: Genesis,
@@ -277,6 +288,8 @@ pub struct Birth {
     pub pace: Pace,
     /// What it may use up: for a session played again, what it might then.
     pub limits: SessionLimits,
+    /// What becomes of what it writes.
+    pub mode: Mode,
 }
 
 /// Makes an instance with the world that the blueprint gives it.
@@ -296,7 +309,7 @@ async fn start(
         genesis: birth.genesis,
         pace: birth.pace,
         data: blueprint.data.clone(),
-        mode: blueprint.mode.clone(),
+        mode: birth.mode,
         limits: birth.limits,
     };
     Instance::start(engine, component, outfit, birth.limits, slot).await

@@ -287,6 +287,7 @@ pub(super) async fn serve(
         per_key: door.per_key,
         hibernate_after: kept.hibernate_after,
         keep_ended: kept.keep_ended,
+        max_open: limits.max_open_sessions,
     };
     let Loaded {
         engine,

@@ -12,10 +12,12 @@ use std::time::Duration;
 
 use super::Failure;
 use super::host::Ready;
-use crate::catalog::Shelf;
+use crate::catalog::source::Gathered;
+use crate::catalog::{Prepared, Shelf};
 use crate::config::{Keeping, KeepingLevel};
-use crate::journal::{Durability, Filter, Journal, SealKey, Signer, SqliteStore, Store};
+use crate::journal::{Durability, Filter, Journal, SealKey, SqliteStore, StateDir, Store};
 use crate::model::{Digest, EnvName, SessionLimits};
+use crate::sandbox::DataDir;
 use crate::session::Older;
 
 /// The key itself, for those who would not have it in a file.
@@ -25,7 +27,7 @@ const SEAL_KEY: &str = "ORWD_SEAL_KEY";
 pub(super) struct Kept {
     state: Option<State>,
     older: Vec<Older>,
-    pub(super) hibernate_after: Duration,
+    pub(super) hibernate_after: Option<Duration>,
     pub(super) keep_ended: Duration,
 }
 
@@ -34,7 +36,6 @@ struct State {
     store: SqliteStore,
     durability: Durability,
     seal: Option<SealKey>,
-    signer: Signer,
 }
 
 impl Kept {
@@ -43,7 +44,7 @@ impl Kept {
         Kept {
             state: None,
             older: Vec::new(),
-            hibernate_after: Duration::MAX,
+            hibernate_after: None,
             keep_ended: Duration::MAX,
         }
     }
@@ -63,9 +64,8 @@ impl Kept {
         let Some(dir) = &keeping.state else {
             return Ok(Kept::nothing());
         };
-        let seal = seal_key(keeping)?;
+        let seal = seal_key(keeping.seal_key.as_deref())?;
         let store = SqliteStore::open(dir, durability)?;
-        let signer = Signer::open(store.dir())?;
         let shelf = Shelf::open(dir.join("components")).map_err(|error| {
             let dir = dir.display();
             Failure::new(format!("components cannot be kept in {dir}: {error}"))
@@ -74,6 +74,7 @@ impl Kept {
             state = %dir.display(), %durability, sealing = seal.is_some(),
             "sessions are kept"
         );
+        note_data(store.dir(), ready);
         let needed = needed(&store)?;
         tidy(&shelf, ready, &needed);
         Ok(Kept {
@@ -83,7 +84,6 @@ impl Kept {
                 store,
                 durability,
                 seal,
-                signer,
             }),
             hibernate_after: keeping.hibernate_after,
             keep_ended: keeping.keep_ended,
@@ -99,12 +99,32 @@ impl Kept {
     /// not served any more.
     pub(super) fn start(self) -> Result<(Journal, Vec<Older>), Failure> {
         let journal = match self.state {
-            Some(state) => {
-                Journal::signing(state.store, state.durability, state.seal, state.signer)?
-            }
+            Some(state) => Journal::of_state(state.store, state.durability, state.seal)?,
             None => Journal::off(),
         };
         Ok((journal, self.older))
+    }
+}
+
+/// Finds out what the data of each environment is, which its sessions are
+/// written down with. Reads all of it the first time.
+pub(super) fn digest_data(gathered: &mut Gathered, cache: &Path) -> Result<(), Failure> {
+    for source in &mut gathered.sources {
+        if let Some(data) = source.data.take() {
+            source.data = Some(data.digested(cache)?);
+        }
+    }
+    Ok(())
+}
+
+/// Notes where the data of each environment is, for who does its sessions again
+/// and is told nothing but this directory.
+fn note_data(state: &StateDir, ready: &Ready) {
+    for blueprint in ready.prepared().map(Prepared::blueprint) {
+        let data = blueprint.data.as_ref().map(DataDir::path);
+        if let Err(error) = state.note_data(&blueprint.name, data) {
+            tracing::warn!(environment = %blueprint.name, "its data is not noted: {error}");
+        }
     }
 }
 
@@ -174,8 +194,10 @@ fn older(
     needed.difference(&served).map(load).collect()
 }
 
-fn seal_key(keeping: &Keeping) -> Result<Option<SealKey>, Failure> {
-    Ok(match (&keeping.seal_key, std::env::var(SEAL_KEY)) {
+/// The key that secrets are sealed with: that in the file, or else the one in
+/// the environment.
+pub(super) fn seal_key(file: Option<&Path>) -> Result<Option<SealKey>, Failure> {
+    Ok(match (file, std::env::var(SEAL_KEY)) {
         (Some(path), _) => Some(SealKey::read(path)?),
         (None, Ok(text)) => Some(SealKey::parse(&text)?),
         (None, Err(_)) => None,

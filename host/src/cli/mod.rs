@@ -18,6 +18,7 @@ mod keys;
 mod logging;
 mod new;
 mod play;
+mod rehearsal;
 mod replay;
 mod scratch;
 mod serve;
@@ -66,7 +67,7 @@ enum Command {
     Replay(Box<replay::Replay>),
     Export(export::Export),
     Import(import::Import),
-    Verify(verify::Verify),
+    Verify(Box<verify::Verify>),
     #[command(name = "__compile", hide = true)]
     Compile(compile::Compile),
 }
@@ -101,7 +102,9 @@ fn run(cli: Cli) -> Result<Ending, Failure> {
         // It is a part of another process, which keeps the log.
         Command::Compile(_) => Log::none(),
         Command::Serve(_) => logging::start(&cli.log, "info")?,
-        Command::Inspect(_) | Command::Replay(_) => logging::start(&cli.log, "warn")?,
+        Command::Inspect(_) | Command::Replay(_) | Command::Verify(_) => {
+            logging::start(&cli.log, "warn")?
+        }
         _ => {
             let mut log = logging::start(&cli.log, "warn")?;
             log.queue();
@@ -124,7 +127,7 @@ impl Command {
             Command::Replay(replay) => replay.run(log),
             Command::Export(export) => export.run(),
             Command::Import(import) => import.run(),
-            Command::Verify(verify) => verify.run(),
+            Command::Verify(verify) => verify.run(log),
             Command::Compile(compile) => compile.run(),
         }
     }

@@ -1,4 +1,4 @@
-//! `orwd replay`: does a session again and shows where it comes out otherwise.
+//! `orwd replay`: does sessions again and shows where they come out otherwise.
 
 use std::path::{Path, PathBuf};
 
@@ -6,17 +6,11 @@ use clap::Args;
 use serde::Serialize;
 
 use super::logging::Log;
-use super::scratch::Scratch;
-use super::{Ending, Failure, compile, export, runtime, terminal, wall};
-use crate::catalog::{Blueprint, Prepared};
-use crate::config::{AdmissionFlags, EnvironmentFlags, WallWish};
-use crate::engine::{Cache, Engine, EngineSettings};
-use crate::journal::{ClockMode, History, Outcome, SealedSecrets, SqliteStore, Step, Store};
-use crate::model::{ClockMode as Clock, Secrets};
-use crate::sandbox::{DataDir, Mode};
-use crate::session::{Rehearsed, Rerun, rehearse};
+use super::rehearsal::{Code, Piece, Played, RehearsalFlags, Report, Score, Verdict};
+use super::{Ending, Failure, export, terminal};
+use crate::journal::{Episode, Filter, History, JournalError, SqliteStore, StateDir, Store};
 
-/// Do a session again from its journal, call by call
+/// Do sessions again from their journal, call by call
 ///
 /// Every call is made again, at the moment and with the seed that it had, and
 /// what comes of it is held against what came of it then. With another
@@ -27,18 +21,24 @@ use crate::session::{Rehearsed, Rerun, rehearse};
 #[command(after_help = "Examples:
   orwd replay my-session --state ~/orwd-state
   orwd replay my-session.episode --against my-env/target/my-env.wasm
+  orwd replay --all --state ~/orwd-state
   orwd replay my-session --state ~/orwd-state --json")]
 pub(super) struct Replay {
     /// A session's id, that of an episode (one life of a session), or a file
-    /// of `orwd export`
-    #[arg(value_name = "SESSION|FILE")]
-    which: String,
+    /// of `orwd export`; one or several
+    #[arg(value_name = "SESSION|FILE", required_unless_present = "all")]
+    which: Vec<String>,
 
-    /// Directory of state of the server, for a session
+    /// Every session of the journal, live or ended, but for those that by
+    /// their nature cannot be done again
+    #[arg(long, conflicts_with = "which", requires = "state")]
+    all: bool,
+
+    /// Directory of state of the server, for sessions
     #[arg(long, value_name = "DIR", env = "ORWD_STATE")]
     state: Option<PathBuf>,
 
-    /// Another component to do it on
+    /// Another component to do them on
     #[arg(long, value_name = "COMPONENT")]
     against: Option<PathBuf>,
 
@@ -47,192 +47,271 @@ pub(super) struct Replay {
     json: bool,
 
     #[command(flatten)]
-    environments: EnvironmentFlags,
-
-    #[command(flatten)]
-    admission: AdmissionFlags,
+    rehearsal: RehearsalFlags,
 }
 
-/// A step, as it is shown.
+/// A step, or the data, as it is shown.
 #[derive(Serialize)]
-struct Line<'h> {
+struct Line<'s> {
     record: u64,
     kind: &'static str,
-    tool: Option<&'h str>,
+    tool: Option<&'s str>,
     verdict: &'static str,
     reward: Option<f64>,
     reward_now: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'s str>,
+}
+
+/// A line together with whose it is.
+#[derive(Serialize)]
+struct Owned<'s> {
+    session: &'s str,
+    episode: String,
+    #[serde(flatten)]
+    line: &'s Line<'s>,
+}
+
+impl<'s> Line<'s> {
+    fn of_step(step: &'s Played) -> Line<'s> {
+        Line {
+            record: step.record,
+            kind: step.kind,
+            tool: step.tool.as_deref(),
+            verdict: step.verdict.as_str(),
+            reward: step.reward,
+            reward_now: step.reward_now,
+            why: None,
+        }
+    }
+
+    /// The data, which belongs to the first record.
+    fn of_data(why: &'s str) -> Line<'s> {
+        Line {
+            record: 0,
+            kind: "data",
+            tool: None,
+            verdict: Verdict::Different.as_str(),
+            reward: None,
+            reward_now: None,
+            why: Some(why),
+        }
+    }
+}
+
+/// What came of all of them.
+#[derive(Default)]
+struct Tally {
+    sessions: u64,
+    steps: u64,
+    different: u64,
+    left_out: u64,
+    failed: u64,
 }
 
 impl Replay {
     pub(super) fn run(self, log: &mut Log) -> Result<Ending, Failure> {
-        let Source {
-            history,
-            component,
-            _kept: kept,
-        } = self.source()?;
-        let created = history.created();
-        if created.clock == ClockMode::Real {
-            return Err(Failure::new(
-                "the environment saw the real clock, so that the session cannot be done again",
-            ));
-        }
-        if created.secrets != SealedSecrets::None {
-            return Err(Failure::new(
-                "the session was given secrets, which are not taken out of the journal for this",
-            ));
-        }
-        let places = self.environments.resolve()?;
-        let settings = EngineSettings {
-            max_sessions: 1,
-            max_memory: created.limits.memory,
-            max_tables: created.limits.tables,
-            threads: 1,
+        let mut tally = Tally::default();
+        let (pieces, store) = self.pieces(&mut tally)?;
+        let one = !self.all && pieces.len() == 1;
+        let shown = |score: &Score, report: Report| {
+            if one && let Report::Never(why) | Report::Failed(why) = &report {
+                return Err(Failure::new(why.clone()));
+            }
+            let text = self.show(&mut tally, score, &report, one);
+            terminal::print(&text)
         };
-        let compiler = compile::compiler(self.admission.resolve())?;
-        let engine = Engine::idle(settings, compiler)?;
-        let cache = Cache::open(&places.cache)?;
-        let data = places.data.as_deref().map(DataDir::open).transpose()?;
-        let blueprint = Blueprint {
-            name: created.environment.clone(),
-            component,
-            data,
-            mode: Mode::default(),
-            limits: created.limits,
-            secrets: Vec::new(),
-            clock: Clock::Virtual,
-            seed: None,
-        };
-        let prepared = Prepared::new(&engine, Some(&cache), blueprint)?;
-        drop(kept);
-        // Whoever made the file may have made the component, too.
-        let scratch = Scratch::make()?;
-        let needs = wall::needs(std::iter::once(&prepared), None, None, &scratch);
-        wall::raise(WallWish::Available, &needs)?;
-        log.queue();
-        let runtime = runtime(1)?;
-        let mut lines = Vec::new();
-        let rehearsed = runtime.block_on(async {
-            engine.start()?;
-            let env = prepared.open().await?;
-            let each = |rehearsed: Rehearsed<'_>| lines.push(self.line(&rehearsed));
-            rehearse(&engine, &env, &history, Secrets::default(), each)
-                .await
-                .map_err(Failure::new)
-        });
-        runtime.shutdown_background();
-        rehearsed?;
-        let different = lines.iter().filter(|(_, differs)| *differs).count();
-        let text: String = lines.iter().map(|(line, _)| line.as_str()).collect();
-        terminal::print(&text)?;
+        self.rehearsal.perform(pieces, store, log, shown)?;
         if !self.json {
-            terminal::print(&format!("{} steps, {different} different\n", lines.len()))?;
+            terminal::print(&tally.told(one))?;
         }
-        Ok(if different == 0 {
-            Ending::Fine
-        } else {
-            Ending::Different
-        })
+        match tally {
+            Tally { failed: 1.., .. } => Err(Failure::new(format!(
+                "{} sessions could not be done again",
+                tally.failed
+            ))),
+            Tally { different: 0, .. } => Ok(Ending::Fine),
+            _ => Ok(Ending::Different),
+        }
     }
 
-    /// The history, and the component to do it on.
-    fn source(&self) -> Result<Source, Failure> {
-        let path = Path::new(&self.which);
-        if path.is_file() {
-            let portable = export::read(path)?;
-            let history = portable.history().clone();
-            let (component, _kept) = match (&self.against, portable.component()) {
-                (Some(against), _) => (against.clone(), None),
-                (None, Some(bytes)) => {
-                    let mut file = tempfile::NamedTempFile::new()?;
-                    std::io::Write::write_all(&mut file, bytes)?;
-                    (file.path().to_owned(), Some(file))
-                }
-                (None, None) => {
+    /// What is to be done again, and the journal that it is in.
+    fn pieces(&self, tally: &mut Tally) -> Result<(Vec<Piece>, Option<SqliteStore>), Failure> {
+        let is_file = |which: &String| Path::new(which).is_file();
+        let store = match &self.state {
+            Some(state) if self.all || !self.which.iter().all(is_file) => {
+                Some(SqliteStore::visit(state)?)
+            }
+            _ => None,
+        };
+        let mut pieces = Vec::new();
+        for which in &self.which {
+            pieces.push(match &store {
+                _ if is_file(which) => self.brought(Path::new(which))?,
+                Some(store) => self.kept(store, &export::find(store, which)?)?,
+                None => {
                     return Err(Failure::usage(
-                        "the file holds no component; say one with --against COMPONENT",
+                        "say where the server keeps its sessions with --state DIR",
                     ));
                 }
-            };
-            return Ok(Source {
-                history,
-                component,
-                _kept,
             });
         }
-        let state = self.state.as_ref().ok_or_else(|| {
-            Failure::usage("say where the server keeps its sessions with --state DIR")
-        })?;
-        let store = SqliteStore::visit(state)?;
-        let episode = export::find(&store, &self.which)?;
-        let history = History::read(episode.id, &store.read(episode.id, 0)?)?;
-        let kept = store.dir().component(episode.opening.component);
-        Ok(Source {
-            history,
-            component: self.against.clone().unwrap_or(kept),
-            _kept: None,
+        if let Some(store) = store.as_ref().filter(|_| self.all) {
+            // From the oldest on.
+            for episode in store.list(&Filter::default())?.iter().rev() {
+                match self.kept(store, episode) {
+                    Ok(piece) => pieces.push(piece),
+                    Err(error) => {
+                        tally.failed += 1;
+                        terminal::error(&format!("{}: {error}", named(episode)));
+                    }
+                }
+            }
+        }
+        Ok((pieces, store))
+    }
+
+    /// An episode of the journal. Its records are read again when it is done,
+    /// so that a large journal is never in memory.
+    fn kept(&self, store: &SqliteStore, episode: &Episode) -> Result<Piece, Failure> {
+        let rows = store.read(episode.id, 0).map_err(JournalError::from)?;
+        let history = History::read(episode.id, &rows)?;
+        let own = store.dir().component(episode.opening.component);
+        Ok(Piece {
+            episode: episode.id,
+            data: store.dir().noted_data(&episode.opening.environment)?,
+            created: history.created().clone(),
+            history: None,
+            component: self.against.clone().map_or(Code::Own(own), Code::Another),
         })
     }
 
-    fn line(&self, rehearsed: &Rehearsed<'_>) -> (String, bool) {
-        let Rehearsed { step, now } = rehearsed;
-        let then = step
-            .answer
-            .as_ref()
-            .and_then(|answer| answer.answered.outcome.as_ref());
-        let (verdict, after) = match now {
-            Rerun::Same => ("equal", then),
-            Rerun::Different(outcome) => ("different", Some(outcome)),
-            Rerun::Skipped => ("not done again", None),
+    /// An episode in a file.
+    fn brought(&self, path: &Path) -> Result<Piece, Failure> {
+        let portable = export::read(path)?;
+        let history = portable.history().clone();
+        let component = match (&self.against, portable.component()) {
+            (Some(against), _) => Code::Another(against.clone()),
+            (None, Some(bytes)) => {
+                let mut file = tempfile::NamedTempFile::new()?;
+                std::io::Write::write_all(&mut file, bytes)?;
+                Code::Brought(file)
+            }
+            (None, None) => {
+                return Err(Failure::usage(
+                    "the file holds no component; say one with --against COMPONENT",
+                ));
+            }
         };
-        let line = Line {
-            record: step.seq,
-            kind: step.asked.ask.as_str(),
-            tool: tool(step),
-            verdict,
-            reward: then.and_then(reward),
-            reward_now: after.and_then(reward),
+        Ok(Piece {
+            episode: history.episode(),
+            created: history.created().clone(),
+            data: match &self.state {
+                Some(state) => {
+                    StateDir::existing(state)?.noted_data(&history.created().environment)?
+                }
+                None => None,
+            },
+            history: Some(history),
+            component,
+        })
+    }
+
+    /// What is printed of an episode.
+    fn show(&self, tally: &mut Tally, score: &Score, report: &Report, alone: bool) -> String {
+        tally.sessions += 1;
+        let created = &score.created;
+        let head = |verdict: &str, rest: &str| {
+            if self.json || alone {
+                return String::new();
+            }
+            let (session, env) = (created.session.as_str(), &created.environment);
+            let session = crate::model::quoted(session);
+            format!("{verdict:<14}  {env}  {session}  {}{rest}\n", score.episode)
         };
-        let differs = matches!(now, Rerun::Different(_));
-        if self.json {
-            let text = serde_json::to_string(&line).unwrap_or_default();
-            return (format!("{text}\n"), differs);
+        let done = match report {
+            Report::Done(done) => done,
+            Report::Never(why) => {
+                tally.left_out += 1;
+                return head("left out", &format!(": {why}"));
+            }
+            Report::Failed(why) => {
+                tally.failed += 1;
+                terminal::error(&format!("{}: {why}", score.episode));
+                return head("failed", "");
+            }
+        };
+        let (steps, different) = (&done.steps, done.different());
+        tally.steps += steps.len() as u64;
+        tally.different += different;
+        let verdict = if different == 0 { "equal" } else { "different" };
+        let mut text = head(verdict, &format!("  {} steps", steps.len()));
+        if let Some(why) = &done.data {
+            text.push_str(&if self.json {
+                json(score, &Line::of_data(why))
+            } else {
+                format!("{:>6}  {:<11} different: {why}\n", 0, "data")
+            });
         }
-        let mut text = format!("{:>6}  {:<11} {verdict}", line.record, line.kind);
-        if let Some(tool) = line.tool {
-            text.push_str(&format!("  {}", crate::model::quoted(tool)));
+        for step in steps {
+            if self.json {
+                text.push_str(&json(score, &Line::of_step(step)));
+            } else if alone || different > 0 {
+                text.push_str(&line(step));
+            }
         }
-        if line.reward != line.reward_now && differs {
-            let shown = |reward: Option<f64>| reward.map_or("none".to_owned(), |r| r.to_string());
-            text.push_str(&format!(
-                "  reward {} -> {}",
-                shown(line.reward),
-                shown(line.reward_now)
-            ));
-        }
-        text.push('\n');
-        (text, differs)
+        text
     }
 }
 
-/// What is done again, and on what.
-struct Source {
-    history: History,
-    component: PathBuf,
-    /// The file of a component that came with the history.
-    _kept: Option<tempfile::NamedTempFile>,
-}
-
-fn tool(step: &Step) -> Option<&str> {
-    match &step.asked.ask {
-        crate::journal::Ask::Call { tool, .. } => Some(tool),
-        _ => None,
+impl Tally {
+    fn told(&self, alone: bool) -> String {
+        let Tally {
+            sessions,
+            steps,
+            different,
+            left_out,
+            failed,
+        } = self;
+        if alone {
+            return format!("{steps} steps, {different} different\n");
+        }
+        format!(
+            "{sessions} sessions, {steps} steps, {different} different, {left_out} left out, \
+             {failed} failed\n"
+        )
     }
 }
 
-fn reward(outcome: &Outcome) -> Option<f64> {
-    match outcome {
-        Outcome::Output(output) => output.reward.map(|reward| reward.get()),
-        _ => None,
+fn named(episode: &Episode) -> String {
+    let session = crate::model::quoted(episode.opening.session.as_str());
+    format!("episode {} of session {session}", episode.id)
+}
+
+fn json(score: &Score, line: &Line<'_>) -> String {
+    let owned = Owned {
+        session: score.created.session.as_str(),
+        episode: score.episode.to_string(),
+        line,
+    };
+    let text = serde_json::to_string(&owned).unwrap_or_default();
+    format!("{text}\n")
+}
+
+fn line(step: &Played) -> String {
+    let verdict = step.verdict.as_str();
+    let mut text = format!("{:>6}  {:<11} {verdict}", step.record, step.kind);
+    if let Some(tool) = &step.tool {
+        text.push_str(&format!("  {}", crate::model::quoted(tool)));
     }
+    if step.verdict == Verdict::Different && step.reward != step.reward_now {
+        let shown = |reward: Option<f64>| reward.map_or("none".to_owned(), |r| r.to_string());
+        text.push_str(&format!(
+            "  reward {} -> {}",
+            shown(step.reward),
+            shown(step.reward_now)
+        ));
+    }
+    text.push('\n');
+    text
 }

@@ -8,7 +8,7 @@ use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::host::{self, Door, Loaded};
-use super::keep::Kept;
+use super::keep::{self, Kept};
 use super::logging::Log;
 use super::scratch::Scratch;
 use super::{Ending, Failure, descriptors, keys, runtime, terminal, wall};
@@ -84,8 +84,11 @@ impl Serve {
         // it. Taken for good only when there is something to serve: until then
         // clients are refused, and not left hanging.
         drop(host::claim(address)?);
-        let gathered = source::gather(&self.paths, &places, &|text| tracing::info!("{text}"))
+        let mut gathered = source::gather(&self.paths, &places, &|text| tracing::info!("{text}"))
             .map_err(host::one_data)?;
+        if keeping.state.is_some() {
+            keep::digest_data(&mut gathered, &places.cache)?;
+        }
         let ready = host::prepare(gathered, &places, admission, limits, server.max_sessions)?;
         let socket = host::claim(address)?;
         let scratch = Scratch::make()?;

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::logging::Log;
+use super::rehearsal::{Code, Piece, Played, RehearsalFlags, Report, Score, Verdict};
 use super::{Ending, Failure, export, terminal};
-use crate::journal::{Portable, Receipt, ReceiptKey};
+use crate::journal::{History, Portable, Receipt, ReceiptKey};
 
 /// The largest receipt that is read.
 const RECEIPT: u64 = 256 << 20;
@@ -15,12 +17,14 @@ const RECEIPT: u64 = 256 << 20;
 /// Verify a receipt for an episode
 ///
 /// Checks the signature. With --journal, also derives every hash and reward
-/// again from the recorded outcomes and compares them; nothing is asked of any
-/// network. To have the episode run again, see `orwd replay`.
+/// again from the recorded outcomes and compares them; with --component, too,
+/// runs the episode again on that component and compares what comes of it.
+/// Nothing is asked of any network.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   orwd verify receipt.json --key 3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29
-  orwd verify receipt.json --journal my-session.episode")]
+  orwd verify receipt.json --journal my-session.episode
+  orwd verify receipt.json --journal my-session.episode --component my-env.wasm --data my-data")]
 pub(super) struct Verify {
     /// Receipt, as the server gives it
     #[arg(value_name = "RECEIPT")]
@@ -29,6 +33,14 @@ pub(super) struct Verify {
     /// The exported episode
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
+
+    /// The component, to run the episode again on; it has to be the one that
+    /// the receipt names
+    #[arg(long, value_name = "COMPONENT", requires = "journal")]
+    component: Option<PathBuf>,
+
+    #[command(flatten)]
+    rehearsal: RehearsalFlags,
 
     /// Public key of the host that has to have signed it, as `orwd keys host`
     /// shows it
@@ -41,7 +53,7 @@ fn key(text: &str) -> Result<ReceiptKey, String> {
 }
 
 impl Verify {
-    pub(super) fn run(self) -> Result<Ending, Failure> {
+    pub(super) fn run(self, log: &mut Log) -> Result<Ending, Failure> {
         let receipt = Receipt::parse(&text(&self.receipt)?)?;
         let signer = receipt.verify(self.key.as_ref())?;
         let mut said = match self.key {
@@ -52,8 +64,12 @@ impl Verify {
             ),
         };
         if let Some(path) = &self.journal {
-            compare(&receipt, &export::read(path)?)?;
+            let portable = export::read(path)?;
+            let history = compare(&receipt, &portable)?;
             said.push_str("the journal bears out every hash and every reward\n");
+            if let Some(component) = &self.component {
+                said.push_str(&self.run_again(history, component, log)?);
+            }
         }
         let body = &receipt.receipt;
         let ended = match &body.ended {
@@ -72,8 +88,59 @@ impl Verify {
     }
 }
 
+impl Verify {
+    /// Runs the episode again, which has to come to the same in every step.
+    fn run_again(
+        &self,
+        history: History,
+        component: &Path,
+        log: &mut Log,
+    ) -> Result<String, Failure> {
+        let piece = Piece {
+            episode: history.episode(),
+            created: history.created().clone(),
+            history: Some(history),
+            component: Code::Own(component.to_owned()),
+            data: None,
+        };
+        let mut said = String::new();
+        let told = |_: &Score, report: Report| {
+            let done = match report {
+                Report::Done(done) => done,
+                Report::Never(why) | Report::Failed(why) => {
+                    return Err(Failure::new(format!(
+                        "the episode cannot be run again: {why}"
+                    )));
+                }
+            };
+            if let Some(why) = &done.data {
+                return Err(Failure::new(format!(
+                    "the episode cannot be verified: {why}"
+                )));
+            }
+            let mut steps = done.steps.iter();
+            if let Some(step) = steps.find(|step| step.verdict == Verdict::Different) {
+                return Err(Failure::new(format!(
+                    "run again, record {} ({}) comes to something else",
+                    step.record, step.kind
+                )));
+            }
+            let again = |step: &&Played| step.verdict == Verdict::Equal;
+            said = format!(
+                "run again, {} of {} steps come to the same, and the others are faults or have \
+                 no answer\n",
+                done.steps.iter().filter(again).count(),
+                done.steps.len(),
+            );
+            Ok(())
+        };
+        self.rehearsal.perform(vec![piece], None, log, told)?;
+        Ok(said)
+    }
+}
+
 /// Holds a receipt against the part of the journal that it tells of.
-fn compare(receipt: &Receipt, portable: &Portable) -> Result<(), Failure> {
+fn compare(receipt: &Receipt, portable: &Portable) -> Result<History, Failure> {
     let records = receipt.receipt.records;
     let Some(history) = portable.history_of(records) else {
         return Err(Failure::new(format!(
@@ -81,7 +148,9 @@ fn compare(receipt: &Receipt, portable: &Portable) -> Result<(), Failure> {
             portable.history().next()
         )));
     };
-    Ok(receipt.compare(&history?)?)
+    let history = history?;
+    receipt.compare(&history)?;
+    Ok(history)
 }
 
 fn text(path: &Path) -> Result<String, Failure> {

@@ -1,5 +1,5 @@
-//! The walls around `orwd serve`, `orwd inspect` and `orwd replay`: what they need once guests
-//! run, and what the log says about the rest.
+//! The walls around `orwd serve` and the other commands that run guests: what they
+//! need from then on, and what the log says about the rest.
 
 use std::path::Path;
 

@@ -83,8 +83,10 @@ impl fmt::Display for Listen {
 /// What the server allows in all, and how long it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
-    /// Sessions open at once.
+    /// Sessions in memory at once.
     pub max_sessions: u32,
+    /// Sessions open at once, in memory or not.
+    pub max_open_sessions: usize,
     /// Connections open at once.
     pub max_connections: usize,
     /// Connections open at once from one address; none is the usual number,
@@ -198,6 +200,7 @@ impl ServerFlags {
     pub fn resolve(&self) -> ServerLimits {
         ServerLimits {
             max_sessions: self.max_sessions,
+            max_open_sessions: usize::try_from(self.max_open_sessions).unwrap_or(usize::MAX),
             max_connections: usize::try_from(self.max_connections).unwrap_or(usize::MAX),
             max_connections_per_address: self
                 .max_connections_per_address
@@ -227,8 +230,9 @@ pub struct Keeping {
     pub level: KeepingLevel,
     /// The file of the key that secrets are sealed with.
     pub seal_key: Option<PathBuf>,
-    /// How long a guest has nothing to do before it leaves the memory.
-    pub hibernate_after: Duration,
+    /// How long a guest has nothing to do before it leaves the memory; none if
+    /// it never does.
+    pub hibernate_after: Option<Duration>,
     /// How long a session that has ended stays in the journal.
     pub keep_ended: Duration,
 }
@@ -240,7 +244,7 @@ impl Keeping {
             state: None,
             level: KeepingLevel::None,
             seal_key: None,
-            hibernate_after: Duration::MAX,
+            hibernate_after: None,
             keep_ended: Duration::MAX,
         }
     }

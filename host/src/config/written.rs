@@ -4,7 +4,9 @@
 //! Each amount is checked as it is read, so that a value that makes no sense
 //! is a usage error which names its flag and says what is allowed.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, FromArgMatches, ValueEnum};
 
@@ -141,6 +143,11 @@ pub struct ServerFlags {
     #[arg(long, value_name = "COUNT", default_value_t = 8192, value_parser = count())]
     pub max_sessions: u32,
 
+    /// Sessions open at once, in memory or not; further ones get 503 and
+    /// `Retry-After`
+    #[arg(long, value_name = "COUNT", default_value_t = 65_536, value_parser = count())]
+    pub max_open_sessions: u32,
+
     /// Connections open at once; further ones wait
     #[arg(long, value_name = "COUNT", default_value_t = 10_000, value_parser = count())]
     pub max_connections: u32,
@@ -231,14 +238,43 @@ pub struct KeepingFlags {
     pub seal_key: Option<PathBuf>,
 
     /// A session whose guest has had nothing to do for this long leaves the
-    /// memory until it is called again
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time("100ms", "720h"))]
-    pub hibernate_after: Span,
+    /// memory until it is called again, or earlier where another needs its
+    /// place. With `never` all stay, and `--max-sessions` is how many there are
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = patience)]
+    pub hibernate_after: Patience,
 
     /// A session that ended this long ago is removed from the journal; until
     /// then it can be looked at, replayed, exported and vouched for
     #[arg(long, value_name = "TIME", default_value = "168h", value_parser = time("1s", "87600h"))]
     pub keep_ended: Span,
+}
+
+/// How long to wait for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// So long.
+    For(Span),
+    /// It is never done.
+    Never,
+}
+
+impl Patience {
+    /// The time, if there is one.
+    pub fn get(self) -> Option<Duration> {
+        match self {
+            Patience::For(span) => Some(span.get()),
+            Patience::Never => None,
+        }
+    }
+}
+
+impl fmt::Display for Patience {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Patience::For(span) => span.fmt(out),
+            Patience::Never => out.write_str("never"),
+        }
+    }
 }
 
 /// What is written down before an answer goes out.
@@ -371,6 +407,14 @@ fn size(
     most: &'static str,
 ) -> impl Fn(&str) -> Result<Size, String> + Clone + Send + Sync {
     between(least, most)
+}
+
+/// Reads a time after which a session may sleep.
+fn patience(text: &str) -> Result<Patience, String> {
+    match text {
+        "never" => Ok(Patience::Never),
+        text => time("100ms", "720h")(text).map(Patience::For),
+    }
 }
 
 /// Reads a time between two others.

@@ -79,6 +79,22 @@ impl fmt::Display for Place<'_> {
 }
 
 impl JournalError {
+    /// Whether the same may work another time.
+    pub fn is_for_now(&self) -> bool {
+        match self {
+            JournalError::Full
+            | JournalError::Fenced { .. }
+            | JournalError::Gap { .. }
+            | JournalError::Io(_) => true,
+            JournalError::Exists { .. }
+            | JournalError::Damaged { .. }
+            | JournalError::Unknown(_)
+            | JournalError::Seal(_)
+            | JournalError::Stopped(_)
+            | JournalError::Off => false,
+        }
+    }
+
     /// A record that is not what was written.
     pub(super) fn damaged(episode: EpisodeId, seq: u64, what: impl Into<String>) -> JournalError {
         JournalError::Damaged {

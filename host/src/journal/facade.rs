@@ -99,8 +99,18 @@ impl Journal {
             return Ok(Journal::off());
         }
         let store = SqliteStore::open(&config.dir, config.durability)?;
+        Journal::of_state(store, config.durability, config.seal)
+    }
+
+    /// The journal of a directory of state that is open already, for this
+    /// durability. Receipts are signed with the key in that directory.
+    pub fn of_state(
+        store: SqliteStore,
+        durability: Durability,
+        seal: Option<SealKey>,
+    ) -> Result<Journal, JournalError> {
         let signer = Signer::open(store.dir())?;
-        Journal::signing(store, config.durability, config.seal, signer)
+        Journal::with(store, durability, seal, signer)
     }
 
     /// A journal that is gone with the process.
@@ -115,11 +125,10 @@ impl Journal {
         durability: Durability,
         seal: Option<SealKey>,
     ) -> Result<Journal, JournalError> {
-        Journal::signing(store, durability, seal, Signer::random())
+        Journal::with(store, durability, seal, Signer::random())
     }
 
-    /// The same, with receipts signed by this.
-    pub fn signing(
+    fn with(
         store: impl Store,
         durability: Durability,
         seal: Option<SealKey>,
@@ -251,22 +260,7 @@ impl Journal {
         sealed: &SealedSecrets,
         episode: EpisodeId,
     ) -> Result<Secrets, JournalError> {
-        let sealed = match sealed {
-            SealedSecrets::None => return Ok(Secrets::default()),
-            SealedSecrets::Sealed(sealed) => sealed,
-            SealedSecrets::Withheld => {
-                return Err(JournalError::Seal(
-                    "the secrets were not written down, for there was no key to seal them with"
-                        .to_owned(),
-                ));
-            }
-        };
-        match &self.0.seal {
-            Some(key) => key.unseal(sealed, episode),
-            None => Err(JournalError::Seal(
-                "the secrets are sealed, and there is no key to open them with".to_owned(),
-            )),
-        }
+        sealed.open(self.0.seal.as_ref(), episode)
     }
 
     /// A receipt for what there is of an episode.
@@ -295,7 +289,7 @@ impl Journal {
     }
 
     /// Writes what is queued and then nothing more. Resolves once the store
-    /// has it; the last handle that is dropped closes the store itself.
+    /// has it and is closed: nothing can be read either.
     pub async fn close(&self) {
         let Some(kept) = &self.0.kept else {
             return;

@@ -153,4 +153,8 @@ impl Store for MemoryStore {
     fn rest(&self) -> Result<(), StoreError> {
         Ok(())
     }
+
+    fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }

@@ -8,8 +8,8 @@
 use super::format;
 use super::id::{EpisodeId, Hash};
 use crate::model::{
-    Block, Candidate, Digest, EnvName, Fault, FaultCode, Json, Message, Refusal, RunOutcome, Score,
-    SessionId, SessionLimits, TaskId, ToolOutput, ToolSpec,
+    Block, Candidate, DataDigest, Digest, EnvName, Fault, FaultCode, Json, Message, Mode, Refusal,
+    RunOutcome, Score, SessionId, SessionLimits, TaskId, ToolOutput, ToolSpec,
 };
 
 /// A point in time: nanoseconds since 1970, UTC.
@@ -41,7 +41,9 @@ pub struct Created {
     /// Its version.
     pub component: Digest,
     /// What its data was, if it has any.
-    pub data: Option<Digest>,
+    pub data: Option<DataDigest>,
+    /// What becomes of what it writes.
+    pub mode: Mode,
     /// The task, resolved.
     pub task: Json,
     /// What all randomness comes from.

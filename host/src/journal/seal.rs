@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::error::JournalError;
 use super::format;
 use super::id::EpisodeId;
+use super::record::SealedSecrets;
 use crate::model::{Secret, Secrets};
 
 /// The first byte of what is sealed.
@@ -146,6 +147,23 @@ fn payload<'a>(msg: &'a [u8], episode: &'a EpisodeId) -> Payload<'a, 'a> {
     Payload {
         msg,
         aad: episode.as_bytes(),
+    }
+}
+
+impl SealedSecrets {
+    /// Opens the secrets of an episode, if there are any, with this key.
+    pub fn open(&self, key: Option<&SealKey>, episode: EpisodeId) -> Result<Secrets, JournalError> {
+        let why = match (self, key) {
+            (SealedSecrets::None, _) => return Ok(Secrets::default()),
+            (SealedSecrets::Sealed(sealed), Some(key)) => return key.unseal(sealed, episode),
+            (SealedSecrets::Sealed(_), None) => {
+                "the secrets are sealed, and there is no key to open them with"
+            }
+            (SealedSecrets::Withheld, _) => {
+                "the secrets were not written down, for there was no key to seal them with"
+            }
+        };
+        Err(JournalError::Seal(why.to_owned()))
     }
 }
 

@@ -14,6 +14,7 @@
 //! that failed in one.
 
 mod batch;
+mod close;
 mod forget;
 mod index;
 mod log;
@@ -25,7 +26,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, ffi};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, ffi};
 
 use self::batch::Known;
 use super::error::JournalError;
@@ -59,19 +60,27 @@ const READERS: usize = 4;
 pub struct SqliteStore {
     dir: StateDir,
     writer: Mutex<Writer>,
-    readers: Mutex<Vec<Connection>>,
+    readers: Mutex<Readers>,
     /// None for a visitor, who reads or imports beside a running host.
     lock: Option<StateLock>,
 }
 
 #[derive(Debug)]
 struct Writer {
-    connection: Connection,
+    /// None once it is closed.
+    connection: Option<Connection>,
     known: Known,
     /// Bytes of the log since the last checkpoint, about.
     log: usize,
     /// A sync failed: the database is left as it is.
     failed: bool,
+}
+
+/// Connections for reading that nobody uses just now.
+#[derive(Debug, Default)]
+struct Readers {
+    spare: Vec<Connection>,
+    closed: bool,
 }
 
 impl Writer {
@@ -82,6 +91,19 @@ impl Writer {
         }
         Ok(())
     }
+
+    fn connection(&mut self) -> Result<&mut Connection, StoreError> {
+        self.connection.as_mut().ok_or_else(closed)
+    }
+
+    fn parts(&mut self) -> Result<(&mut Connection, &mut Known), StoreError> {
+        let connection = self.connection.as_mut().ok_or_else(closed)?;
+        Ok((connection, &mut self.known))
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Io("the journal is closed".to_owned())
 }
 
 impl SqliteStore {
@@ -116,7 +138,7 @@ impl SqliteStore {
 
     fn over(dir: StateDir, connection: Connection, lock: Option<StateLock>) -> SqliteStore {
         let writer = Writer {
-            connection,
+            connection: Some(connection),
             known: Known::default(),
             log: 0,
             failed: false,
@@ -124,7 +146,7 @@ impl SqliteStore {
         SqliteStore {
             dir,
             writer: Mutex::new(writer),
-            readers: Mutex::new(Vec::new()),
+            readers: Mutex::default(),
             lock,
         }
     }
@@ -138,7 +160,7 @@ impl SqliteStore {
     fn take_census(&self) -> Result<(), StoreError> {
         let mut writer = self.writer();
         let transaction = writer
-            .connection
+            .connection()?
             .transaction()
             .map_err(|error| failure(&error))?;
         index::take_census(&transaction)
@@ -165,7 +187,7 @@ impl SqliteStore {
         let mut writer = self.writer();
         writer.check()?;
         writer.known.clear();
-        let done = remove(&mut writer.connection);
+        let done = remove(writer.connection()?);
         writer.failed = matches!(done, Err(StoreError::Sync(_)));
         writer.log += PAGES;
         done
@@ -181,26 +203,10 @@ impl SqliteStore {
 
     /// Ends what a host that was killed had begun to remove.
     fn forget_remains(&self) -> Result<(), StoreError> {
-        let remains = forget::remains(&mut self.writer().connection)?;
+        let remains = forget::remains(self.writer().connection()?)?;
         remains
             .into_iter()
             .try_for_each(|episode| self.forget_rest(episode))
-    }
-
-    /// Leaves one file behind rather than three. What fails here fails at no
-    /// cost: the log is there for the next one who opens it.
-    fn carry_over(&self) {
-        let host = self.lock.is_some();
-        let writer = self.writer();
-        if host && !writer.failed {
-            let done: rusqlite::Result<()> =
-                writer
-                    .connection
-                    .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-            if let Err(error) = done {
-                tracing::warn!(%error, "the journal's log stays as it is");
-            }
-        }
     }
 
     /// Reads with a connection of its own, so that reading never waits for a
@@ -209,8 +215,13 @@ impl SqliteStore {
         &self,
         read: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let readers = || self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        let spare = readers().pop();
+        let spare = {
+            let mut readers = self.readers();
+            if readers.closed {
+                return Err(closed());
+            }
+            readers.spare.pop()
+        };
         let mut connection = match spare {
             Some(connection) => connection,
             None => open::for_reading(&self.dir).map_err(|error| failure(&error))?,
@@ -218,17 +229,15 @@ impl SqliteStore {
         let transaction = connection.transaction().map_err(|error| failure(&error))?;
         let answer = read(&transaction)?;
         drop(transaction);
-        let mut readers = readers();
-        if readers.len() < READERS {
-            readers.push(connection);
+        let mut readers = self.readers();
+        if readers.spare.len() < READERS && !readers.closed {
+            readers.spare.push(connection);
         }
         Ok(answer)
     }
-}
 
-impl Drop for SqliteStore {
-    fn drop(&mut self) {
-        self.carry_over();
+    fn readers(&self) -> MutexGuard<'_, Readers> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -236,9 +245,7 @@ impl Store for SqliteStore {
     fn append(&self, batch: &[Entry]) -> Result<Vec<Put>, StoreError> {
         let mut writer = self.writer();
         writer.check()?;
-        let Writer {
-            connection, known, ..
-        } = &mut *writer;
+        let (connection, known) = writer.parts()?;
         let done = batch::append(connection, known, batch).map_err(|error| match error {
             Failed::Sqlite(error) => failure(&error),
             Failed::Store(error) => error,
@@ -284,8 +291,9 @@ impl Store for SqliteStore {
 
     fn keep(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, StoreError> {
         let mut writer = self.writer();
+        let connection = writer.connection()?;
         let mut keep = || -> rusqlite::Result<Vec<u8>> {
-            let transaction = immediate(&mut writer.connection)?;
+            let transaction = immediate(connection)?;
             transaction.execute(
                 "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
                 (name, fresh),
@@ -314,7 +322,7 @@ impl Store for SqliteStore {
         writer.log = 0;
         let done: rusqlite::Result<()> =
             writer
-                .connection
+                .connection()?
                 .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         done.map_err(|error| {
             let error = failure(&error);
@@ -323,8 +331,8 @@ impl Store for SqliteStore {
         })
     }
 
-    fn close(&self) {
-        self.carry_over();
+    fn close(&self) -> Result<(), StoreError> {
+        self.shut()
     }
 }
 

@@ -5,14 +5,16 @@
 //! stands beside the journal, so that a journal that has vanished is not taken
 //! for one that never was.
 
+use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::error::JournalError;
-use crate::model::Digest;
+use crate::model::{Digest, EnvName};
 
 /// How long the lock is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -97,6 +99,35 @@ impl StateDir {
         self.0
             .join("components")
             .join(format!("{}.wasm", digest.hex()))
+    }
+
+    /// Notes where the data of an environment is, or that it has none.
+    pub fn note_data(&self, env: &EnvName, data: Option<&Path>) -> io::Result<()> {
+        let note = self.data_note(env);
+        match data {
+            None => match std::fs::remove_file(&note) {
+                Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            },
+            Some(data) => {
+                std::fs::create_dir_all(self.0.join("data"))?;
+                std::fs::write(&note, data.as_os_str().as_bytes())
+            }
+        }
+    }
+
+    /// Where the data of an environment was when it was last served; none if it
+    /// had none or was never served here.
+    pub fn noted_data(&self, env: &EnvName) -> io::Result<Option<PathBuf>> {
+        match std::fs::read(self.data_note(env)) {
+            Ok(path) => Ok(Some(PathBuf::from(OsString::from_vec(path)))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn data_note(&self, env: &EnvName) -> PathBuf {
+        self.0.join("data").join(env.as_str())
     }
 
     /// Whether a journal was made here before.

@@ -47,9 +47,9 @@ pub trait Store: Send + Sync + 'static {
     /// Tidies up, when there is time for it; after each batch.
     fn rest(&self) -> Result<(), StoreError>;
 
-    /// Tidies up for the last time: nothing is appended after this. What fails
-    /// here is left to the next one who opens it.
-    fn close(&self) {}
+    /// Puts everything in order for a long time without a host. After this
+    /// there is nothing to be had from it.
+    fn close(&self) -> Result<(), StoreError>;
 }
 
 /// A record on its way into the store.

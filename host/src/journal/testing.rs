@@ -8,7 +8,8 @@ use crate::journal::{
 };
 use crate::journal::{format, pen};
 use crate::model::{
-    Block, Budget, Digest, EnvName, Json, Reward, SessionId, SessionLimits, TaskId, ToolOutput,
+    Block, Budget, DataDigest, Digest, EnvName, Json, Mode, Reward, SessionId, SessionLimits,
+    TaskId, ToolOutput,
 };
 
 pub(crate) fn json(text: &str) -> Json {
@@ -44,7 +45,8 @@ pub(crate) fn created(owner: Option<&str>, session: &str) -> Created {
         session: SessionId::new(session).unwrap(),
         environment: EnvName::new("counter").unwrap(),
         component: Digest::of(b"component"),
-        data: Some(Digest::of(b"data")),
+        data: Some(DataDigest::from_bytes(*Digest::of(b"data").as_bytes())),
+        mode: Mode::Session,
         task: json(r#"{"target":3}"#),
         seed: vec![7; 32],
         start: At(1_700_000_000_000_000_000),

@@ -40,8 +40,9 @@ impl Writer {
             self.commit(batch);
             if let Some(reply) = close {
                 let first = self.stop("it was closed".to_owned());
-                if first {
-                    self.store.close();
+                if first && let Err(error) = self.store.close() {
+                    // It costs the next start a little.
+                    tracing::warn!(%error, "the journal's log stays as it is");
                 }
                 // Nobody waits for it if the host has given up waiting.
                 let _ = reply.send(());

@@ -168,6 +168,39 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// The BLAKE3 of all that a guest can see of a data directory.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DataDigest([u8; 32]);
+
+impl DataDigest {
+    /// The digest of these bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> DataDigest {
+        DataDigest(bytes)
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The 64 digits alone.
+    pub fn hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl fmt::Display for DataDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "blake3:{}", self.hex())
+    }
+}
+
+impl fmt::Debug for DataDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

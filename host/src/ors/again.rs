@@ -7,6 +7,7 @@
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::answer::Answer;
+use super::document::Document;
 use super::error::Failure;
 use super::secrets;
 use super::seed;
@@ -26,9 +27,20 @@ const LONGEST: usize = 255;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct UnfitKey;
 
-/// A hash of a request's body.
-pub(super) fn of_body(body: &[u8]) -> [u8; 32] {
-    *blake3::hash(body).as_bytes()
+/// A hash of what a request asks for: all its members but the id of a run,
+/// which a client may have or not have when it asks for the same again.
+pub(super) fn of_request(document: &Document<'_>) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    // Anything but an object is refused.
+    if let Document::Object(members) = document {
+        for (name, value) in members.iter().filter(|(name, _)| *name != "task_id") {
+            for part in [name, value.get()] {
+                hasher.update(&(part.len() as u64).to_be_bytes());
+                hasher.update(part.as_bytes());
+            }
+        }
+    }
+    *hasher.finalize().as_bytes()
 }
 
 /// A hash of all that decides what `/create` does.
@@ -85,6 +97,26 @@ mod tests {
                 headers.insert(KEY, HeaderValue::from_bytes(value.as_bytes()).unwrap());
             }
             assert_eq!(key(&headers).map_err(|_| ()), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_the_same_with_the_id_of_its_run() {
+        let of = |body: &str| {
+            let document = Document::parse(body.as_bytes(), true).unwrap();
+            of_request(&document)
+        };
+        let plain = of(r#"{"name": "a", "input": {"b": 1}}"#);
+        for (body, same) in [
+            (r#"{"name": "a", "input": {"b": 1}, "task_id": "0f"}"#, true),
+            (r#"{"name":"a","task_id":null,"input":{"b": 1}}"#, true),
+            (r#"{"name": "a", "input": {"b": 2}}"#, false),
+            (r#"{"name": "b", "input": {"b": 1}}"#, false),
+            (r#"{"name": "a", "input": {"b": 1}, "more": 1}"#, false),
+            (r#"{"name": "a", "input": {"b": 1, "task_id": 2}}"#, false),
+            (r#"{"nam": "e\"a", "input": {"b": 1}}"#, false),
+        ] {
+            assert_eq!(of(body) == plain, same, "{body}");
         }
     }
 

@@ -36,6 +36,11 @@ impl<'a> Members<'a> {
         self.list
     }
 
+    /// Every member, with the repeated ones, to be looked at.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.list.iter().map(|(key, value)| (&**key, *value))
+    }
+
     /// Whether there is a member of this name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.list.iter().any(|(key, _)| key == name)

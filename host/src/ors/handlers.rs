@@ -315,24 +315,26 @@ impl<S: Service> Exchange<'_, S> {
         let body = self.body.read().await?;
         let document = self.document(&body)?;
         let session = self.ready_session().await?;
+        let asked = again::of_request(&document);
         let request = CallRequest::read(document)?;
         let errand = Errand::Call {
             tool: request.name,
             input: request.input,
         };
-        self.run(&session, request.task_id, errand, &body).await
+        self.run(&session, request.task_id, errand, asked).await
     }
 
     async fn score_group(&mut self, name: &str) -> Result<Answer, Failure> {
         let body = self.body.read().await?;
         let document = self.document(&body)?;
         let session = self.ready_session().await?;
+        let asked = again::of_request(&document);
         let request = ScoreRequest::read(document)?;
         if !session.supports_score_group() {
             return Err(Failure::NoScoring(name.to_owned()));
         }
         let errand = Errand::Score(request.candidates);
-        self.run(&session, request.task_id, errand, &body).await
+        self.run(&session, request.task_id, errand, asked).await
     }
 
     // Beyond the contract.
@@ -354,10 +356,10 @@ impl<S: Service> Exchange<'_, S> {
         session: &S::Session,
         task_id: Option<String>,
         errand: Errand,
-        body: &Bytes,
+        asked: [u8; 32],
     ) -> Result<Answer, Failure> {
         let imprint = Imprint {
-            body: again::of_body(body),
+            body: asked,
             key: again::key(&self.head.headers)?,
         };
         let run = match task_id {

@@ -5,60 +5,27 @@
 //! so that all sessions share one descriptor. Guests never write to it; what
 //! they write stays in a layer of their own, or is published afterwards.
 
+mod ledger;
+mod notes;
+
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
+use self::ledger::Ledger;
 use super::tree::Ground;
-
-/// What becomes of what a guest writes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// Nothing: it is refused.
-    ReadOnly,
-    /// It is the session's alone and goes with it.
-    #[default]
-    Session,
-    /// Some of it goes into the data directory when the session ends.
-    Shared(Publish),
-}
-
-/// What is published.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Publish {
-    /// The folders whose files are, relative to the data directory.
-    pub folders: Vec<String>,
-    /// What becomes of a file that is there already.
-    pub existing: Existing,
-}
-
-/// What becomes of a file that is there already.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Existing {
-    /// It stays, and the session's is dropped.
-    #[default]
-    Keep,
-    /// The session's takes its place.
-    Replace,
-}
-
-impl Mode {
-    /// The mode in a word.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Mode::ReadOnly => "read-only",
-            Mode::Session => "session",
-            Mode::Shared(_) => "shared",
-        }
-    }
-}
+use crate::model::DataDigest;
 
 /// A directory that was there and readable when it was opened.
 #[derive(Clone, Debug)]
 pub struct DataDir {
     path: PathBuf,
     ground: Ground,
+    /// None where nobody wants to know what the data is.
+    ledger: Option<Arc<Ledger>>,
 }
 
 /// Why a directory cannot be data.
@@ -87,7 +54,41 @@ impl DataDir {
         Ok(DataDir {
             path,
             ground: Ground::new(dir),
+            ledger: None,
         })
+    }
+
+    /// Has the digest of the data from now on. Reads every file that is not
+    /// known from before, by the note that is kept in the cache directory.
+    pub fn digested(self, cache: &Path) -> Result<DataDir, DataDirError> {
+        let fail = |reason| DataDirError {
+            path: self.path.clone(),
+            reason,
+        };
+        let dir = Dir::open_ambient_dir(&self.path, ambient_authority()).map_err(fail)?;
+        let name = blake3::hash(self.path.as_os_str().as_encoded_bytes());
+        let note = cache.join("data").join(name.to_hex().as_str());
+        let ledger = Ledger::open(dir, Some(note)).map_err(fail)?;
+        Ok(DataDir {
+            ledger: Some(Arc::new(ledger)),
+            ..self
+        })
+    }
+
+    /// The digest of the data as it is now; none if nobody wanted to know.
+    /// Waits for the disk.
+    pub fn digest(&self) -> io::Result<Option<DataDigest>> {
+        match &self.ledger {
+            Some(ledger) => ledger.digest().map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Something was published into it.
+    pub(super) fn mark(&self) {
+        if let Some(ledger) = &self.ledger {
+            ledger.mark();
+        }
     }
 
     /// Where the host has it.

@@ -90,7 +90,7 @@ fn within(then: usize, max: Option<usize>) -> bool {
 /// sees that its growth failed.
 fn failed(error: Error) -> Result<()> {
     let text = error.to_string();
-    if text.contains("exceeds memory type's limits") || text.contains("overflow calculating") {
+    if text.contains("exceeds memory type's limits") {
         Ok(())
     } else {
         Err(error.context(Starved))

@@ -18,11 +18,13 @@ mod state;
 mod stdio;
 mod tree;
 
-pub use data::{DataDir, DataDirError, Existing, Mode, Publish};
+pub use data::{DataDir, DataDirError};
 pub use grants::{Grant, grant_of};
 pub use meter::Meter;
 pub use state::{GuestState, Label, Outfit};
 pub use tree::Allowance;
+
+pub use crate::model::{Existing, Mode, Publish};
 #[cfg(feature = "fuzzing")]
 pub(crate) use tree::fuzzing;
 

@@ -49,6 +49,7 @@ pub struct Outfit {
 pub(crate) struct Results {
     label: Label,
     tree: Tree,
+    data: Option<DataDir>,
     publish: Publish,
 }
 
@@ -57,6 +58,9 @@ impl Results {
     /// Waits for the disk.
     pub(crate) fn publish(&self) -> usize {
         let done = self.tree.publish(&self.publish);
+        if let Some(data) = &self.data {
+            data.mark();
+        }
         tracing::info!(
             session = %self.label.session,
             environment = %self.label.environment,
@@ -110,6 +114,7 @@ impl GuestState {
             Mode::Shared(publish) => Some(Results {
                 label: outfit.label,
                 tree: tree.clone(),
+                data: outfit.data,
                 publish,
             }),
             Mode::ReadOnly | Mode::Session => None,

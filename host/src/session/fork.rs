@@ -16,7 +16,7 @@ use super::service::{BeyondError, Session, SessionError};
 use super::sessions::Inner;
 use super::shares::AllTaken;
 use super::state::{Identity, Phase, Shared};
-use super::table::{Creating, Key, Reservation};
+use super::table::{Creating, Key, Reservation, Taken};
 use crate::journal::{
     Answered, ClockMode, Created, EpisodeId, Hash, History, Parent, Record, SealedSecrets, Step,
 };
@@ -108,7 +108,11 @@ async fn child(
     };
     let key = Key::new(&owner, &id);
     let reservation = Reservation::new(&inner.table, key, creating);
-    let reservation = reservation.map_err(|_| BeyondError::Unwritten)?;
+    let reservation = reservation.map_err(|taken| match taken {
+        Taken::Full => BeyondError::Full,
+        // Nobody else draws this id.
+        Taken::By(_) => BeyondError::Unwritten,
+    })?;
 
     let share = house.held.take(&owner);
     let share = share.map_err(|AllTaken| BeyondError::TooMany)?;

@@ -185,8 +185,14 @@ impl Handle {
         Some(RunOutcome::Refused(refusal))
     }
 
-    /// The run of an idempotency key that is known.
-    async fn known(&self, id: TaskId) -> Result<Run, SessionError> {
+    /// The run of an idempotency key that is known. One that never began, since
+    /// its client was gone before it could, begins now.
+    async fn known(
+        &self,
+        id: TaskId,
+        errand: Errand,
+        imprint: Imprint,
+    ) -> Result<Run, SessionError> {
         if let Some(run) = self.shared.runs().get(id, Instant::now()) {
             return Ok(run);
         }
@@ -195,8 +201,38 @@ impl Handle {
             .await?
         {
             Recalled::Over(run) => Ok(run),
-            Recalled::Never | Recalled::Forgotten => Err(SessionError::KeyReused),
+            Recalled::Never => self.begin_late(id, errand, imprint),
+            Recalled::Forgotten => Err(SessionError::KeyReused),
         }
+    }
+
+    /// Begins a run whose id was drawn before and that no journal knows.
+    fn begin_late(
+        &self,
+        id: TaskId,
+        errand: Errand,
+        imprint: Imprint,
+    ) -> Result<Run, SessionError> {
+        let refusal = self.refusal(&errand);
+        let mut resends = self.shared.resends();
+        // Another request may have been quicker.
+        if let Some(run) = self.shared.runs().get(id, Instant::now()) {
+            return Ok(run);
+        }
+        let run = match refusal {
+            Some(refusal) => self.decided(id, refusal),
+            None => {
+                let run = self.run_of(id, errand, imprint.clone())?;
+                resends.note(&run, &imprint);
+                run
+            }
+        };
+        self.shared.runs().begin(run.clone());
+        drop(resends);
+        // The client knows it by its id or its key, so that there is nothing
+        // to wait for.
+        run.start();
+        Ok(run)
     }
 }
 
@@ -289,7 +325,7 @@ impl Session for Handle {
                 );
                 Ok(run)
             }
-            Verdict::Known(id) => self.known(id).await,
+            Verdict::Known(id) => self.known(id, errand, imprint).await,
             Verdict::New | Verdict::Conflict => Err(SessionError::KeyReused),
         }
     }
@@ -317,25 +353,7 @@ impl Session for Handle {
         if !matches!(recalled, Recalled::Never) {
             return Ok(None);
         }
-        let refusal = self.refusal(&errand);
-        let mut resends = self.shared.resends();
-        // Another request may have been quicker.
-        if let Some(run) = self.shared.runs().get(id, Instant::now()) {
-            return Ok(Some(run));
-        }
-        let run = match refusal {
-            Some(refusal) => self.decided(id, refusal),
-            None => {
-                let run = self.run_of(id, errand, imprint.clone())?;
-                resends.note(&run, &imprint);
-                run
-            }
-        };
-        self.shared.runs().begin(run.clone());
-        drop(resends);
-        // The client has the id, so that there is nothing to wait for.
-        run.start();
-        Ok(Some(run))
+        self.begin_late(id, errand, imprint).map(Some)
     }
 }
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::mint::Mint;
 use super::residents::Residents;
 use super::shares::{PerKey, Shares};
+use super::turns::Turns;
 use super::versions::Versions;
 use crate::engine::Engine;
 use crate::journal::{Durability, Journal};
@@ -21,10 +22,13 @@ pub struct SessionSettings {
     pub setup_gate: Duration,
     /// How long a result can be fetched again.
     pub result_linger: Duration,
-    /// How long a guest has nothing to do before it is put to sleep.
-    pub hibernate_after: Duration,
+    /// How long a guest has nothing to do before it is put to sleep; none if
+    /// it never is, not even where another needs its place.
+    pub hibernate_after: Option<Duration>,
     /// How long a session that has ended stays in the journal.
     pub keep_ended: Duration,
+    /// Sessions open at once, in memory or not.
+    pub max_open: usize,
     /// What one key may have at once.
     pub per_key: PerKey,
 }
@@ -37,8 +41,9 @@ pub(super) struct House {
     pub(super) mint: Mint,
     pub(super) versions: Versions,
     pub(super) residents: Residents,
-    /// Sessions that are rebuilt at once: each keeps a thread busy.
-    pub(super) waking: Semaphore,
+    /// Sessions of one owner that are rebuilt at once: each keeps a thread
+    /// busy, and those of others need not wait for them.
+    pub(super) waking: Turns,
     /// Sessions by the key that holds them, asleep or not.
     pub(super) held: Arc<Shares>,
     /// Calls in flight by the key that they came with.

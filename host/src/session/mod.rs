@@ -33,6 +33,7 @@ mod sessions;
 mod shares;
 mod state;
 mod table;
+mod turns;
 mod versions;
 mod wake;
 

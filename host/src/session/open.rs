@@ -2,6 +2,7 @@
 //! beginning written down, in this order, and only then is the client told.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -15,8 +16,13 @@ use super::state::{Birthmark, Ground, Identity, Phase, Shared};
 use super::table::{Key, Place};
 use crate::catalog::{Birth, Environment};
 use crate::engine::EntryError;
-use crate::journal::{self, EpisodeId, Hash, HostFacts, JournalError, SealedSecrets};
-use crate::model::{ClockMode, FaultCode, Genesis, Json, Pace, Secrets, Seed, TOOLSETS, Timestamp};
+use crate::journal::{self, EpisodeId, Hash, HostFacts, JournalError, Pen, SealedSecrets};
+use crate::model::{
+    ClockMode, FaultCode, Genesis, Json, Mode, Pace, Secrets, Seed, TOOLSETS, Timestamp,
+};
+
+/// The time between two looks whether an id is free.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What is to be opened.
 pub(super) struct Opening {
@@ -60,10 +66,23 @@ pub(super) async fn open(
         genesis,
         pace: Pace::Live,
         limits: *env.limits(),
+        mode: env.mode().clone(),
+    };
+    let (limits, mode) = (birth.limits, birth.mode.clone());
+    // Before the guest sees any of it: what others publish in between is found
+    // out when the two are compared, and not taken for what it saw.
+    let data = if house.is_kept() {
+        env.data_digest().await.map_err(|error| {
+            tracing::error!(environment = %env.name(), "its data cannot be read: {error}");
+            CreateError::Unwritten
+        })?
+    } else {
+        None
     };
     let episode = EpisodeId::new();
     let sealed = house.journal.seal(&secrets, episode).map_err(unwritten)?;
-    let resumable = resumable(house, genesis.clock, &sealed);
+    let resumable = resumable(house, genesis.clock, &mode, &sealed);
+    let publishes = mode.publishes();
     let opened = Guest::open(&env, &key.id, birth, slot, &task, secrets).await;
     let (guest, first_task_tools) = opened.map_err(|error| match error {
         NotOpen::Start(fault) if fault.code == FaultCode::Overloaded => CreateError::Full,
@@ -98,7 +117,8 @@ pub(super) async fn open(
             session: key.id.clone(),
             environment: identity.environment.clone(),
             component: identity.component,
-            data: None,
+            data,
+            mode,
             task,
             seed: genesis.seed.get().to_be_bytes().to_vec(),
             start: at(genesis.start),
@@ -106,7 +126,7 @@ pub(super) async fn open(
                 ClockMode::Virtual => journal::ClockMode::Virtual,
                 ClockMode::Real => journal::ClockMode::Real,
             },
-            limits: birth.limits,
+            limits,
             host: HostFacts {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 engine: crate::engine::LINE.to_owned(),
@@ -116,9 +136,7 @@ pub(super) async fn open(
             toolset: None,
             parent: None,
         };
-        let (pen, written) = house.journal.begin(episode, created);
-        written.await.map_err(unwritten)?;
-        Book::kept(pen)
+        Book::kept(begin(house, episode, created).await?)
     } else {
         Book::none()
     };
@@ -127,7 +145,8 @@ pub(super) async fn open(
         environment: env,
         first_task_tools,
         resumable,
-        json_depth: birth.limits.json_depth,
+        publishes,
+        json_depth: limits.json_depth,
     });
     let created = Created {
         seed: genesis.seed,
@@ -141,13 +160,40 @@ pub(super) async fn open(
     })
 }
 
-fn resumable(house: &House, clock: ClockMode, secrets: &SealedSecrets) -> Resumable {
+/// Writes the beginning down. The last life under this id comes first: calls in
+/// flight finish after it was deleted, and its end is written behind them.
+async fn begin(
+    house: &House,
+    episode: EpisodeId,
+    created: journal::Created,
+) -> Result<Pen, CreateError> {
+    let begun = Instant::now();
+    loop {
+        let (pen, written) = house.journal.begin(episode, created.clone());
+        match written.await {
+            Ok(()) => return Ok(pen),
+            Err(JournalError::Exists { .. }) if begun.elapsed() < house.settings.setup_gate => {
+                tokio::time::sleep(LOOK).await;
+            }
+            Err(error) => return Err(unwritten(error)),
+        }
+    }
+}
+
+pub(super) fn resumable(
+    house: &House,
+    clock: ClockMode,
+    mode: &Mode,
+    secrets: &SealedSecrets,
+) -> Resumable {
     if !house.is_kept() {
         Resumable::NoJournal
     } else if !clock.is_replayable() {
         Resumable::RealClock
     } else if *secrets == SealedSecrets::Withheld {
         Resumable::Secrets
+    } else if mode.publishes() {
+        Resumable::Shared
     } else {
         Resumable::Yes
     }
@@ -155,10 +201,7 @@ fn resumable(house: &House, clock: ClockMode, secrets: &SealedSecrets) -> Resuma
 
 fn unwritten(error: JournalError) -> CreateError {
     tracing::error!("a session does not begin: {error}");
-    match error {
-        JournalError::Exists { .. } => CreateError::Exists,
-        _ => CreateError::Unwritten,
-    }
+    CreateError::Unwritten
 }
 
 /// An id that is taken is created again: the same answer, if the same was
@@ -193,7 +236,7 @@ pub(super) async fn again(
             Birthmark {
                 imprint: created.request,
                 seed: genesis.seed,
-                resumable: resumable(house, genesis.clock, &created.secrets),
+                resumable: resumable(house, genesis.clock, &created.mode, &created.secrets),
             }
         }
     };

@@ -24,7 +24,7 @@ use super::run::{Go, Promise};
 use super::service::{Conversation, Imprint, SessionError};
 use super::shares::Share;
 use super::state::{Busy, Phase, Shared};
-use super::wake::Recalled;
+use super::wake::{self, Recalled};
 use crate::journal::{Ask, EndReason, Hash, JournalError, Outcome, RunMark};
 use crate::model::{Fault, TaskId, ToolSpec, TrapKind, Weigh};
 
@@ -378,10 +378,17 @@ impl Owner {
     /// The session is over, or over in this process.
     async fn end(&mut self, ending: Ending) {
         let can_sleep = self.shared.ground().map(|ground| ground.can_sleep());
-        let publishes = self
-            .shared
-            .ground()
-            .is_some_and(|ground| ground.publishes());
+        // Of one that never was in memory it is known only by what is served.
+        let publishes = match self.shared.ground() {
+            Some(ground) => ground.publishes,
+            None => {
+                let served = self
+                    .house
+                    .versions
+                    .served(&self.shared.identity.environment);
+                served.is_some_and(|env| env.mode().publishes())
+            }
+        };
         let kept = self.house.is_kept();
         match (ending, &self.holding) {
             // It is in the journal, and goes on from there.
@@ -401,7 +408,9 @@ impl Owner {
         let holding = std::mem::replace(&mut self.holding, Holding::Gone);
         let written = match holding {
             Holding::Awake(awake) => self.tear_down(*awake, reason).await,
-            Holding::Asleep | Holding::Gone => self.write_end(reason).await,
+            Holding::Asleep | Holding::Gone => {
+                wake::write_end(&self.house, self.shared.identity.episode, reason).await
+            }
         };
         if let Err(error) = written {
             let identity = &self.shared.identity;
@@ -409,6 +418,10 @@ impl Owner {
                 session = %identity.id, episode = %identity.episode,
                 "the end of a session is not in the journal: {error}"
             );
+            if error.is_for_now() {
+                let later = wake::write_end_later(self.house.clone(), identity.episode, reason);
+                self.house.engine.spawn(later);
+            }
         }
     }
 

@@ -18,7 +18,7 @@ pub(super) async fn run(sessions: Weak<Inner>, settings: SessionSettings) {
         hibernate_after,
         ..
     } = settings;
-    let pause = idle_timeout.min(hibernate_after) / 4;
+    let pause = hibernate_after.map_or(idle_timeout, |after| after.min(idle_timeout)) / 4;
     let pause = pause.clamp(Duration::from_millis(50), Duration::from_secs(5));
     let mut ticks = tokio::time::interval(pause);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -36,7 +36,9 @@ pub(super) async fn run(sessions: Weak<Inner>, settings: SessionSettings) {
             if idle.is_none_or(|idle| idle < idle_timeout) {
                 let ready = matches!(*shared.phase.borrow(), Phase::Ready);
                 let can_sleep = shared.ground().is_some_and(Ground::can_sleep);
-                if ready && can_sleep && shared.rest().is_some_and(|rest| rest >= hibernate_after) {
+                let rested = hibernate_after
+                    .is_some_and(|after| shared.rest().is_some_and(|rest| rest >= after));
+                if ready && can_sleep && rested {
                     handle.hibernate();
                 }
                 continue;

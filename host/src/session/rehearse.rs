@@ -8,7 +8,7 @@
 use super::replay::{self, Replay};
 use crate::catalog::Environment;
 use crate::engine::Engine;
-use crate::journal::{Ask, History, Outcome, Step};
+use crate::journal::{History, Outcome, Step};
 use crate::model::Secrets;
 
 /// A step that was done again.
@@ -27,30 +27,34 @@ pub enum Rerun {
     Same,
     /// Something else.
     Different(Outcome),
-    /// It was not done again: it was a fault, which ended the session, or it
-    /// published something, or there was never an answer.
+    /// It was not done again: it was a fault, which ended the session, or
+    /// there was never an answer.
     Skipped,
 }
 
-/// Does a whole history again, and tells of each step.
+/// Does a whole history again, and tells of each step. Gives, in words, what
+/// is different about the data that it is done over, if anything is.
 ///
 /// # Errors
 ///
-/// In words, if the episode cannot be opened.
+/// In words, if the episode cannot be opened or its data cannot be read.
 pub async fn rehearse<'h>(
     engine: &Engine,
     env: &Environment,
     history: &'h History,
     secrets: Secrets,
     mut each: impl FnMut(Rehearsed<'h>),
-) -> Result<(), String> {
+) -> Result<Option<String>, String> {
+    let data = env.data_digest().await;
+    let data = data.map_err(|error| format!("its data cannot be read: {error}"))?;
+    let other = replay::other_data(history.created(), data);
     let slot = engine.slot().ok_or("there is no place for an instance")?;
     let mut replay = Replay::open(env, history, secrets, slot)
         .await
         .map_err(|error| replay::why_not(&error))?;
     let mut told = 0;
     while let Some(done) = replay.next().await {
-        let same = done.is_same() || published(done.step);
+        let same = done.is_same();
         let now = match done.seen {
             None => Rerun::Skipped,
             Some(_) if same => Rerun::Same,
@@ -66,15 +70,5 @@ pub async fn rehearse<'h>(
         let now = Rerun::Skipped;
         each(Rehearsed { step, now });
     }
-    Ok(())
-}
-
-/// Whether it was a teardown that published something, which is not done
-/// again.
-fn published(step: &Step) -> bool {
-    let answer = step.answer.as_ref();
-    step.asked.ask == Ask::Teardown
-        && answer.is_some_and(|answer| {
-            matches!(answer.answered.outcome, Some(Outcome::Published { .. }))
-        })
+    Ok(other)
 }

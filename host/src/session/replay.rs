@@ -11,7 +11,7 @@ use super::record::timestamp;
 use crate::catalog::{Birth, Environment};
 use crate::engine::EntryError;
 use crate::journal::{self, Created, History, Outcome, Step};
-use crate::model::{ClockMode, Genesis, Pace, Secrets, Seed, ToolSpec};
+use crate::model::{ClockMode, DataDigest, Genesis, Pace, Secrets, Seed, ToolSpec};
 
 /// An episode on its way through its past.
 pub(super) struct Replay<'h> {
@@ -30,9 +30,12 @@ pub(super) struct Done<'h> {
 }
 
 impl Done<'_> {
-    /// Whether the same came of it. What was never answered cannot differ.
+    /// Whether the same came of it. What was never answered cannot differ, and
+    /// what was published is not published again: there, that the teardown went
+    /// well is all that there is to be the same.
     pub(super) fn is_same(&self) -> bool {
         match (&self.seen, &self.step.answer) {
+            (Some(Outcome::Done), Some(answer)) if published(&answer.answered) => true,
             (Some(seen), Some(answer)) => seen.hash() == answer.answered.hash,
             _ => true,
         }
@@ -52,6 +55,7 @@ impl<'h> Replay<'h> {
             genesis: genesis(created),
             pace: Pace::Replay,
             limits: created.limits,
+            mode: created.mode.within(env.mode()),
         };
         let (guest, tools) =
             Guest::open(env, &created.session, birth, slot, &created.task, secrets).await?;
@@ -81,6 +85,11 @@ impl<'h> Replay<'h> {
     }
 }
 
+/// Whether something was published with it.
+fn published(answered: &journal::Answered) -> bool {
+    matches!(answered.outcome, Some(Outcome::Published { .. }))
+}
+
 /// The fault that an answer tells of.
 pub(super) fn fault(answered: &journal::Answered) -> Option<&crate::model::Fault> {
     match &answered.outcome {
@@ -105,6 +114,23 @@ pub(super) fn genesis(created: &Created) -> Genesis {
 fn seed(created: &Created) -> Seed {
     let bytes = created.seed.first_chunk().copied().unwrap_or_default();
     Seed::new(u64::from_be_bytes(bytes))
+}
+
+/// Why an episode cannot be done again over this data; none if it can.
+pub(super) fn other_data(created: &Created, now: Option<DataDigest>) -> Option<String> {
+    match (created.data, now) {
+        (then, now) if then == now => None,
+        (Some(then), Some(now)) => Some(format!(
+            "its data is not what it was: it began over {then}, and there is {now} now"
+        )),
+        (Some(then), None) => Some(format!(
+            "its data is not there: it began over {then}, and there is none now"
+        )),
+        (None, now) => Some(format!(
+            "it began without data, and there is {} now",
+            now.map_or("none".to_owned(), |now| now.to_string())
+        )),
+    }
 }
 
 /// Why an episode cannot be opened again, in words.

@@ -51,7 +51,11 @@ impl Resends {
         if let Some(key) = &imprint.key {
             return match self.keys.get(key.as_str()) {
                 None => Verdict::New,
-                Some((id, body)) if *body == imprint.body => Verdict::Known(*id),
+                Some((id, body)) if *body == imprint.body => match &self.last {
+                    // It may never have been announced, and be nowhere else.
+                    Some(last) if last.run.id() == *id => Verdict::Again(last.run.clone()),
+                    _ => Verdict::Known(*id),
+                },
                 Some(_) => Verdict::Conflict,
             };
         }
@@ -191,10 +195,12 @@ mod tests {
         for (imprint, expected) in [
             (keyed(1, "k"), "known"),
             (keyed(2, "k"), "conflict"),
+            (keyed(2, "l"), "again"),
             (keyed(1, "m"), "new"),
         ] {
             assert_eq!(told(&resends.judge(&imprint, Instant::now())), expected);
         }
+        assert_eq!(resends.attached(), 0, "a key is no guess");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Which sessions are in memory, and how one makes room for another.
 //!
 //! The engine has places for so many instances. When all are taken, a session
-//! that has had nothing to do for longest, and that the journal can bring
-//! back, is put to sleep.
+//! that has nothing to do, and that the journal can bring back, is put to sleep:
+//! one of whoever has most of them in memory, and of those the one that has
+//! rested for longest. So whoever opens many sessions pushes out his own, and
+//! nobody else has to wait for theirs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -11,6 +13,7 @@ use tokio::sync::mpsc::WeakSender;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::owner::Command;
+use super::service::Principal;
 use super::state::{Phase, Shared};
 use crate::engine::Engine;
 use crate::journal::EpisodeId;
@@ -20,8 +23,10 @@ use crate::journal::EpisodeId;
 const ATTEMPTS: usize = 8;
 
 /// The sessions in memory that could sleep.
-#[derive(Default)]
-pub(super) struct Residents(Mutex<HashMap<EpisodeId, Resident>>);
+pub(super) struct Residents {
+    make_room: bool,
+    all: Mutex<HashMap<EpisodeId, Resident>>,
+}
 
 struct Resident {
     shared: Weak<Shared>,
@@ -29,6 +34,15 @@ struct Resident {
 }
 
 impl Residents {
+    /// None yet. They make room for others, or stay for as long as they are
+    /// open.
+    pub(super) fn new(make_room: bool) -> Residents {
+        Residents {
+            make_room,
+            all: Mutex::default(),
+        }
+    }
+
     /// Notes a session that could sleep.
     pub(super) fn enter(&self, shared: &Arc<Shared>, commands: &WeakSender<Command>) {
         self.all().insert(
@@ -52,7 +66,7 @@ impl Residents {
             if let Some(slot) = engine.slot() {
                 return Some(slot);
             }
-            let commands = self.longest_at_rest()?.upgrade()?;
+            let commands = self.dispensable()?.upgrade()?;
             let (reply, asleep) = oneshot::channel();
             if commands.try_send(Command::Hibernate(reply)).is_ok() {
                 // Whether it sleeps or has ended, there may be room now.
@@ -62,19 +76,30 @@ impl Residents {
         engine.slot()
     }
 
-    fn longest_at_rest(&self) -> Option<WeakSender<Command>> {
+    fn dispensable(&self) -> Option<WeakSender<Command>> {
+        if !self.make_room {
+            return None;
+        }
         let all = self.all();
-        let resting = all.values().filter_map(|resident| {
-            let shared = resident.shared.upgrade()?;
+        let alive: Vec<(Arc<Shared>, &Resident)> = all
+            .values()
+            .filter_map(|resident| Some((resident.shared.upgrade()?, resident)))
+            .collect();
+        let mut held: HashMap<&Principal, usize> = HashMap::new();
+        for (shared, _) in &alive {
+            *held.entry(&shared.identity.owner).or_default() += 1;
+        }
+        let resting = alive.iter().filter_map(|(shared, resident)| {
             let ready = matches!(*shared.phase.borrow(), Phase::Ready);
             let rest = shared.rest().filter(|_| ready)?;
-            Some((rest, &resident.commands))
+            let others = held.get(&shared.identity.owner)?;
+            Some(((others, rest), &resident.commands))
         });
-        let longest = resting.max_by_key(|(rest, _)| *rest);
-        longest.map(|(_, commands)| commands.clone())
+        let first = resting.max_by_key(|(rank, _)| *rank);
+        first.map(|(_, commands)| commands.clone())
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<EpisodeId, Resident>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

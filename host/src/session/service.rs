@@ -82,6 +82,9 @@ pub enum Resumable {
     RealClock,
     /// Not: it was given secrets, which nothing is there to seal with.
     Secrets,
+    /// Not for sure: others may publish into the data that it reads, and then
+    /// it would see something else.
+    Shared,
 }
 
 impl Resumable {
@@ -92,6 +95,7 @@ impl Resumable {
             Resumable::NoJournal => Some("the server keeps no journal"),
             Resumable::RealClock => Some("the environment sees the real clock"),
             Resumable::Secrets => Some("the server has no key to seal secrets with"),
+            Resumable::Shared => Some("others may publish into the data that it reads"),
         }
     }
 }
@@ -231,7 +235,7 @@ pub enum Errand {
 /// What a request is known by when it comes again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imprint {
-    /// A hash of its body.
+    /// A hash of what it asks for, whether it names a run or not.
     pub body: [u8; 32],
     /// The key that the client gave it, if any.
     pub key: Option<String>,
@@ -336,6 +340,9 @@ pub enum BeyondError {
     /// The key that the request came with holds as many sessions as it may.
     #[error("this key holds as many sessions as it may")]
     TooMany,
+    /// As many sessions are open as may be.
+    #[error("the server holds as many sessions as it may")]
+    Full,
     /// It was done again and came to something else.
     #[error("the session is lost: {0}")]
     Lost(String),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::fork;
 use super::handle::{Handle, too_deep};
@@ -22,7 +22,8 @@ use super::service::{
 };
 use super::shares::{AllTaken, Share, Shares};
 use super::state::{Identity, Phase, Shared};
-use super::table::{Creating, Key, Reservation, Table};
+use super::table::{Creating, Key, Reservation, Table, Taken};
+use super::turns::Turns;
 use super::versions::{Older, Versions};
 use crate::catalog::Environment;
 use crate::engine::{ENGINE, Engine, EntryError, TaskLookup};
@@ -71,8 +72,8 @@ impl Sessions {
             journal,
             mint,
             versions: Versions::new(served, older),
-            residents: Residents::default(),
-            waking: Semaphore::new(threads * 2),
+            residents: Residents::new(settings.hibernate_after.is_some()),
+            waking: Turns::new(threads * 2),
             held: Shares::new(settings.per_key.sessions),
             calls: Shares::new(settings.per_key.calls),
         };
@@ -80,7 +81,7 @@ impl Sessions {
             house: Arc::new(house),
             names,
             stopping: AtomicBool::new(false),
-            table: Arc::default(),
+            table: Arc::new(Table::new(settings.max_open)),
         });
         if !live.is_empty() {
             tracing::info!(sessions = live.len(), "sessions of the journal go on");
@@ -329,7 +330,8 @@ impl Service for Sessions {
         };
         let reservation = match Reservation::new(&self.0.table, Key::new(owner, &id), creating) {
             Ok(reservation) => reservation,
-            Err(place) => return open::again(&self.0.house, place, imprint).await,
+            Err(Taken::By(place)) => return open::again(&self.0.house, place, imprint).await,
+            Err(Taken::Full) => return Err(CreateError::Full),
         };
         let share = self.0.house.held.take(owner);
         let share = share.map_err(|AllTaken| CreateError::TooMany)?;

@@ -14,7 +14,6 @@ use super::service::{Principal, Resumable, SessionError, Told};
 use crate::catalog::Environment;
 use crate::journal::{EpisodeId, Hash};
 use crate::model::{Digest, EnvName, Fault, Seed, SessionId, Timestamp, ToolSpec};
-use crate::sandbox::Mode;
 
 /// The stations of a session.
 #[derive(Clone, Debug)]
@@ -98,6 +97,8 @@ pub(super) struct Ground {
     /// shown while setup runs and the guest cannot be asked.
     pub(super) first_task_tools: Vec<ToolSpec>,
     pub(super) resumable: Resumable,
+    /// Whether what the session wrote is to be seen by others in the end.
+    pub(super) publishes: bool,
     /// Levels of JSON that its guest is handed at most.
     pub(super) json_depth: usize,
 }
@@ -106,11 +107,6 @@ impl Ground {
     /// Whether the guest may be dropped, since the journal can bring it back.
     pub(super) fn can_sleep(&self) -> bool {
         self.resumable == Resumable::Yes
-    }
-
-    /// Whether what the session wrote is to be seen by others in the end.
-    pub(super) fn publishes(&self) -> bool {
-        matches!(self.environment.mode(), Mode::Shared(_))
     }
 }
 

@@ -16,8 +16,10 @@ use crate::journal::Hash;
 use crate::model::SessionId;
 
 /// The table.
-#[derive(Default)]
-pub(super) struct Table(Mutex<HashMap<Key, Place>>);
+pub(super) struct Table {
+    most: usize,
+    places: Mutex<HashMap<Key, Place>>,
+}
 
 /// What a session is found by: nobody finds another's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,9 +56,26 @@ pub(super) struct Creating {
     pub(super) outcome: watch::Receiver<Option<Result<Created, CreateError>>>,
 }
 
+/// Why an id cannot be reserved.
+pub(super) enum Taken {
+    /// This is there already.
+    By(Place),
+    /// There is no room for another.
+    Full,
+}
+
 impl Table {
+    /// One for so many sessions that clients open. Those that the journal
+    /// brings along have their places anyway.
+    pub(super) fn new(most: usize) -> Table {
+        Table {
+            most,
+            places: Mutex::default(),
+        }
+    }
+
     fn places(&self) -> MutexGuard<'_, HashMap<Key, Place>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The session of this key, if it is open.
@@ -106,14 +125,17 @@ pub(super) struct Reservation {
 }
 
 impl Reservation {
-    /// Reserves the id, or gives what is there.
+    /// Reserves the id, or says what is in the way.
     pub(super) fn new(
         table: &Arc<Table>,
         key: Key,
         creating: Creating,
-    ) -> Result<Reservation, Place> {
-        match table.places().entry(key.clone()) {
-            Entry::Occupied(place) => Err(place.get().clone()),
+    ) -> Result<Reservation, Taken> {
+        let mut places = table.places();
+        let full = places.len() >= table.most;
+        match places.entry(key.clone()) {
+            Entry::Occupied(place) => Err(Taken::By(place.get().clone())),
+            Entry::Vacant(_) if full => Err(Taken::Full),
             Entry::Vacant(place) => {
                 place.insert(Place::Reserved(creating));
                 Ok(Reservation {

@@ -5,21 +5,29 @@
 //! so: a wrong answer is worse than none. What was asked last and never
 //! answered is done now, for the first time as far as anybody knows.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::house::House;
+use super::open;
 use super::owner::{Holding, Owner};
 use super::record::{Awake, Book, Pending, timestamp};
 use super::replay::{self, Replay};
 use super::run::{Promise, Run};
 use super::service::{Imprint, SessionError};
 use super::state::{Busy, Ground, Phase};
-use crate::journal::{Ask, ClockMode, EndReason, History, JournalError, Outcome, RunMark, Step};
+use crate::journal::{
+    Ask, ClockMode, EndReason, EpisodeId, History, JournalError, Outcome, RunMark, Step,
+};
 use crate::model::{Fault, TaskId, Timestamp, Weigh};
 
 /// The time between two looks for a place.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// The longest time between two tries to write an end.
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// How often the end of an episode is tried where it does not fit.
 const ATTEMPTS: u32 = 3;
@@ -115,9 +123,7 @@ impl Owner {
         let house = self.house.clone();
         // Before the turn, which others need who may make room.
         let slot = self.place().await?;
-        let Ok(_turn) = house.waking.acquire().await else {
-            return Err(Failure::NotNow("the host stops".to_owned()));
-        };
+        let _turn = house.waking.turn(&self.shared.identity.owner).await;
         let history = house.journal.history(self.shared.identity.episode).await?;
         if history.ended().is_some() {
             return Err(Failure::Ended);
@@ -140,6 +146,11 @@ impl Owner {
             return Err(Failure::Lost(why.to_owned()));
         }
         let environment = house.versions.of(created).await.map_err(Failure::Lost)?;
+        let data = environment.data_digest().await;
+        let data = data.map_err(|error| Failure::NotNow(format!("its data: {error}")))?;
+        if let Some(why) = replay::other_data(created, data) {
+            return Err(Failure::Lost(why));
+        }
         let mut replay = Replay::open(&environment, &history, unsealed?, slot)
             .await
             .map_err(|error| {
@@ -167,9 +178,15 @@ impl Owner {
         let mut guest = replay.guest;
         guest.set_pace(crate::model::Pace::Live);
         self.shared.stand_on(Ground {
-            environment,
+            environment: environment.clone(),
             first_task_tools: replay.tools,
-            resumable: super::service::Resumable::Yes,
+            resumable: open::resumable(
+                &house,
+                replay::genesis(created).clock,
+                &created.mode,
+                &created.secrets,
+            ),
+            publishes: created.mode.within(environment.mode()).publishes(),
             json_depth: created.limits.json_depth,
         });
         let book = Book::kept(house.journal.resume(&history));
@@ -298,24 +315,45 @@ impl Owner {
                 }),
         })
     }
+}
 
-    /// Writes the end of an episode that is not in memory.
-    pub(super) async fn write_end(&mut self, reason: EndReason) -> Result<(), JournalError> {
-        let journal = &self.house.journal;
-        if !self.house.is_kept() {
+/// Writes the end of an episode that is not in memory.
+pub(super) async fn write_end(
+    house: &House,
+    episode: EpisodeId,
+    reason: EndReason,
+) -> Result<(), JournalError> {
+    let journal = &house.journal;
+    if !house.is_kept() {
+        return Ok(());
+    }
+    let mut attempts = 0..ATTEMPTS;
+    loop {
+        let history = journal.history(episode).await?;
+        if history.ended().is_some() {
             return Ok(());
         }
-        let mut attempts = 0..ATTEMPTS;
-        loop {
-            let history = journal.history(self.shared.identity.episode).await?;
-            if history.ended().is_some() {
-                return Ok(());
-            }
-            match Book::kept(journal.resume(&history)).end(reason).await {
-                // A record of ours was still on its way.
-                Err(JournalError::Fenced { .. }) if attempts.next().is_some() => {}
-                written => return written,
-            }
+        match Book::kept(journal.resume(&history)).end(reason).await {
+            // A record of ours was still on its way.
+            Err(JournalError::Fenced { .. }) if attempts.next().is_some() => {}
+            written => return written,
+        }
+    }
+}
+
+/// Writes an end that could not be written, when it can be: for as long as it
+/// is not there, the id is taken, and a host that starts again takes the
+/// session for one that goes on.
+pub(super) async fn write_end_later(house: Arc<House>, episode: EpisodeId, reason: EndReason) {
+    let mut pause = LOOK;
+    loop {
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST);
+        match write_end(&house, episode, reason).await {
+            Err(error) if error.is_for_now() => {}
+            Ok(()) => return tracing::info!(%episode, "the end of a session is in the journal now"),
+            // The host ends, or there is nothing that could be gone on with.
+            Err(_) => return,
         }
     }
 }

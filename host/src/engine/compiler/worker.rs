@@ -3,10 +3,10 @@
 //!
 //! It takes its limits before it reads a byte, so that all that the input can
 //! make it do happens under them; and it gives up all files, networks and
-//! programs, so that whoever takes it over by its input has three pipes. It never runs what it compiles, and never
-//! maps it as code. When a limit is reached it dies, on purpose in the plainest
-//! way: by the signal of the CPU limit, or by the abort that follows a refused
-//! allocation.
+//! programs, so that whoever takes it over by its input has three pipes. It
+//! never runs what it compiles, and never maps it as code. When a limit is
+//! reached it dies, on purpose in the plainest way: by the signal of the CPU
+//! limit, or by the abort that follows a refused allocation.
 
 use std::io;
 use std::time::Duration;

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::{NoRecord, block};
 use crate::journal::id::{EpisodeId, Hash};
 use crate::journal::record::{At, ClockMode, Created, HostFacts, Parent, SealedSecrets};
-use crate::model::{Budget, Digest, EnvName, SessionId, SessionLimits};
+use crate::model::{
+    Budget, DataDigest, Digest, EnvName, Existing, Mode, Publish, SessionId, SessionLimits,
+};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +22,8 @@ pub(super) struct Layout {
     component: [u8; 32],
     #[serde(default, skip_serializing_if = "Option::is_none")]
     data: Option<serde_bytes::ByteArray<32>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mode: Option<ModeLayout>,
     task: String,
     #[serde(with = "serde_bytes")]
     seed: Vec<u8>,
@@ -42,6 +46,21 @@ pub(super) struct Layout {
 enum ClockLayout {
     Virtual,
     Real,
+}
+
+/// Any mode but that of most sessions, which is not written.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ModeLayout {
+    ReadOnly,
+    Shared(PublishLayout),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PublishLayout {
+    folders: Vec<String>,
+    replace: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -88,6 +107,14 @@ impl From<&Created> for Layout {
             environment: created.environment.as_str().to_owned(),
             component: *created.component.as_bytes(),
             data: created.data.map(|data| (*data.as_bytes()).into()),
+            mode: match &created.mode {
+                Mode::Session => None,
+                Mode::ReadOnly => Some(ModeLayout::ReadOnly),
+                Mode::Shared(publish) => Some(ModeLayout::Shared(PublishLayout {
+                    folders: publish.folders.clone(),
+                    replace: publish.existing == Existing::Replace,
+                })),
+            },
             task: created.task.as_str().to_owned(),
             seed: created.seed.clone(),
             start: created.start.0,
@@ -125,7 +152,19 @@ impl TryFrom<Layout> for Created {
             session,
             environment: EnvName::new(&layout.environment).map_err(NoRecord::value)?,
             component: Digest::from_bytes(layout.component),
-            data: layout.data.map(|data| Digest::from_bytes(*data)),
+            data: layout.data.map(|data| DataDigest::from_bytes(*data)),
+            mode: match layout.mode {
+                None => Mode::Session,
+                Some(ModeLayout::ReadOnly) => Mode::ReadOnly,
+                Some(ModeLayout::Shared(publish)) => Mode::Shared(Publish {
+                    folders: publish.folders,
+                    existing: if publish.replace {
+                        Existing::Replace
+                    } else {
+                        Existing::Keep
+                    },
+                }),
+            },
             task: block::json(layout.task)?,
             seed: layout.seed,
             start: At(layout.start),

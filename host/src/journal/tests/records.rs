@@ -9,8 +9,8 @@ use crate::journal::{
     Outcome, Parent, Record, Row, RunMark, SealedSecrets,
 };
 use crate::model::{
-    Block, Candidate, Fault, FaultCode, Message, MessageBlock, Refusal, RefusalReason, Reward,
-    Role, RunOutcome, Score, TaskId, ToolOutput, ToolSpec, TrapKind,
+    Block, Candidate, Existing, Fault, FaultCode, Message, MessageBlock, Mode, Publish, Refusal,
+    RefusalReason, Reward, Role, RunOutcome, Score, TaskId, ToolOutput, ToolSpec, TrapKind,
 };
 
 fn text(text: &str) -> Block {
@@ -127,8 +127,13 @@ fn records() -> Vec<Record> {
         episode: EpisodeId::new(),
         seq: 12,
     });
+    forked.mode = Mode::Shared(Publish {
+        folders: vec!["results".to_owned()],
+        existing: Existing::Replace,
+    });
     let mut withheld = sample::created(None, "s");
     withheld.secrets = SealedSecrets::Withheld;
+    withheld.mode = Mode::ReadOnly;
     let mut all = vec![
         Record::Created(Box::new(forked)),
         Record::Created(Box::new(withheld)),

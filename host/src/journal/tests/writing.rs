@@ -66,6 +66,10 @@ impl Store for Faulty {
     fn rest(&self) -> Result<(), StoreError> {
         Ok(())
     }
+
+    fn close(&self) -> Result<(), StoreError> {
+        self.0.store.close()
+    }
 }
 
 fn journal() -> (Faulty, Journal) {

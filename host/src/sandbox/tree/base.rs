@@ -21,7 +21,7 @@ use super::{Errno, Fs};
 
 /// Names that begin so are files on their way into the directory, and are
 /// not there for guests.
-pub(super) const UNFINISHED: &str = ".orwd-publish-";
+pub(in crate::sandbox) const UNFINISHED: &str = ".orwd-publish-";
 
 /// A directory that changed later than this before it was listed may change
 /// again without its time showing it, so its listing is not shared.

@@ -56,6 +56,7 @@ use node::NodeId;
 pub use quota::Allowance;
 pub(crate) use quota::Refused;
 
+pub(super) use base::UNFINISHED;
 pub(super) use view::{HasTree, View};
 
 /// What an operation on the tree gives.
