@@ -4,6 +4,7 @@
 //! ```sh
 //! cargo bench -p orwd --bench journal             # a minute
 //! cargo bench -p orwd --bench journal -- DIR      # on another disk
+//! cargo bench -p orwd --bench journal -- --at-least 0.7   # fails if `power` has less of the bare
 //! ```
 //!
 //! The bare store puts the bytes of a batch behind a file, with one sync where
@@ -21,7 +22,8 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -216,7 +218,8 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-async fn compare(dir: &Path, durability: Durability, writers: usize) {
+/// Shows a line; gives the ratio.
+async fn compare(dir: &Path, durability: Durability, writers: usize) -> f64 {
     let (mut kept, mut bare, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let state = dir.join(format!("state-{:016x}", rand::random::<u64>()));
@@ -232,6 +235,7 @@ async fn compare(dir: &Path, durability: Durability, writers: usize) {
         bare.push(two);
     }
     let pick = |paces: &[Pace], pick: fn(&Pace) -> f64| median(paces.iter().map(pick).collect());
+    let ratio = median(ratios);
     println!(
         "{durability:8} {writers:7} {:10.0} {:9.0} {:9.0} {:10.0} {:9.0} {:6.2}",
         pick(&kept, |pace| pace.appends_per_second),
@@ -239,8 +243,9 @@ async fn compare(dir: &Path, durability: Durability, writers: usize) {
         pick(&kept, |pace| pace.p99.as_secs_f64() * 1e6),
         pick(&bare, |pace| pace.appends_per_second),
         pick(&bare, |pace| pace.p50.as_secs_f64() * 1e6),
-        median(ratios),
+        ratio,
     );
+    ratio
 }
 
 /// What an episode takes on the disk, and how long it takes to read.
@@ -276,25 +281,53 @@ async fn read(dir: &Path) {
     }
 }
 
-fn main() {
+/// What is asked for on the command line.
+#[derive(Default)]
+struct Given {
+    dir: Option<PathBuf>,
+    at_least: Option<f64>,
+}
+
+impl Given {
+    fn read() -> Given {
+        let mut given = Given::default();
+        let mut words = std::env::args().skip(1);
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                // Cargo says it before what was given to it.
+                "--bench" => {}
+                "--at-least" => given.at_least = words.next().map(|ratio| ratio.parse().unwrap()),
+                dir => given.dir = Some(dir.into()),
+            }
+        }
+        given
+    }
+}
+
+fn main() -> ExitCode {
     if cfg!(debug_assertions) {
         println!("this build is not optimised; its figures say little");
     }
-    // Cargo says `--bench` before what was given to it.
-    let given = std::env::args()
-        .skip(1)
-        .find(|word| !word.starts_with("--"));
-    let above = given.map_or_else(std::env::temp_dir, Into::into);
+    let Given { dir, at_least } = Given::read();
+    let above = dir.unwrap_or_else(std::env::temp_dir);
     let dir = tempfile::TempDir::new_in(above).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut met = true;
     runtime.block_on(async {
         println!("                  journal                        bare");
         println!("           writers  appends/s   p50, us   p99, us  appends/s   p50, us  ratio");
         for durability in [Durability::Process, Durability::Power] {
             for writers in [1, 64] {
-                compare(dir.path(), durability, writers).await;
+                let ratio = compare(dir.path(), durability, writers).await;
+                let bound = at_least.filter(|_| durability == Durability::Power);
+                met &= bound.is_none_or(|bound| ratio >= bound);
             }
         }
         read(dir.path()).await;
     });
+    if !met {
+        println!("`power` has less of the bare appends than was asked for");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
 }

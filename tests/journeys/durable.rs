@@ -537,6 +537,50 @@ fn sessions_are_shown_with_their_steps_to_their_owner() {
 }
 
 #[test]
+fn what_ended_long_ago_leaves_the_journal_and_forks_of_it_stay() {
+    let scratch = Scratch::new();
+    let mut host = Host::new(&scratch).set("--keep-ended", "1s");
+    let mut server = host.alpha();
+    let ors = server.ors();
+    let parent = ors.open("alpha", Task::At("train", 0));
+    assert_eq!(bump(&parent, 5), "5");
+    let forked = ors.post(&format!("/orwd/sessions/{}/fork", parent.id()), &json!({}));
+    let child = forked.json()["sessions"][0].as_str().unwrap().to_owned();
+    let child = ors.session("alpha", &child);
+    let receipt = |session: &Session| {
+        let path = format!("/orwd/sessions/{}/receipt", session.id());
+        ors.get(&path).status()
+    };
+    assert_eq!(parent.delete().status(), 200);
+    until(|| receipt(&parent) == 404);
+    assert_eq!(receipt(&child), 200);
+    server.kill();
+    let server = host.alpha();
+    assert_eq!(bump(&child, 1), "6", "{}", server.log());
+    assert_eq!(receipt(&parent), 404);
+}
+
+#[test]
+fn a_receipt_is_signed_by_the_key_that_the_host_is_known_by() {
+    let scratch = Scratch::new();
+    let mut host = Host::new(&scratch);
+    let state = scratch.at("state");
+    let signers: Vec<Value> = (0..2)
+        .map(|_| {
+            let server = host.alpha();
+            let session = server.ors().open("alpha", Task::At("train", 0));
+            bump(&session, 1);
+            let path = format!("/orwd/sessions/{}/receipt", session.id());
+            let receipt = server.ors().get(&path).json();
+            receipt["key"].clone()
+        })
+        .collect();
+    let known = Orwd::new(["keys", "host", "--state", &state]).run();
+    let known = known.succeeds().trim().to_owned();
+    assert_eq!(signers, [json!(known), json!(known)]);
+}
+
+#[test]
 fn a_journal_is_done_again_at_the_command_line() {
     let scratch = Scratch::new();
     let mut host = Host::new(&scratch);

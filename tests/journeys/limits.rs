@@ -183,6 +183,8 @@ fn two_and_no_more(flags: &[(&str, &str)]) {
     let server = server.start();
     let ors = server.ors();
     let first = open(&ors, "alpha", json!({}));
+    // One that is being set up cannot make room.
+    assert_eq!(first.call("noargs", json!({})).text(), "noargs ok");
     let second = open(&ors, "alpha", json!({}));
     let refused = ors.create("third", &json!({"task_spec": {}}));
     detail(&refused, 503);

@@ -286,6 +286,7 @@ pub(super) async fn serve(
         result_linger: limits.result_linger,
         per_key: door.per_key,
         hibernate_after: kept.hibernate_after,
+        keep_ended: kept.keep_ended,
         max_open: limits.max_open_sessions,
     };
     let Loaded {

@@ -28,6 +28,7 @@ pub(super) struct Kept {
     state: Option<State>,
     older: Vec<Older>,
     pub(super) hibernate_after: Option<Duration>,
+    pub(super) keep_ended: Duration,
 }
 
 struct State {
@@ -44,6 +45,7 @@ impl Kept {
             state: None,
             older: Vec::new(),
             hibernate_after: None,
+            keep_ended: Duration::MAX,
         }
     }
 
@@ -84,6 +86,7 @@ impl Kept {
                 seal,
             }),
             hibernate_after: keeping.hibernate_after,
+            keep_ended: keeping.keep_ended,
         })
     }
 

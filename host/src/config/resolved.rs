@@ -235,6 +235,8 @@ pub struct Keeping {
     /// How long a guest has nothing to do before it leaves the memory; none if
     /// it never does.
     pub hibernate_after: Option<Duration>,
+    /// How long a session that has ended stays in the journal.
+    pub keep_ended: Duration,
 }
 
 impl Keeping {
@@ -245,6 +247,7 @@ impl Keeping {
             level: KeepingLevel::None,
             seal_key: None,
             hibernate_after: None,
+            keep_ended: Duration::MAX,
         }
     }
 }
@@ -268,6 +271,7 @@ impl KeepingFlags {
             level: self.durability,
             seal_key: self.seal_key.clone(),
             hibernate_after: self.hibernate_after.get(),
+            keep_ended: self.keep_ended.get(),
         })
     }
 }

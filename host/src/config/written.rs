@@ -246,6 +246,11 @@ pub struct KeepingFlags {
     /// place. With `never` all stay, and `--max-sessions` is how many there are
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = patience)]
     pub hibernate_after: Patience,
+
+    /// A session that ended this long ago is removed from the journal; until
+    /// then it can be looked at, replayed, exported and vouched for
+    #[arg(long, value_name = "TIME", default_value = "168h", value_parser = time("1s", "87600h"))]
+    pub keep_ended: Span,
 }
 
 /// How long to wait for something.

@@ -60,10 +60,22 @@ struct State {
     since: Option<Instant>,
     close: Option<oneshot::Sender<()>>,
     senders: usize,
-    /// The writer sleeps until it is woken.
-    asleep: bool,
+    writer: Writer,
     /// The writer is gone.
     ended: bool,
+}
+
+/// What the writer does, so that nobody wakes it in vain: that takes a call
+/// into the system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Writer {
+    /// It looks into the queue before it rests.
+    #[default]
+    Awake,
+    /// It looks again in a moment.
+    Dozing,
+    /// It does not, until it is woken.
+    Asleep,
 }
 
 /// Both ends of a queue.
@@ -77,6 +89,16 @@ impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Wakes the writer if it sleeps as deep as this, or deeper.
+    fn wake(&self, mut state: MutexGuard<'_, State>, least: Writer) {
+        if state.writer == Writer::Asleep || state.writer == least {
+            // Once is enough.
+            state.writer = Writer::Awake;
+            drop(state);
+            self.came.notify_one();
+        }
+    }
 }
 
 impl Sender {
@@ -88,8 +110,7 @@ impl Sender {
         }
         state.waiting.push_back((entry, Some(reply)));
         state.urgent += 1;
-        drop(state);
-        self.0.came.notify_one();
+        self.0.wake(state, Writer::Dozing);
         true
     }
 
@@ -101,11 +122,7 @@ impl Sender {
         }
         state.waiting.push_back((entry, None));
         state.since.get_or_insert_with(Instant::now);
-        let wake = state.asleep;
-        drop(state);
-        if wake {
-            self.0.came.notify_one();
-        }
+        self.0.wake(state, Writer::Asleep);
     }
 
     /// Asks for the end, once everything is written that is there by then;
@@ -116,8 +133,7 @@ impl Sender {
             return false;
         }
         state.close = Some(reply);
-        drop(state);
-        self.0.came.notify_one();
+        self.0.wake(state, Writer::Dozing);
         true
     }
 }
@@ -133,10 +149,8 @@ impl Drop for Sender {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.senders -= 1;
-        let last = state.senders == 0;
-        drop(state);
-        if last {
-            self.0.came.notify_one();
+        if state.senders == 0 {
+            self.0.wake(state, Writer::Dozing);
         }
     }
 }
@@ -157,10 +171,10 @@ impl Receiver {
                 // anybody.
                 None if !lingered => Some(MOMENT),
                 None => {
-                    state.asleep = true;
+                    state.writer = Writer::Asleep;
                     let woken = self.0.came.wait(state);
                     state = woken.unwrap_or_else(PoisonError::into_inner);
-                    state.asleep = false;
+                    state.writer = Writer::Awake;
                     continue;
                 }
             };
@@ -168,8 +182,10 @@ impl Receiver {
                 break;
             };
             lingered = true;
+            state.writer = Writer::Dozing;
             let woken = self.0.came.wait_timeout(state, wait);
             (state, _) = woken.unwrap_or_else(PoisonError::into_inner);
+            state.writer = Writer::Awake;
         }
         Some(state.drain())
     }

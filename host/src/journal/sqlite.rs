@@ -15,17 +15,20 @@
 
 mod batch;
 mod close;
+mod forget;
 mod index;
 mod log;
 mod open;
+mod records;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, ffi};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, ffi};
 
 use self::batch::Known;
-use super::chain::Link;
 use super::error::JournalError;
 use super::facade::Durability;
 use super::id::EpisodeId;
@@ -34,7 +37,7 @@ use super::store::{Entry, Episode, Filter, Put, Row, Store, StoreError};
 use crate::model::SessionId;
 
 /// Bytes of the log after which it is carried over into the database.
-const CHECKPOINT: usize = 16 << 20;
+const CHECKPOINT: usize = 4 << 20;
 
 /// Bytes of a page of the database.
 const PAGE: usize = 4096;
@@ -45,6 +48,9 @@ const PAGES: usize = 6 * PAGE;
 
 /// What a record takes beyond its bytes, about.
 const LINE: usize = 512;
+
+/// The time between two transactions that remove something.
+const BREATH: Duration = Duration::from_millis(1);
 
 /// Connections for reading that are kept open.
 const READERS: usize = 4;
@@ -78,6 +84,14 @@ struct Readers {
 }
 
 impl Writer {
+    /// After a failed sync nothing is written.
+    fn check(&self) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(StoreError::Sync("a sync failed before".to_owned()));
+        }
+        Ok(())
+    }
+
     fn connection(&mut self) -> Result<&mut Connection, StoreError> {
         self.connection.as_mut().ok_or_else(closed)
     }
@@ -110,6 +124,7 @@ impl SqliteStore {
         let connection = open::for_host(&dir, durability, page)?;
         let store = SqliteStore::over(dir, connection, Some(lock));
         store.take_census()?;
+        store.forget_remains()?;
         Ok(store)
     }
 
@@ -155,6 +170,45 @@ impl SqliteStore {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Removes the records of an episode that is in the index no more. Others
+    /// who write come in between.
+    fn forget_rest(&self, episode: EpisodeId) -> Result<(), StoreError> {
+        while self.removing(|connection| forget::go_on(connection, episode))? {
+            thread::sleep(BREATH);
+        }
+        Ok(())
+    }
+
+    /// One transaction that removes something, unless a sync failed before.
+    fn removing<T>(
+        &self,
+        remove: impl FnOnce(&mut Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut writer = self.writer();
+        writer.check()?;
+        writer.known.clear();
+        let done = remove(writer.connection()?);
+        writer.failed = matches!(done, Err(StoreError::Sync(_)));
+        writer.log += PAGES;
+        done
+    }
+
+    /// Forgets an episode as far as a host comes that is killed in the middle.
+    #[cfg(test)]
+    pub(super) fn begin_to_forget(&self, episode: EpisodeId) -> Result<(), StoreError> {
+        self.removing(|connection| forget::begin(connection, episode))?;
+        self.removing(|connection| forget::go_on(connection, episode))?;
+        Ok(())
+    }
+
+    /// Ends what a host that was killed had begun to remove.
+    fn forget_remains(&self) -> Result<(), StoreError> {
+        let remains = forget::remains(self.writer().connection()?)?;
+        remains
+            .into_iter()
+            .try_for_each(|episode| self.forget_rest(episode))
+    }
+
     /// Reads with a connection of its own, so that reading never waits for a
     /// commit.
     fn reading<T>(
@@ -190,9 +244,7 @@ impl SqliteStore {
 impl Store for SqliteStore {
     fn append(&self, batch: &[Entry]) -> Result<Vec<Put>, StoreError> {
         let mut writer = self.writer();
-        if writer.failed {
-            return Err(StoreError::Sync("a sync failed before".to_owned()));
-        }
+        writer.check()?;
         let (connection, known) = writer.parts()?;
         let done = batch::append(connection, known, batch).map_err(|error| match error {
             Failed::Sqlite(error) => failure(&error),
@@ -214,15 +266,7 @@ impl Store for SqliteStore {
             let Some(line) = index::line(transaction, episode)? else {
                 return Ok(Vec::new());
             };
-            let mut rows = Vec::new();
-            let mut at = Some((line.last, line.episode.head));
-            while let Some((place, seq)) = at.filter(|(_, seq)| *seq >= from) {
-                let found = record(transaction, episode, place, seq)?;
-                at = seq.checked_sub(1).map(|seq| (found.before, seq));
-                rows.push(found.row);
-            }
-            rows.reverse();
-            Ok(rows)
+            records::from(transaction, &line, from)
         })
     }
 
@@ -262,28 +306,11 @@ impl Store for SqliteStore {
     }
 
     fn forget(&self, episode: EpisodeId) -> Result<(), StoreError> {
-        let mut writer = self.writer();
-        let sqlite = |error: rusqlite::Error| failure(&error);
-        writer.known.clear();
-        let transaction = immediate(writer.connection()?).map_err(sqlite)?;
-        let Some(line) = index::line(&transaction, episode)? else {
-            return Ok(());
-        };
-        let mut at = Some((line.last, line.episode.head));
-        while let Some((place, seq)) = at {
-            let before: Option<i64> = transaction
-                .query_row(
-                    "DELETE FROM records WHERE place = ?1 AND episode = ?2 RETURNING before",
-                    (place, episode.as_bytes()),
-                    |row| row.get(0),
-                )
-                .optional()
-                .map_err(sqlite)?;
-            // What is damaged is forgotten as far as it can be found.
-            at = before.zip(seq.checked_sub(1));
+        let begun = self.removing(|connection| forget::begin(connection, episode))?;
+        if begun {
+            self.forget_rest(episode)?;
         }
-        index::remove(&transaction, &line)?;
-        transaction.commit().map_err(sqlite)
+        Ok(())
     }
 
     fn rest(&self) -> Result<(), StoreError> {
@@ -329,54 +356,6 @@ impl From<StoreError> for Failed {
 
 fn immediate(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate)
-}
-
-struct Found {
-    row: Row,
-    before: i64,
-}
-
-/// The record at this place, which has to be the one that is expected there.
-fn record(
-    transaction: &Transaction<'_>,
-    episode: EpisodeId,
-    place: i64,
-    seq: u64,
-) -> Result<Found, StoreError> {
-    let damaged = |what: String| StoreError::Damaged {
-        episode: Some(episode),
-        seq: Some(seq),
-        what,
-    };
-    let read = || -> rusqlite::Result<Option<([u8; 16], i64, Found)>> {
-        let mut statement = transaction.prepare_cached(
-            "SELECT episode, seq, before, link, bytes FROM records WHERE place = ?1",
-        )?;
-        statement
-            .query_row([place], |row| {
-                let found = Found {
-                    row: Row {
-                        seq,
-                        link: Link::from_bytes(row.get(3)?),
-                        bytes: row.get(4)?,
-                    },
-                    before: row.get(2)?,
-                };
-                Ok((row.get(0)?, row.get(1)?, found))
-            })
-            .optional()
-    };
-    match read() {
-        Ok(Some((of, at, found))) if of == *episode.as_bytes() && at == seq.cast_signed() => {
-            Ok(found)
-        }
-        Ok(Some(_)) => Err(damaged("another stands in its place".to_owned())),
-        Ok(None) => Err(damaged("it is missing".to_owned())),
-        Err(error) => Err(match failure(&error) {
-            StoreError::Damaged { what, .. } => damaged(what),
-            other => other,
-        }),
-    }
 }
 
 /// What an error of SQLite's comes to.

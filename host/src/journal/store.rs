@@ -41,6 +41,7 @@ pub trait Store: Send + Sync + 'static {
     fn keep(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, StoreError>;
 
     /// Removes an episode with all its records. None of this id is no error.
+    /// Takes its time with a long one, so that appends come in between.
     fn forget(&self, episode: EpisodeId) -> Result<(), StoreError>;
 
     /// Tidies up, when there is time for it; after each batch.
@@ -157,6 +158,8 @@ pub struct Filter {
     pub live: bool,
     /// Only those of this owner; `Some(None)` are those of nobody.
     pub owner: Option<Option<String>>,
+    /// Only those that ended before this moment.
+    pub ended_before: Option<At>,
     /// Only those older than this one, for the next page.
     pub before: Option<EpisodeId>,
     /// No more than these.
@@ -166,7 +169,12 @@ pub struct Filter {
 impl Filter {
     /// Whether the episode fits, the limit aside.
     pub fn admits(&self, episode: &Episode) -> bool {
+        let ended_before = |moment: At| match episode.state {
+            EpisodeState::Live => false,
+            EpisodeState::Ended(at) => at.0 < moment.0,
+        };
         (!self.live || episode.is_live())
+            && self.ended_before.is_none_or(ended_before)
             && self
                 .owner
                 .as_ref()

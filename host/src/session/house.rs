@@ -25,6 +25,8 @@ pub struct SessionSettings {
     /// How long a guest has nothing to do before it is put to sleep; none if
     /// it never is, not even where another needs its place.
     pub hibernate_after: Option<Duration>,
+    /// How long a session that has ended stays in the journal.
+    pub keep_ended: Duration,
     /// Sessions open at once, in memory or not.
     pub max_open: usize,
     /// What one key may have at once.

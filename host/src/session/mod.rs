@@ -19,6 +19,7 @@ mod mint;
 mod open;
 mod overview;
 mod owner;
+mod prune;
 mod reaper;
 mod record;
 mod rehearse;

@@ -13,6 +13,7 @@ use super::mint::Mint;
 use super::open::{self, Opening};
 use super::overview::{Detail, Overview};
 use super::owner::{Command, Ending, Holding, Owner};
+use super::prune;
 use super::reaper;
 use super::record::timestamp;
 use super::residents::Residents;
@@ -89,6 +90,9 @@ impl Sessions {
             inner.restore(episode);
         }
         tokio::spawn(reaper::run(Arc::downgrade(&inner), settings));
+        if inner.house.is_kept() {
+            tokio::spawn(prune::run(Arc::downgrade(&inner), settings.keep_ended));
+        }
         Ok(Sessions(inner))
     }
 

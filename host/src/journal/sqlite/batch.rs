@@ -11,9 +11,9 @@ use std::collections::HashMap;
 use rusqlite::{CachedStatement, Connection, Transaction};
 
 use super::index::{self, Census, Line};
-use super::{Failed, immediate, record};
+use super::{Failed, immediate, records};
 use crate::journal::id::EpisodeId;
-use crate::journal::store::{Change, Entry, Opening, Put, Row, StoreError};
+use crate::journal::store::{Change, Entry, Opening, Put, StoreError};
 
 /// Lines that are remembered, about. One takes some 400 bytes.
 const MOST: usize = 8192;
@@ -107,7 +107,7 @@ impl Putting<'_> {
         let head = line.episode.head;
         if entry.seq <= head {
             let line = line.clone();
-            let there = walk(self.transaction, &line, entry.seq)?;
+            let there = records::walk(self.transaction, &line, entry.seq)?;
             let equal = there.link == entry.link && there.bytes == entry.bytes;
             return Ok(if equal { Put::Already } else { Put::Taken });
         }
@@ -201,17 +201,5 @@ impl Putting<'_> {
             self.write(episode)?;
         }
         Ok(self.census)
-    }
-}
-
-/// The record in this slot, which is not behind the last one.
-fn walk(transaction: &Transaction<'_>, line: &Line, wanted: u64) -> Result<Row, StoreError> {
-    let (mut place, mut seq) = (line.last, line.episode.head);
-    loop {
-        let found = record(transaction, line.episode.id, place, seq)?;
-        match seq.checked_sub(1) {
-            Some(before) if seq > wanted => (place, seq) = (found.before, before),
-            _ => return Ok(found.row),
-        }
     }
 }

@@ -202,13 +202,22 @@ pub(super) fn list(
 ) -> Result<Vec<Episode>, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM episodes WHERE (NOT ?1 OR ended IS NULL) \
-         AND (NOT ?2 OR owner IS ?3) AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?5"
+         AND (NOT ?2 OR owner IS ?3) AND (?4 IS NULL OR id < ?4) \
+         AND (?6 IS NULL OR ended < ?6) ORDER BY id DESC LIMIT ?5"
     );
     let owner = filter.owner.clone().flatten();
     let before = filter.before.map(|id| id.as_bytes().to_vec());
     // A negative limit is none.
     let limit = filter.limit.map_or(-1, i64::from);
-    let parameters = (filter.live, filter.owner.is_some(), owner, before, limit);
+    let ended_before = filter.ended_before.map(|At(at)| at.cast_signed());
+    let parameters = (
+        filter.live,
+        filter.owner.is_some(),
+        owner,
+        before,
+        limit,
+        ended_before,
+    );
     let found = lines(transaction, &sql, parameters)?;
     let episodes = found.into_iter().map(|line| line.episode);
     Ok(episodes.filter(|episode| filter.admits(episode)).collect())

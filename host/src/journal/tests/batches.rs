@@ -7,9 +7,10 @@ use tempfile::TempDir;
 
 use crate::journal::testing as sample;
 use crate::journal::{
-    Change, Durability, Entry, EpisodeId, Filter, Link, MemoryStore, Put, Record, SqliteStore,
+    At, Change, Durability, Entry, EpisodeId, Filter, Link, MemoryStore, Put, Record, SqliteStore,
     Store,
 };
+use crate::model::SessionId;
 
 /// A record that begins an episode of this name, goes on with it or ends it;
 /// `future` tells two apart that go for the same slot.
@@ -130,4 +131,58 @@ fn what_somebody_else_has_written_is_seen_by_the_next_append() {
     drop((host, other));
     let store = SqliteStore::open(dir.path(), Durability::Process).unwrap();
     assert_eq!(store.list(&Filter::default()).unwrap(), []);
+}
+
+#[test]
+fn a_long_episode_goes_bit_by_bit_and_a_kill_in_between_leaves_nothing_behind() {
+    let dir = TempDir::new().unwrap();
+    let store = SqliteStore::open(dir.path(), Durability::Process).unwrap();
+    let long: Vec<Entry> = (0..1000)
+        .map(|seq| entry(1, seq, "s", 0, seq == 999))
+        .collect();
+    let kept = [entry(2, 0, "s", 0, false), entry(2, 1, "s", 0, false)];
+    store.append(&long).unwrap();
+    store.append(&kept).unwrap();
+    let id = EpisodeId::from_bytes([1; 16]);
+    // As far as a host comes that is killed at once.
+    store.begin_to_forget(id).unwrap();
+    assert_eq!(store.episode(id).unwrap(), None);
+    assert_eq!(store.read(id, 0).unwrap(), []);
+    let name = SessionId::new("s").unwrap();
+    let found = store.find(None, &name).unwrap().unwrap();
+    assert_eq!(found.id, EpisodeId::from_bytes([2; 16]));
+    drop(store);
+    let store = SqliteStore::open(dir.path(), Durability::Process).unwrap();
+    assert_eq!(store.read(found.id, 0).unwrap().len(), 2);
+    drop(store);
+    let database = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
+    let count = |sql: &str| -> i64 { database.query_row(sql, [], |row| row.get(0)).unwrap() };
+    assert_eq!(count("SELECT count(*) FROM records"), 2);
+    assert_eq!(count("SELECT count(*) FROM episodes"), 1);
+    assert_eq!(
+        count("SELECT count(*) FROM meta WHERE name LIKE 'remains%'"),
+        0
+    );
+}
+
+#[test]
+fn what_ended_before_a_moment_is_listed_for_it() {
+    let dir = TempDir::new().unwrap();
+    let database = SqliteStore::open(dir.path(), Durability::Process).unwrap();
+    for store in [&database as &dyn Store, &MemoryStore::new()] {
+        // Two that ended at 99, one that goes on.
+        for (id, end) in [(1, true), (2, true), (3, false)] {
+            let name = ["a", "b", "c"][usize::from(id) - 1];
+            let batch = [entry(id, 0, name, 0, false), entry(id, 1, name, 0, end)];
+            assert_eq!(store.append(&batch).unwrap(), [Put::Done; 2]);
+        }
+        for (moment, count) in [(0, 0), (99, 0), (100, 2), (u64::MAX >> 1, 2)] {
+            let ended_before = Some(At(moment));
+            let filter = Filter {
+                ended_before,
+                ..Filter::default()
+            };
+            assert_eq!(store.list(&filter).unwrap().len(), count, "{moment}");
+        }
+    }
 }
