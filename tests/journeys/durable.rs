@@ -138,15 +138,9 @@ fn a_call_that_the_kill_hit_runs_once_and_is_fetched_by_its_id() {
     assert_eq!(session.resume(&"0".repeat(32)).error(), "unknown task_id");
 }
 
-/// Whether this text has reached the disk. The journal is no text, but what is
-/// asked stands in it as it came.
+/// Whether this text has reached the disk.
 fn journal_has(scratch: &Scratch, text: &str) -> bool {
-    ["journal.db", "journal.db-wal"].iter().any(|file| {
-        let bytes = std::fs::read(scratch.at(&format!("state/{file}"))).unwrap_or_default();
-        bytes
-            .windows(text.len())
-            .any(|part| part == text.as_bytes())
-    })
+    orwd_tests::state::journal_has(scratch.path().join("state"), text)
 }
 
 #[test]
