@@ -19,7 +19,7 @@ use crate::model::{Digest, EnvName, SessionLimits};
 use crate::session::Older;
 
 /// The key itself, for those who would not have it in a file.
-const SEAL_KEY: &str = "ORWD_SEAL_KEY";
+pub(super) const SEAL_KEY: &str = "ORWD_SEAL_KEY";
 
 /// What outlives the server, open but for its thread.
 pub(super) struct Kept {
@@ -93,7 +93,7 @@ impl Kept {
     /// not served any more.
     pub(super) fn start(self) -> Result<(Journal, Vec<Older>), Failure> {
         let journal = match self.state {
-            Some(state) => Journal::over(state.store, state.durability, state.seal)?,
+            Some(state) => Journal::on(state.store, state.durability, state.seal)?,
             None => Journal::off(),
         };
         Ok((journal, self.older))

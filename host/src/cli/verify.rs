@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::keep::SEAL_KEY;
 use super::{Ending, Failure, export, terminal};
-use crate::journal::{Portable, Receipt, ReceiptKey};
+use crate::journal::{Portable, Receipt, ReceiptKey, SealKey, SealedSecrets};
 
 /// The largest receipt that is read.
 const RECEIPT: u64 = 256 << 20;
@@ -81,7 +82,17 @@ fn compare(receipt: &Receipt, portable: &Portable) -> Result<(), Failure> {
             portable.history().next()
         )));
     };
-    Ok(receipt.compare(&history?)?)
+    let mut history = history?;
+    if let SealedSecrets::Sealed(_) = history.created().secrets {
+        let key = std::env::var(SEAL_KEY).map_err(|_| {
+            Failure::new(format!(
+                "the session was given secrets, and so its journal is sealed: set {SEAL_KEY} to \
+                 the key of the host"
+            ))
+        })?;
+        history.unseal(&SealKey::parse(&key)?)?;
+    }
+    Ok(receipt.compare(&history)?)
 }
 
 fn text(path: &Path) -> Result<String, Failure> {

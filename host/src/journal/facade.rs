@@ -19,6 +19,7 @@ use super::record::{Created, Record, SealedSecrets};
 use super::seal::SealKey;
 use super::sqlite::SqliteStore;
 use super::store::{Episode, Filter, Store};
+use super::veil::Veil;
 use super::writer::{self, Command};
 use crate::model::{Secrets, SessionId};
 
@@ -71,7 +72,7 @@ struct Inner {
     /// None if nothing is kept.
     kept: Option<Kept>,
     durability: Durability,
-    seal: Option<SealKey>,
+    seal: Option<Arc<SealKey>>,
     signer: Signer,
 }
 
@@ -99,8 +100,18 @@ impl Journal {
             return Ok(Journal::off());
         }
         let store = SqliteStore::open(&config.dir, config.durability)?;
+        Journal::on(store, config.durability, config.seal)
+    }
+
+    /// The journal of a directory of state that is open already. Its receipts
+    /// are signed with the key that lies there.
+    pub fn on(
+        store: SqliteStore,
+        durability: Durability,
+        seal: Option<SealKey>,
+    ) -> Result<Journal, JournalError> {
         let signer = Signer::open(store.dir())?;
-        Journal::with(store, config.durability, config.seal, signer)
+        Journal::with(store, durability, seal, signer)
     }
 
     /// A journal that is gone with the process.
@@ -134,7 +145,7 @@ impl Journal {
                 stopped,
             }),
             durability,
-            seal,
+            seal: seal.map(Arc::new),
             signer,
         })))
     }
@@ -147,27 +158,39 @@ impl Journal {
     /// Begins an episode: writes its first record. The id is drawn before,
     /// since secrets are sealed for it.
     pub fn begin(&self, episode: EpisodeId, created: Created) -> (Pen, Ticket) {
-        let mut pen = self.pen(episode, 0, Link::beginning(episode));
+        let secrets = &created.secrets;
+        let mut pen = self.pen(episode, 0, Link::beginning(episode), secrets);
         let ticket = pen.append(&Record::Created(Box::new(created)));
         (pen, ticket)
     }
 
     /// Goes on after the last record of a history.
     pub fn resume(&self, history: &History) -> Pen {
-        self.pen(history.episode(), history.next(), history.tip())
+        let secrets = &history.created().secrets;
+        self.pen(history.episode(), history.next(), history.tip(), secrets)
     }
 
-    fn pen(&self, episode: EpisodeId, next: u64, tip: Link) -> Pen {
+    fn pen(&self, episode: EpisodeId, next: u64, tip: Link, secrets: &SealedSecrets) -> Pen {
         let queue = self.0.kept.as_ref().map(|kept| kept.queue.clone());
-        Pen::new(episode, next, tip, queue)
+        let veil = Veil::of(secrets, self.0.seal.as_ref());
+        Pen::new(episode, next, tip, queue, veil)
     }
 
-    /// Everything that is written down of an episode, checked.
+    /// Everything that is written down of an episode, checked, and open as far
+    /// as there is a key.
     pub async fn history(&self, episode: EpisodeId) -> Result<History, JournalError> {
-        self.ask(move |store| {
+        let key = self.0.seal.clone();
+        self.ask(move |store| -> Result<History, JournalError> {
             let index = store.episode(episode)?;
             let index = index.ok_or(JournalError::Unknown(episode))?;
-            History::read_all(&index, &store.read(episode, 0)?)
+            let mut history = History::read_all(&index, &store.read(episode, 0)?)?;
+            if let (Some(key), SealedSecrets::Sealed(sealed)) = (key, &history.created().secrets)
+                // With another key it stays closed, and can still be ended.
+                && key.unseal(sealed, episode).is_ok()
+            {
+                history.unseal(&key)?;
+            }
+            Ok(history)
         })
         .await
     }

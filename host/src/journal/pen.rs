@@ -14,6 +14,7 @@ use super::format;
 use super::id::EpisodeId;
 use super::record::Record;
 use super::store::{Change, Entry, Opening};
+use super::veil::Veil;
 use super::writer::Command;
 
 /// Writes the records of one episode, one after another. After an error
@@ -26,6 +27,7 @@ pub struct Pen {
     tip: Link,
     /// None if nothing is kept.
     queue: Option<Sender<Command>>,
+    veil: Veil,
 }
 
 impl Pen {
@@ -34,12 +36,14 @@ impl Pen {
         next: u64,
         tip: Link,
         queue: Option<Sender<Command>>,
+        veil: Veil,
     ) -> Pen {
         Pen {
             episode,
             next,
             tip,
             queue,
+            veil,
         }
     }
 
@@ -50,7 +54,11 @@ impl Pen {
         let Some(queue) = &self.queue else {
             return Ticket::of(Ok(()));
         };
-        let bytes = format::encode(record);
+        let bytes = match self.veil.over(record, self.episode, seq) {
+            Ok(record) => format::encode(&record),
+            // There is a gap in this place now: nothing else gets in.
+            Err(error) => return Ticket::of(Err(error)),
+        };
         self.tip = self.tip.then(seq, &bytes);
         let entry = Entry {
             episode: self.episode,

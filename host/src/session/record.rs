@@ -104,6 +104,7 @@ impl Awake {
             at: at(now),
             ask,
             run,
+            sealed: None,
         }));
         let ticket = Some(pen.append(&record));
         let ask = match record {
