@@ -585,4 +585,10 @@ fn a_journal_is_done_again_at_the_command_line() {
     Orwd::new(["verify", receipt, "--journal", &file])
         .run()
         .succeeds();
+    // The key is the host's own, and the same after a restart.
+    let key = Orwd::new(["keys", "host", "--state", &state]).run();
+    let key = key.succeeds().split_whitespace().last().unwrap().to_owned();
+    Orwd::new(["verify", receipt, "--key", &key])
+        .run()
+        .succeeds();
 }
