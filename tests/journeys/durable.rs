@@ -206,6 +206,55 @@ fn a_key_names_a_call_for_good() {
 }
 
 #[test]
+fn a_call_with_a_key_is_the_same_with_its_id_and_without() {
+    let scratch = Scratch::new();
+    let mut host = Host::new(&scratch);
+    let mut server = host.alpha();
+    let session = server.ors().open("alpha", Task::At("train", 0));
+    let ahead = session.start("sleep", json!({"ms": 3000, "tag": "is-ahead"}));
+    let body = json!({"name": "bump", "input": {"by": 10}});
+    let key = [("Idempotency-Key", "k")];
+    let keyed = call_with(&session, &key, &body);
+    let mut waiting = Stream::open(session.ors().client(), &keyed);
+    let id = waiting.task_id();
+    until(|| journal_has(&scratch, "is-ahead"));
+    server.kill();
+    drop((ahead, waiting));
+
+    // It reached no journal; the client has its id, then loses that as well.
+    let _server = host.alpha();
+    let mut with_id = body.clone();
+    with_id["task_id"] = json!(id);
+    for request in [call_with(&session, &key, &with_id), keyed.clone(), keyed] {
+        let run = session.ors().transcript(&request);
+        assert_eq!((run.task_id(), &*run.text()), (&*id, "10"));
+    }
+    assert_eq!(bump(&session, 0), "10", "once");
+}
+
+#[test]
+fn an_id_is_free_again_when_the_calls_of_its_last_life_are_through() {
+    let scratch = Scratch::new();
+    let mut host = Host::new(&scratch);
+    let mut server = host.alpha();
+    let ors = server.ors();
+    let session = ors.open("alpha", Task::At("train", 0));
+    assert_eq!(bump(&session, 7), "7");
+    let mut stream = session.start("sleep", json!({"ms": 2500, "tag": "to-the-end"}));
+    stream.task_id();
+    until(|| journal_has(&scratch, "to-the-end"));
+    assert_eq!(session.delete().status(), 200);
+    assert_eq!(session.ping().status(), 404);
+    let body = Task::At("train", 0).body("alpha");
+    assert_eq!(ors.create(session.id(), &body).status(), 200);
+    assert!(stream.finish().text().contains("to-the-end"));
+    assert_eq!(bump(&session, 1), "1", "another life");
+    server.kill();
+    let server = host.alpha();
+    assert_eq!(bump(&session, 1), "2", "{}", server.log());
+}
+
+#[test]
 fn a_creation_may_come_again_if_its_answer_was_lost() {
     let scratch = Scratch::new();
     let mut host = Host::new(&scratch);
