@@ -162,6 +162,7 @@ fn record(seq: u64) -> Record {
                 body: Hash::of(text.as_bytes()),
                 idempotency_key: None,
             }),
+            sealed: None,
         }));
     }
     let output = ToolOutput {

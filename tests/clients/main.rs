@@ -11,10 +11,17 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use orwd_tests::artifacts::{CONTRACT, target_dir};
-use orwd_tests::server::Serve;
+use orwd_tests::later::{Later, wait_until};
+use orwd_tests::scratch::Scratch;
+use orwd_tests::server::{Serve, quiet_address};
+use orwd_tests::state::journal_has;
 use orwd_tests::subject::subject;
+
+/// Longer than it takes until a client has come to its long call.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 const REQUIREMENTS: &str = include_str!("requirements.txt");
 
@@ -84,11 +91,17 @@ fn stories() -> PathBuf {
 
 /// Tells the stories of one module against the server at `base`.
 fn tell_to(base: &str, is_reference: bool, module: &str) {
+    tell_with(base, is_reference, module, &[]);
+}
+
+/// The same with more variables.
+fn tell_with(base: &str, is_reference: bool, module: &str, variables: &[(&str, &str)]) {
     let output = Command::new(python())
         .args(["-B", "-m", "unittest", "-v", module])
         .current_dir(stories())
         .env("ORS_BASE_URL", base)
         .env("ORS_IS_REFERENCE", if is_reference { "1" } else { "0" })
+        .envs(variables.iter().copied())
         .output()
         .expect("the environment's python can be started");
     let text = shown(&output);
@@ -137,4 +150,55 @@ fn an_idle_session_expires() {
         .set("--idle-timeout", "3s")
         .start();
     tell_to(server.base(), false, "expiry");
+}
+
+/// What a client saw of an episode; the server is killed in the middle of its
+/// long call and started again, or left alone.
+fn seen(story: &str, killed: bool) -> String {
+    let scratch = Scratch::new();
+    let (seen, mark) = (scratch.at("seen"), format!("mark-of-{story}"));
+    // One client sends its API key as a secret, and the fixture asks for it.
+    let key = scratch.write("key", "5a".repeat(32));
+    let serve = || {
+        Serve::fixtures(&["alpha"])
+            .set("--state", scratch.at("state"))
+            .set("--seal-key", &key)
+    };
+    let address = quiet_address();
+    let mut server = serve().start_at(&address);
+    let base = server.base().to_owned();
+    let client = Later::run({
+        let (story, seen, mark) = (story.to_owned(), seen.clone(), mark.clone());
+        move || {
+            let variables = [("ORS_SEEN", &*seen), ("ORS_MARK", &*mark)];
+            tell_with(&base, false, &story, &variables);
+        }
+    });
+    if killed {
+        wait_until("the call is in the journal", PATIENCE, || {
+            assert!(!client.is_done(), "it was through before");
+            journal_has(scratch.at("state"), &mark)
+        });
+        server.kill();
+        server = serve().start_at(&address);
+    }
+    client.get();
+    drop(server);
+    fs::read_to_string(seen).expect("the story wrote down what it saw")
+}
+
+#[test]
+fn a_client_whose_server_is_killed_in_mid_call_sees_nothing_of_it() {
+    if std::env::var_os("ORS_BASE_URL").is_some() {
+        eprintln!("left out: it needs a server that it may kill");
+        return;
+    }
+    for client in ["openreward", "ors_sdk"] {
+        let story = format!("killed.Killed.test_{client}");
+        let undisturbed = seen(&story, false);
+        for part in ["0.75", "\"8\"", r#"\"start\": 1, \"end\": 2"#] {
+            assert!(undisturbed.contains(part), "{part} in {undisturbed}");
+        }
+        assert_eq!(seen(&story, true), undisturbed, "{client}");
+    }
 }

@@ -163,10 +163,11 @@ impl<'p> Episode<'p> {
             .json(&body);
         let mut sent = false;
         self.player.until("a creation", || {
-            if sent {
+            let answer = self.player.wire.ask(&request);
+            if sent && answer.is_ok() {
                 tally.created_again.one();
             }
-            match self.player.wire.ask(&request) {
+            match answer {
                 Ok(answer) if answer.status() == 200 => Ok(Tried::Done(())),
                 Ok(answer) if answer.status() == 503 => {
                     tally.told_to_wait.one();
@@ -352,6 +353,14 @@ impl<'p> Episode<'p> {
     /// Sends a call, or asks for it, and reads its id.
     fn begin(&self, flight: &mut Flight) -> Result<Option<Reading>, Failed> {
         let tally = self.player.tally;
+        let mut reading = match self.player.wire.open(&self.request(flight)) {
+            Ok(reading) => reading,
+            Err(error) => {
+                flight.sent |= error.kind() != ErrorKind::ConnectionRefused;
+                return Ok(None);
+            }
+        };
+        // Counted where there was somebody to ask.
         match (&flight.id, flight.sent) {
             (Some(_), _) => tally.resumed.one(),
             (None, true) => {
@@ -360,13 +369,6 @@ impl<'p> Episode<'p> {
             }
             (None, false) => {}
         }
-        let mut reading = match self.player.wire.open(&self.request(flight)) {
-            Ok(reading) => reading,
-            Err(error) => {
-                flight.sent |= error.kind() != ErrorKind::ConnectionRefused;
-                return Ok(None);
-            }
-        };
         flight.sent = true;
         match reading.id() {
             Ok(None) => Ok(Some(reading)),

@@ -98,7 +98,7 @@ fn undisturbed(plan: &Plan, scratch: &Scratch, played: &[Played], tally: &Tally)
     let other = Tally::default();
     let server = serve(plan, &scratch.path().join("undisturbed")).start();
     let over = AtomicBool::new(true);
-    let threads = 4;
+    let threads = usize::try_from(plan.sessions).unwrap_or(1);
     thread::scope(|scope| {
         for first in 0..threads {
             let player = Player {

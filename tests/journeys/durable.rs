@@ -138,15 +138,9 @@ fn a_call_that_the_kill_hit_runs_once_and_is_fetched_by_its_id() {
     assert_eq!(session.resume(&"0".repeat(32)).error(), "unknown task_id");
 }
 
-/// Whether this text has reached the disk. The journal is no text, but what is
-/// asked stands in it as it came.
+/// Whether this text has reached the disk.
 fn journal_has(scratch: &Scratch, text: &str) -> bool {
-    ["journal.db", "journal.db-wal"].iter().any(|file| {
-        let bytes = std::fs::read(scratch.at(&format!("state/{file}"))).unwrap_or_default();
-        bytes
-            .windows(text.len())
-            .any(|part| part == text.as_bytes())
-    })
+    orwd_tests::state::journal_has(scratch.path().join("state"), text)
 }
 
 #[test]
@@ -209,6 +203,55 @@ fn a_key_names_a_call_for_good() {
     assert_eq!(run(3, "a").text(), "3");
     assert_eq!(run(3, "b").text(), "6");
     assert_eq!(run(3, "c").text(), "9");
+}
+
+#[test]
+fn a_call_with_a_key_is_the_same_with_its_id_and_without() {
+    let scratch = Scratch::new();
+    let mut host = Host::new(&scratch);
+    let mut server = host.alpha();
+    let session = server.ors().open("alpha", Task::At("train", 0));
+    let ahead = session.start("sleep", json!({"ms": 3000, "tag": "is-ahead"}));
+    let body = json!({"name": "bump", "input": {"by": 10}});
+    let key = [("Idempotency-Key", "k")];
+    let keyed = call_with(&session, &key, &body);
+    let mut waiting = Stream::open(session.ors().client(), &keyed);
+    let id = waiting.task_id();
+    until(|| journal_has(&scratch, "is-ahead"));
+    server.kill();
+    drop((ahead, waiting));
+
+    // It reached no journal; the client has its id, then loses that as well.
+    let _server = host.alpha();
+    let mut with_id = body.clone();
+    with_id["task_id"] = json!(id);
+    for request in [call_with(&session, &key, &with_id), keyed.clone(), keyed] {
+        let run = session.ors().transcript(&request);
+        assert_eq!((run.task_id(), &*run.text()), (&*id, "10"));
+    }
+    assert_eq!(bump(&session, 0), "10", "once");
+}
+
+#[test]
+fn an_id_is_free_again_when_the_calls_of_its_last_life_are_through() {
+    let scratch = Scratch::new();
+    let mut host = Host::new(&scratch);
+    let mut server = host.alpha();
+    let ors = server.ors();
+    let session = ors.open("alpha", Task::At("train", 0));
+    assert_eq!(bump(&session, 7), "7");
+    let mut stream = session.start("sleep", json!({"ms": 2500, "tag": "to-the-end"}));
+    stream.task_id();
+    until(|| journal_has(&scratch, "to-the-end"));
+    assert_eq!(session.delete().status(), 200);
+    assert_eq!(session.ping().status(), 404);
+    let body = Task::At("train", 0).body("alpha");
+    assert_eq!(ors.create(session.id(), &body).status(), 200);
+    assert!(stream.finish().text().contains("to-the-end"));
+    assert_eq!(bump(&session, 1), "1", "another life");
+    server.kill();
+    let server = host.alpha();
+    assert_eq!(bump(&session, 1), "2", "{}", server.log());
 }
 
 #[test]
@@ -633,6 +676,12 @@ fn a_journal_is_done_again_at_the_command_line() {
     let receipt = scratch.write("receipt.json", receipt.text());
     let receipt = receipt.to_str().unwrap();
     Orwd::new(["verify", receipt, "--journal", &file])
+        .run()
+        .succeeds();
+    // The key is the host's own, and the same after a restart.
+    let key = Orwd::new(["keys", "host", "--state", &state]).run();
+    let key = key.succeeds().split_whitespace().last().unwrap().to_owned();
+    Orwd::new(["verify", receipt, "--key", &key])
         .run()
         .succeeds();
 }

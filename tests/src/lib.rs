@@ -12,6 +12,7 @@
 //! * [`later`]: work on another thread;
 //! * [`artifacts`]: builds the binary and the guests, once;
 //! * [`command`] and [`server`]: runs the binary, to its end or as a server;
+//! * [`state`]: what a server keeps of its sessions;
 //! * [`subject`]: the server that a whole test target asks;
 //! * [`scratch`]: folders that go away again;
 //! * [`wasm`]: pieces of the binary format of components.
@@ -27,6 +28,7 @@ pub mod ors;
 pub mod scratch;
 pub mod server;
 pub mod sse;
+pub mod state;
 pub mod stream;
 pub mod subject;
 pub mod wasm;

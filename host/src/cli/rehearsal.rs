@@ -20,7 +20,8 @@ use crate::catalog::{Blueprint, Environment, Prepared};
 use crate::config::{AdmissionFlags, EnvironmentFlags, Places, WallWish};
 use crate::engine::{Cache, Engine, EngineSettings};
 use crate::journal::{
-    Ask, ClockMode, Created, EpisodeId, History, Outcome, SealedSecrets, SqliteStore, Step, Store,
+    Ask, ClockMode, Created, EpisodeId, History, Outcome, SealKey, SealedSecrets, SqliteStore,
+    Step, Store,
 };
 use crate::model::{ClockMode as Clock, Digest, EnvName, Secrets};
 use crate::sandbox::{DataDir, Mode};
@@ -149,6 +150,11 @@ impl RehearsalFlags {
         Ok(flags.resolve()?)
     }
 
+    /// The key that secrets were sealed with, if there is one.
+    pub(super) fn seal_key(&self) -> Result<Option<SealKey>, Failure> {
+        keep::seal_key(self.seal_key.as_deref())
+    }
+
     /// Does all of these, and tells of each in their order.
     pub(super) fn perform(
         &self,
@@ -186,10 +192,11 @@ impl RehearsalFlags {
         };
         let sealed = |piece: &Piece| matches!(piece.created.secrets, SealedSecrets::Sealed(_));
         let key = if pieces.iter().any(sealed) {
-            keep::seal_key(self.seal_key.as_deref())?
+            self.seal_key()?
         } else {
             None
         };
+        let key = key.map(Arc::new);
         let mut scores = Vec::new();
         for piece in pieces {
             let staging = stages.set(&piece, self.data.as_deref());
@@ -209,11 +216,14 @@ impl RehearsalFlags {
                         .into(),
                 )),
                 (_, secrets) => secrets
-                    .open(key.as_ref(), piece.episode)
+                    .open(key.as_deref(), piece.episode)
                     .map_err(|error| Report::Failed(error.to_string())),
             };
             scores.push(Score {
                 episode: piece.episode,
+                key: key
+                    .clone()
+                    .filter(|_| matches!(created.secrets, SealedSecrets::Sealed(_))),
                 created,
                 history: piece.history,
                 staging,
@@ -364,6 +374,8 @@ pub(super) struct Score {
     history: Option<History>,
     staging: Staging,
     secrets: Result<Secrets, Report>,
+    /// Opens what is sealed of its records.
+    key: Option<Arc<SealKey>>,
 }
 
 impl Score {
@@ -392,7 +404,7 @@ impl Score {
         store: Option<Arc<SqliteStore>>,
     ) -> Result<Done, String> {
         let env = stage?;
-        let history = match (self.history.take(), store) {
+        let mut history = match (self.history.take(), store) {
             (Some(history), _) => history,
             (None, Some(store)) => {
                 let rows = store.read(self.episode, 0);
@@ -401,6 +413,9 @@ impl Score {
             }
             (None, None) => return Err("its records are nowhere".to_owned()),
         };
+        if let Some(key) = &self.key {
+            history.unseal(key).map_err(|error| error.to_string())?;
+        }
         let mut steps = Vec::new();
         let each = |rehearsed: Rehearsed<'_>| steps.push(Played::of(&rehearsed));
         let data = rehearse(engine, &env, &history, secrets, each).await?;

@@ -9,7 +9,7 @@ use clap::Args;
 use super::logging::Log;
 use super::rehearsal::{Code, Piece, Played, RehearsalFlags, Report, Score, Verdict};
 use super::{Ending, Failure, export, terminal};
-use crate::journal::{History, Portable, Receipt, ReceiptKey};
+use crate::journal::{History, Portable, Receipt, ReceiptKey, SealKey, SealedSecrets};
 
 /// The largest receipt that is read.
 const RECEIPT: u64 = 256 << 20;
@@ -65,7 +65,17 @@ impl Verify {
         };
         if let Some(path) = &self.journal {
             let portable = export::read(path)?;
-            let history = compare(&receipt, &portable)?;
+            let sealed = &portable.history().created().secrets;
+            let key = match sealed {
+                SealedSecrets::Sealed(_) => Some(self.rehearsal.seal_key()?.ok_or_else(|| {
+                    Failure::new(
+                        "the session was given secrets, and so its records are sealed: say the \
+                         key with --seal-key FILE or in ORWD_SEAL_KEY",
+                    )
+                })?),
+                SealedSecrets::None | SealedSecrets::Withheld => None,
+            };
+            let history = compare(&receipt, &portable, key.as_ref())?;
             said.push_str("the journal bears out every hash and every reward\n");
             if let Some(component) = &self.component {
                 said.push_str(&self.run_again(history, component, log)?);
@@ -140,7 +150,11 @@ impl Verify {
 }
 
 /// Holds a receipt against the part of the journal that it tells of.
-fn compare(receipt: &Receipt, portable: &Portable) -> Result<History, Failure> {
+fn compare(
+    receipt: &Receipt,
+    portable: &Portable,
+    key: Option<&SealKey>,
+) -> Result<History, Failure> {
     let records = receipt.receipt.records;
     let Some(history) = portable.history_of(records) else {
         return Err(Failure::new(format!(
@@ -149,7 +163,11 @@ fn compare(receipt: &Receipt, portable: &Portable) -> Result<History, Failure> {
         )));
     };
     let history = history?;
-    receipt.compare(&history)?;
+    let mut open = history.clone();
+    if let Some(key) = key {
+        open.unseal(key)?;
+    }
+    receipt.compare(&open)?;
     Ok(history)
 }
 

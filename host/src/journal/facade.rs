@@ -18,6 +18,7 @@ use super::record::{Created, Record, SealedSecrets};
 use super::seal::SealKey;
 use super::sqlite::SqliteStore;
 use super::store::{Episode, Filter, Store};
+use super::veil::Veil;
 use super::writer;
 use crate::model::{Secrets, SessionId};
 
@@ -70,7 +71,7 @@ struct Inner {
     /// None if nothing is kept.
     kept: Option<Kept>,
     durability: Durability,
-    seal: Option<SealKey>,
+    seal: Option<Arc<SealKey>>,
     signer: Signer,
 }
 
@@ -143,7 +144,7 @@ impl Journal {
                 stopped,
             }),
             durability,
-            seal,
+            seal: seal.map(Arc::new),
             signer,
         })))
     }
@@ -156,26 +157,40 @@ impl Journal {
     /// Begins an episode: writes its first record. The id is drawn before,
     /// since secrets are sealed for it.
     pub fn begin(&self, episode: EpisodeId, created: Created) -> (Pen, Ticket) {
-        let mut pen = Pen::new(episode, self.queue());
+        let mut pen = Pen::new(episode, self.queue(), self.veil(&created));
         let ticket = pen.append(&Record::Created(Box::new(created)));
         (pen, ticket)
     }
 
     /// Goes on after the last record of a history.
     pub fn resume(&self, history: &History) -> Pen {
-        Pen::after(history, self.queue())
+        let veil = self.veil(history.created());
+        Pen::after(history, self.queue(), veil)
     }
 
     fn queue(&self) -> Option<Sender> {
         self.0.kept.as_ref().map(|kept| kept.queue.clone())
     }
 
-    /// Everything that is written down of an episode, checked.
+    fn veil(&self, created: &Created) -> Veil {
+        Veil::of(&created.secrets, self.0.seal.as_ref())
+    }
+
+    /// Everything that is written down of an episode, checked, and open as far
+    /// as there is a key.
     pub async fn history(&self, episode: EpisodeId) -> Result<History, JournalError> {
-        self.ask(move |store| {
+        let key = self.0.seal.clone();
+        self.ask(move |store| -> Result<History, JournalError> {
             let index = store.episode(episode)?;
             let index = index.ok_or(JournalError::Unknown(episode))?;
-            History::read_all(&index, &store.read(episode, 0)?)
+            let mut history = History::read_all(&index, &store.read(episode, 0)?)?;
+            if let (Some(key), SealedSecrets::Sealed(sealed)) = (key, &history.created().secrets)
+                // With another key it stays closed, and can still be ended.
+                && key.unseal(sealed, episode).is_ok()
+            {
+                history.unseal(&key)?;
+            }
+            Ok(history)
         })
         .await
     }
@@ -258,7 +273,7 @@ impl Journal {
         sealed: &SealedSecrets,
         episode: EpisodeId,
     ) -> Result<Secrets, JournalError> {
-        sealed.open(self.0.seal.as_ref(), episode)
+        sealed.open(self.0.seal.as_deref(), episode)
     }
 
     /// A receipt for what there is of an episode.

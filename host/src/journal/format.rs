@@ -16,6 +16,7 @@ mod outcome;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use super::id::Hash;
 use super::record::{Answered, Ask, Asked, At, EndReason, Ended, Outcome, Record, RunMark};
@@ -86,6 +87,30 @@ pub(super) fn hash_outcome(outcome: &Outcome) -> Hash {
     )
 }
 
+/// A whole ask, to be sealed.
+pub(super) fn words_of_ask(ask: &Ask) -> Vec<u8> {
+    let mut words = Vec::new();
+    write(&ask::Layout::from(ask), &mut words);
+    words
+}
+
+/// The ask of these words.
+pub(super) fn ask_of_words(words: &[u8]) -> Result<Ask, NoRecord> {
+    read::<ask::Layout>(words)?.try_into()
+}
+
+/// A whole outcome, to be sealed.
+pub(super) fn words_of_outcome(outcome: &Outcome) -> Vec<u8> {
+    let mut words = Vec::new();
+    write(&outcome::Layout::from(outcome), &mut words);
+    words
+}
+
+/// The outcome of these words.
+pub(super) fn outcome_of_words(words: &[u8]) -> Result<Outcome, NoRecord> {
+    read::<outcome::Layout>(words)?.try_into()
+}
+
 fn hash(kind: &str, value: &impl Serialize) -> Hash {
     let mut bytes = Vec::new();
     write(value, &mut bytes);
@@ -139,6 +164,8 @@ struct AskedLayout {
     ask: ask::Layout,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     run: Option<RunLayout>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sealed: Option<ByteBuf>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -163,6 +190,7 @@ impl From<&Asked> for AskedLayout {
             at: asked.at.0,
             ask: ask::Layout::from(&asked.ask),
             run,
+            sealed: asked.sealed.clone().map(ByteBuf::from),
         }
     }
 }
@@ -180,6 +208,7 @@ impl TryFrom<AskedLayout> for Asked {
             at: At(layout.at),
             ask: layout.ask.try_into()?,
             run,
+            sealed: layout.sealed.map(ByteBuf::into_vec),
         })
     }
 }
@@ -193,6 +222,8 @@ struct AnsweredLayout {
     ticks: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     outcome: Option<outcome::Layout>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sealed: Option<ByteBuf>,
 }
 
 impl From<&Answered> for AnsweredLayout {
@@ -202,6 +233,7 @@ impl From<&Answered> for AnsweredLayout {
             hash: *answered.hash.as_bytes(),
             ticks: answered.ticks,
             outcome: answered.outcome.as_ref().map(outcome::Layout::from),
+            sealed: answered.sealed.clone().map(ByteBuf::from),
         }
     }
 }
@@ -222,6 +254,7 @@ impl TryFrom<AnsweredLayout> for Answered {
             of: layout.of,
             hash,
             outcome,
+            sealed: layout.sealed.map(ByteBuf::into_vec),
             ticks: layout.ticks,
         })
     }

@@ -9,7 +9,9 @@ use super::error::JournalError;
 use super::format;
 use super::id::EpisodeId;
 use super::record::{Answered, Asked, Created, Ended, Record};
+use super::seal::SealKey;
 use super::store::{Episode, Row};
+use super::veil;
 
 /// All that is written down of an episode.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,6 +138,15 @@ impl History {
             Record::Ended(ended) => self.ended = Some(ended),
         }
         Ok(())
+    }
+
+    /// Opens what is sealed of it. Without this, calls have no input and
+    /// answers no outcome.
+    pub fn unseal(&mut self, key: &SealKey) -> Result<(), JournalError> {
+        let episode = self.episode;
+        self.steps
+            .iter_mut()
+            .try_for_each(|step| veil::lift(step, key, episode))
     }
 
     /// The episode.

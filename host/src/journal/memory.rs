@@ -2,15 +2,15 @@
 //! statement of what a store does.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::id::EpisodeId;
 use super::store::{Change, Entry, Episode, EpisodeState, Filter, Put, Row, Store, StoreError};
 use crate::model::SessionId;
 
-/// Records in memory.
-#[derive(Debug, Default)]
-pub struct MemoryStore(Mutex<Inner>);
+/// Records in memory. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore(Arc<Mutex<Inner>>);
 
 #[derive(Clone, Debug, Default)]
 struct Inner {

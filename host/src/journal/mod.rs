@@ -26,6 +26,7 @@ mod seal;
 mod sqlite;
 mod state;
 mod store;
+mod veil;
 mod writer;
 
 pub use chain::Link;

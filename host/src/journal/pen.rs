@@ -15,6 +15,7 @@ use super::id::EpisodeId;
 use super::queue::Sender;
 use super::record::Record;
 use super::store::{Change, Entry, Opening};
+use super::veil::Veil;
 
 /// Writes the records of one episode, one after another. After an error
 /// nothing that it writes gets in: whoever wants to go on reads the history
@@ -28,35 +29,40 @@ pub struct Pen {
     bytes: u64,
     /// None if nothing is kept.
     queue: Option<Sender>,
+    veil: Veil,
 }
 
 impl Pen {
     /// One for a new episode.
-    pub(super) fn new(episode: EpisodeId, queue: Option<Sender>) -> Pen {
+    pub(super) fn new(episode: EpisodeId, queue: Option<Sender>, veil: Veil) -> Pen {
         Pen {
             episode,
             next: 0,
             tip: Link::beginning(episode),
             bytes: 0,
             queue,
+            veil,
         }
     }
 
     /// One that goes on after this.
-    pub(super) fn after(history: &History, queue: Option<Sender>) -> Pen {
+    pub(super) fn after(history: &History, queue: Option<Sender>, veil: Veil) -> Pen {
         Pen {
             episode: history.episode(),
             next: history.next(),
             tip: history.tip(),
             bytes: history.bytes(),
             queue,
+            veil,
         }
     }
 
     /// Puts a record into the next slot. Does not wait: the ticket does.
     pub fn append(&mut self, record: &Record) -> Ticket {
-        let Some((entry, queue)) = self.entry(record) else {
-            return Ticket::of(Ok(()));
+        let (entry, queue) = match self.entry(record) {
+            Ok(Some(queued)) => queued,
+            Ok(None) => return Ticket::of(Ok(())),
+            Err(error) => return Ticket::of(Err(error)),
         };
         let (reply, ticket) = oneshot::channel();
         if queue.send(entry, reply) {
@@ -70,17 +76,21 @@ impl Pen {
     /// with the next one that somebody waits for, of this episode or another,
     /// or a moment later; where it could not be, the next one is not either.
     pub fn append_soon(&mut self, record: &Record) {
-        if let Some((entry, queue)) = self.entry(record) {
+        if let Ok(Some((entry, queue))) = self.entry(record) {
             queue.send_later(entry);
         }
     }
 
-    /// The record as it is queued; none if nothing is kept.
-    fn entry(&mut self, record: &Record) -> Option<(Entry, &Sender)> {
+    /// The record as it is queued; none if nothing is kept. Where it cannot be
+    /// sealed there is a gap in its place, and nothing else gets in.
+    fn entry(&mut self, record: &Record) -> Result<Option<(Entry, &Sender)>, JournalError> {
         let seq = self.next;
         self.next += 1;
-        let queue = self.queue.as_ref()?;
-        let bytes = format::encode(record);
+        let Some(queue) = &self.queue else {
+            return Ok(None);
+        };
+        let record = self.veil.over(record, self.episode, seq)?;
+        let bytes = format::encode(&record);
         self.tip = self.tip.then(seq, &bytes);
         self.bytes = self.bytes.saturating_add(bytes.len() as u64);
         let entry = Entry {
@@ -88,9 +98,9 @@ impl Pen {
             seq,
             bytes,
             link: self.tip,
-            change: change(record),
+            change: change(&record),
         };
-        Some((entry, queue))
+        Ok(Some((entry, queue)))
     }
 
     /// The episode.

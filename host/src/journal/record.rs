@@ -114,6 +114,9 @@ pub struct Asked {
     pub ask: Ask,
     /// For calls and scoring: how a client finds the run again.
     pub run: Option<RunMark>,
+    /// The whole of what was asked, sealed: then `ask` is without the client's
+    /// words. Only in the journal of an episode with secrets.
+    pub sealed: Option<Vec<u8>>,
 }
 
 /// How a client finds a run again.
@@ -246,8 +249,10 @@ pub struct Answered {
     pub of: u64,
     /// The hash of the outcome, by which a replay is compared.
     pub hash: Hash,
-    /// The outcome; none if it was not to be kept.
+    /// The outcome; none if it was not to be kept, or is sealed.
     pub outcome: Option<Outcome>,
+    /// The outcome, sealed.
+    pub sealed: Option<Vec<u8>>,
     /// CPU time that it took, in microseconds. Not a part of the outcome: it
     /// differs from run to run.
     pub ticks: u64,
@@ -260,6 +265,7 @@ impl Answered {
             of,
             hash: outcome.hash(),
             outcome: Some(outcome),
+            sealed: None,
             ticks,
         }
     }

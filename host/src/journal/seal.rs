@@ -1,7 +1,8 @@
 //! Secrets as they may lie on a disk.
 //!
 //! They are sealed with XChaCha20-Poly1305 under a key that is not in the
-//! directory of state, for one episode: moved to another they do not open. The
+//! directory of state, for one episode: moved to another they do not open. So
+//! are the words of an episode that has secrets, each for its record. The
 //! key and the text are wiped from memory when they are dropped; a `Debug` of
 //! the key shows nothing.
 
@@ -86,16 +87,27 @@ impl SealKey {
             .map(|(name, value)| name.len() + value.len() + 32);
         let mut text = Zeroizing::new(Vec::with_capacity(size.sum::<usize>() + 32));
         format::write(&pairs, &mut text);
-        let nonce: [u8; NONCE] = rand::random();
-        let sealed = self
-            .cipher()
-            .encrypt(&XNonce::from(nonce), payload(&text, &episode))
-            .map_err(|_| JournalError::Seal("the secrets are too large to seal".to_owned()))?;
-        let mut bytes = vec![VERSION];
-        bytes.extend_from_slice(&self.name());
-        bytes.extend_from_slice(&nonce);
-        bytes.extend_from_slice(&sealed);
-        Ok(bytes)
+        self.close(&text, episode.as_bytes())
+    }
+
+    /// Seals the words of a record for its place.
+    pub(super) fn seal_words(
+        &self,
+        words: &[u8],
+        episode: EpisodeId,
+        seq: u64,
+    ) -> Result<Vec<u8>, JournalError> {
+        self.close(words, &place(episode, seq))
+    }
+
+    /// Opens the words of the record in this place.
+    pub(super) fn open_words(
+        &self,
+        sealed: &[u8],
+        episode: EpisodeId,
+        seq: u64,
+    ) -> Result<Zeroizing<Vec<u8>>, JournalError> {
+        self.open(sealed, &place(episode, seq))
     }
 
     /// Opens what was sealed for an episode.
@@ -104,7 +116,28 @@ impl SealKey {
         sealed: &[u8],
         episode: EpisodeId,
     ) -> Result<Secrets, JournalError> {
-        let broken = || JournalError::Seal("the sealed secrets are damaged".to_owned());
+        let text = self.open(sealed, episode.as_bytes())?;
+        let pairs: Vec<(String, String)> = format::read(&text).map_err(|_| broken())?;
+        let secrets = pairs
+            .into_iter()
+            .map(|(name, value)| Secret::new(name, Zeroizing::new(value)));
+        Ok(Secrets::new(secrets.collect()))
+    }
+
+    fn close(&self, msg: &[u8], aad: &[u8]) -> Result<Vec<u8>, JournalError> {
+        let nonce: [u8; NONCE] = rand::random();
+        let sealed = self
+            .cipher()
+            .encrypt(&XNonce::from(nonce), Payload { msg, aad })
+            .map_err(|_| JournalError::Seal("this is too large to be sealed".to_owned()))?;
+        let mut bytes = vec![VERSION];
+        bytes.extend_from_slice(&self.name());
+        bytes.extend_from_slice(&nonce);
+        bytes.extend_from_slice(&sealed);
+        Ok(bytes)
+    }
+
+    fn open(&self, sealed: &[u8], aad: &[u8]) -> Result<Zeroizing<Vec<u8>>, JournalError> {
         let (version, rest) = sealed.split_first().ok_or_else(broken)?;
         if *version != VERSION {
             return Err(JournalError::Seal(format!(
@@ -117,17 +150,11 @@ impl SealKey {
                 "the secrets are sealed with another key than the one that is given".to_owned(),
             ));
         }
-        let (nonce, rest) = rest.split_first_chunk::<NONCE>().ok_or_else(broken)?;
-        let text = self
-            .cipher()
-            .decrypt(&XNonce::from(*nonce), payload(rest, &episode))
+        let (nonce, msg) = rest.split_first_chunk::<NONCE>().ok_or_else(broken)?;
+        self.cipher()
+            .decrypt(&XNonce::from(*nonce), Payload { msg, aad })
             .map(Zeroizing::new)
-            .map_err(|_| broken())?;
-        let pairs: Vec<(String, String)> = format::read(&text).map_err(|_| broken())?;
-        let secrets = pairs
-            .into_iter()
-            .map(|(name, value)| Secret::new(name, Zeroizing::new(value)));
-        Ok(Secrets::new(secrets.collect()))
+            .map_err(|_| broken())
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
@@ -143,11 +170,17 @@ impl SealKey {
     }
 }
 
-fn payload<'a>(msg: &'a [u8], episode: &'a EpisodeId) -> Payload<'a, 'a> {
-    Payload {
-        msg,
-        aad: episode.as_bytes(),
-    }
+fn broken() -> JournalError {
+    JournalError::Seal("the sealed secrets are damaged".to_owned())
+}
+
+/// What binds a record's words to its place.
+fn place(episode: EpisodeId, seq: u64) -> [u8; 24] {
+    let mut place = [0; 24];
+    let (front, back) = place.split_at_mut(16);
+    front.copy_from_slice(episode.as_bytes());
+    back.copy_from_slice(&seq.to_be_bytes());
+    place
 }
 
 impl SealedSecrets {

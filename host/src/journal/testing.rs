@@ -76,6 +76,7 @@ pub(crate) fn call(n: u64) -> Record {
             body: Hash::of(&n.to_be_bytes()),
             idempotency_key: n.is_multiple_of(2).then(|| format!("key-{n}")),
         }),
+        sealed: None,
     }))
 }
 

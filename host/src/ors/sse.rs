@@ -98,6 +98,11 @@ impl Pieces {
         }
     }
 
+    /// Whether the `end` event has been given.
+    pub(super) fn is_through(&self) -> bool {
+        matches!(&self.text, Text::Own(buffer) if buffer.is_empty())
+    }
+
     /// The next events; none after the `end` event.
     pub(super) fn next(&mut self) -> Option<Bytes> {
         let text: &str = match &mut self.text {

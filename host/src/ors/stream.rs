@@ -141,11 +141,16 @@ impl RunStream {
                     }
                 },
                 State::Sending(pieces) => match pieces.next() {
-                    Some(bytes) => return Poll::Ready(Some(Ok(bytes))),
-                    None => {
-                        self.reader.delivered();
-                        self.state = State::Done;
+                    Some(bytes) => {
+                        // A client that has the last piece may be gone before
+                        // it is seen that there is no other, and it has it all.
+                        if pieces.is_through() {
+                            self.reader.delivered();
+                            self.state = State::Done;
+                        }
+                        return Poll::Ready(Some(Ok(bytes)));
                     }
+                    None => self.state = State::Done,
                 },
                 State::Done => return Poll::Ready(None),
             }
@@ -257,6 +262,20 @@ mod tests {
         }
     }
 
+    /// An outcome with a text of this length.
+    fn long(length: usize) -> RunOutcome {
+        let block = crate::model::Block::Text {
+            text: "x".repeat(length),
+            detail: None,
+        };
+        RunOutcome::Output(crate::model::ToolOutput {
+            blocks: vec![block],
+            metadata: None,
+            reward: None,
+            finished: false,
+        })
+    }
+
     async fn rest(stream: &mut RunStream) -> Vec<Result<String, String>> {
         let mut items = Vec::new();
         while let Some(item) = std::future::poll_fn(|cx| stream.poll_next(cx)).await {
@@ -293,6 +312,26 @@ mod tests {
             }
             drop(stream);
             assert_eq!(announced.started(), expected, "{polls} polls");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_was_given_the_last_piece_has_it_all() {
+        for text in [10, LONG * 3] {
+            let (run, announced) = run();
+            run.start();
+            announced.promise().keep(long(text));
+            let mut stream = RunStream::new(run.clone());
+            let mut pieces = 0;
+            while !run.is_delivered() {
+                let item = std::future::poll_fn(|cx| stream.poll_next(cx)).await;
+                let bytes = item.expect("a piece before it is delivered").unwrap();
+                pieces += 1;
+                let ends = bytes.windows(10).any(|part| part == b"event: end");
+                assert_eq!(run.is_delivered(), ends, "{text}: piece {pieces}");
+            }
+            drop(stream);
+            assert!(pieces > 1 && run.doubted().is_none());
         }
     }
 
@@ -350,18 +389,7 @@ mod tests {
     async fn all_readers_of_a_long_result_send_out_one_text() {
         let (run, announced) = run();
         run.start();
-        let block = crate::model::Block::Text {
-            text: "x".repeat(LONG * 3),
-            detail: None,
-        };
-        announced
-            .promise()
-            .keep(RunOutcome::Output(crate::model::ToolOutput {
-                blocks: vec![block],
-                metadata: None,
-                reward: None,
-                finished: false,
-            }));
+        announced.promise().keep(long(LONG * 3));
         let mut streams: Vec<RunStream> = (0..3).map(|_| RunStream::new(run.clone())).collect();
         for stream in &mut streams {
             // The id, and the first of the result.

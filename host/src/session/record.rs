@@ -118,6 +118,7 @@ impl Awake {
             at: at(now),
             ask,
             run,
+            sealed: None,
         }));
         // Nobody has to wait for it: an answer is committed after its ask or
         // not at all.

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::journal::sqlite::SqliteStore;
 use crate::journal::testing as sample;
 use crate::journal::{
-    Durability, Entry, EpisodeId, Filter, History, JournalError, Put, Store, StoreError,
+    Change, Durability, Entry, EpisodeId, Filter, History, JournalError, Put, Store, StoreError,
 };
 
 const EPISODES: [EpisodeId; 2] = [
@@ -142,7 +142,22 @@ fn examine_as(
     }
     // Another key may stand in an index, but never another record.
     match store.list(&Filter::default()) {
-        Ok(list) => assert!(list.len() <= 2, "{what}"),
+        Ok(list) => {
+            for episode in &list {
+                let mut mine = written.iter().filter(|entry| entry.episode == episode.id);
+                let first = mine.next().map(|entry| &entry.change);
+                let Some(Change::Begin(opening)) = first else {
+                    panic!("{what}: {episode:?} never began");
+                };
+                assert_eq!(episode.opening, **opening, "{what}");
+                let at = usize::try_from(episode.head).unwrap();
+                let all = written.iter().filter(|entry| entry.episode == episode.id);
+                let last = all.clone().nth(at).expect("a record that was written");
+                assert_eq!(episode.tip, last.link, "{what}");
+                let ended = matches!(last.change, Change::End(_));
+                assert_eq!(episode.is_live(), !ended, "{what}");
+            }
+        }
         Err(_) => return Found::Refused,
     }
     Found::Records(counts)

@@ -157,6 +157,7 @@ fn records() -> Vec<Record> {
             at: At(1),
             ask,
             run,
+            sealed: None,
         })));
     }
     for outcome in outcomes() {
@@ -234,6 +235,7 @@ fn the_format_stays_what_it_is() {
             body: Hash::from_bytes([2; 32]),
             idempotency_key: None,
         }),
+        sealed: None,
     }));
     let mut expected =
         b"\x01\xa1easked\xa3bat\x05cask\xa1dcall\xa2dtoolcaddeinputg{\"a\":1}".to_vec();

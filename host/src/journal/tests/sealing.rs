@@ -2,7 +2,11 @@
 
 use zeroize::Zeroizing;
 
-use crate::journal::{EpisodeId, Journal, SealKey, SealedSecrets};
+use crate::journal::testing as sample;
+use crate::journal::{
+    Created, Durability, EpisodeId, Journal, MemoryStore, Outcome, Record, SealKey, SealedSecrets,
+    Store,
+};
 use crate::model::{Secret, Secrets};
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -52,6 +56,81 @@ fn without_a_key_secrets_are_withheld() {
     assert_eq!(withheld, SealedSecrets::Withheld);
     let error = journal.unseal(&withheld, id).unwrap_err().to_string();
     assert!(error.contains("there was no key"), "{error}");
+}
+
+/// An episode with secrets, of one call, under this key; what lies in the store.
+async fn told(key: Option<&str>) -> (Journal, MemoryStore, EpisodeId) {
+    let store = MemoryStore::new();
+    let key = key.map(|key| SealKey::parse(key).unwrap());
+    let journal = Journal::over(store.clone(), Durability::Process, key).unwrap();
+    let id = EpisodeId::new();
+    let created = Created {
+        secrets: journal.seal(&secrets(), id).unwrap(),
+        ..sample::created(None, "s")
+    };
+    let (mut pen, begun) = journal.begin(id, created);
+    begun.await.unwrap();
+    pen.append(&sample::call(41)).await.unwrap();
+    pen.append(&sample::answer(1, Some(0.5))).await.unwrap();
+    // As a session does that goes on.
+    let mut pen = journal.resume(&journal.history(id).await.unwrap());
+    pen.append(&sample::call(42)).await.unwrap();
+    (journal, store, id)
+}
+
+#[tokio::test]
+async fn the_words_of_an_episode_with_secrets_are_sealed_or_left_out() {
+    for key in [Some(KEY), None] {
+        let (journal, store, id) = told(key).await;
+        for row in store.read(id, 1).unwrap() {
+            let text = String::from_utf8_lossy(&row.bytes).into_owned();
+            assert!(
+                !text.contains("amount") && !text.contains("the answer"),
+                "{text}"
+            );
+            assert!(text.contains("add") || text.contains("answered"), "{text}");
+        }
+        let history = journal.history(id).await.unwrap();
+        let steps = history.steps();
+        let outcome = |n: usize| steps[n].answer.as_ref().unwrap().answered.outcome.clone();
+        if key.is_some() {
+            let Record::Asked(asked) = sample::call(42) else {
+                panic!("not asked");
+            };
+            assert_eq!(steps[1].asked, *asked);
+            assert!(matches!(outcome(0), Some(Outcome::Output(_))));
+            // Another key opens nothing, and does not keep it from its end.
+            let other = SealKey::parse(OTHER).ok();
+            let other = Journal::over(store.clone(), Durability::Process, other).unwrap();
+            let closed = other.history(id).await.unwrap();
+            assert_eq!(
+                closed.steps()[0].answer.as_ref().unwrap().answered.outcome,
+                None
+            );
+            other
+                .resume(&closed)
+                .append(&sample::ended())
+                .await
+                .unwrap();
+        } else {
+            assert_eq!(outcome(0), None);
+            assert_eq!(steps[0].asked.sealed, None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn sealed_words_open_in_their_place_alone() {
+    let (_, store, id) = told(Some(KEY)).await;
+    let rows = store.read(id, 0).unwrap();
+    let key = SealKey::parse(KEY).unwrap();
+    let sealed = |seq: usize| match crate::journal::format::decode(&rows[seq].bytes).unwrap() {
+        Record::Asked(asked) => asked.sealed.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert!(key.open_words(&sealed(1), id, 1).is_ok());
+    assert!(key.open_words(&sealed(1), id, 3).is_err());
+    assert!(key.open_words(&sealed(3), EpisodeId::new(), 3).is_err());
 }
 
 #[test]
