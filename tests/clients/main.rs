@@ -156,7 +156,7 @@ fn an_idle_session_expires() {
 /// long call and started again, or left alone.
 fn seen(story: &str, killed: bool) -> String {
     let scratch = Scratch::new();
-    let (seen, mark) = (scratch.at("seen"), format!("mark-of-{story}"));
+    let seen = scratch.at("seen");
     // One client sends its API key as a secret, and the fixture asks for it.
     let key = scratch.write("key", "5a".repeat(32));
     let serve = || {
@@ -168,16 +168,15 @@ fn seen(story: &str, killed: bool) -> String {
     let mut server = serve().start_at(&address);
     let base = server.base().to_owned();
     let client = Later::run({
-        let (story, seen, mark) = (story.to_owned(), seen.clone(), mark.clone());
-        move || {
-            let variables = [("ORS_SEEN", &*seen), ("ORS_MARK", &*mark)];
-            tell_with(&base, false, &story, &variables);
-        }
+        let (story, seen) = (story.to_owned(), seen.clone());
+        move || tell_with(&base, false, &story, &[("ORS_SEEN", &seen)])
     });
     if killed {
         wait_until("the call is in the journal", PATIENCE, || {
             assert!(!client.is_done(), "it was through before");
-            journal_has(scratch.at("state"), &mark)
+            // What is said is sealed where there are secrets, but not by which
+            // tool, and this one is called once.
+            journal_has(scratch.at("state"), "sleep")
         });
         server.kill();
         server = serve().start_at(&address);

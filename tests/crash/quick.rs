@@ -51,4 +51,6 @@ fn a_host_that_keeps_nothing_is_found_out() {
     let tally = killed(2, "none");
     assert!(tally.lost_sessions.get() > 0, "{tally}");
     assert!(!tally.is_clean(), "{tally}");
+    // And not only since there are no forks.
+    assert!(tally.to_string().contains("says 404"), "{tally}");
 }
