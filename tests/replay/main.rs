@@ -14,6 +14,7 @@ mod again;
 mod cast;
 mod data;
 mod player;
+mod resuming;
 mod script;
 
 use std::collections::BTreeMap;
