@@ -54,8 +54,7 @@ fn judge(steps: impl Iterator<Item = Value>) -> Result<BTreeMap<String, Tally>, 
     for step in steps {
         let text = |member: &str| step[member].as_str().unwrap_or_default().to_owned();
         let session = text("session");
-        let environment = session.split('.').next().unwrap_or_default();
-        let tally = tallies.entry(environment.to_owned()).or_default();
+        let tally = tallies.entry(text("environment")).or_default();
         let episode = text("episode");
         let first = !over.contains_key(&episode);
         tally.episodes += u64::from(first);

@@ -144,8 +144,21 @@ fn side_by_side<T: Send + 'static, U: Send + 'static>(
     all_at_once(workers).into_iter().flatten().collect()
 }
 
-/// Plays these scripts, and gives those that were left alive.
-fn play(server: &Server, scripts: Vec<Script>) -> (usize, Vec<Script>) {
+/// One in so many sessions that are left alive is forked.
+const FORKED: usize = 4;
+
+/// What came of playing.
+struct Played {
+    episodes: usize,
+    /// The sessions that were left alive, by their scripts.
+    alive: Vec<Script>,
+    /// Sessions that share the past of another, with the name of that one.
+    forks: BTreeMap<String, String>,
+}
+
+/// Plays these scripts. Some sessions are forked in the end, and the children
+/// do once more what the parent did.
+fn play(server: &Server, scripts: Vec<Script>) -> Played {
     let client = server.ors().client().clone();
     let begun = Arc::new(AtomicUsize::new(0));
     let count = begun.clone();
@@ -153,15 +166,46 @@ fn play(server: &Server, scripts: Vec<Script>) -> (usize, Vec<Script>) {
     scripts.reverse();
     let left = side_by_side(scripts, move |script| {
         let player = Player::begin(&client, script)?;
-        count.fetch_add(1, Ordering::Relaxed);
+        let number = count.fetch_add(1, Ordering::Relaxed);
         let script = player.script().clone();
         player.finish(&client);
-        (!script.ends).then_some(script)
+        if script.ends {
+            return None;
+        }
+        let forked = number.is_multiple_of(FORKED);
+        let child = forked.then(|| fork(&client, &script)).flatten();
+        if let Some(child) = &child {
+            Player::on(child.clone()).finish(&client);
+        }
+        Some((script, child))
     });
-    (
-        begun.load(Ordering::Relaxed),
-        left.into_iter().flatten().collect(),
-    )
+    let mut played = Played {
+        episodes: begun.load(Ordering::Relaxed),
+        alive: Vec::new(),
+        forks: BTreeMap::new(),
+    };
+    for (script, child) in left.into_iter().flatten() {
+        if let Some(child) = child {
+            played.episodes += 1;
+            let parent = script.session.clone();
+            played.forks.insert(child.session.clone(), parent);
+            played.alive.push(child);
+        }
+        played.alive.push(script);
+    }
+    played
+}
+
+/// A child of a session; none if it is past that.
+fn fork(client: &Client, script: &Script) -> Option<Script> {
+    let path = format!("/orwd/sessions/{}/fork", script.session);
+    let answer = client.ask(&Request::post(&path).json(&json!({"count": 1})));
+    let forked = (answer.status() == 200).then(|| answer.json())?;
+    let session = forked["sessions"][0].as_str().expect("an id").to_owned();
+    Some(Script {
+        session,
+        ..script.clone()
+    })
 }
 
 #[test]
@@ -197,7 +241,11 @@ fn play_and_replay(by: &Path, again: &[&Path], each: u64) {
     let mut house = House::new(by, everybody());
     let mut server = house.start();
     let scripts = house.scripts(&server, each, false);
-    let (episodes, alive) = play(&server, scripts);
+    let Played {
+        episodes,
+        alive,
+        forks,
+    } = play(&server, scripts);
     let played = begun.elapsed();
     server.kill();
 
@@ -208,7 +256,10 @@ fn play_and_replay(by: &Path, again: &[&Path], each: u64) {
             let begun = Instant::now();
             let tallies = replay(binary, &state, &key, &[]);
             let tallies = tallies.unwrap_or_else(|why| {
-                panic!("{when}, by {}: {why}", binary.display());
+                let forked = forks.iter().find(|(child, _)| why.contains(*child));
+                let forked = forked.map(|(_, parent)| format!(", a fork of {parent}"));
+                let forked = forked.unwrap_or_default();
+                panic!("{when}, by {}: {why}{forked}", binary.display());
             });
             let (mut found, mut equal, mut left) = (0, 0, 0);
             for (environment, tally) in &tallies {
@@ -236,7 +287,7 @@ fn play_and_replay(by: &Path, again: &[&Path], each: u64) {
     // Each goes on where it was, or says what its guest did to itself.
     let server = house.start();
     let client = server.ors().client().clone();
-    let going_on = alive.len();
+    let (going_on, forked) = (alive.len(), forks.len());
     side_by_side(alive, move |script| {
         for seen in resumed(&client, &script) {
             assert!(!seen.is_lost(), "{}: {}", script.session, seen.shown());
@@ -246,7 +297,8 @@ fn play_and_replay(by: &Path, again: &[&Path], each: u64) {
     check(&mut table, "gone on with");
     let _ = writeln!(
         table,
-        "{episodes} episodes by {} played in {played:.1?}, {going_on} gone on with; in all {:.1?}",
+        "{episodes} episodes by {} played in {played:.1?}, {forked} of them forks, {going_on} gone \
+         on with; in all {:.1?}",
         by.display(),
         begun.elapsed()
     );

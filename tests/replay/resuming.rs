@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use orwd_tests::expect::{NO_SESSION, refuses};
+use orwd_tests::expect::{NO_SESSION, detail, refuses};
 use orwd_tests::later::{Later, wait_until};
 use orwd_tests::ors::Task;
 use orwd_tests::scratch::Scratch;
@@ -77,4 +77,35 @@ fn a_session_that_was_being_torn_down_is_at_its_end() {
         .map(|step| step["kind"].as_str().expect("a kind"))
         .collect();
     assert_eq!(kinds, ["setup", "call", "teardown"], "{}", server.log());
+}
+
+#[test]
+fn sessions_whose_setup_failed_take_nobodys_place() {
+    let scratch = Scratch::new();
+    let flags = [("--max-sessions", "2")];
+    let mut server = start(&scratch, "127.0.0.1:0", "broken", &flags);
+    let address = server.address().to_owned();
+    let open = |server: &Server, place: &str| {
+        let session = server
+            .ors()
+            .open("broken", Task::Spec(json!({"where": place})));
+        (session.get("prompt").status(), session)
+    };
+    let failed: Vec<_> = (0..5).map(|_| open(&server, "setup")).collect();
+    let said = detail(&failed[0].1.get("prompt"), 500);
+    assert!(said.contains("setup exploded"), "{said}");
+    for restart in [false, true] {
+        if restart {
+            server.kill();
+            server = start(&scratch, &address, "broken", &flags);
+        }
+        for (status, session) in &failed {
+            assert_eq!(*status, 500);
+            assert_eq!(detail(&session.get("prompt"), 500), said);
+        }
+        assert_eq!(open(&server, "nowhere").0, 200, "{}", server.log());
+    }
+    for (_, session) in &failed {
+        assert_eq!(session.delete().status(), 200);
+    }
 }

@@ -66,6 +66,7 @@ struct Line<'s> {
 /// A line together with whose it is.
 #[derive(Serialize)]
 struct Owned<'s> {
+    environment: &'s str,
     session: &'s str,
     episode: String,
     #[serde(flatten)]
@@ -290,6 +291,7 @@ fn named(episode: &Episode) -> String {
 
 fn json(score: &Score, line: &Line<'_>) -> String {
     let owned = Owned {
+        environment: score.created.environment.as_str(),
         session: score.created.session.as_str(),
         episode: score.episode.to_string(),
         line,

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::WeakSender;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::owner::Command;
-use super::state::{Phase, Shared};
+use super::state::Shared;
 use crate::engine::Engine;
 use crate::journal::EpisodeId;
 
@@ -66,8 +66,8 @@ impl Residents {
         let all = self.all();
         let resting = all.values().filter_map(|resident| {
             let shared = resident.shared.upgrade()?;
-            let ready = matches!(*shared.phase.borrow(), Phase::Ready);
-            let rest = shared.rest().filter(|_| ready)?;
+            let at_rest = shared.phase.borrow().is_at_rest();
+            let rest = shared.rest().filter(|_| at_rest)?;
             Some((rest, &resident.commands))
         });
         let longest = resting.max_by_key(|(rest, _)| *rest);

@@ -79,6 +79,9 @@ impl Owner {
         if !matches!(self.holding, Holding::Asleep) {
             return Ok(());
         }
+        if let Phase::SetupFailed(message) = &*self.shared.phase.borrow() {
+            return Err(SessionError::SetupFailed(message.clone()));
+        }
         let begin = Instant::now();
         self.shared.advance(Phase::Waking);
         let identity = &self.shared.identity;
@@ -212,6 +215,7 @@ impl Owner {
         let step = match rest {
             Rest::Nothing => return self.ready(),
             Rest::SetupFailed(message) => {
+                self.may_sleep();
                 return self.shared.advance(Phase::SetupFailed(message));
             }
             Rest::End(step) => return self.go_on_ending(step).await,
