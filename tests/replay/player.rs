@@ -70,10 +70,11 @@ impl Player {
     pub fn go_on(&mut self, client: &Client, count: usize) -> Vec<Seen> {
         let mut seen = Vec::new();
         let end = (self.next + count).min(self.script.acts.len());
-        for act in self.script.acts[self.next..end].to_vec() {
+        while self.next < end {
+            let act = self.script.acts[self.next].clone();
             self.perform(client, &act, &mut seen);
+            self.next += 1;
         }
-        self.next = end;
         seen
     }
 
