@@ -47,6 +47,8 @@ struct House {
     binary: PathBuf,
     address: String,
     roles: Vec<&'static Role>,
+    /// It is held against another one.
+    patient: bool,
 }
 
 impl House {
@@ -59,7 +61,13 @@ impl House {
             binary: binary.to_owned(),
             address: "127.0.0.1:0".to_owned(),
             roles,
+            patient: false,
         }
+    }
+
+    fn patient(mut self) -> House {
+        self.patient = true;
+        self
     }
 
     fn start(&mut self) -> Server {
@@ -67,6 +75,11 @@ impl House {
         let first = paths.next().expect("somebody plays");
         let mut serve = paths.fold(Serve::path(first), Serve::and).by(&self.binary);
         for (flag, value) in FLAGS {
+            let value = if self.patient {
+                cast::patient(flag, value)
+            } else {
+                value
+            };
             serve = serve.set(flag, value);
         }
         serve = serve
@@ -340,8 +353,8 @@ fn a_killed_server_answers_as_an_undisturbed_one() {
     const KILLS: usize = 3;
     let each = number("ORWD_REPLAY_EPISODES", 200).div_ceil(10);
     let (mut calm, mut stormy) = (
-        House::new(binary(), everybody()),
-        House::new(binary(), everybody()),
+        House::new(binary(), everybody()).patient(),
+        House::new(binary(), everybody()).patient(),
     );
     let server = calm.start();
     let scripts = calm.scripts(&server, each, true);
