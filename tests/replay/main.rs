@@ -279,9 +279,9 @@ fn play_and_replay(by: &Path, again: &[&Path], each: u64) {
                 (found, equal, left) = (
                     found + tally.episodes,
                     equal + tally.equal,
-                    left + tally.left,
+                    left + tally.left.values().sum::<u64>(),
                 );
-                let _ = writeln!(table, "{environment:<20} {tally:?}");
+                let _ = writeln!(table, "{}", line(environment, tally));
             }
             assert_eq!(
                 found, episodes as u64,
@@ -316,6 +316,18 @@ fn play_and_replay(by: &Path, again: &[&Path], each: u64) {
         begun.elapsed()
     );
     keep(&table);
+}
+
+fn line(environment: &str, tally: &again::Tally) -> String {
+    let again::Tally {
+        episodes,
+        equal,
+        left,
+    } = tally;
+    let left = left.iter().map(|(fault, count)| format!("{count} {fault}"));
+    let left: Vec<String> = left.collect();
+    let left = left.join(", ");
+    format!("{environment:<20} {episodes:>6} episodes {equal:>8} steps equal  {left}")
 }
 
 /// Two more things asked of a session.
