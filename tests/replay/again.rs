@@ -12,14 +12,15 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// How many steps of an environment came out how.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Episodes with at least one step.
     pub episodes: u64,
     /// Steps that were equal.
     pub equal: u64,
-    /// Last steps that are not done again: faults, and what has no answer.
-    pub left: u64,
+    /// Last steps that are not done again, by their fault; what has no answer
+    /// has none.
+    pub left: BTreeMap<String, u64>,
 }
 
 /// Does every session of a journal again. Gives the tally of each environment,
@@ -54,8 +55,7 @@ fn judge(steps: impl Iterator<Item = Value>) -> Result<BTreeMap<String, Tally>, 
     for step in steps {
         let text = |member: &str| step[member].as_str().unwrap_or_default().to_owned();
         let session = text("session");
-        let environment = session.split('.').next().unwrap_or_default();
-        let tally = tallies.entry(environment.to_owned()).or_default();
+        let tally = tallies.entry(text("environment")).or_default();
         let episode = text("episode");
         let first = !over.contains_key(&episode);
         tally.episodes += u64::from(first);
@@ -64,7 +64,10 @@ fn judge(steps: impl Iterator<Item = Value>) -> Result<BTreeMap<String, Tally>, 
         }
         match text("verdict").as_str() {
             "equal" => tally.equal += 1,
-            "not done again" => tally.left += 1,
+            "not done again" => {
+                let fault = step["fault"].as_str().unwrap_or("unanswered");
+                *tally.left.entry(fault.to_owned()).or_default() += 1;
+            }
             _ => return Err(format!("{session}: {step}")),
         }
         over.insert(episode, text("verdict") != "equal");
@@ -74,7 +77,12 @@ fn judge(steps: impl Iterator<Item = Value>) -> Result<BTreeMap<String, Tally>, 
 
 #[test]
 fn a_step_that_differs_or_is_left_out_is_not_passed_over() {
-    let step = |session: &str, verdict: &str| serde_json::json!({"session": session, "episode": session, "verdict": verdict});
+    let step = |session: &str, verdict: &str| {
+        let environment = &session[..1];
+        serde_json::json!({
+            "environment": environment, "session": session, "episode": session, "verdict": verdict
+        })
+    };
     let judged = |steps: &[Value]| judge(steps.iter().cloned()).map(|tallies| tallies.len());
     let (equal, left) = (step("a.1.1", "equal"), step("a.1.1", "not done again"));
     let other = step("b.1.1", "equal");

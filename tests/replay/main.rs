@@ -14,6 +14,7 @@ mod again;
 mod cast;
 mod data;
 mod player;
+mod resuming;
 mod script;
 
 use std::collections::BTreeMap;
@@ -46,6 +47,8 @@ struct House {
     binary: PathBuf,
     address: String,
     roles: Vec<&'static Role>,
+    /// It is held against another one.
+    patient: bool,
 }
 
 impl House {
@@ -58,7 +61,13 @@ impl House {
             binary: binary.to_owned(),
             address: "127.0.0.1:0".to_owned(),
             roles,
+            patient: false,
         }
+    }
+
+    fn patient(mut self) -> House {
+        self.patient = true;
+        self
     }
 
     fn start(&mut self) -> Server {
@@ -66,6 +75,11 @@ impl House {
         let first = paths.next().expect("somebody plays");
         let mut serve = paths.fold(Serve::path(first), Serve::and).by(&self.binary);
         for (flag, value) in FLAGS {
+            let value = if self.patient {
+                cast::patient(flag, value)
+            } else {
+                value
+            };
             serve = serve.set(flag, value);
         }
         serve = serve
@@ -143,8 +157,21 @@ fn side_by_side<T: Send + 'static, U: Send + 'static>(
     all_at_once(workers).into_iter().flatten().collect()
 }
 
-/// Plays these scripts, and gives those that were left alive.
-fn play(server: &Server, scripts: Vec<Script>) -> (usize, Vec<Script>) {
+/// One in so many sessions that are left alive is forked.
+const FORKED: usize = 4;
+
+/// What came of playing.
+struct Played {
+    episodes: usize,
+    /// The sessions that were left alive, by their scripts.
+    alive: Vec<Script>,
+    /// Sessions that share the past of another, with the name of that one.
+    forks: BTreeMap<String, String>,
+}
+
+/// Plays these scripts. Some sessions are forked in the end, and the children
+/// do once more what the parent did.
+fn play(server: &Server, scripts: Vec<Script>) -> Played {
     let client = server.ors().client().clone();
     let begun = Arc::new(AtomicUsize::new(0));
     let count = begun.clone();
@@ -152,15 +179,46 @@ fn play(server: &Server, scripts: Vec<Script>) -> (usize, Vec<Script>) {
     scripts.reverse();
     let left = side_by_side(scripts, move |script| {
         let player = Player::begin(&client, script)?;
-        count.fetch_add(1, Ordering::Relaxed);
+        let number = count.fetch_add(1, Ordering::Relaxed);
         let script = player.script().clone();
         player.finish(&client);
-        (!script.ends).then_some(script)
+        if script.ends {
+            return None;
+        }
+        let forked = number.is_multiple_of(FORKED);
+        let child = forked.then(|| fork(&client, &script)).flatten();
+        if let Some(child) = &child {
+            Player::on(child.clone()).finish(&client);
+        }
+        Some((script, child))
     });
-    (
-        begun.load(Ordering::Relaxed),
-        left.into_iter().flatten().collect(),
-    )
+    let mut played = Played {
+        episodes: begun.load(Ordering::Relaxed),
+        alive: Vec::new(),
+        forks: BTreeMap::new(),
+    };
+    for (script, child) in left.into_iter().flatten() {
+        if let Some(child) = child {
+            played.episodes += 1;
+            let parent = script.session.clone();
+            played.forks.insert(child.session.clone(), parent);
+            played.alive.push(child);
+        }
+        played.alive.push(script);
+    }
+    played
+}
+
+/// A child of a session; none if it is past that.
+fn fork(client: &Client, script: &Script) -> Option<Script> {
+    let path = format!("/orwd/sessions/{}/fork", script.session);
+    let answer = client.ask(&Request::post(&path).json(&json!({"count": 1})));
+    let forked = (answer.status() == 200).then(|| answer.json())?;
+    let session = forked["sessions"][0].as_str().expect("an id").to_owned();
+    Some(Script {
+        session,
+        ..script.clone()
+    })
 }
 
 #[test]
@@ -196,7 +254,11 @@ fn play_and_replay(by: &Path, again: &[&Path], each: u64) {
     let mut house = House::new(by, everybody());
     let mut server = house.start();
     let scripts = house.scripts(&server, each, false);
-    let (episodes, alive) = play(&server, scripts);
+    let Played {
+        episodes,
+        alive,
+        forks,
+    } = play(&server, scripts);
     let played = begun.elapsed();
     server.kill();
 
@@ -207,16 +269,19 @@ fn play_and_replay(by: &Path, again: &[&Path], each: u64) {
             let begun = Instant::now();
             let tallies = replay(binary, &state, &key, &[]);
             let tallies = tallies.unwrap_or_else(|why| {
-                panic!("{when}, by {}: {why}", binary.display());
+                let forked = forks.iter().find(|(child, _)| why.contains(*child));
+                let forked = forked.map(|(_, parent)| format!(", a fork of {parent}"));
+                let forked = forked.unwrap_or_default();
+                panic!("{when}, by {}: {why}{forked}", binary.display());
             });
             let (mut found, mut equal, mut left) = (0, 0, 0);
             for (environment, tally) in &tallies {
                 (found, equal, left) = (
                     found + tally.episodes,
                     equal + tally.equal,
-                    left + tally.left,
+                    left + tally.left.values().sum::<u64>(),
                 );
-                let _ = writeln!(table, "{environment:<20} {tally:?}");
+                let _ = writeln!(table, "{}", line(environment, tally));
             }
             assert_eq!(
                 found, episodes as u64,
@@ -235,7 +300,7 @@ fn play_and_replay(by: &Path, again: &[&Path], each: u64) {
     // Each goes on where it was, or says what its guest did to itself.
     let server = house.start();
     let client = server.ors().client().clone();
-    let going_on = alive.len();
+    let (going_on, forked) = (alive.len(), forks.len());
     side_by_side(alive, move |script| {
         for seen in resumed(&client, &script) {
             assert!(!seen.is_lost(), "{}: {}", script.session, seen.shown());
@@ -245,11 +310,24 @@ fn play_and_replay(by: &Path, again: &[&Path], each: u64) {
     check(&mut table, "gone on with");
     let _ = writeln!(
         table,
-        "{episodes} episodes by {} played in {played:.1?}, {going_on} gone on with; in all {:.1?}",
+        "{episodes} episodes by {} played in {played:.1?}, {forked} of them forks, {going_on} gone \
+         on with; in all {:.1?}",
         by.display(),
         begun.elapsed()
     );
     keep(&table);
+}
+
+fn line(environment: &str, tally: &again::Tally) -> String {
+    let again::Tally {
+        episodes,
+        equal,
+        left,
+    } = tally;
+    let left = left.iter().map(|(fault, count)| format!("{count} {fault}"));
+    let left: Vec<String> = left.collect();
+    let left = left.join(", ");
+    format!("{environment:<20} {episodes:>6} episodes {equal:>8} steps equal  {left}")
 }
 
 /// Two more things asked of a session.
@@ -287,8 +365,8 @@ fn a_killed_server_answers_as_an_undisturbed_one() {
     const KILLS: usize = 3;
     let each = number("ORWD_REPLAY_EPISODES", 200).div_ceil(10);
     let (mut calm, mut stormy) = (
-        House::new(binary(), everybody()),
-        House::new(binary(), everybody()),
+        House::new(binary(), everybody()).patient(),
+        House::new(binary(), everybody()).patient(),
     );
     let server = calm.start();
     let scripts = calm.scripts(&server, each, true);

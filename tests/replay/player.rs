@@ -25,7 +25,8 @@ pub struct Seen {
 pub struct Player {
     script: Script,
     next: usize,
-    last_run: Option<String>,
+    /// The last call, as it is asked for again: with the id of its run.
+    last_run: Option<Value>,
 }
 
 impl Player {
@@ -70,10 +71,11 @@ impl Player {
     pub fn go_on(&mut self, client: &Client, count: usize) -> Vec<Seen> {
         let mut seen = Vec::new();
         let end = (self.next + count).min(self.script.acts.len());
-        for act in self.script.acts[self.next..end].to_vec() {
+        while self.next < end {
+            let act = self.script.acts[self.next].clone();
             self.perform(client, &act, &mut seen);
+            self.next += 1;
         }
-        self.next = end;
         seen
     }
 
@@ -91,14 +93,14 @@ impl Player {
         match act {
             Act::Call(body) => {
                 let answer = ask(client, &self.post("call", body));
-                self.note(&answer);
+                self.note(&answer, body);
                 seen.push(look(&answer));
             }
             Act::Both(one, two) => {
                 let mut first = client.connect();
                 first.send(&self.post("call", one)).expect("it can be sent");
                 let answer = ask(client, &self.post("call", two));
-                self.note(&answer);
+                self.note(&answer, two);
                 seen.push(look(&answer));
                 let answer = first.read_response().expect("the server answers");
                 seen.push(look(&answer));
@@ -110,9 +112,8 @@ impl Player {
                 seen.push(look(&ask(client, &self.post("score_group", &body))));
             }
             Act::Again => {
-                if let Some(run) = &self.last_run {
-                    let body = json!({"name": "any", "input": {}, "task_id": run});
-                    seen.push(look(&ask(client, &self.post("call", &body))));
+                if let Some(body) = &self.last_run {
+                    seen.push(look(&ask(client, &self.post("call", body))));
                 }
             }
             Act::Ping => {
@@ -138,11 +139,13 @@ impl Player {
         request
     }
 
-    fn note(&mut self, answer: &Response) {
+    fn note(&mut self, answer: &Response, body: &Value) {
         let events = events(answer);
         let run = events.iter().find(|event| event.name == "task_id");
         if let Some(run) = run {
-            self.last_run = Some(run.data.clone());
+            let mut body = body.clone();
+            body["task_id"] = json!(run.data);
+            self.last_run = Some(body);
         }
     }
 }

@@ -71,21 +71,24 @@ struct Candidate {
     begun: Instant,
 }
 
+/// The engine for so many sessions of these limits.
+pub(super) fn settings(limits: SessionLimits, max_sessions: u32) -> EngineSettings {
+    EngineSettings {
+        max_sessions,
+        max_memory: limits.memory,
+        max_tables: limits.tables,
+        threads: threads(),
+    }
+}
+
 /// Compiles and loads what was found. Takes its time.
 pub(super) fn prepare(
     gathered: Gathered,
     places: &Places,
     admission: AdmissionLimits,
     limits: SessionLimits,
-    max_sessions: u32,
+    settings: EngineSettings,
 ) -> Result<Ready, Failure> {
-    let threads = threads();
-    let settings = EngineSettings {
-        max_sessions,
-        max_memory: limits.memory,
-        max_tables: limits.tables,
-        threads,
-    };
     let engine = Engine::idle(settings, compile::compiler(admission)?)?;
     let cache = Cache::open(&places.cache)
         .map_err(|error| Failure::new(format!("{error}; say another with --cache DIR")))?;

@@ -48,12 +48,13 @@ impl Inspect {
         let gathered = source::gather(std::slice::from_ref(&self.path), &places, &terminal::note)
             .map_err(host::one_data)?;
         let threads = host::threads();
+        let limits = self.session.resolve();
         let ready = host::prepare(
             gathered,
             &places,
             self.admission.resolve(),
-            self.session.resolve(),
-            1,
+            limits,
+            host::settings(limits, 1),
         )?;
         // Nobody knows yet what this component is: all the more reason.
         let scratch = Scratch::make()?;

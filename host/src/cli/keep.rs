@@ -15,6 +15,7 @@ use super::host::Ready;
 use crate::catalog::source::Gathered;
 use crate::catalog::{Prepared, Shelf};
 use crate::config::{Keeping, KeepingLevel};
+use crate::engine::EngineSettings;
 use crate::journal::{Durability, Filter, Journal, SealKey, SqliteStore, StateDir, Store};
 use crate::model::{Digest, EnvName, SessionLimits};
 use crate::sandbox::DataDir;
@@ -76,6 +77,7 @@ impl Kept {
         );
         note_data(store.dir(), ready);
         let needed = needed(&store)?;
+        note_most(store.dir(), limits, !needed.is_empty());
         tidy(&shelf, ready, &needed);
         Ok(Kept {
             older: older(&shelf, ready, &needed, limits),
@@ -103,6 +105,28 @@ impl Kept {
             None => Journal::off(),
         };
         Ok((journal, self.older))
+    }
+}
+
+/// Sessions keep the limits that they began with, and those may have been
+/// larger.
+pub(super) fn make_room(keeping: &Keeping, settings: &mut EngineSettings) {
+    let state = keeping.state.as_deref().map(StateDir::existing);
+    if let Some(Ok(state)) = state
+        && let Some((memory, tables)) = state.noted_most()
+    {
+        settings.max_memory = settings.max_memory.max(memory);
+        settings.max_tables = settings.max_tables.max(tables);
+    }
+}
+
+/// Notes what the largest of the live sessions may have, and of those that are
+/// about to begin.
+fn note_most(state: &StateDir, limits: SessionLimits, live: bool) {
+    let (memory, tables) = state.noted_most().filter(|_| live).unwrap_or_default();
+    let noted = state.note_most(memory.max(limits.memory), tables.max(limits.tables));
+    if let Err(error) = noted {
+        tracing::warn!("the limits of sessions are not noted: {error}");
     }
 }
 

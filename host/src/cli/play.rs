@@ -146,13 +146,14 @@ impl Play {
         let path = PathBuf::from(&self.target);
         let gathered = source::gather(&[path], &places, &terminal::note).map_err(host::one_data)?;
         let limits = ServerFlags::usual()?.resolve();
+        let session = self.session.resolve();
         runtime.block_on(async {
             let loaded = host::prepare(
                 gathered,
                 &places,
                 self.admission.resolve(),
-                self.session.resolve(),
-                SESSIONS,
+                session,
+                host::settings(session, SESSIONS),
             )?
             .open()
             .await?;

@@ -77,6 +77,8 @@ pub(super) struct Played {
     pub(super) kind: &'static str,
     pub(super) tool: Option<String>,
     pub(super) verdict: Verdict,
+    /// The fault that it was, if it was one.
+    pub(super) fault: Option<&'static str>,
     pub(super) reward: Option<f64>,
     pub(super) reward_now: Option<f64>,
 }
@@ -440,6 +442,7 @@ impl Played {
             kind: step.asked.ask.as_str(),
             tool: tool(step),
             verdict,
+            fault: then.and_then(fault),
             reward: then.and_then(reward),
             reward_now: after.and_then(reward),
         }
@@ -449,6 +452,13 @@ impl Played {
 fn tool(step: &Step) -> Option<String> {
     match &step.asked.ask {
         Ask::Call { tool, .. } => Some(tool.clone()),
+        _ => None,
+    }
+}
+
+fn fault(outcome: &Outcome) -> Option<&'static str> {
+    match outcome {
+        Outcome::Faulted(fault) => Some(fault.code.as_str()),
         _ => None,
     }
 }

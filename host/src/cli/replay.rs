@@ -57,6 +57,7 @@ struct Line<'s> {
     kind: &'static str,
     tool: Option<&'s str>,
     verdict: &'static str,
+    fault: Option<&'static str>,
     reward: Option<f64>,
     reward_now: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,6 +67,7 @@ struct Line<'s> {
 /// A line together with whose it is.
 #[derive(Serialize)]
 struct Owned<'s> {
+    environment: &'s str,
     session: &'s str,
     episode: String,
     #[serde(flatten)]
@@ -79,6 +81,7 @@ impl<'s> Line<'s> {
             kind: step.kind,
             tool: step.tool.as_deref(),
             verdict: step.verdict.as_str(),
+            fault: step.fault,
             reward: step.reward,
             reward_now: step.reward_now,
             why: None,
@@ -92,6 +95,7 @@ impl<'s> Line<'s> {
             kind: "data",
             tool: None,
             verdict: Verdict::Different.as_str(),
+            fault: None,
             reward: None,
             reward_now: None,
             why: Some(why),
@@ -290,6 +294,7 @@ fn named(episode: &Episode) -> String {
 
 fn json(score: &Score, line: &Line<'_>) -> String {
     let owned = Owned {
+        environment: score.created.environment.as_str(),
         session: score.created.session.as_str(),
         episode: score.episode.to_string(),
         line,
@@ -303,6 +308,9 @@ fn line(step: &Played) -> String {
     let mut text = format!("{:>6}  {:<11} {verdict}", step.record, step.kind);
     if let Some(tool) = &step.tool {
         text.push_str(&format!("  {}", crate::model::quoted(tool)));
+    }
+    if let Some(fault) = step.fault {
+        text.push_str(&format!("  {fault}"));
     }
     if step.verdict == Verdict::Different && step.reward != step.reward_now {
         let shown = |reward: Option<f64>| reward.map_or("none".to_owned(), |r| r.to_string());

@@ -89,7 +89,9 @@ impl Serve {
         if keeping.state.is_some() {
             keep::digest_data(&mut gathered, &places.cache)?;
         }
-        let ready = host::prepare(gathered, &places, admission, limits, server.max_sessions)?;
+        let mut settings = host::settings(limits, server.max_sessions);
+        keep::make_room(&keeping, &mut settings);
+        let ready = host::prepare(gathered, &places, admission, limits, settings)?;
         let socket = host::claim(address)?;
         let scratch = Scratch::make()?;
         let kept = Kept::open(&keeping, &ready, limits)?;

@@ -111,7 +111,7 @@ impl StateDir {
             },
             Some(data) => {
                 std::fs::create_dir_all(self.0.join("data"))?;
-                std::fs::write(&note, data.as_os_str().as_bytes())
+                put(&note, data.as_os_str().as_bytes())
             }
         }
     }
@@ -124,6 +124,22 @@ impl StateDir {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Notes the most memory, in bytes, and elements of tables that any live
+    /// session may have.
+    pub fn note_most(&self, memory: usize, tables: usize) -> io::Result<()> {
+        put(
+            &self.0.join("most"),
+            format!("{memory} {tables}\n").as_bytes(),
+        )
+    }
+
+    /// What was noted of that; nothing if there is no such note.
+    pub fn noted_most(&self) -> Option<(usize, usize)> {
+        let text = std::fs::read_to_string(self.0.join("most")).ok()?;
+        let (memory, tables) = text.trim().split_once(' ')?;
+        Some((memory.parse().ok()?, tables.parse().ok()?))
     }
 
     fn data_note(&self, env: &EnvName) -> PathBuf {
@@ -166,6 +182,15 @@ impl StateDir {
         };
         write().map_err(|error| unusable(&path, &error))
     }
+}
+
+/// Puts a small file in its place, or leaves the one that is there.
+fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let draft = path.with_extension("new");
+    let mut file = private(&draft)?;
+    file.set_len(0)?;
+    file.write_all(bytes)?;
+    std::fs::rename(&draft, path)
 }
 
 /// Opens a file that its owner alone may read, made if there is none.

@@ -256,7 +256,9 @@ impl Owner {
                     environment = %identity.environment,
                     "setup failed"
                 );
-                // The guest is kept, so that a teardown can still tidy up.
+                // The guest is kept, so that a teardown can still tidy up, but
+                // not where another needs its place.
+                self.may_sleep();
                 self.shared.advance(Phase::SetupFailed(message));
             }
             Some(Ok(_)) => self.ready(),
@@ -266,14 +268,17 @@ impl Owner {
 
     /// The session answers from now on.
     pub(super) fn ready(&self) {
-        if self
-            .shared
-            .ground()
-            .is_some_and(|ground| ground.can_sleep())
-        {
+        self.may_sleep();
+        self.shared.advance(Phase::Ready);
+    }
+
+    /// Its place can be had by others from now on, if the journal can bring it
+    /// back.
+    pub(super) fn may_sleep(&self) {
+        let ground = self.shared.ground();
+        if ground.is_some_and(|ground| ground.can_sleep()) {
             self.house.residents.enter(&self.shared, &self.commands);
         }
-        self.shared.advance(Phase::Ready);
     }
 
     /// The guest is gone: so is the session, but for its results.
@@ -327,14 +332,17 @@ impl Owner {
     }
 
     fn hibernate(&mut self) {
-        let ready = matches!(*self.shared.phase.borrow(), Phase::Ready);
+        let phase = self.shared.phase.borrow().clone();
         let can = self
             .shared
             .ground()
             .is_some_and(|ground| ground.can_sleep());
-        if ready && can && matches!(self.holding, Holding::Awake(_)) {
+        if phase.is_at_rest() && can && matches!(self.holding, Holding::Awake(_)) {
             self.let_go(Holding::Asleep);
-            self.shared.advance(Phase::Asleep);
+            // What a failed setup said is known without its guest.
+            if matches!(phase, Phase::Ready) {
+                self.shared.advance(Phase::Asleep);
+            }
         }
     }
 

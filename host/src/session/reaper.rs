@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::house::SessionSettings;
 use super::owner::Ending;
 use super::sessions::Inner;
-use super::state::{Ground, Phase};
+use super::state::Ground;
 
 /// Looks around every so often, until the sessions are gone.
 pub(super) async fn run(sessions: Weak<Inner>, settings: SessionSettings) {
@@ -34,7 +34,7 @@ pub(super) async fn run(sessions: Weak<Inner>, settings: SessionSettings) {
             shared.resends().forget(now);
             let idle = shared.idle();
             if idle.is_none_or(|idle| idle < idle_timeout) {
-                let ready = matches!(*shared.phase.borrow(), Phase::Ready);
+                let ready = shared.phase.borrow().is_at_rest();
                 let can_sleep = shared.ground().is_some_and(Ground::can_sleep);
                 let rested = hibernate_after
                     .is_some_and(|after| shared.rest().is_some_and(|rest| rest >= after));

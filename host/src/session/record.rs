@@ -148,6 +148,15 @@ impl Awake {
         reason: EndReason,
     ) -> (Outcome, Result<(), JournalError>) {
         let pending = self.ask(Ask::Teardown, None);
+        self.finish(&pending, reason).await
+    }
+
+    /// Ends the episode whose teardown is asked for.
+    pub(super) async fn finish(
+        self,
+        pending: &Pending,
+        reason: EndReason,
+    ) -> (Outcome, Result<(), JournalError>) {
         let Awake {
             mut guest,
             mut book,

@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::owner::Command;
 use super::service::Principal;
-use super::state::{Phase, Shared};
+use super::state::Shared;
 use crate::engine::Engine;
 use crate::journal::EpisodeId;
 
@@ -90,8 +90,8 @@ impl Residents {
             *held.entry(&shared.identity.owner).or_default() += 1;
         }
         let resting = alive.iter().filter_map(|(shared, resident)| {
-            let ready = matches!(*shared.phase.borrow(), Phase::Ready);
-            let rest = shared.rest().filter(|_| ready)?;
+            let at_rest = shared.phase.borrow().is_at_rest();
+            let rest = shared.rest().filter(|_| at_rest)?;
             let others = held.get(&shared.identity.owner)?;
             Some(((others, rest), &resident.commands))
         });

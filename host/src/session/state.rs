@@ -52,6 +52,11 @@ impl Phase {
         }
     }
 
+    /// Whether nothing is under way, so that the guest may leave the memory.
+    pub(super) fn is_at_rest(&self) -> bool {
+        matches!(self, Phase::Ready | Phase::SetupFailed(_))
+    }
+
     /// The word for people and programs.
     pub(super) fn as_str(&self) -> &'static str {
         match self {

@@ -75,6 +75,9 @@ enum Rest {
     SetupFailed(String),
     /// What was asked last.
     Last(Box<Step>),
+    /// To end: it was being torn down, which is left to be done if it was not
+    /// answered.
+    End(Option<Box<Step>>),
 }
 
 impl Owner {
@@ -82,6 +85,9 @@ impl Owner {
     pub(super) async fn wake(&mut self) -> Result<(), SessionError> {
         if !matches!(self.holding, Holding::Asleep) {
             return Ok(());
+        }
+        if let Phase::SetupFailed(message) = &*self.shared.phase.borrow() {
+            return Err(SessionError::SetupFailed(message.clone()));
         }
         let begin = Instant::now();
         self.shared.advance(Phase::Waking);
@@ -214,8 +220,10 @@ impl Owner {
         let step = match rest {
             Rest::Nothing => return self.ready(),
             Rest::SetupFailed(message) => {
+                self.may_sleep();
                 return self.shared.advance(Phase::SetupFailed(message));
             }
+            Rest::End(step) => return self.go_on_ending(step).await,
             Rest::SetUp => None,
             Rest::Last(step) => Some(*step),
         };
@@ -245,6 +253,30 @@ impl Owner {
         if let Some((id, promise)) = run {
             self.keep(id, outcome, promise, (Busy::new(&self.shared), share));
         }
+    }
+
+    /// Ends what the host was about to end when it ended itself.
+    async fn go_on_ending(&mut self, step: Option<Box<Step>>) {
+        let Holding::Awake(awake) = std::mem::replace(&mut self.holding, Holding::Gone) else {
+            return;
+        };
+        let mut awake = *awake;
+        let reason = EndReason::Deleted;
+        let written = match step {
+            Some(step) => {
+                let Step { seq, asked, .. } = *step;
+                awake.finish(&Pending::written(seq, asked), reason).await.1
+            }
+            None => awake.book.end(reason).await,
+        };
+        if let Err(error) = written {
+            let identity = &self.shared.identity;
+            tracing::error!(
+                session = %identity.id, episode = %identity.episode,
+                "the end of a session is not in the journal: {error}"
+            );
+        }
+        self.shared.advance(Phase::Deleted);
     }
 
     /// A run that was begun before and is to be done now.
@@ -370,6 +402,10 @@ fn rest(history: &History) -> Rest {
     let set_up = set_up.and_then(|answer| answer.answered.outcome.as_ref());
     match history.steps().last() {
         None => Rest::SetUp,
+        Some(step) if step.asked.ask == Ask::Teardown => {
+            let unanswered = step.answer.is_none();
+            Rest::End(unanswered.then(|| Box::new(step.clone())))
+        }
         _ if let Some(Outcome::Failed(message)) = set_up => Rest::SetupFailed(message.clone()),
         Some(step) if step.answer.is_none() => Rest::Last(Box::new(step.clone())),
         Some(_) => Rest::Nothing,
