@@ -84,6 +84,12 @@ pub const CAST: &[Role] = &[
         ..PLAIN
     },
     Role {
+        name: "chain",
+        folder: "tests/fixtures/chain",
+        spec: Some(|rng| json!({"setup_ms": rng.random_range(0..20)})),
+        ..PLAIN
+    },
+    Role {
         name: "chance",
         folder: "tests/fixtures/chance",
         manifest: Some("data = \"../data\""),
