@@ -4,10 +4,9 @@
 //! What makes two requests of one, and what keys see of each other, have
 //! journeys of their own (`smuggling::`, `door::`).
 
-use std::collections::BTreeMap;
-use std::io;
-use std::time::{Duration, Instant};
-
+use crate::arena::{Arena, PLACES};
+use crate::quick_or_soak;
+use crate::requests::{bodies, huge, ids, raw};
 use orwd_tests::expect::detail;
 use orwd_tests::http::{Connection, Request};
 use orwd_tests::later::{Later, all_at_once};
@@ -16,9 +15,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
-
-use crate::arena::{Arena, PLACES};
-use crate::quick_or_soak;
+use std::collections::BTreeMap;
+use std::io;
+use std::time::{Duration, Instant};
 
 const FLAGS: [&str; 16] = [
     // What it stops is shown in `journeys`; here all is to get through to the
@@ -42,10 +41,10 @@ const FLAGS: [&str; 16] = [
 ];
 
 /// Longer than the server waits for any socket here.
-const CUT: Duration = Duration::from_secs(30);
+pub const CUT: Duration = Duration::from_secs(30);
 
 /// The start of a request for a session, of whoever has this key.
-fn head_of(key: &str) -> String {
+pub fn head_of(key: &str) -> String {
     format!(
         "POST /create HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
          X-API-Key: {key}\r\n"
@@ -131,212 +130,6 @@ fn stalled(ors: &Ors, count: usize) -> String {
         assert_eq!(session.resume(&run).text().len(), 8 << 20);
     }
     "cut off; each result could be fetched afterwards".to_owned()
-}
-
-/// What is sent as it is, the statuses that may come back, and what stops it.
-/// No answer at all is always fine, since the server may close first.
-fn huge(key: &str) -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
-    let start = head_of(key);
-    let head = |fields: String, body: &str| format!("{start}{fields}\r\n{body}").into_bytes();
-    let mut endless = head("Transfer-Encoding: chunked\r\n".into(), "");
-    endless.extend(
-        format!("1000\r\n{}\r\n", "x".repeat(4096))
-            .repeat(64)
-            .bytes(),
-    );
-    let mut drops = head("Transfer-Encoding: chunked\r\n".into(), "");
-    drops.extend("1\r\nx\r\n".repeat(40_000).bytes());
-    let mut trailers = head("Transfer-Encoding: chunked\r\n".into(), "0\r\n");
-    trailers.extend("X: y\r\n".repeat(100_000).bytes());
-    vec![
-        ("a header of a mebibyte", head(format!("X: {}\r\n", "x".repeat(1 << 20)), ""), &[431]),
-        ("a hundred thousand headers", head("X: y\r\n".repeat(100_000), ""), &[431]),
-        ("a name of a mebibyte", head(format!("{}: y\r\n", "x".repeat(1 << 20)), ""), &[400, 431]),
-        (
-            "a path of a mebibyte",
-            format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "x".repeat(1 << 20)).into_bytes(),
-            &[400, 404, 414, 431],
-        ),
-        (
-            "a method of a mebibyte",
-            format!("{} / HTTP/1.1\r\nHost: localhost\r\n\r\n", "X".repeat(1 << 20)).into_bytes(),
-            &[400, 405, 414, 431],
-        ),
-        ("a line that never ends", vec![b'x'; 1 << 20], &[400, 414, 431]),
-        ("a body that calls itself ten gibibytes", head("Content-Length: 10737418240\r\n".into(), "{"), &[413]),
-        ("a body of chunks without end", endless, &[413]),
-        ("a body of chunks of one byte", drops, &[413, 400, 422, 408]),
-        ("trailers without end", trailers, &[400, 413, 431]),
-        ("HTTP/2, as if it were spoken", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec(), &[400, 505]),
-        ("TLS, as if it were spoken", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".repeat(20), &[400]),
-        ("a WebSocket, as if it were spoken", b"GET /health HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\n\r\n".to_vec(), &[200, 400, 401, 426]),
-        ("a tunnel", b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(), &[400, 401, 404, 405]),
-    ]
-}
-
-/// Sends bytes as they are and gives the status that comes back, if one does.
-fn raw(ors: &Ors, bytes: &[u8]) -> Option<u16> {
-    let mut connection = ors.client().connect();
-    connection.set_patience(CUT).expect("a socket");
-    // The server may answer and close before it has all of it.
-    let _ = connection.send_raw(bytes);
-    connection.read_head().ok().map(|head| head.status)
-}
-
-/// Bodies that are no JSON, or odd: none gets more than a refusal.
-fn nasty() -> Vec<Vec<u8>> {
-    let deep = |open: &str, close: &str, times: usize| {
-        format!(
-            "{{\"task_spec\":{}{}}}",
-            open.repeat(times),
-            close.repeat(times)
-        )
-    };
-    let mut bodies: Vec<Vec<u8>> = [
-        "",
-        " ",
-        "x",
-        "null",
-        "true",
-        "0",
-        "-",
-        "\"\"",
-        "[]",
-        "[{}]",
-        "{",
-        "}",
-        "{}}",
-        "{}{}",
-        "{\"task_spec\"",
-        "{\"task_spec\":",
-        "{\"task_spec\":}",
-        "{\"task_spec\":{}",
-        "{\"task_spec\":{},}",
-        "{\"task_spec\":{}} x",
-        "{'task_spec':{}}",
-        "{task_spec:{}}",
-        "{\"task_spec\":[]}",
-        "{\"task_spec\":1}",
-        "{\"task_spec\":\"{}\"}",
-        "{\"task_spec\":null}",
-        "{\"task_spec\":{\"a\":NaN}}",
-        "{\"task_spec\":{\"a\":Infinity}}",
-        "{\"task_spec\":{\"a\":01}}",
-        "{\"task_spec\":{\"a\":+1}}",
-        "{\"task_spec\":{\"a\":.5}}",
-        "{\"task_spec\":{\"a\":1.}}",
-        "{\"task_spec\":{\"a\":0x1}}",
-        "{\"task_spec\":{\"a\":\"\u{1}\"}}",
-        "{\"task_spec\":{\"a\":\"\\x\"}}",
-        "{\"task_spec\":{\"a\":\"\\u12\"}}",
-        "/* */{\"task_spec\":{}}",
-        "\u{feff}[\"task_spec\"]",
-        "{\"env_name\":{},\"task_spec\":{}}",
-        "{\"env_name\":\"../alpha\",\"task_spec\":{}}",
-        "{\"split\":1,\"index\":\"x\"}",
-        "{\"split\":\"train\",\"index\":1e400}",
-        "{\"split\":\"train\",\"index\":99999999999999999999}",
-        "{\"split\":\"train\",\"index\":0.5}",
-        "{\"split\":\"train\",\"index\":-9223372036854775809}",
-    ]
-    .map(|text| text.as_bytes().to_vec())
-    .into();
-    bodies.extend([
-        deep("[", "]", 10_000).into_bytes(),
-        deep("{\"a\":", "}", 5000).into_bytes(),
-        "[".repeat(60_000).into_bytes(),
-        b"{\"task_spec\":{\"a\":\"\xff\xfe\"}}".to_vec(),
-        b"{\"task_spec\":{\"a\":\"\xed\xa0\x80\"}}".to_vec(),
-        b"\xff\xfe{\0}\0".to_vec(),
-        b"\x1f\x8b\x08\0\0\0\0\0".to_vec(),
-        vec![0; 1000],
-    ]);
-    bodies
-}
-
-/// Odd bodies that are JSON, and may do no harm either.
-fn odd() -> Vec<String> {
-    vec![
-        format!("{{\"task_spec\":{{\"a\":{}}}}}", "9".repeat(60_000)),
-        format!("{{\"task_spec\":{{\"a\":1e{}}}}}", "9".repeat(60_000)),
-        format!("{{\"task_spec\":{{\"{}\":1}}}}", "k".repeat(60_000)),
-        format!(
-            "{{\"task_spec\":{{{}\"z\":0}}}}",
-            (0..6000).map(|n| format!("\"{n}\":0,")).collect::<String>()
-        ),
-        format!("{{\"task_spec\":{{{}\"a\":1}}}}", "\"a\":0,".repeat(8000)),
-        format!("{}{{\"task_spec\":{{}}}}", " ".repeat(60_000)),
-        "{\"task_spec\":{},\"task_spec\":{\"b\":1}}".to_owned(),
-        "{\"task_spec\":{\"__proto__\":{},\"constructor\":1,\"\":2}}".to_owned(),
-        format!("{{\"task_spec\":{{\"a\":\"{}\"}}}}", "\\u0000".repeat(9000)),
-    ]
-}
-
-fn bodies(ors: &Ors) -> String {
-    let mut seen: BTreeMap<u16, usize> = BTreeMap::new();
-    let mut post = |route: &str, id: &str, body: Vec<u8>| {
-        let shown = String::from_utf8_lossy(&body)
-            .chars()
-            .take(80)
-            .collect::<String>();
-        let request = Request::post(route)
-            .header(SESSION_HEADER, id)
-            .json_text(body);
-        let status = ors.ask(&request).status();
-        assert!(status < 500, "{route}: {status} for {shown}");
-        *seen.entry(status).or_default() += 1;
-        (status, shown)
-    };
-    let session = ors.open("alpha", Task::At("train", 0));
-    for body in nasty() {
-        let id = fresh_id();
-        let (status, shown) = post("/create", &id, body.clone());
-        assert!((400..500).contains(&status), "{status} for {shown}");
-        assert_eq!(ors.touch(&id, "/ping").status(), 404, "{shown}");
-        let (status, shown) = post("/alpha/call", session.id(), body.clone());
-        assert!((400..500).contains(&status), "{status} for {shown}");
-        post("/alpha/tasks", "none", body.clone());
-        post("/alpha/score_group", session.id(), body);
-    }
-    for body in odd() {
-        let id = fresh_id();
-        post("/create", &id, body.into_bytes());
-        ors.touch(&id, "/delete");
-    }
-    assert_eq!(session.call("noargs", json!({})).text(), "noargs ok");
-    format!("{seen:?}")
-}
-
-/// Ids that are none, or are hard to keep in a log.
-fn ids(ors: &Ors) -> String {
-    let mut seen: BTreeMap<u16, usize> = BTreeMap::new();
-    for id in [
-        "",
-        " ",
-        "a b",
-        "../../etc/passwd",
-        "%00",
-        "\"",
-        "é",
-        "{}",
-        &"x".repeat(8000),
-        "a\tb",
-        "\u{202e}x",
-    ] {
-        let create = Request::post("/create")
-            .header(SESSION_HEADER, id)
-            .json(&json!({"task_spec": {}}));
-        let status = ors
-            .client()
-            .try_ask(&create)
-            .map_or(0, |answer| answer.status());
-        assert!(status < 500, "{status} for {id:?}");
-        *seen.entry(status).or_default() += 1;
-        let _ = ors
-            .client()
-            .try_ask(&Request::post("/delete").header(SESSION_HEADER, id));
-    }
-    format!("{seen:?}")
 }
 
 /// Creates sessions as fast as it can and deletes none until the end.

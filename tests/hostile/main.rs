@@ -22,6 +22,7 @@ mod outputs;
 mod provoke;
 mod puppet;
 mod report;
+mod requests;
 mod time;
 mod vitals;
 

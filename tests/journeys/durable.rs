@@ -2,10 +2,8 @@
 //! nothing of it: the server is killed, stopped, exchanged, and the client goes
 //! on where it was.
 
-use std::time::Duration;
-
+use crate::{SOON, folder, serve};
 use orwd_tests::artifacts::component;
-use orwd_tests::command::Orwd;
 use orwd_tests::expect::detail;
 use orwd_tests::http::Request;
 use orwd_tests::later::wait_until;
@@ -15,8 +13,7 @@ use orwd_tests::server::{Serve, Server, quiet_address};
 use orwd_tests::stream::Stream;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-
-use crate::{SOON, folder, serve};
+use std::time::Duration;
 
 /// What a bumped counter stands at, by the tool that adds to it.
 pub(crate) fn bump(session: &Session, by: i64) -> String {
@@ -27,7 +24,7 @@ pub(crate) fn until(is_so: impl FnMut() -> bool) {
     wait_until("it happens", SOON, is_so);
 }
 
-fn call_with(session: &Session, headers: &[(&str, &str)], body: &Value) -> Request {
+pub(crate) fn call_with(session: &Session, headers: &[(&str, &str)], body: &Value) -> Request {
     let mut request = session.post_request("call", body);
     for (name, value) in headers {
         request = request.header(name, *value);
@@ -139,144 +136,8 @@ fn a_call_that_the_kill_hit_runs_once_and_is_fetched_by_its_id() {
 }
 
 /// Whether this text has reached the disk.
-fn journal_has(scratch: &Scratch, text: &str) -> bool {
+pub(crate) fn journal_has(scratch: &Scratch, text: &str) -> bool {
     orwd_tests::state::journal_has(scratch.path().join("state"), text)
-}
-
-#[test]
-fn a_call_that_is_sent_again_without_an_id_does_not_run_twice() {
-    let scratch = Scratch::new();
-    let mut host = Host::new(&scratch);
-    let mut server = host.alpha();
-    let session = server.ors().open("alpha", Task::At("train", 0));
-    let sleep = json!({"ms": 1500, "tag": "again"});
-
-    // In one process: the connection broke before the answer was through.
-    let mut stream = session.start("sleep", sleep.clone());
-    let task_id = stream.task_id();
-    drop(stream);
-    std::thread::sleep(Duration::from_millis(300));
-    let again = session.call("sleep", sleep.clone());
-    assert_eq!(again.task_id(), task_id);
-    assert!(again.text().contains(r#""start": 1"#));
-    // The same once more is another call: the answer to the first was read.
-    assert!(
-        session
-            .call("sleep", sleep.clone())
-            .text()
-            .contains(r#""start": 3"#)
-    );
-
-    // Across a kill.
-    let long = json!({"ms": 2500, "tag": "across-it"});
-    let mut stream = session.start("sleep", long.clone());
-    let task_id = stream.task_id();
-    until(|| journal_has(&scratch, "across-it"));
-    server.kill();
-    let _server = host.alpha();
-    let again = session.call("sleep", long);
-    assert_eq!(again.task_id(), task_id);
-    assert!(again.text().contains(r#""start": 5"#), "{}", again.text());
-}
-
-#[test]
-fn a_key_names_a_call_for_good() {
-    let scratch = Scratch::new();
-    let mut host = Host::new(&scratch).set("--result-linger", "1s");
-    let mut server = host.alpha();
-    let session = server.ors().open("alpha", Task::At("train", 0));
-    let ask = |by: i64, key: &str| {
-        let body = json!({"name": "bump", "input": {"by": by}});
-        call_with(&session, &[("Idempotency-Key", key)], &body)
-    };
-    let run = |by: i64, key: &str| session.ors().transcript(&ask(by, key));
-    let first = run(3, "a");
-    assert_eq!(first.text(), "3");
-    assert_eq!(run(3, "a").events, first.events);
-    assert_eq!(run(3, "b").text(), "6");
-    detail(&session.ors().ask(&ask(4, "a")), 409);
-    detail(&session.ors().ask(&ask(4, "")), 400);
-    until(|| session.resume(first.task_id()).names() == ["error"]);
-    assert_eq!(run(3, "a").events, first.events, "from the journal");
-    server.kill();
-    let _server = host.alpha();
-    assert_eq!(run(3, "a").text(), "3");
-    assert_eq!(run(3, "b").text(), "6");
-    assert_eq!(run(3, "c").text(), "9");
-}
-
-#[test]
-fn a_call_with_a_key_is_the_same_with_its_id_and_without() {
-    let scratch = Scratch::new();
-    let mut host = Host::new(&scratch);
-    let mut server = host.alpha();
-    let session = server.ors().open("alpha", Task::At("train", 0));
-    let ahead = session.start("sleep", json!({"ms": 3000, "tag": "is-ahead"}));
-    let body = json!({"name": "bump", "input": {"by": 10}});
-    let key = [("Idempotency-Key", "k")];
-    let keyed = call_with(&session, &key, &body);
-    let mut waiting = Stream::open(session.ors().client(), &keyed);
-    let id = waiting.task_id();
-    until(|| journal_has(&scratch, "is-ahead"));
-    server.kill();
-    drop((ahead, waiting));
-
-    // It reached no journal; the client has its id, then loses that as well.
-    let _server = host.alpha();
-    let mut with_id = body.clone();
-    with_id["task_id"] = json!(id);
-    for request in [call_with(&session, &key, &with_id), keyed.clone(), keyed] {
-        let run = session.ors().transcript(&request);
-        assert_eq!((run.task_id(), &*run.text()), (&*id, "10"));
-    }
-    assert_eq!(bump(&session, 0), "10", "once");
-}
-
-#[test]
-fn an_id_is_free_again_when_the_calls_of_its_last_life_are_through() {
-    let scratch = Scratch::new();
-    let mut host = Host::new(&scratch);
-    let mut server = host.alpha();
-    let ors = server.ors();
-    let session = ors.open("alpha", Task::At("train", 0));
-    assert_eq!(bump(&session, 7), "7");
-    let mut stream = session.start("sleep", json!({"ms": 2500, "tag": "to-the-end"}));
-    stream.task_id();
-    until(|| journal_has(&scratch, "to-the-end"));
-    assert_eq!(session.delete().status(), 200);
-    assert_eq!(session.ping().status(), 404);
-    let body = Task::At("train", 0).body("alpha");
-    assert_eq!(ors.create(session.id(), &body).status(), 200);
-    assert!(stream.finish().text().contains("to-the-end"));
-    assert_eq!(bump(&session, 1), "1", "another life");
-    server.kill();
-    let server = host.alpha();
-    assert_eq!(bump(&session, 1), "2", "{}", server.log());
-}
-
-#[test]
-fn a_creation_may_come_again_if_its_answer_was_lost() {
-    let scratch = Scratch::new();
-    let mut host = Host::new(&scratch);
-    let mut server = host.start(Serve::fixtures(&["alpha", "slow"]));
-    let ors = server.ors();
-    let id = fresh_id();
-    let body = json!({"env_name": "alpha", "split": "train", "index": 1});
-    assert_eq!(ors.create(&id, &body).status(), 200);
-    // It was read, so that this is another one.
-    assert_eq!(
-        detail(&ors.create(&id, &body), 400),
-        "Session already exists"
-    );
-    server.kill();
-    let server = host.start(Serve::fixtures(&["alpha", "slow"]));
-    // Now nobody knows.
-    let other = json!({"env_name": "alpha", "split": "train", "index": 2});
-    assert_eq!(ors.create(&id, &other).status(), 400);
-    assert_eq!(ors.create(&id, &body).status(), 200);
-    assert_eq!(ors.create(&id, &body).status(), 400, "this one was read");
-    let session = ors.session("alpha", &id);
-    assert_eq!(bump(&session, 1), "1", "{}", server.log());
 }
 
 #[test]
@@ -496,192 +357,4 @@ fn a_client_that_leaves_between_two_servers_finds_its_run() {
     drop(stream);
     let _server = host.alpha();
     assert_eq!(session.resume(&task_id).task_id(), task_id);
-}
-
-#[test]
-fn a_session_can_be_forked_at_any_step() {
-    let server = Serve::fixtures(&["alpha"]).start();
-    let ors = server.ors();
-    let parent = ors.open("alpha", Task::At("train", 0));
-    for by in [1, 10, 100] {
-        bump(&parent, by);
-    }
-    parent.get("prompt");
-    let fork = |body: &Value| {
-        let path = format!("/orwd/sessions/{}/fork", parent.id());
-        ors.post(&path, body)
-    };
-    for (at, past) in [(Some(0), 0), (Some(2), 11), (Some(3), 111), (None, 111)] {
-        let forked = fork(&json!({"at": at, "count": 3})).json();
-        let children: Vec<Session> = forked["sessions"]
-            .as_array()
-            .expect("a list")
-            .iter()
-            .map(|id| ors.session("alpha", id.as_str().unwrap()))
-            .collect();
-        assert_eq!(children.len(), 3);
-        for (n, child) in children.iter().enumerate() {
-            let n = n as i64;
-            assert_eq!(bump(child, n), (past + n).to_string(), "{at:?}");
-        }
-        // They share nothing afterwards.
-        for (n, child) in children.iter().enumerate() {
-            assert_eq!(bump(child, 0), (past + n as i64).to_string());
-        }
-    }
-    assert_eq!(bump(&parent, 0), "111");
-    for (body, status) in [
-        (json!({"at": 9}), 400),
-        (json!({"count": 0}), 400),
-        (json!({"count": 1000}), 400),
-        (json!({"from": 1}), 422),
-    ] {
-        detail(&fork(&body), status);
-    }
-    detail(&ors.post("/orwd/sessions/nosuch/fork", &json!({})), 404);
-}
-
-#[test]
-fn sessions_are_shown_with_their_steps_to_their_owner() {
-    let scratch = Scratch::new();
-    let mut host = Host::new(&scratch);
-    let mut server = host.alpha();
-    let ors = server.ors();
-    let session = ors.open("alpha", Task::At("train", 0));
-    let call = session.call("finish", json!({"reward": 0.5}));
-    let list = |ors: &Ors| ors.get("/orwd/sessions").json()["sessions"].clone();
-    let show = |ors: &Ors| ors.get(&format!("/orwd/sessions/{}", session.id())).json();
-    let shown = show(&ors);
-    assert_eq!(list(&ors)[0]["session"], session.id());
-    assert_eq!(list(&ors)[0]["state"], "ready");
-    let kinds: Vec<&str> = shown["steps"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|step| step["kind"].as_str().unwrap())
-        .collect();
-    assert_eq!(kinds, ["setup", "call"]);
-    let step = &shown["steps"][1];
-    assert_eq!(step["step"], 1);
-    assert_eq!(step["tool"], "finish");
-    assert_eq!(step["task_id"], call.task_id());
-    assert_eq!(step["outcome"], "output");
-    assert_eq!(step["reward"], 0.5);
-    assert_eq!(step["finished"], true);
-    server.kill();
-
-    let server = host.alpha();
-    assert_eq!(list(&ors)[0]["state"], "asleep");
-    assert_eq!(show(&ors)["steps"], shown["steps"]);
-    assert_eq!(session.delete().status(), 200);
-    assert_eq!(list(&ors), json!([]));
-    assert_eq!(show(&ors)["state"], "deleted", "{}", server.log());
-    detail(&ors.get("/orwd/sessions/nosuch"), 404);
-}
-
-#[test]
-fn what_ended_long_ago_leaves_the_journal_and_forks_of_it_stay() {
-    let scratch = Scratch::new();
-    let mut host = Host::new(&scratch).set("--keep-ended", "1s");
-    let mut server = host.alpha();
-    let ors = server.ors();
-    let parent = ors.open("alpha", Task::At("train", 0));
-    assert_eq!(bump(&parent, 5), "5");
-    let forked = ors.post(&format!("/orwd/sessions/{}/fork", parent.id()), &json!({}));
-    let child = forked.json()["sessions"][0].as_str().unwrap().to_owned();
-    let child = ors.session("alpha", &child);
-    let receipt = |session: &Session| {
-        let path = format!("/orwd/sessions/{}/receipt", session.id());
-        ors.get(&path).status()
-    };
-    assert_eq!(parent.delete().status(), 200);
-    until(|| receipt(&parent) == 404);
-    assert_eq!(receipt(&child), 200);
-    server.kill();
-    let server = host.alpha();
-    assert_eq!(bump(&child, 1), "6", "{}", server.log());
-    assert_eq!(receipt(&parent), 404);
-}
-
-#[test]
-fn a_receipt_is_signed_by_the_key_that_the_host_is_known_by() {
-    let scratch = Scratch::new();
-    let mut host = Host::new(&scratch);
-    let state = scratch.at("state");
-    let signers: Vec<Value> = (0..2)
-        .map(|_| {
-            let server = host.alpha();
-            let session = server.ors().open("alpha", Task::At("train", 0));
-            bump(&session, 1);
-            let path = format!("/orwd/sessions/{}/receipt", session.id());
-            let receipt = server.ors().get(&path).json();
-            receipt["key"].clone()
-        })
-        .collect();
-    let known = Orwd::new(["keys", "host", "--state", &state]).run();
-    let known = known.succeeds().trim().to_owned();
-    assert_eq!(signers, [json!(known), json!(known)]);
-}
-
-#[test]
-fn a_journal_is_done_again_at_the_command_line() {
-    let scratch = Scratch::new();
-    let mut host = Host::new(&scratch);
-    let server = host.alpha();
-    let session = server.ors().open("alpha", Task::At("train", 0));
-    bump(&session, 3);
-    session.call("finish", json!({"reward": 0.25}));
-    let state = scratch.at("state");
-    let cache = orwd_tests::artifacts::target_dir().join("orwd-cache");
-    let cache = cache.to_str().unwrap();
-    let replay = |which: &str, more: &[&str]| {
-        let mut arguments = vec!["replay", which, "--cache", cache];
-        arguments.extend(more);
-        Orwd::new(arguments)
-            .patience(Duration::from_secs(120))
-            .run()
-    };
-    // The server goes on meanwhile.
-    let same = replay(session.id(), &["--state", &state]);
-    assert!(same.succeeds().contains("3 steps, 0 different"), "{same}");
-
-    let file = scratch.at("one.episode");
-    let export = Orwd::new([
-        "export",
-        session.id(),
-        "--state",
-        &state,
-        "-o",
-        &file,
-        "--component",
-    ]);
-    export.run().succeeds();
-    assert!(replay(&file, &[]).succeeds().contains("0 different"));
-
-    let other = component("chat").to_str().unwrap();
-    let differs = replay(&file, &["--against", other, "--json"]);
-    assert_eq!(differs.code, Some(4), "{differs}");
-    let lines: Vec<Value> = differs
-        .stdout
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert_eq!(lines[2]["verdict"], "different");
-    assert_eq!(lines[2]["reward"], 0.25);
-    assert_eq!(lines[2]["reward_now"], Value::Null);
-
-    let receipt = server
-        .ors()
-        .get(&format!("/orwd/sessions/{}/receipt", session.id()));
-    let receipt = scratch.write("receipt.json", receipt.text());
-    let receipt = receipt.to_str().unwrap();
-    Orwd::new(["verify", receipt, "--journal", &file])
-        .run()
-        .succeeds();
-    // The key is the host's own, and the same after a restart.
-    let key = Orwd::new(["keys", "host", "--state", &state]).run();
-    let key = key.succeeds().split_whitespace().last().unwrap().to_owned();
-    Orwd::new(["verify", receipt, "--key", &key])
-        .run()
-        .succeeds();
 }

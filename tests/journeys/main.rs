@@ -7,6 +7,7 @@
 
 mod admission;
 mod authoring;
+mod beyond;
 mod data;
 mod determinism;
 mod door;
@@ -18,6 +19,7 @@ mod inspecting;
 mod limits;
 mod logs;
 mod manifest;
+mod once;
 mod playing;
 mod recipes;
 mod refusals;

@@ -11,6 +11,7 @@
 //! journal could not be written.
 
 mod ask;
+mod beyond;
 mod fork;
 mod guest;
 mod handle;

@@ -1,24 +1,16 @@
 //! All environments and sessions of a host: what the protocol talks to.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use tokio::sync::{mpsc, watch};
-
-use super::fork;
 use super::handle::{Handle, too_deep};
 use super::house::{House, SessionSettings};
 use super::mint::Mint;
 use super::open::{self, Opening};
-use super::overview::{Detail, Overview};
 use super::owner::{Command, Ending, Holding, Owner};
 use super::prune;
 use super::reaper;
 use super::record::timestamp;
 use super::residents::Residents;
 use super::service::{
-    Beyond, BeyondError, CatalogError, CreateError, Created, NewSession, Principal, Service,
+    BeyondError, CatalogError, CreateError, Created, NewSession, Principal, Service,
 };
 use super::shares::{AllTaken, Share, Shares};
 use super::state::{Identity, Phase, Shared};
@@ -29,6 +21,10 @@ use crate::catalog::Environment;
 use crate::engine::{ENGINE, Engine, EntryError, TaskLookup};
 use crate::journal::{Episode, EpisodeId, Journal, JournalError};
 use crate::model::{EnvName, Json, SessionId, Split, TaskSource, ToolListing, quoted};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::{mpsc, watch};
 
 /// What may wait in the queue of one session.
 const QUEUE: usize = 256;
@@ -38,7 +34,7 @@ const SET_UP: u64 = 2;
 
 /// Everything that is served; clones share it.
 #[derive(Clone)]
-pub struct Sessions(Arc<Inner>);
+pub struct Sessions(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
     pub(super) house: Arc<House>,
@@ -116,7 +112,11 @@ impl Sessions {
     }
 
     /// The last life of the owner's session of this id.
-    async fn episode(&self, owner: &Principal, id: &SessionId) -> Result<EpisodeId, BeyondError> {
+    pub(super) async fn episode(
+        &self,
+        owner: &Principal,
+        id: &SessionId,
+    ) -> Result<EpisodeId, BeyondError> {
         let journal = &self.0.house.journal;
         if let Some(handle) = self.0.table.find(&Key::new(owner, id)) {
             return Ok(handle.shared.identity.episode);
@@ -377,52 +377,6 @@ impl Service for Sessions {
         if let Some(handle) = self.0.table.remove_if(&Key::new(owner, id), |_| true) {
             handle.end(Ending::Deleted).await;
         }
-    }
-}
-
-impl Beyond for Sessions {
-    fn overviews(&self, owner: &Principal) -> Vec<Overview> {
-        let mut overviews: Vec<Overview> = self
-            .0
-            .table
-            .handles()
-            .iter()
-            .filter(|(key, _)| key.owner == *owner)
-            .map(|(_, handle)| Overview::of(handle))
-            .collect();
-        overviews.sort_by(|a, b| (a.created_ms, &a.session).cmp(&(b.created_ms, &b.session)));
-        overviews
-    }
-
-    async fn detail(&self, owner: &Principal, id: &SessionId) -> Result<Detail, BeyondError> {
-        let journal = &self.0.house.journal;
-        if let Some(handle) = self.0.table.find(&Key::new(owner, id)) {
-            let history = journal.history(handle.shared.identity.episode).await?;
-            return Ok(Detail::of(Overview::of(&handle), &history));
-        }
-        let episode = self.episode(owner, id).await?;
-        let history = journal.history(episode).await?;
-        Ok(Detail::of(Overview::ended(id, &history), &history))
-    }
-
-    async fn receipt(&self, owner: &Principal, id: &SessionId) -> Result<String, BeyondError> {
-        let episode = self.episode(owner, id).await?;
-        let receipt = self.0.house.journal.receipt(episode).await?;
-        receipt
-            .to_json()
-            .map_err(|error| BeyondError::Damaged(error.to_string()))
-    }
-
-    async fn fork(
-        &self,
-        owner: &Principal,
-        id: &SessionId,
-        at: Option<u64>,
-        count: u32,
-    ) -> Result<Vec<SessionId>, BeyondError> {
-        let handle = self.0.table.find(&Key::new(owner, id));
-        let handle = handle.ok_or(BeyondError::NoSession)?;
-        fork::fork(&self.0, &handle, at, count).await
     }
 }
 
