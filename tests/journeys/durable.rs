@@ -358,3 +358,38 @@ fn a_client_that_leaves_between_two_servers_finds_its_run() {
     let _server = host.alpha();
     assert_eq!(session.resume(&task_id).task_id(), task_id);
 }
+
+#[test]
+fn sessions_at_rest_leave_a_memory_that_gets_short() {
+    let mark = 160;
+    let server = Serve::fixtures(&["greedy"])
+        .set("--memory-mark", format!("{mark}MiB"))
+        .start();
+    let ors = server.ors();
+    let eat = json!({"mib": 16});
+    let sessions: Vec<Session> = (0..24)
+        .map(|_| ors.open("greedy", Task::Spec(json!({}))))
+        .collect();
+    for session in &sessions {
+        assert_eq!(session.call("eat", eat.clone()).text(), "ate 16");
+    }
+    server.logs("memory is short");
+    let resident = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid()));
+        let status = status.expect("the server is alive");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next());
+        kib.expect("a size").parse::<u64>().expect("a number") >> 10
+    };
+    until(|| resident() <= mark);
+    let asleep = || {
+        let listed = ors.get("/orwd/sessions").json();
+        let listed = listed["sessions"].as_array().expect("a list").clone();
+        listed.iter().filter(|one| one["state"] == "asleep").count()
+    };
+    assert!((1..24).contains(&asleep()), "{} sleep", asleep());
+    // Whoever is called is back.
+    for session in &sessions {
+        assert_eq!(session.call("eat", json!({"mib": 1})).text(), "ate 1");
+    }
+}

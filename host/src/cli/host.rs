@@ -297,9 +297,16 @@ pub(super) async fn serve(
         environments,
         ..
     } = loaded;
-    let (journal, older) = kept.start()?;
-    let sessions =
-        Sessions::open_all(engine, environments, settings, journal.clone(), older).await?;
+    let (journal, older, gauge) = kept.start()?;
+    let sessions = Sessions::open_all(
+        engine,
+        environments,
+        settings,
+        journal.clone(),
+        older,
+        gauge,
+    )
+    .await?;
     let front = ors::Front {
         body_limit: limits.body,
         header_limit: limits.header,

@@ -19,7 +19,7 @@ use crate::engine::EngineSettings;
 use crate::journal::{Durability, Filter, Journal, SealKey, SqliteStore, StateDir, Store};
 use crate::model::{Digest, EnvName, SessionLimits};
 use crate::sandbox::DataDir;
-use crate::session::Older;
+use crate::session::{Gauge, Older};
 
 /// The key itself, for those who would not have it in a file.
 const SEAL_KEY: &str = "ORWD_SEAL_KEY";
@@ -29,6 +29,7 @@ pub(super) struct Kept {
     state: Option<State>,
     older: Vec<Older>,
     pub(super) hibernate_after: Option<Duration>,
+    gauge: Option<Gauge>,
     pub(super) keep_ended: Duration,
 }
 
@@ -46,6 +47,7 @@ impl Kept {
             state: None,
             older: Vec::new(),
             hibernate_after: None,
+            gauge: None,
             keep_ended: Duration::MAX,
         }
     }
@@ -88,6 +90,7 @@ impl Kept {
                 seal,
             }),
             hibernate_after: keeping.hibernate_after,
+            gauge: gauge(keeping),
             keep_ended: keeping.keep_ended,
         })
     }
@@ -99,12 +102,12 @@ impl Kept {
 
     /// The journal, whose thread begins with this, and the versions that are
     /// not served any more.
-    pub(super) fn start(self) -> Result<(Journal, Vec<Older>), Failure> {
+    pub(super) fn start(self) -> Result<(Journal, Vec<Older>, Option<Gauge>), Failure> {
         let journal = match self.state {
             Some(state) => Journal::of_state(state.store, state.durability, state.seal)?,
             None => Journal::off(),
         };
-        Ok((journal, self.older))
+        Ok((journal, self.older, self.gauge))
     }
 }
 
@@ -150,6 +153,15 @@ fn note_data(state: &StateDir, ready: &Ready) {
             tracing::warn!(environment = %blueprint.name, "its data is not noted: {error}");
         }
     }
+}
+
+/// What watches the memory, where sessions may leave it and the system says how
+/// much there is.
+fn gauge(keeping: &Keeping) -> Option<Gauge> {
+    keeping.hibernate_after?;
+    Gauge::open(keeping.memory_mark)
+        .inspect_err(|error| tracing::warn!("memory is not looked after: {error}"))
+        .ok()
 }
 
 /// The versions that live sessions run on.

@@ -235,6 +235,9 @@ pub struct Keeping {
     /// How long a guest has nothing to do before it leaves the memory; none if
     /// it never does.
     pub hibernate_after: Option<Duration>,
+    /// Bytes of the process above which guests leave the memory early; none is
+    /// the usual part of what there is.
+    pub memory_mark: Option<u64>,
     /// How long a session that has ended stays in the journal.
     pub keep_ended: Duration,
 }
@@ -247,6 +250,7 @@ impl Keeping {
             level: KeepingLevel::None,
             seal_key: None,
             hibernate_after: None,
+            memory_mark: None,
             keep_ended: Duration::MAX,
         }
     }
@@ -271,6 +275,7 @@ impl KeepingFlags {
             level: self.durability,
             seal_key: self.seal_key.clone(),
             hibernate_after: self.hibernate_after.get(),
+            memory_mark: self.memory_mark.map(Size::get),
             keep_ended: self.keep_ended.get(),
         })
     }

@@ -247,6 +247,11 @@ pub struct KeepingFlags {
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = patience)]
     pub hibernate_after: Patience,
 
+    /// Memory of the whole server above which sessions with nothing to do leave
+    /// it before their time [default: three quarters of what there is]
+    #[arg(long, value_name = "SIZE", value_parser = size("16MiB", "1024GiB"))]
+    pub memory_mark: Option<Size>,
+
     /// A session that ended this long ago is removed from the journal; until
     /// then it can be looked at, replayed, exported and vouched for
     #[arg(long, value_name = "TIME", default_value = "168h", value_parser = time("1s", "87600h"))]

@@ -20,6 +20,7 @@ mod mint;
 mod open;
 mod overview;
 mod owner;
+mod pressure;
 mod prune;
 mod reaper;
 mod record;
@@ -41,6 +42,7 @@ mod wake;
 pub use handle::Handle;
 pub use house::SessionSettings;
 pub use overview::{Detail, Entry, Origin, Overview};
+pub use pressure::Gauge;
 pub use rehearse::{Rehearsed, Rerun, rehearse};
 pub use run::{Go, Promise, Reader, Run};
 pub use service::{

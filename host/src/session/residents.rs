@@ -76,6 +76,27 @@ impl Residents {
         engine.slot()
     }
 
+    /// How many could sleep.
+    pub(super) fn held(&self) -> usize {
+        self.all().len()
+    }
+
+    /// Puts so many to sleep, as far as there are any with nothing to do; says
+    /// how many were asked.
+    pub(super) async fn shrink(&self, count: usize) -> usize {
+        for asked in 0..count {
+            let Some(commands) = self.dispensable().and_then(|weak| weak.upgrade()) else {
+                return asked;
+            };
+            let (reply, asleep) = oneshot::channel();
+            if commands.try_send(Command::Hibernate(reply)).is_err() {
+                return asked;
+            }
+            let _ = asleep.await;
+        }
+        count
+    }
+
     fn dispensable(&self) -> Option<WeakSender<Command>> {
         if !self.make_room {
             return None;

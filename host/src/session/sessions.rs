@@ -5,6 +5,7 @@ use super::house::{House, SessionSettings};
 use super::mint::Mint;
 use super::open::{self, Opening};
 use super::owner::{Command, Ending, Holding, Owner};
+use super::pressure::{self, Gauge};
 use super::prune;
 use super::reaper;
 use super::record::timestamp;
@@ -53,6 +54,7 @@ impl Sessions {
         settings: SessionSettings,
         journal: Journal,
         older: Vec<Older>,
+        gauge: Option<Gauge>,
     ) -> Result<Sessions, JournalError> {
         let names = environments.iter().map(|env| env.name().clone()).collect();
         let mint = Mint::new(journal.host_key("task ids").await?);
@@ -88,6 +90,9 @@ impl Sessions {
         tokio::spawn(reaper::run(Arc::downgrade(&inner), settings));
         if inner.house.is_kept() {
             tokio::spawn(prune::run(Arc::downgrade(&inner), settings.keep_ended));
+            if let Some(gauge) = gauge {
+                tokio::spawn(pressure::run(Arc::downgrade(&inner), gauge));
+            }
         }
         Ok(Sessions(inner))
     }
