@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::handle::Handle;
 use super::overview::is_counted;
-use super::owner::Holding;
+use super::owner::{Ending, Holding};
 use super::record::timestamp;
 use super::service::{BeyondError, Session, SessionError};
 use super::sessions::Inner;
@@ -47,19 +47,43 @@ pub(super) async fn fork(
     }
     let past = past(&history, at)?;
     let mut children = Vec::new();
-    for _ in 0..count {
-        children.push(child(inner, parent, &history, past).await?);
+    let born = bear(inner, parent, &history, past, count, &mut children).await;
+    if let Err(error) = born {
+        // Nobody would ever hear of them.
+        for (id, _) in &children {
+            let key = Key::new(&parent.shared.identity.owner, id);
+            if let Some(child) = inner.table.remove_if(&key, |_| true) {
+                child.end(Ending::Deleted).await;
+            }
+        }
+        return Err(error);
     }
-    for (_, handle) in &children {
+    Ok(children.into_iter().map(|(id, _)| id).collect())
+}
+
+/// Makes the children, all of them side by side. Those of a failure are left to
+/// the caller.
+async fn bear(
+    inner: &Arc<Inner>,
+    parent: &Handle,
+    history: &History,
+    past: &[Step],
+    count: u32,
+    children: &mut Vec<(SessionId, Handle)>,
+) -> Result<(), BeyondError> {
+    for _ in 0..count {
+        children.push(child(inner, parent, history, past).await?);
+    }
+    for (_, handle) in children.iter() {
         handle.wake();
     }
-    for (_, handle) in &children {
+    for (_, handle) in children.iter() {
         // Others are ready later, or in the state that their parent was in.
         if let Err(SessionError::Lost(why)) = handle.ready().await {
             return Err(BeyondError::Lost(why));
         }
     }
-    Ok(children.into_iter().map(|(id, _)| id).collect())
+    Ok(())
 }
 
 /// The answered steps up to and including so many calls.

@@ -64,9 +64,22 @@ fn memory() -> io::Result<u64> {
     let machine = second(&machine)
         .and_then(|kib| kib.checked_mul(1024))
         .ok_or_else(|| io::Error::other("the system does not say how much memory there is"))?;
-    let group = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
-    let group = group.and_then(|text| text.trim().parse().ok());
-    Ok(group.map_or(machine, |group: u64| group.min(machine)))
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let allowed = groups_of(&groups).filter_map(|group| {
+        let text = fs::read_to_string(format!("/sys/fs/cgroup{group}/memory.max")).ok()?;
+        text.trim().parse().ok()
+    });
+    Ok(allowed.fold(machine, u64::min))
+}
+
+/// The process's control group and those around it, by the line of the unified
+/// hierarchy. In a container the outermost is its own.
+fn groups_of(text: &str) -> impl Iterator<Item = &str> {
+    let own = text.lines().find_map(|line| line.strip_prefix("0::"));
+    let own = own.unwrap_or_default().trim_end_matches('/');
+    std::iter::successors(Some(own), |group| {
+        group.rsplit_once('/').map(|(outer, _)| outer)
+    })
 }
 
 /// Of so many in memory, how many are to leave it: their part of what is too
@@ -126,6 +139,22 @@ mod tests {
         ] {
             let leave = surplus(resident, mark, held);
             assert_eq!(leave, expected, "{resident} {mark} {held}");
+        }
+    }
+
+    #[test]
+    fn every_group_around_a_process_counts() {
+        for (text, expected) in [
+            ("0::/\n", vec![""]),
+            (
+                "0::/system.slice/orwd.service\n",
+                vec!["/system.slice/orwd.service", "/system.slice", ""],
+            ),
+            ("4:memory:/old\n0::/new\n", vec!["/new", ""]),
+            ("", vec![""]),
+        ] {
+            let groups: Vec<&str> = groups_of(text).collect();
+            assert_eq!(groups, expected, "{text:?}");
         }
     }
 
