@@ -172,7 +172,7 @@ fn what_is_deleted_while_the_disk_is_full_stays_deleted() {
 /// Starts the fixture `alpha` with a library that makes syncs of the journal
 /// fail while there is a file `sync` in its state.
 fn with_faults(scratch: &Scratch) -> Server {
-    let source = workspace().join("host/src/journal/tests/faults.c");
+    let source = workspace().join("host/journal/src/tests/faults.c");
     let library = scratch.path().join("faults.so");
     let compiled = Command::new("cc")
         .args(["-shared", "-fPIC", "-O1", "-o"])

@@ -5,7 +5,7 @@
 //! protocol go on and strip all white space that a data line begins with; the
 //! text must survive that too.
 
-use orwd::fuzzing::{event, text_events};
+use orwd_ors::fuzzing::{event, text_events};
 
 /// Characters of a piece.
 const PIECE: usize = 4096;

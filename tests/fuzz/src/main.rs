@@ -23,7 +23,7 @@ const TARGETS: [(&str, Target); 7] = [
     ("request", request::run),
     ("events", events::run),
     ("results", results::run),
-    ("tree", orwd::fuzzing::tree),
+    ("tree", orwd_overlay::fuzzing::tree),
     ("manifest", manifest::run),
     ("scan", scan::run),
 ];

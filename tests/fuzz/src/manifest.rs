@@ -7,10 +7,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use orwd::catalog::manifest::{BuildRule, Manifest};
-use orwd::config::limits::Limit;
-use orwd::model::{Budget, SessionLimits};
-use orwd::sandbox::{Existing, Mode};
+use orwd_catalog::manifest::{BuildRule, Manifest};
+use orwd_config::limits::Limit;
+use orwd_model::{Budget, SessionLimits};
+use orwd_sandbox::{Existing, Mode};
 
 pub(crate) fn run(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);

@@ -3,7 +3,7 @@
 //! Whatever the body, the answer is fields or problems; problems are a list as
 //! clients read it, and a field is what another reader finds under its name.
 
-use orwd::fuzzing::{Request, Said, read_request};
+use orwd_ors::fuzzing::{Request, Said, read_request};
 use serde::Deserialize;
 use serde_json::Value;
 

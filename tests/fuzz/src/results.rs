@@ -5,10 +5,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use orwd::fuzzing::{
-    lift_messages, lift_output, lift_scores, lift_tools, message_text, output_events, score_events,
-    wit,
-};
+use orwd_engine::fuzzing::{lift_messages, lift_output, lift_scores, lift_tools, wit};
+use orwd_ors::fuzzing::{message_text, output_events, score_events};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -163,7 +161,7 @@ fn tools(input: &mut Input<'_>) {
             for (lifted, given) in lifted.iter().zip(&given) {
                 assert_eq!(lifted.name, given.name);
                 assert_eq!(lifted.description, given.description);
-                let schema = lifted.input_schema.as_ref().map(orwd::model::Json::as_str);
+                let schema = lifted.input_schema.as_ref().map(orwd_model::Json::as_str);
                 let squeezed = given.input_schema.as_deref().map(json::squeezed);
                 assert_eq!(schema, squeezed.as_deref());
             }

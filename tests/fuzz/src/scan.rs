@@ -1,7 +1,7 @@
 //! The look at a component before it is compiled: any bytes are scanned to the
 //! end, or refused with a reason, and alike each time.
 
-use orwd::fuzzing::scan;
+use orwd_engine::fuzzing::scan;
 
 pub(crate) fn run(bytes: &[u8]) {
     let seen = scan(bytes);

@@ -5,7 +5,7 @@
 //! request than a reader of its own kind does (`httparse`, with lengths by the
 //! book) unless it has doubts.
 
-use orwd::fuzzing::Watch;
+use orwd_ors::fuzzing::Watch;
 
 use crate::input::Input;
 

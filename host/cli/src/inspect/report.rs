@@ -1,0 +1,428 @@
+//! What there is to tell of an environment, as text and as JSON.
+//!
+//! Names and descriptions come from the guest: the text for people shows
+//! control characters and does not obey them.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use serde::{Serialize, Serializer};
+
+use crate::terminal::{Paint, Style, harmless};
+use orwd_catalog::Environment;
+use orwd_model::{Json, Tool, Visibility};
+use orwd_sandbox::{Grant, Mode};
+
+/// Everything that is told.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    name: String,
+    digest: String,
+    size: usize,
+    calls_itself: String,
+    version: String,
+    exports: Vec<String>,
+    imports: Vec<Import>,
+    data: Option<Data>,
+    writes: Writes,
+    clock: &'static str,
+    secrets: Vec<String>,
+    splits: Vec<Split>,
+    tools: Vec<ToolReport>,
+    supports: Supports,
+    #[serde(serialize_with = "as_object")]
+    limits: Vec<(&'static str, String)>,
+}
+
+fn as_object<S: Serializer>(
+    limits: &[(&'static str, String)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(limits.iter().map(|(name, amount)| (name, amount)))
+}
+
+#[derive(Debug, Serialize)]
+struct Import {
+    name: String,
+    grant: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Data {
+    path: String,
+}
+
+/// What becomes of what a session writes.
+#[derive(Debug, Serialize)]
+struct Writes {
+    mode: &'static str,
+    publish: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Split {
+    name: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    num_tasks: Option<u64>,
+    /// Why the tasks cannot be counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ToolReport {
+    name: String,
+    description: String,
+    input_schema: Option<Json>,
+    access: &'static str,
+    visibility: &'static str,
+    terminal_argument: Option<String>,
+    toolset: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Supports {
+    prompts: bool,
+    messages: bool,
+    task_tools: bool,
+    score_group: bool,
+    listing: bool,
+}
+
+impl Report {
+    /// Asks an environment for everything.
+    pub(super) async fn of(environment: &Environment) -> Report {
+        let description = environment.description();
+        let component = environment.component();
+        let mut splits = Vec::new();
+        for split in &description.splits {
+            let counted = environment.num_tasks(&split.name).await;
+            splits.push(Split {
+                name: split.name.clone(),
+                kind: split.kind.as_str(),
+                num_tasks: counted.as_ref().ok().copied(),
+                error: counted.err().map(|error| error.to_string()),
+            });
+        }
+        let supports = &description.supports;
+        Report {
+            name: environment.name().to_string(),
+            digest: component.digest().to_string(),
+            size: component.size(),
+            calls_itself: description.name.clone(),
+            version: description.version.clone(),
+            exports: component.exports().to_vec(),
+            imports: component
+                .imports()
+                .iter()
+                .map(|import| Import {
+                    name: import.name.clone(),
+                    grant: match import.grant {
+                        Grant::Granted => "granted",
+                        Grant::Denied => "denied",
+                        Grant::Refused => "refused",
+                    },
+                })
+                .collect(),
+            data: environment.data().map(|data| Data {
+                path: data.path().display().to_string(),
+            }),
+            writes: Writes {
+                mode: environment.mode().as_str(),
+                publish: match environment.mode() {
+                    Mode::Shared(publish) => publish.folders.clone(),
+                    Mode::ReadOnly | Mode::Session => Vec::new(),
+                },
+            },
+            clock: environment.clock().as_str(),
+            secrets: environment.secrets().to_vec(),
+            splits,
+            tools: description.tools.iter().map(ToolReport::of).collect(),
+            supports: Supports {
+                prompts: supports.prompts,
+                messages: supports.messages,
+                task_tools: supports.task_tools,
+                score_group: supports.score_group,
+                listing: supports.listing,
+            },
+            limits: environment.limits_in_words(),
+        }
+    }
+
+    /// The report for people.
+    pub(super) fn text(&self, paint: Paint) -> String {
+        let mut out = Text {
+            out: String::new(),
+            paint,
+        };
+        out.title(&format!(
+            "{} ({} {})",
+            self.name, self.calls_itself, self.version
+        ));
+        out.line(&format!("digest   {}", self.digest));
+        out.line(&format!("size     {} bytes", self.size));
+        if let Some(data) = &self.data {
+            out.line(&format!("data     {}", data.path));
+        }
+        out.line(&format!("writes   {}", self.writes.words()));
+        if !self.secrets.is_empty() {
+            out.line(&format!("secrets  {}", self.secrets.join(", ")));
+        }
+        out.title("\nSplits");
+        for split in &self.splits {
+            let count = match (split.num_tasks, &split.error) {
+                (Some(1), _) => "1 task".to_owned(),
+                (Some(count), _) => format!("{count} tasks"),
+                (None, error) => error.clone().unwrap_or_default(),
+            };
+            out.line(&format!("{} ({}): {count}", split.name, split.kind));
+        }
+        out.title("\nTools");
+        for tool in &self.tools {
+            tool.write(&mut out);
+        }
+        out.title("\nIt supports");
+        out.line(&self.supports.words());
+        out.title("\nIt exports");
+        for export in &self.exports {
+            out.line(export);
+        }
+        out.title("\nIt imports");
+        for import in &self.imports {
+            out.line(&format!("{:<8} {}", import.grant, import.name));
+        }
+        out.title("\nSo it could reach");
+        out.line(&self.reach());
+        out.title("\nLimits of a session");
+        for (limit, amount) in &self.limits {
+            out.line(&format!("{limit:<16} {amount}"));
+        }
+        out.out
+    }
+
+    /// What the imports come to, in words.
+    fn reach(&self) -> String {
+        let data = match (&self.data, self.writes.mode) {
+            (Some(_), "read-only") => "its data directory, to read".to_owned(),
+            (Some(_), _) => "its data directory and files of its own".to_owned(),
+            (None, "read-only") => "no files".to_owned(),
+            (None, _) => "files of its own".to_owned(),
+        };
+        let mut words = BTreeSet::new();
+        for import in self.imports.iter().filter(|i| i.grant == "granted") {
+            match import.name.split(['/', '@']).next() {
+                Some("wasi:filesystem") => words.insert(data.clone()),
+                Some("wasi:clocks") if self.clock == "real" => words
+                    .insert("the machine's clock, so that no session can be replayed".to_owned()),
+                Some("wasi:clocks") => words.insert("a clock of its own".to_owned()),
+                Some("wasi:random") => words.insert("randomness".to_owned()),
+                Some("wasi:cli") if import.name.contains("/std") => {
+                    words.insert("the log".to_owned())
+                }
+                _ => false,
+            };
+        }
+        let mut reach: Vec<String> = words.into_iter().collect();
+        if reach.is_empty() {
+            reach.push("nothing".to_owned());
+        }
+        let denied = self.imports.iter().any(|i| i.grant == "denied");
+        let network = if denied {
+            "no network: it imports sockets, and every use is refused"
+        } else {
+            "no network"
+        };
+        reach.push(network.to_owned());
+        reach.join("; ")
+    }
+}
+
+impl ToolReport {
+    fn of(tool: &Tool) -> ToolReport {
+        let (visibility, terminal_argument) = match &tool.visibility {
+            Visibility::Listed => ("listed", None),
+            Visibility::Unlisted => ("unlisted", None),
+            Visibility::Terminal(argument) => ("terminal", argument.clone()),
+        };
+        ToolReport {
+            name: tool.spec.name.clone(),
+            description: tool.spec.description.clone(),
+            input_schema: tool.spec.input_schema.clone(),
+            access: tool.access.as_str(),
+            visibility,
+            terminal_argument,
+            toolset: tool.toolset.clone(),
+        }
+    }
+
+    fn write(&self, out: &mut Text) {
+        let mut marks = vec![self.access.to_owned()];
+        if self.visibility != "listed" {
+            marks.push(match &self.terminal_argument {
+                Some(argument) => format!("{}, grades `{argument}`", self.visibility),
+                None => self.visibility.to_owned(),
+            });
+        }
+        if let Some(toolset) = &self.toolset {
+            marks.push(format!("of the toolset {toolset}"));
+        }
+        out.line(&format!("{} ({})", self.name, marks.join(", ")));
+        for line in self.description.lines() {
+            out.line(&format!("    {line}"));
+        }
+        if let Some(schema) = &self.input_schema {
+            out.line(&format!("    {}", schema.as_str()));
+        }
+    }
+}
+
+impl Writes {
+    fn words(&self) -> String {
+        match self.mode {
+            "read-only" => "refused".to_owned(),
+            "shared" => format!("published from {}", self.publish.join(", ")),
+            _ => "gone with the session".to_owned(),
+        }
+    }
+}
+
+impl Supports {
+    fn words(&self) -> String {
+        let words: Vec<&str> = [
+            (self.prompts, "prompts"),
+            (self.messages, "messages"),
+            (self.task_tools, "tools of a task"),
+            (self.score_group, "scoring of groups"),
+            (self.listing, "listing of tasks"),
+        ]
+        .into_iter()
+        .filter_map(|(has, word)| has.then_some(word))
+        .collect();
+        words.join(", ")
+    }
+}
+
+/// Text under construction.
+struct Text {
+    out: String,
+    paint: Paint,
+}
+
+impl Text {
+    fn title(&mut self, text: &str) {
+        let text = harmless(text);
+        writeln!(self.out, "{}", self.paint.paint(Style::Bold, &text)).ok();
+    }
+
+    fn line(&mut self, text: &str) {
+        writeln!(self.out, "  {}", harmless(text)).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        let import = |name: &str, grant| Import {
+            name: name.to_owned(),
+            grant,
+        };
+        Report {
+            name: "counter".to_owned(),
+            digest: "sha256:00".to_owned(),
+            size: 12,
+            calls_itself: "Counter\u{1b}".to_owned(),
+            version: "0.1.0".to_owned(),
+            exports: vec!["orwd:environment/orwd-catalog@0.1.0".to_owned()],
+            imports: vec![
+                import("wasi:clocks/monotonic-clock@0.2.6", "granted"),
+                import("wasi:cli/stderr@0.2.6", "granted"),
+                import("wasi:sockets/tcp@0.2.6", "denied"),
+            ],
+            data: None,
+            writes: Writes {
+                mode: "session",
+                publish: Vec::new(),
+            },
+            clock: "virtual",
+            secrets: vec!["KEY".to_owned()],
+            splits: vec![
+                Split {
+                    name: "train".to_owned(),
+                    kind: "train",
+                    num_tasks: Some(3),
+                    error: None,
+                },
+                Split {
+                    name: "test".to_owned(),
+                    kind: "test",
+                    num_tasks: None,
+                    error: Some("no file".to_owned()),
+                },
+            ],
+            tools: vec![ToolReport {
+                name: "submit".to_owned(),
+                description: "Grades.".to_owned(),
+                input_schema: Some(Json::object("{\"z\":1,\"a\":2}".to_owned()).unwrap()),
+                access: "exclusive",
+                visibility: "terminal",
+                terminal_argument: Some("answer".to_owned()),
+                toolset: None,
+            }],
+            supports: Supports {
+                prompts: true,
+                messages: false,
+                task_tools: false,
+                score_group: false,
+                listing: true,
+            },
+            limits: vec![("memory", "64MiB".to_owned())],
+        }
+    }
+
+    #[test]
+    fn for_people() {
+        let expected = "counter (Counter\\u{1b} 0.1.0)
+  digest   sha256:00
+  size     12 bytes
+  writes   gone with the session
+  secrets  KEY
+
+Splits
+  train (train): 3 tasks
+  test (test): no file
+
+Tools
+  submit (exclusive, terminal, grades `answer`)
+      Grades.
+      {\"z\":1,\"a\":2}
+
+It supports
+  prompts, listing of tasks
+
+It exports
+  orwd:environment/orwd-catalog@0.1.0
+
+It imports
+  granted  wasi:clocks/monotonic-clock@0.2.6
+  granted  wasi:cli/stderr@0.2.6
+  denied   wasi:sockets/tcp@0.2.6
+
+So it could reach
+  a clock of its own; the log; no network: it imports sockets, and every use is refused
+
+Limits of a session
+  memory           64MiB
+";
+        assert_eq!(report().text(Paint::Plain), expected);
+    }
+
+    #[test]
+    fn for_programs_schemas_are_kept_as_written() {
+        let json = serde_json::to_string(&report()).unwrap();
+        assert!(json.contains(r#""input_schema":{"z":1,"a":2}"#), "{json}");
+        assert!(json.ends_with(r#""limits":{"memory":"64MiB"}}"#), "{json}");
+    }
+}

@@ -1,0 +1,400 @@
+//! From what a guest handed over to values of ours.
+//!
+//! Every text that should be JSON is checked, every reward must be finite, and
+//! whatever is wrong is named by its place, so that the author can find it.
+
+use orwd_bindings::orwd::environment::types as wit;
+
+use super::{escapes, schema};
+use orwd_model::{
+    Block, Description, Json, Levels, Message, MessageBlock, Reward, Role, Score, Split, SplitKind,
+    Support, Tool, ToolAccess, ToolOutput, ToolSpec, Visibility,
+};
+
+/// What is wrong with a value, and where.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0}")]
+pub(super) struct Unfit(String);
+
+type Lifted<T> = Result<T, Unfit>;
+
+/// Splits that an environment may describe. Each is asked about by name, and
+/// listed whole.
+const SPLITS: usize = 64;
+
+/// Tools that an environment may describe, and that a task may add. Every agent
+/// reads all of them.
+const TOOLS: usize = 256;
+
+fn object(place: &str, text: String) -> Lifted<Json> {
+    let json = Json::object(text).map_err(|error| Unfit(format!("{place}: {error}")))?;
+    if !escapes::are_characters(json.as_str()) {
+        let problem = format!("{place}: an escape that is no character: half of a surrogate pair");
+        return Err(Unfit(problem));
+    }
+    Ok(json)
+}
+
+/// Lets through what holds no JSON of more levels than these.
+pub(super) fn shallow<T: Levels>(value: T, most: usize) -> Lifted<T> {
+    let levels = value.levels();
+    if levels <= most {
+        return Ok(value);
+    }
+    Err(Unfit(format!(
+        "JSON of {levels} levels, and {most} are allowed"
+    )))
+}
+
+fn optional_object(place: &str, text: Option<String>) -> Lifted<Option<Json>> {
+    text.map(|text| object(place, text)).transpose()
+}
+
+fn reward(place: &str, value: f64) -> Lifted<Reward> {
+    Reward::new(value).map_err(|error| Unfit(format!("{place}: {error}")))
+}
+
+pub(super) fn blocks(blocks: Vec<wit::Block>) -> Lifted<Vec<Block>> {
+    blocks.into_iter().map(block).collect()
+}
+
+fn block(block: wit::Block) -> Lifted<Block> {
+    Ok(match block {
+        wit::Block::Text(wit::TextBlock { text, detail }) => Block::Text {
+            text,
+            detail: optional_object("detail of a text block", detail)?,
+        },
+        wit::Block::Image(wit::ImageBlock {
+            data,
+            mime_type,
+            detail,
+        }) => Block::Image {
+            data,
+            mime_type,
+            detail: optional_object("detail of an image block", detail)?,
+        },
+    })
+}
+
+pub(super) fn messages(messages: Vec<wit::Message>) -> Lifted<Vec<Message>> {
+    messages.into_iter().map(message).collect()
+}
+
+fn message(message: wit::Message) -> Lifted<Message> {
+    let role = match message.role {
+        wit::Role::System => Role::System,
+        wit::Role::User => Role::User,
+        wit::Role::Assistant => Role::Assistant,
+    };
+    let blocks: Vec<MessageBlock> = message
+        .blocks
+        .into_iter()
+        .map(message_block)
+        .collect::<Lifted<_>>()?;
+    if !blocks.iter().all(|block| role.allows(block)) {
+        let role = role.as_str();
+        let problem = format!("a {role} message holds a block that such a message may not hold");
+        return Err(Unfit(problem));
+    }
+    Ok(Message {
+        role,
+        blocks,
+        detail: optional_object("detail of a message", message.detail)?,
+    })
+}
+
+fn message_block(part: wit::MessageBlock) -> Lifted<MessageBlock> {
+    Ok(match part {
+        wit::MessageBlock::Text(text) => MessageBlock::Plain(block(wit::Block::Text(text))?),
+        wit::MessageBlock::Image(image) => MessageBlock::Plain(block(wit::Block::Image(image))?),
+        wit::MessageBlock::Reasoning(reasoning) => MessageBlock::Reasoning {
+            text: reasoning.text,
+            signature: reasoning.signature,
+            detail: optional_object("detail of a reasoning block", reasoning.detail)?,
+        },
+        wit::MessageBlock::ToolCall(call) => MessageBlock::ToolCall {
+            id: call.id,
+            name: call.name,
+            input: object("input of a tool call block", call.input)?,
+            detail: optional_object("detail of a tool call block", call.detail)?,
+        },
+        wit::MessageBlock::ToolResult(result) => MessageBlock::ToolResult {
+            tool_call_id: result.tool_call_id,
+            blocks: blocks(result.blocks)?,
+            is_error: result.is_error,
+            detail: optional_object("detail of a tool result block", result.detail)?,
+        },
+    })
+}
+
+pub(super) fn output(output: wit::ToolOutput) -> Lifted<ToolOutput> {
+    Ok(ToolOutput {
+        blocks: blocks(output.blocks)?,
+        metadata: optional_object("metadata", output.metadata)?,
+        reward: output
+            .reward
+            .map(|value| reward("reward", value))
+            .transpose()?,
+        finished: output.finished,
+    })
+}
+
+pub(super) fn scores(scores: Vec<wit::Score>) -> Lifted<Vec<Score>> {
+    let lift = |(place, score): (usize, wit::Score)| {
+        Ok(Score {
+            reward: reward(&format!("score {place}"), score.reward)?,
+            metadata: optional_object(&format!("metadata of score {place}"), score.metadata)?,
+        })
+    };
+    scores.into_iter().enumerate().map(lift).collect()
+}
+
+pub(super) fn tasks(tasks: Vec<String>) -> Lifted<Vec<Json>> {
+    tasks.into_iter().map(|text| object("task", text)).collect()
+}
+
+pub(super) fn task(task: String) -> Lifted<Json> {
+    object("task", task)
+}
+
+pub(super) fn task_tools(tools: Vec<wit::TaskTool>) -> Lifted<Vec<ToolSpec>> {
+    at_most("tools", tools.len(), TOOLS)?;
+    tools
+        .into_iter()
+        .map(|tool| spec(tool.name, tool.description, tool.input_schema))
+        .collect()
+}
+
+fn spec(name: String, description: String, schema: Option<String>) -> Lifted<ToolSpec> {
+    let place = format!("input schema of the tool {name:?}");
+    let input_schema = optional_object(&place, schema)?;
+    if let Some(schema) = &input_schema {
+        schema::check(schema).map_err(|problem| Unfit(format!("{place}: {problem}")))?;
+    }
+    Ok(ToolSpec {
+        name,
+        description,
+        input_schema,
+    })
+}
+
+/// Lifts a description and checks what every host relies on: at least one
+/// split, tool and way to begin; names that are there and unique.
+pub(super) fn description(description: wit::Description) -> Lifted<Description> {
+    at_most("splits", description.splits.len(), SPLITS)?;
+    at_most("tools", description.tools.len(), TOOLS)?;
+    let splits: Vec<Split> = description.splits.into_iter().map(split).collect();
+    let tools: Vec<Tool> = description
+        .tools
+        .into_iter()
+        .map(tool)
+        .collect::<Lifted<_>>()?;
+    let has = |flag| description.supports.contains(flag);
+    let supports = Support {
+        prompts: has(wit::Support::PROMPTS),
+        messages: has(wit::Support::MESSAGES),
+        task_tools: has(wit::Support::TASK_TOOLS),
+        score_group: has(wit::Support::SCORE_GROUP),
+        listing: has(wit::Support::LISTING),
+    };
+    let unfit = |problem: String| Err(Unfit(problem));
+    if splits.is_empty() {
+        return unfit("it describes no split".to_owned());
+    }
+    if tools.is_empty() {
+        return unfit("it describes no tool".to_owned());
+    }
+    if !(supports.prompts || supports.messages) {
+        return unfit("it gives neither a prompt nor messages".to_owned());
+    }
+    if let Some(name) = twice(splits.iter().map(|split| split.name.as_str())) {
+        return unfit(format!("it describes the split {name:?} twice"));
+    }
+    if splits.iter().any(|split| split.name.is_empty()) {
+        return unfit("it describes a split without a name".to_owned());
+    }
+    for toolset in [false, true] {
+        let of = |tool: &&Tool| tool.toolset.is_some() == toolset;
+        let names = tools.iter().filter(of).map(|tool| tool.spec.name.as_str());
+        if let Some(name) = twice(names) {
+            return unfit(format!("it describes the tool {name:?} twice"));
+        }
+    }
+    let terminal = |tool: &&Tool| matches!(tool.visibility, Visibility::Terminal(_));
+    if tools.iter().filter(terminal).count() > 1 {
+        return unfit("it describes more than one terminal tool".to_owned());
+    }
+    Ok(Description {
+        name: description.name,
+        version: description.version,
+        splits,
+        tools,
+        supports,
+    })
+}
+
+fn at_most(what: &str, count: usize, most: usize) -> Lifted<()> {
+    if count <= most {
+        return Ok(());
+    }
+    Err(Unfit(format!(
+        "it describes {count} {what}, and at most {most} are taken"
+    )))
+}
+
+fn twice<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let mut seen = std::collections::HashSet::new();
+    names.into_iter().find(|name| !seen.insert(*name))
+}
+
+fn split(split: wit::Split) -> Split {
+    Split {
+        name: split.name,
+        kind: match split.kind {
+            wit::SplitKind::Train => SplitKind::Train,
+            wit::SplitKind::Validation => SplitKind::Validation,
+            wit::SplitKind::Test => SplitKind::Test,
+        },
+    }
+}
+
+fn tool(tool: wit::Tool) -> Lifted<Tool> {
+    Ok(Tool {
+        spec: spec(tool.name, tool.description, tool.input_schema)?,
+        access: match tool.access {
+            wit::Access::Serial => ToolAccess::Serial,
+            wit::Access::Concurrent => ToolAccess::Concurrent,
+            wit::Access::Exclusive => ToolAccess::Exclusive,
+        },
+        visibility: match tool.visibility {
+            wit::Visibility::Listed => Visibility::Listed,
+            wit::Visibility::Unlisted => Visibility::Unlisted,
+            wit::Visibility::Terminal(arg) => Visibility::Terminal(arg),
+        },
+        toolset: tool.toolset,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described(tools: &[&str], splits: &[&str], supports: wit::Support) -> wit::Description {
+        wit::Description {
+            name: "e".to_owned(),
+            version: "1".to_owned(),
+            splits: splits
+                .iter()
+                .map(|name| wit::Split {
+                    name: (*name).to_owned(),
+                    kind: wit::SplitKind::Train,
+                })
+                .collect(),
+            tools: tools
+                .iter()
+                .map(|name| wit::Tool {
+                    name: (*name).to_owned(),
+                    description: String::new(),
+                    input_schema: None,
+                    access: wit::Access::Serial,
+                    visibility: wit::Visibility::Listed,
+                    toolset: None,
+                })
+                .collect(),
+            supports,
+        }
+    }
+
+    #[test]
+    fn a_description_must_give_a_client_something_to_do() {
+        let prompts = wit::Support::PROMPTS;
+        for (tools, splits, supports, expected) in [
+            (&["a"][..], &["s"][..], prompts, ""),
+            (&[], &["s"], prompts, "it describes no tool"),
+            (&["a"], &[], prompts, "it describes no split"),
+            (
+                &["a"],
+                &["s"],
+                wit::Support::LISTING,
+                "it gives neither a prompt nor messages",
+            ),
+            (
+                &["a", "a"],
+                &["s"],
+                prompts,
+                "it describes the tool \"a\" twice",
+            ),
+            (
+                &["a"],
+                &["s", "s"],
+                prompts,
+                "it describes the split \"s\" twice",
+            ),
+        ] {
+            let problem = description(described(tools, splits, supports))
+                .err()
+                .map_or(String::new(), |error| error.to_string());
+            assert_eq!(problem, expected);
+        }
+    }
+
+    #[test]
+    fn a_description_is_bounded() {
+        let names = |count: usize| -> Vec<String> { (0..count).map(|n| n.to_string()).collect() };
+        for (tools, splits, expected) in [
+            (TOOLS, SPLITS, ""),
+            (
+                TOOLS + 1,
+                1,
+                "it describes 257 tools, and at most 256 are taken",
+            ),
+            (
+                1,
+                SPLITS + 1,
+                "it describes 65 splits, and at most 64 are taken",
+            ),
+        ] {
+            let (tools, splits) = (names(tools), names(splits));
+            let tools: Vec<&str> = tools.iter().map(String::as_str).collect();
+            let splits: Vec<&str> = splits.iter().map(String::as_str).collect();
+            let problem = description(described(&tools, &splits, wit::Support::PROMPTS))
+                .err()
+                .map_or(String::new(), |error| error.to_string());
+            assert_eq!(problem, expected);
+        }
+    }
+
+    #[test]
+    fn a_schema_that_is_refused_names_its_tool_and_the_place() {
+        let problem = task_tools(vec![wit::TaskTool {
+            name: "look".to_owned(),
+            description: String::new(),
+            input_schema: Some("{\"items\": {\"$ref\": \"http://[::1]/\"}}".to_owned()),
+        }])
+        .unwrap_err();
+        assert_eq!(
+            problem.to_string(),
+            "input schema of the tool \"look\": at \"/items/$ref\": it refers to something \
+             outside of the schema; a reference begins with #/"
+        );
+    }
+
+    #[test]
+    fn a_reward_is_finite_and_metadata_an_object() {
+        let result = |reward, metadata: Option<&str>| {
+            output(wit::ToolOutput {
+                blocks: vec![],
+                metadata: metadata.map(str::to_owned),
+                reward,
+                finished: false,
+            })
+            .err()
+            .map_or(String::new(), |error| error.to_string())
+        };
+        assert_eq!(result(Some(-0.0), Some("{}")), "");
+        assert!(result(Some(f64::NAN), None).starts_with("reward: "));
+        assert!(result(Some(f64::INFINITY), None).starts_with("reward: "));
+        assert!(result(None, Some("[]")).starts_with("metadata: "));
+        assert!(result(None, Some("{\"a\":}")).starts_with("metadata: "));
+    }
+}

@@ -1,0 +1,123 @@
+//! For tests: records to write.
+
+use std::time::Duration;
+
+use crate::{
+    Answered, Ask, Asked, At, ClockMode, Created, EndReason, Ended, Entry, EpisodeId, Hash,
+    HostFacts, Link, Outcome, Record, RunMark, SealedSecrets,
+};
+use orwd_model::{
+    Block, Budget, DataDigest, Digest, EnvName, Json, Mode, Reward, SessionId, SessionLimits,
+    TaskId, ToolOutput,
+};
+
+pub(crate) fn json(text: &str) -> Json {
+    Json::object(text.to_owned()).unwrap()
+}
+
+pub(crate) fn limits() -> SessionLimits {
+    let budget = |secs| Budget {
+        cpu: Duration::from_secs(secs),
+        wall: Duration::from_secs(2 * secs),
+    };
+    SessionLimits {
+        memory: 256 << 20,
+        tables: 1 << 20,
+        handles: 1024,
+        call: budget(30),
+        setup: budget(60),
+        teardown: budget(10),
+        result: 8 << 20,
+        host_call: 16 << 20,
+        json_depth: 128,
+        log: 64 << 10,
+        log_total: 1 << 20,
+        disk: 64 << 20,
+        files: 4096,
+        open_files: 256,
+        journal: 256 << 20,
+    }
+}
+
+pub(crate) fn created(owner: Option<&str>, session: &str) -> Created {
+    Created {
+        owner: owner.map(str::to_owned),
+        session: SessionId::new(session).unwrap(),
+        environment: EnvName::new("counter").unwrap(),
+        component: Digest::of(b"component"),
+        data: Some(DataDigest::from_bytes(*Digest::of(b"data").as_bytes())),
+        mode: Mode::Session,
+        task: json(r#"{"target":3}"#),
+        seed: vec![7; 32],
+        start: At(1_700_000_000_000_000_000),
+        clock: ClockMode::Virtual,
+        limits: limits(),
+        host: HostFacts {
+            version: "0.1.0".to_owned(),
+            engine: "engine 48".to_owned(),
+        },
+        secrets: SealedSecrets::None,
+        request: Hash::of(b"request"),
+        toolset: None,
+        parent: None,
+    }
+}
+
+pub(crate) fn call(n: u64) -> Record {
+    Record::Asked(Box::new(Asked {
+        at: At(n),
+        ask: Ask::Call {
+            tool: "add".to_owned(),
+            input: json(&format!(r#"{{"amount":{n}}}"#)),
+        },
+        run: Some(RunMark {
+            task: TaskId::from_bytes([n as u8; 16]),
+            body: Hash::of(&n.to_be_bytes()),
+            idempotency_key: n.is_multiple_of(2).then(|| format!("key-{n}")),
+        }),
+        sealed: None,
+    }))
+}
+
+pub(crate) fn answer(of: u64, reward: Option<f64>) -> Record {
+    let outcome = Outcome::Output(ToolOutput {
+        blocks: vec![Block::Text {
+            text: format!("the answer to {of}"),
+            detail: None,
+        }],
+        metadata: Some(json(r#"{"a":1}"#)),
+        reward: reward.map(|reward| Reward::new(reward).unwrap()),
+        finished: false,
+    });
+    Record::Answered(Box::new(Answered::new(of, outcome, 3)))
+}
+
+pub(crate) fn ended() -> Record {
+    Record::Ended(Ended {
+        at: At(99),
+        reason: EndReason::Deleted,
+    })
+}
+
+/// An episode with this many calls, not ended.
+pub(crate) fn episode(owner: Option<&str>, session: &str, calls: u64) -> Vec<Record> {
+    let mut records = vec![Record::Created(Box::new(created(owner, session)))];
+    for n in 0..calls {
+        records.push(call(n));
+        records.push(answer(2 * n + 1, Some(0.5)));
+    }
+    records
+}
+
+/// The records as they go into a store.
+pub(crate) fn entries(episode: EpisodeId, records: &[Record]) -> Vec<Entry> {
+    let mut link = Link::beginning(episode);
+    let numbered = records.iter().enumerate();
+    numbered
+        .map(|(seq, record)| {
+            let entry = Entry::new(episode, seq as u64, link, record);
+            link = entry.link;
+            entry
+        })
+        .collect()
+}

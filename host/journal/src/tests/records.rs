@@ -1,0 +1,373 @@
+//! Records to bytes and back, and bytes that are no records.
+
+use proptest::prelude::*;
+
+use crate::format::{decode, encode};
+use crate::testing as sample;
+use crate::{
+    Answered, Ask, Asked, At, ClockMode, EndReason, Ended, EpisodeId, Hash, History, JournalError,
+    Outcome, Parent, Record, Row, RunMark, SealedSecrets,
+};
+use orwd_model::{
+    Block, Candidate, Existing, Fault, FaultCode, Message, MessageBlock, Mode, Publish, Refusal,
+    RefusalReason, Reward, Role, RunOutcome, Score, TaskId, ToolOutput, ToolSpec, TrapKind,
+};
+
+fn text(text: &str) -> Block {
+    Block::Text {
+        text: text.to_owned(),
+        detail: Some(sample::json(r#"{"n":12345678901234567890123}"#)),
+    }
+}
+
+fn message(role: Role, blocks: Vec<MessageBlock>) -> Message {
+    Message {
+        role,
+        blocks,
+        detail: None,
+    }
+}
+
+fn conversation() -> Vec<Message> {
+    let image = Block::Image {
+        data: vec![0, 255, 128],
+        mime_type: "image/png".to_owned(),
+        detail: None,
+    };
+    vec![
+        message(
+            Role::System,
+            vec![MessageBlock::Plain(text("be\u{0} good"))],
+        ),
+        message(
+            Role::Assistant,
+            vec![
+                MessageBlock::Reasoning {
+                    text: "hm".to_owned(),
+                    signature: Some("sig".to_owned()),
+                    detail: None,
+                },
+                MessageBlock::ToolCall {
+                    id: "1".to_owned(),
+                    name: "add".to_owned(),
+                    input: sample::json(r#"{"amount":1}"#),
+                    detail: Some(sample::json("{}")),
+                },
+            ],
+        ),
+        message(
+            Role::User,
+            vec![MessageBlock::ToolResult {
+                tool_call_id: "1".to_owned(),
+                blocks: vec![image, text("é")],
+                is_error: true,
+                detail: None,
+            }],
+        ),
+    ]
+}
+
+fn outcomes() -> Vec<Outcome> {
+    let reward = |value| Reward::new(value).unwrap();
+    let output = |reward, finished| {
+        Outcome::Output(ToolOutput {
+            blocks: vec![text("x")],
+            metadata: None,
+            reward,
+            finished,
+        })
+    };
+    let mut all = vec![
+        Outcome::Done,
+        Outcome::Blocks(vec![text("prompt")]),
+        Outcome::Messages(conversation()),
+        Outcome::Tools(vec![ToolSpec {
+            name: "t".to_owned(),
+            description: String::new(),
+            input_schema: Some(sample::json(r#"{"type":"object"}"#)),
+        }]),
+        output(None, false),
+        output(Some(reward(0.1)), true),
+        output(Some(reward(-0.0)), true),
+        output(Some(reward(f64::MAX)), true),
+        output(Some(reward(5e-324)), true),
+        Outcome::Scores(vec![Score {
+            reward: reward(1.0),
+            metadata: Some(sample::json("{}")),
+        }]),
+        Outcome::Failed("no".to_owned()),
+        Outcome::Published { files: 3 },
+    ];
+    for code in FaultCode::ALL {
+        all.push(Outcome::Faulted(Fault::new(*code, "why")));
+    }
+    for kind in TrapKind::ALL {
+        all.push(Outcome::Faulted(Fault::trap(*kind, "why")));
+    }
+    for reason in [
+        RefusalReason::NotFound,
+        RefusalReason::NameCollision,
+        RefusalReason::InputValidation,
+        RefusalReason::EpisodeFinished,
+    ] {
+        let message = "why".to_owned();
+        all.push(Outcome::Refused(Refusal { reason, message }));
+    }
+    all
+}
+
+/// One of every kind, with every optional part there once and missing once.
+fn records() -> Vec<Record> {
+    let mut forked = sample::created(Some("alice"), "s");
+    forked.data = None;
+    forked.clock = ClockMode::Real;
+    forked.secrets = SealedSecrets::Sealed(vec![1, 2, 3]);
+    forked.toolset = Some("web".to_owned());
+    forked.parent = Some(Parent {
+        episode: EpisodeId::new(),
+        seq: 12,
+    });
+    forked.mode = Mode::Shared(Publish {
+        folders: vec!["results".to_owned()],
+        existing: Existing::Replace,
+    });
+    let mut withheld = sample::created(None, "s");
+    withheld.secrets = SealedSecrets::Withheld;
+    withheld.mode = Mode::ReadOnly;
+    let mut all = vec![
+        Record::Created(Box::new(forked)),
+        Record::Created(Box::new(withheld)),
+        sample::call(1),
+        sample::call(2),
+    ];
+    let candidates = vec![Candidate {
+        messages: conversation(),
+        metadata: Some(sample::json("{}")),
+    }];
+    for ask in [
+        Ask::Setup,
+        Ask::Prompt,
+        Ask::Messages,
+        Ask::TaskTools,
+        Ask::Score { candidates },
+        Ask::Teardown,
+    ] {
+        let run = None;
+        all.push(Record::Asked(Box::new(Asked {
+            at: At(1),
+            ask,
+            run,
+            sealed: None,
+        })));
+    }
+    for outcome in outcomes() {
+        let mut answered = Answered::new(7, outcome, u64::MAX);
+        all.push(Record::Answered(Box::new(answered.clone())));
+        answered.outcome = None;
+        all.push(Record::Answered(Box::new(answered)));
+    }
+    for reason in [
+        EndReason::Deleted,
+        EndReason::Expired,
+        EndReason::Faulted(FaultCode::LimitCpu),
+        EndReason::SetupFailed,
+        EndReason::Diverged,
+        EndReason::Stopped,
+    ] {
+        let at = At(u64::MAX);
+        all.push(Record::Ended(Ended { at, reason }));
+    }
+    all
+}
+
+#[test]
+fn every_kind_of_record_reads_back() {
+    for record in records() {
+        let bytes = encode(&record);
+        assert_eq!(decode(&bytes).unwrap(), record);
+        // Each value has one form, by which hashes stand for values.
+        assert_eq!(encode(&decode(&bytes).unwrap()), bytes);
+    }
+}
+
+#[test]
+fn outcomes_that_differ_hash_differently_and_runs_keep_theirs() {
+    let all = outcomes();
+    let mut hashes: Vec<Hash> = all.iter().map(Outcome::hash).collect();
+    hashes.sort();
+    hashes.dedup();
+    assert_eq!(hashes.len(), all.len());
+    for outcome in all {
+        let hash = outcome.hash();
+        if let Some(run) = outcome.into_run() {
+            assert_eq!(Outcome::from(run).hash(), hash);
+        }
+    }
+    let failed = RunOutcome::Failed("no".to_owned());
+    assert_eq!(Outcome::from(failed), Outcome::Failed("no".to_owned()));
+}
+
+#[test]
+fn a_guests_last_words_are_not_written_down() {
+    let fault = Fault::trap(TrapKind::Unreachable, "why");
+    let spoken = Fault {
+        words: Some("hunter2".to_owned()),
+        ..fault.clone()
+    };
+    let [silent, spoken] = [fault, spoken].map(|fault| {
+        let answered = Answered::new(1, Outcome::Faulted(fault), 0);
+        encode(&Record::Answered(Box::new(answered)))
+    });
+    assert_eq!(spoken, silent);
+}
+
+/// The format as it lies on disks: a change here is a new version of it.
+#[test]
+fn the_format_stays_what_it_is() {
+    let asked = Record::Asked(Box::new(Asked {
+        at: At(5),
+        ask: Ask::Call {
+            tool: "add".to_owned(),
+            input: sample::json(r#"{"a":1}"#),
+        },
+        run: Some(RunMark {
+            task: TaskId::from_bytes([1; 16]),
+            body: Hash::from_bytes([2; 32]),
+            idempotency_key: None,
+        }),
+        sealed: None,
+    }));
+    let mut expected =
+        b"\x01\xa1easked\xa3bat\x05cask\xa1dcall\xa2dtoolcaddeinputg{\"a\":1}".to_vec();
+    expected.extend_from_slice(b"crun\xa2dtask\x50");
+    expected.extend_from_slice(&[1; 16]);
+    expected.extend_from_slice(b"dbody\x58\x20");
+    expected.extend_from_slice(&[2; 32]);
+    assert_eq!(encode(&asked), expected);
+    let created = encode(&Record::Created(Box::new(sample::created(None, "s"))));
+    let known = "d6bb9fa973fd205d961bab728d8fdbeb788fea75bae69d890fb4b3e71b8957bf";
+    assert_eq!(Hash::of(&created).to_string(), known);
+}
+
+#[test]
+fn what_is_no_record_is_refused_by_name() {
+    let valid = encode(&sample::ended());
+    let mut longer = valid.clone();
+    longer.push(0);
+    let later = [&[9], &valid[1..]].concat();
+    let deep = [&[1u8][..], &[0x81; 5000]].concat();
+    let huge = b"\x01\xa1dended\x9b\xff\xff\xff\xff\xff\xff\xff\xff";
+    for (bytes, expected) in [
+        (&b""[..], "it is empty"),
+        (
+            &later,
+            "it is of format version 9, and this orwd reads version 1",
+        ),
+        (&valid[..6], "it cannot be read: it breaks off"),
+        (&longer, "it cannot be read: 1 bytes follow it"),
+        (&deep, "it cannot be read"),
+        (huge, "it cannot be read"),
+        (
+            b"\x01\xa1edream\x01",
+            "it cannot be read: unknown variant `dream`, expected one of `created`, `asked`, \
+             `answered`, `ended`",
+        ),
+        (
+            b"\x01\xa1eended\xa3bat\x01freasongdeletedcwhy\x01",
+            "it cannot be read: unknown field `why`, expected `at` or `reason`",
+        ),
+        (
+            b"\x01\xa1eended\xa2bat\x01freason\xa1gfaultedfcosmic",
+            "there is no fault \"cosmic\"",
+        ),
+    ] {
+        let error = decode(bytes).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error:?} is not {expected:?}");
+    }
+}
+
+#[test]
+fn a_record_that_does_not_fit_its_place_is_named() {
+    let id = EpisodeId::new();
+    let story = |records: &[Record]| -> String {
+        let entries = sample::entries(id, records);
+        let rows: Vec<Row> = entries
+            .into_iter()
+            .map(|entry| Row {
+                seq: entry.seq,
+                bytes: entry.bytes,
+                link: entry.link,
+            })
+            .collect();
+        match History::read(id, &rows) {
+            Ok(history) => format!("{} steps", history.steps().len()),
+            Err(JournalError::Damaged { episode, seq, what }) => {
+                assert_eq!(episode, Some(id));
+                format!("{}: {what}", seq.unwrap())
+            }
+            Err(error) => error.to_string(),
+        }
+    };
+    let begin = || Record::Created(Box::new(sample::created(None, "s")));
+    let (call, answer, end) = (sample::call, sample::answer, sample::ended);
+    for (records, expected) in [
+        (vec![], format!("there is no episode {id} in the journal")),
+        (
+            vec![call(1)],
+            "0: it does not say how the episode began".to_owned(),
+        ),
+        (
+            vec![begin(), begin()],
+            "1: the episode began before".to_owned(),
+        ),
+        (
+            vec![begin(), answer(0, None)],
+            "1: it answers nothing that was asked".to_owned(),
+        ),
+        (
+            vec![begin(), call(1), answer(9, None)],
+            "2: it answers nothing that was asked".to_owned(),
+        ),
+        (
+            vec![begin(), call(1), answer(1, None), answer(1, None)],
+            "3: it answers what was answered before".to_owned(),
+        ),
+        (
+            vec![begin(), end(), call(1)],
+            "2: it follows the end of the episode".to_owned(),
+        ),
+        (vec![begin(), call(1), end()], "1 steps".to_owned()),
+        (
+            vec![begin(), call(1), answer(1, None), call(2)],
+            "2 steps".to_owned(),
+        ),
+    ] {
+        assert_eq!(story(&records), expected);
+    }
+}
+
+proptest! {
+    #[test]
+    fn bytes_that_mean_nothing_are_refused_and_never_a_panic(
+        bytes in prop::collection::vec(any::<u8>(), 0..200)
+    ) {
+        let _ = decode(&bytes);
+        let _ = decode(&[&[1], &bytes[..]].concat());
+    }
+
+    #[test]
+    fn a_record_with_bytes_changed_is_refused_or_another_record(
+        which in any::<prop::sample::Index>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let all = records();
+        let mut bytes = encode(which.get(&all));
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Ok(record) = decode(&bytes) {
+            prop_assert_eq!(decode(&encode(&record)).unwrap(), record);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Secrets on their way to the disk and back.
+
+use zeroize::Zeroizing;
+
+use crate::testing as sample;
+use crate::{
+    Created, Durability, EpisodeId, Journal, MemoryStore, Outcome, Record, SealKey, SealedSecrets,
+    Store,
+};
+use orwd_model::{Secret, Secrets};
+
+const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+const OTHER: &str = "ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+fn secrets() -> Secrets {
+    let secret =
+        |name: &str, value: &str| Secret::new(name.to_owned(), Zeroizing::new(value.to_owned()));
+    Secrets::new(vec![secret("TOKEN", "hunter2"), secret("EMPTY", "")])
+}
+
+fn pairs(secrets: Secrets) -> Vec<(String, String)> {
+    let all = secrets.iter();
+    all.map(|secret| (secret.name.clone(), secret.expose().to_owned()))
+        .collect()
+}
+
+fn journal(key: Option<&str>) -> Journal {
+    Journal::in_memory(key.map(|key| SealKey::parse(key).unwrap())).unwrap()
+}
+
+fn sealed(journal: &Journal, episode: EpisodeId) -> Vec<u8> {
+    match journal.seal(&secrets(), episode).unwrap() {
+        SealedSecrets::Sealed(bytes) => bytes,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_sealed_opens_with_the_key_and_shows_nothing_without() {
+    let (journal, id) = (journal(Some(KEY)), EpisodeId::new());
+    let bytes = sealed(&journal, id);
+    let shows = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+    assert!(!shows(b"hunter2") && !shows(b"TOKEN"));
+    assert_ne!(sealed(&journal, id), bytes, "a nonce was used twice");
+    let opened = journal.unseal(&SealedSecrets::Sealed(bytes), id).unwrap();
+    assert_eq!(pairs(opened), pairs(secrets()));
+    let none = journal.seal(&Secrets::default(), id).unwrap();
+    assert_eq!(none, SealedSecrets::None);
+    assert!(journal.unseal(&none, id).unwrap().is_empty());
+}
+
+#[test]
+fn without_a_key_secrets_are_withheld() {
+    let (journal, id) = (journal(None), EpisodeId::new());
+    let withheld = journal.seal(&secrets(), id).unwrap();
+    assert_eq!(withheld, SealedSecrets::Withheld);
+    let error = journal.unseal(&withheld, id).unwrap_err().to_string();
+    assert!(error.contains("there was no key"), "{error}");
+}
+
+/// An episode with secrets, of one call, under this key; what lies in the store.
+async fn told(key: Option<&str>) -> (Journal, MemoryStore, EpisodeId) {
+    let store = MemoryStore::new();
+    let key = key.map(|key| SealKey::parse(key).unwrap());
+    let journal = Journal::over(store.clone(), Durability::Process, key).unwrap();
+    let id = EpisodeId::new();
+    let created = Created {
+        secrets: journal.seal(&secrets(), id).unwrap(),
+        ..sample::created(None, "s")
+    };
+    let (mut pen, begun) = journal.begin(id, created);
+    begun.await.unwrap();
+    pen.append(&sample::call(41)).await.unwrap();
+    pen.append(&sample::answer(1, Some(0.5))).await.unwrap();
+    // As a session does that goes on.
+    let mut pen = journal.resume(&journal.history(id).await.unwrap());
+    pen.append(&sample::call(42)).await.unwrap();
+    (journal, store, id)
+}
+
+#[tokio::test]
+async fn the_words_of_an_episode_with_secrets_are_sealed_or_left_out() {
+    for key in [Some(KEY), None] {
+        let (journal, store, id) = told(key).await;
+        for row in store.read(id, 1).unwrap() {
+            let text = String::from_utf8_lossy(&row.bytes).into_owned();
+            assert!(
+                !text.contains("amount") && !text.contains("the answer"),
+                "{text}"
+            );
+            assert!(text.contains("add") || text.contains("answered"), "{text}");
+        }
+        let history = journal.history(id).await.unwrap();
+        let steps = history.steps();
+        let outcome = |n: usize| steps[n].answer.as_ref().unwrap().answered.outcome.clone();
+        if key.is_some() {
+            let Record::Asked(asked) = sample::call(42) else {
+                panic!("not asked");
+            };
+            assert_eq!(steps[1].asked, *asked);
+            assert!(matches!(outcome(0), Some(Outcome::Output(_))));
+            // Another key opens nothing, and does not keep it from its end.
+            let other = SealKey::parse(OTHER).ok();
+            let other = Journal::over(store.clone(), Durability::Process, other).unwrap();
+            let closed = other.history(id).await.unwrap();
+            assert_eq!(
+                closed.steps()[0].answer.as_ref().unwrap().answered.outcome,
+                None
+            );
+            other
+                .resume(&closed)
+                .append(&sample::ended())
+                .await
+                .unwrap();
+        } else {
+            assert_eq!(outcome(0), None);
+            assert_eq!(steps[0].asked.sealed, None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn sealed_words_open_in_their_place_alone() {
+    let (_, store, id) = told(Some(KEY)).await;
+    let rows = store.read(id, 0).unwrap();
+    let key = SealKey::parse(KEY).unwrap();
+    let sealed = |seq: usize| match crate::format::decode(&rows[seq].bytes).unwrap() {
+        Record::Asked(asked) => asked.sealed.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert!(key.open_words(&sealed(1), id, 1).is_ok());
+    assert!(key.open_words(&sealed(1), id, 3).is_err());
+    assert!(key.open_words(&sealed(3), EpisodeId::new(), 3).is_err());
+}
+
+#[test]
+fn what_cannot_be_opened_says_why() {
+    let id = EpisodeId::new();
+    let bytes = sealed(&journal(Some(KEY)), id);
+    let open = |key: Option<&str>, bytes: &[u8], id| {
+        let sealed = SealedSecrets::Sealed(bytes.to_vec());
+        journal(key).unseal(&sealed, id).unwrap_err().to_string()
+    };
+    assert!(open(Some(OTHER), &bytes, id).contains("another key"));
+    assert!(open(None, &bytes, id).contains("no key to open them"));
+    let elsewhere = open(Some(KEY), &bytes, EpisodeId::new());
+    assert!(elsewhere.contains("damaged"), "{elsewhere}");
+    for at in 0..bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1;
+        open(Some(KEY), &flipped, id);
+        open(Some(KEY), &bytes[..at], id);
+    }
+}
+
+#[test]
+fn keys() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let path = dir.path().join("key");
+    std::fs::write(&path, format!(" {KEY}\n")).unwrap();
+    let key = SealKey::read(&path).unwrap();
+    assert_eq!(format!("{key:?}"), "SealKey(…)");
+    for text in [
+        "",
+        "00",
+        &KEY[1..],
+        &format!("{KEY}0"),
+        &KEY.replace('0', "+"),
+        &"é".repeat(32),
+    ] {
+        let error = SealKey::parse(text).unwrap_err().to_string();
+        assert!(error.contains("64 hexadecimal digits"), "{error}");
+    }
+    let missing = SealKey::read(&dir.path().join("none")).unwrap_err();
+    assert!(missing.to_string().contains("none"), "{missing}");
+}

@@ -1,0 +1,322 @@
+use super::*;
+use crate::answer::Payload;
+
+fn seen(failure: Failure) -> (u16, String, Vec<String>) {
+    let (answer, _) = failure.answer();
+    let (parts, payload) = answer.into_parts();
+    let Payload::Text(Some(body)) = payload else {
+        panic!("no text");
+    };
+    let mut headers: Vec<String> = parts
+        .headers
+        .iter()
+        .filter(|(name, _)| *name != "content-type")
+        .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+        .collect();
+    headers.sort();
+    assert_eq!(parts.headers["content-type"], "application/json");
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let detail = body["detail"].as_str().unwrap().to_owned();
+    (parts.status.as_u16(), detail, headers)
+}
+
+#[test]
+fn every_failure_has_its_status_and_text() {
+    let fault = |code| Fault::new(code, "a sentence");
+    let soon = ["retry-after: 2"];
+    let none: [&str; 0] = [];
+    let cases: Vec<(Failure, u16, &str, &[&str])> = vec![
+        (Failure::NotFound, 404, "Not Found", &none),
+        (
+            Failure::NoKey,
+            401,
+            "Invalid API key",
+            &["www-authenticate: Bearer"],
+        ),
+        (
+            Failure::TooManyWrongKeys(Duration::from_millis(2001)),
+            429,
+            "too many requests with a wrong API key come from this address",
+            &["retry-after: 3"],
+        ),
+        (
+            Failure::TooManyCreations(Duration::from_nanos(1_000_000)),
+            429,
+            "sessions are created too fast",
+            &["retry-after: 1"],
+        ),
+        (
+            CreateError::TooMany.into(),
+            429,
+            "this key holds as many sessions as it may",
+            &soon,
+        ),
+        (
+            SessionError::TooManyCalls.into(),
+            429,
+            "this key has as many calls in flight as it may",
+            &soon,
+        ),
+        (
+            Doubt::Lengths.into(),
+            400,
+            "the request has more than one Content-Length",
+            &none,
+        ),
+        (
+            Foreign::Origin("null".into()).into(),
+            403,
+            "the Origin 'null' is not this machine's own, so a web page may be behind this \
+             request; start the server with --allow-host NAME if it is a name of yours",
+            &none,
+        ),
+        (
+            Failure::Only("GET"),
+            405,
+            "Method Not Allowed",
+            &["allow: GET"],
+        ),
+        (
+            Failure::NoSessionHeader,
+            400,
+            "X-Session-ID header is required",
+            &none,
+        ),
+        (
+            Failure::NoSession,
+            404,
+            "Active environment not found",
+            &none,
+        ),
+        (
+            Failure::NotText,
+            400,
+            "There was an error parsing the body",
+            &none,
+        ),
+        (
+            BodyError::TooLarge.into(),
+            413,
+            "The request body is too large",
+            &none,
+        ),
+        (
+            BodyError::TooSlow.into(),
+            408,
+            "The request body did not come in time",
+            &none,
+        ),
+        (
+            Failure::UnknownEnvironment("it's".into()),
+            404,
+            "unknown environment \"it's\"",
+            &none,
+        ),
+        (
+            Failure::NoScoring("Alpha".into()),
+            404,
+            "Environment 'Alpha' does not implement score_group",
+            &none,
+        ),
+        (
+            CatalogError::InvalidSplit.into(),
+            400,
+            "Invalid split",
+            &none,
+        ),
+        (
+            CatalogError::InvalidIndex.into(),
+            400,
+            "Invalid index",
+            &none,
+        ),
+        (
+            CatalogError::ListingUnsupported.into(),
+            400,
+            "list_tasks is not supported for this environment. Use the index-based API (num_tasks + get_task) instead.",
+            &none,
+        ),
+        (
+            CatalogError::Failed("boom".into()).into(),
+            500,
+            "RuntimeError: boom",
+            &none,
+        ),
+        (
+            CatalogError::Faulted(fault(FaultCode::LimitCpu)).into(),
+            500,
+            "limit_cpu: a sentence",
+            &none,
+        ),
+        (
+            CatalogError::Faulted(fault(FaultCode::Overloaded)).into(),
+            503,
+            "overloaded: a sentence",
+            &soon,
+        ),
+        (
+            CreateError::Exists.into(),
+            400,
+            "Session already exists",
+            &none,
+        ),
+        (
+            CreateError::UnknownEnvironment("".into()).into(),
+            404,
+            "unknown environment ''",
+            &none,
+        ),
+        (
+            CreateError::Task(CatalogError::InvalidIndex).into(),
+            400,
+            "Invalid index",
+            &none,
+        ),
+        (
+            CreateError::Secrets("KeyError: 'value'".into()).into(),
+            500,
+            "KeyError: 'value'",
+            &none,
+        ),
+        (
+            CreateError::Refused("no".into()).into(),
+            500,
+            "RuntimeError: no",
+            &none,
+        ),
+        (
+            CreateError::Faulted(fault(FaultCode::EnvTrap)).into(),
+            500,
+            "env_trap: a sentence",
+            &none,
+        ),
+        (
+            CreateError::UnknownToolset("no-such".into()).into(),
+            400,
+            "unknown toolset 'no-such'; valid options are ['backsearch', 'claude-code', 'cli', 'codex', 'gemini-cli', 'hermes', 'openclaw', 'web']",
+            &none,
+        ),
+        (
+            CreateError::NoSandbox("cli".into()).into(),
+            400,
+            "toolset 'cli' needs a sandbox, and this server has none",
+            &none,
+        ),
+        (
+            CreateError::Full.into(),
+            503,
+            "the server holds as many sessions as it may",
+            &soon,
+        ),
+        (
+            CreateError::Stopping.into(),
+            503,
+            "the server is stopping",
+            &soon,
+        ),
+        (SessionError::Deleted.into(), 410, "Session deleted", &none),
+        (
+            SessionError::Starting.into(),
+            503,
+            "Environment still starting.",
+            &["retry-after: 2", "x-backend-state: starting"],
+        ),
+        (
+            SessionError::SetupFailed("boom".into()).into(),
+            500,
+            "RuntimeError: boom",
+            &none,
+        ),
+        (
+            SessionError::Failed("boom".into()).into(),
+            500,
+            "RuntimeError: boom",
+            &none,
+        ),
+        (
+            SessionError::Faulted(fault(FaultCode::Internal)).into(),
+            500,
+            "internal: a sentence",
+            &none,
+        ),
+        (
+            SessionError::Faulted(fault(FaultCode::Interrupted)).into(),
+            503,
+            "interrupted: a sentence",
+            &soon,
+        ),
+        (
+            CreateError::Unwritten.into(),
+            503,
+            "the server cannot write the session down",
+            &["retry-after: 2", "x-backend-state: starting"],
+        ),
+        (
+            SessionError::Lost("record 3 differs".into()).into(),
+            410,
+            "the session is lost: record 3 differs",
+            &none,
+        ),
+        (
+            SessionError::KeyReused.into(),
+            409,
+            "the idempotency key was used for another request",
+            &none,
+        ),
+        (
+            SessionError::Gone(fault(FaultCode::LimitMemory)).into(),
+            410,
+            "limit_memory: a sentence; the session ended then, without a teardown",
+            &none,
+        ),
+    ];
+    for (failure, status, detail, headers) in cases {
+        let name = format!("{failure:?}");
+        let (seen_status, seen_detail, seen_headers) = seen(failure);
+        assert_eq!(seen_status, status, "{name}");
+        assert_eq!(seen_detail, detail, "{name}");
+        assert_eq!(seen_headers, headers, "{name}");
+    }
+}
+
+#[test]
+fn what_a_guest_said_is_told_to_its_owner_and_not_to_the_log() {
+    let fault = || Fault {
+        words: Some("the\nsecret".to_owned()),
+        ..Fault::new(FaultCode::EnvExit, "it went")
+    };
+    let words = "; its last words: 'the\\nsecret'";
+    let cases: Vec<(Failure, &str, &str)> = vec![
+        (SessionError::Faulted(fault()).into(), "", words),
+        (
+            SessionError::Gone(fault()).into(),
+            "; the session ended then, without a teardown",
+            words,
+        ),
+        (CreateError::Faulted(fault()).into(), "", words),
+        // Nobody's own: the guest answered for all.
+        (CatalogError::Faulted(fault()).into(), "", ""),
+    ];
+    for failure in [
+        Failure::Session(SessionError::SetupFailed("a secret".into())),
+        SessionError::Failed("a secret".into()).into(),
+        CreateError::Refused("a secret".into()).into(),
+    ] {
+        let (answer, log) = failure.answer();
+        let (_, Payload::Text(Some(body))) = answer.into_parts() else {
+            panic!("no text");
+        };
+        assert_eq!(body, "{\"detail\":\"RuntimeError: a secret\"}");
+        assert!(!log.unwrap().contains("secret"));
+    }
+    for (failure, more, words) in cases {
+        let (answer, log) = failure.answer();
+        let (_, Payload::Text(Some(body))) = answer.into_parts() else {
+            panic!("no text");
+        };
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let expected = format!("env_exit: it went{more}{words}");
+        assert_eq!(body["detail"], expected);
+        assert_eq!(log.as_deref(), Some("env_exit: it went"));
+    }
+}

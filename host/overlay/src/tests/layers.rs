@@ -1,0 +1,355 @@
+//! How the session's layer lies over the base.
+
+use std::fs;
+
+use super::*;
+use crate::stat::Time;
+use orwd_model::Timestamp;
+use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
+
+#[test]
+fn what_a_session_writes_is_its_own() {
+    let data = Data::with(&[("a/x", b"base"), ("y", b"other")]);
+    let before = data.snapshot();
+    let ground = data.ground();
+    let one = Session::on(&ground, false, ROOMY);
+    let two = Session::on(&ground, false, ROOMY);
+    one.write("a/x", b"mine").unwrap();
+    one.write("new", b"made").unwrap();
+    one.unlink("y").unwrap();
+    assert_eq!(one.text("a/x"), "mine");
+    assert_eq!(one.names("."), "a new");
+    assert_eq!(two.text("a/x"), "base");
+    assert_eq!(two.names("."), "a y");
+    assert_eq!(two.used(), (0, 0));
+    assert_eq!(data.snapshot(), before);
+}
+
+#[test]
+fn looking_leaves_nothing_behind() {
+    let data = Data::with(&[("a/b/c/x", b"deep"), ("a/y", b"")]);
+    let session = data.session();
+    assert_eq!(session.text("a/b/c/x"), "deep");
+    assert_eq!(session.names("a/b"), "c");
+    assert_eq!(session.size("a/b/c/x"), Ok(4));
+    assert_eq!((session.nodes(), session.used()), (0, (0, 0)));
+    let open = session.open("a/b/c/x", READ).unwrap();
+    assert_eq!(session.nodes(), 4);
+    drop(open);
+    assert_eq!(session.nodes(), 0);
+}
+
+#[test]
+fn a_large_base_file_is_copied_by_the_page() {
+    let page = 64 * 1024;
+    let base = pattern(10 * page + 5);
+    let data = Data::with(&[("big", &base)]);
+    let session = data.session();
+    let file = session.open("big", EDIT).unwrap();
+    let reader = session.open("big", READ).unwrap();
+    file.write(Some(3 * page as u64 + 9), b"XY").unwrap();
+    // One page, one file and its name.
+    assert_eq!(session.used(), (page as u64 + 3, 1));
+    let mut expected = base.clone();
+    expected[3 * page + 9..][..2].copy_from_slice(b"XY");
+    assert_eq!(read_all(&reader).unwrap(), expected);
+    file.write(None, b"end").unwrap();
+    expected.extend(b"end");
+    // The last page is short: five bytes of the base, three more.
+    assert_eq!(session.used(), (page as u64 + 8 + 3, 1));
+    assert_eq!(read_all(&file).unwrap(), expected);
+    drop((file, reader));
+    // Closed and opened again it is the same.
+    assert_eq!(session.read("big").unwrap(), expected);
+    assert_eq!(fs::read(data.at("big")).unwrap(), base);
+}
+
+#[test]
+fn a_cut_base_file_does_not_come_back() {
+    let page = 64 * 1024;
+    let data = Data::with(&[("big", &pattern(3 * page))]);
+    let session = data.session();
+    let file = session.open("big", EDIT).unwrap();
+    let node = file.node();
+    let set = |size: usize| session.tree.lock().set_size(node, size as u64);
+    set(page + 10).unwrap();
+    assert_eq!(session.used(), (3, 1));
+    set(2 * page).unwrap();
+    let mut expected = pattern(page + 10);
+    expected.resize(2 * page, 0);
+    assert_eq!(read_all(&file).unwrap(), expected);
+    assert_eq!(session.used(), (3 + page as u64 - 10, 1));
+    assert_eq!(session.used(), session.counted());
+}
+
+#[test]
+fn a_base_file_that_was_exchanged_is_not_mixed() {
+    let page = 64 * 1024;
+    let data = Data::with(&[("big", &pattern(2 * page)), ("new", b"?")]);
+    let session = data.session();
+    let file = session.open("big", EDIT).unwrap();
+    file.write(Some(0), b"mine").unwrap();
+    drop(file);
+    fs::rename(data.at("new"), data.at("big")).unwrap();
+    assert_eq!(session.read("big"), Err(Errno::Io));
+    // One that was not written is simply the new one.
+    assert_eq!(data.session().text("big"), "?");
+}
+
+#[test]
+fn whiteouts_hide_and_give_way() {
+    let data = Data::with(&[("d/one", b"1"), ("d/two", b"2"), ("f", b"f")]);
+    let session = data.session();
+    assert_eq!(session.remove_dir("d"), Err(Errno::NotEmpty));
+    session.unlink("d/one").unwrap();
+    assert_eq!(session.names("d"), "two");
+    assert_eq!(session.text("d/one"), "no-entry");
+    assert_eq!(session.unlink("d/one"), Err(Errno::NoEntry));
+    session.unlink("d/two").unwrap();
+    session.remove_dir("d").unwrap();
+    assert_eq!(session.names("."), "f");
+    // The directory is gone with its marks; a mark for itself is left.
+    assert_eq!(session.used(), (1, 1));
+    session.make_dir("d").unwrap();
+    assert_eq!(session.names("d"), "");
+    assert_eq!(session.text("d/one"), "no-entry");
+    session.write("f", b"g").unwrap();
+    session.unlink("f").unwrap();
+    assert_eq!(session.names("."), "d");
+    session.write("f", b"h").unwrap();
+    assert_eq!(session.text("f"), "h");
+    assert_eq!(session.used(), session.counted());
+}
+
+#[test]
+fn renames_cross_the_layers() {
+    let data = Data::with(&[("d/e/x", b"x"), ("f", b"f"), ("g", b"g")]);
+    let before = data.snapshot();
+    let session = data.session();
+    let open = session.open("d/e/x", EDIT).unwrap();
+    session.rename("d/e", "moved").unwrap();
+    assert_eq!(session.text("moved/x"), "x");
+    assert_eq!(session.names("d"), "");
+    // What was open before moves along.
+    open.write(Some(0), b"X").unwrap();
+    assert_eq!(session.text("moved/x"), "X");
+    session.rename("f", "g").unwrap();
+    assert_eq!(session.text("g"), "f");
+    assert_eq!(session.names("."), "d g moved");
+    session.rename("moved/x", "d/x").unwrap();
+    session.rename("g", "moved/g").unwrap();
+    assert_eq!(session.names("."), "d moved");
+    assert_eq!(session.names("moved"), "g");
+    for (old, new, expected) in [
+        ("d", "d/below", Errno::Invalid),
+        ("d", "moved", Errno::NotEmpty),
+        ("d", "moved/g", Errno::NotDirectory),
+        ("moved/g", "d", Errno::IsDirectory),
+        ("none", "x", Errno::NoEntry),
+        (".", "x", Errno::Busy),
+        ("moved/g/", "x", Errno::NotDirectory),
+        ("moved/g", "x/", Errno::NotDirectory),
+    ] {
+        assert_eq!(session.rename(old, new), Err(expected), "{old} {new}");
+    }
+    assert_eq!(session.rename("d", "d"), Ok(()));
+    assert_eq!(session.used(), session.counted());
+    assert_eq!(data.snapshot(), before);
+}
+
+#[test]
+fn hard_links_share_and_outlive() {
+    let data = Data::with(&[("d/x", b"base")]);
+    let session = data.session();
+    session.link("d/x", "y").unwrap();
+    session
+        .open("y", EDIT)
+        .unwrap()
+        .write(Some(0), b"B")
+        .unwrap();
+    assert_eq!(session.text("d/x"), "Base");
+    assert_eq!(session.hash("d/x"), session.hash("y"));
+    session.unlink("d/x").unwrap();
+    assert_eq!(session.text("y"), "Base");
+    assert_eq!(session.link("d", "e"), Err(Errno::NotPermitted));
+    assert_eq!(session.link("y", "y"), Err(Errno::Exist));
+    assert_eq!(session.used(), session.counted());
+    session.unlink("y").unwrap();
+    assert_eq!(session.used(), session.counted());
+}
+
+#[test]
+fn what_is_removed_while_open_stays_until_it_is_closed() {
+    let data = Data::with(&[("x", b"base")]);
+    let session = data.session();
+    let made = session.open("made", PUT).unwrap();
+    made.write(Some(0), &[1; 1000]).unwrap();
+    let base = session.open("x", EDIT).unwrap();
+    session.unlink("made").unwrap();
+    session.unlink("x").unwrap();
+    assert_eq!(session.names("."), "");
+    // A thousand bytes, its node, and the mark of the other.
+    assert_eq!(session.used(), (1001, 2));
+    base.write(Some(0), b"BA").unwrap();
+    assert_eq!(read_all(&base).unwrap(), b"BAse");
+    assert_eq!(session.used(), session.counted());
+    drop((made, base));
+    assert_eq!(session.used(), (1, 1));
+}
+
+#[test]
+fn two_sessions_that_do_the_same_see_the_same() {
+    let files: Vec<(String, &[u8])> = ["b", "a", "Z", "\u{e9}", "10", "9"]
+        .map(|name| (name.to_owned(), &b"-"[..]))
+        .to_vec();
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, b)| (name.as_str(), *b)).collect();
+    let (one, two) = (Data::with(&files), Data::with(&files));
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    let seen = [one, two].map(|data| {
+        let session = data.session();
+        session.write("c", b"").unwrap();
+        session.make_dir("B").unwrap();
+        let layer = session.tree.lock();
+        let found = layer.look(session.data.node(), "a", true).unwrap();
+        let time = layer.stat(&found.at).unwrap().modified;
+        drop(layer);
+        let hashes = ["a", "c", "B"].map(|name| session.hash(name));
+        (session.names("."), hashes, time.seconds)
+    });
+    assert_eq!(seen[0].0, "10 9 B Z a b c \u{e9}");
+    assert_eq!(seen[0], seen[1]);
+}
+
+#[test]
+fn what_a_session_writes_has_the_time_of_the_session() {
+    let data = Data::with(&[("old", b"12345"), ("other", b"")]);
+    let session = data.session();
+    let times = |path: &str| {
+        let layer = session.tree.lock();
+        let found = layer.look(session.data.node(), path, true).unwrap();
+        let stat = layer.stat(&found.at).unwrap();
+        [stat.accessed, stat.modified].map(|time| time.seconds)
+    };
+    let at = |second: u64| {
+        session
+            .clock
+            .set(Timestamp::from_nanos(second * 1_000_000_000));
+    };
+    session.write("new", b"x").unwrap();
+    assert_eq!(times("new"), [1000, 1000]);
+    at(2000);
+    let file = session.open("new", EDIT).unwrap();
+    file.write(Some(0), b"y").unwrap();
+    session.make_dir("below").unwrap();
+    assert_eq!(times("new"), [1000, 2000]);
+    assert_eq!(times("below"), [2000, 2000]);
+    at(3000);
+    session.tree.lock().set_size(file.node(), 0).unwrap();
+    assert_eq!(times("new"), [1000, 3000]);
+    // What was there before has the time of all data, until it is written.
+    assert_eq!(times("old"), times("other"));
+    let old = session.open("old", EDIT).unwrap();
+    assert_eq!(times("old"), times("other"));
+    old.write(Some(0), b"!").unwrap();
+    assert_eq!(times("old"), [times("other")[0], 3000]);
+    at(4000);
+    let mut layer = session.tree.lock();
+    layer.set_times(old.node(), Time::Now, Time::Keep).unwrap();
+    drop(layer);
+    assert_eq!(times("old"), [4000, 3000]);
+}
+
+#[test]
+fn times_are_constant_until_they_are_set() {
+    let data = Data::with(&[("x", b"")]);
+    let session = data.session();
+    let file = session.open("x", READ).unwrap();
+    let plain = |time: Datetime| (time.seconds, time.nanoseconds);
+    let stat = |at: &Handle| session.tree.lock().stat(&At::Node(at.node())).unwrap();
+    let constant = plain(stat(&session.data).modified);
+    assert_eq!(plain(stat(&file).modified), constant);
+    let then = Datetime {
+        seconds: 5,
+        nanoseconds: 6,
+    };
+    let set = |time| {
+        let mut layer = session.tree.lock();
+        layer.set_times(file.node(), Time::Keep, Time::At(time))
+    };
+    set(then).unwrap();
+    assert_eq!(plain(stat(&file).modified), (5, 6));
+    assert_eq!(plain(stat(&file).accessed), constant);
+    let wrong = Datetime {
+        seconds: 0,
+        nanoseconds: 1_000_000_000,
+    };
+    assert_eq!(set(wrong), Err(Errno::Invalid));
+}
+
+#[test]
+fn one_descriptor_serves_all_who_read_a_file() {
+    let data = Data::with(&[("x", b"x")]);
+    let ground = data.ground();
+    let open = || {
+        fs::read_dir("/proc/self/fd")
+            .unwrap()
+            .filter(|entry| {
+                let link = fs::read_link(entry.as_ref().unwrap().path());
+                link.is_ok_and(|link| link == data.at("x"))
+            })
+            .count()
+    };
+    let sessions: Vec<Session> = (0..50)
+        .map(|_| Session::on(&ground, false, ROOMY))
+        .collect();
+    assert_eq!(open(), 0);
+    let files: Vec<Handle> = sessions
+        .iter()
+        .map(|session| session.open("x", READ).unwrap())
+        .collect();
+    assert_eq!(open(), 1);
+    drop(files);
+    assert_eq!(open(), 0);
+}
+
+#[test]
+fn large_writes_go_to_disk_and_read_back() {
+    let data = Data::with(&[]);
+    let session = data.session();
+    let bytes = pattern(3 << 20);
+    let file = session.open("x", PUT).unwrap();
+    assert_eq!(file.write(Some(0), &bytes), Ok(bytes.len()));
+    assert!(session.tree.lock().store.has_spilled());
+    assert_eq!(read_all(&file).unwrap(), bytes);
+    file.write(Some((2 << 20) + 5), b"hello").unwrap();
+    let mut expected = bytes;
+    expected[(2 << 20) + 5..][..5].copy_from_slice(b"hello");
+    assert_eq!(read_all(&file).unwrap(), expected);
+}
+
+/// Which is so depends on what lies under the data; the bytes never do.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_has_to_come_from_the_disk_is_fetched_first() {
+    let bytes = pattern(300_000);
+    let data = Data::with(&[("large", &bytes)]);
+    let on_disk = fs::File::open(data.at("large")).unwrap();
+    on_disk.sync_all().unwrap();
+    rustix::fs::fadvise(&on_disk, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    let session = data.session();
+    let file = session.open("large", READ).unwrap();
+    let at_hand = |offset| {
+        let mut layer = file.layer();
+        let (content, ..) = layer.content(file.node()).unwrap();
+        content.distant(offset, 65_536).is_none()
+    };
+    for offset in [0, 131_072, 262_144, 1 << 40] {
+        file.fetch(offset, 65_536).await;
+        assert!(at_hand(offset), "at {offset}");
+    }
+    assert_eq!(read_all(&file).unwrap(), bytes);
+    // What the session wrote is in no need of fetching.
+    let own = session.open("own", PUT).unwrap();
+    own.write(Some(0), b"x").unwrap();
+    own.fetch(0, 1).await;
+}
