@@ -139,10 +139,14 @@ fn wrong_keys_are_held_up_and_right_ones_never() {
     let in_address = format!("/list_environments?api_key={0}&key={0}", alice.key);
     assert_ne!(server.ors().get(&in_address).status(), 200);
     wait_until("the log is told", SOON, || {
-        server.log().contains("as many wrong keys")
+        server.log().contains("auth failure rate limit reached")
     });
     let log = server.log();
-    assert_eq!(log.matches("as many wrong keys").count(), 1, "{log}");
+    assert_eq!(
+        log.matches("auth failure rate limit reached").count(),
+        1,
+        "{log}"
+    );
     // But for a few that came when there was a token again.
     assert!(log.matches("status=4").count() < 30, "{log}");
     assert!(!log.contains(&alice.key), "{log}");

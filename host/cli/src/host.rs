@@ -34,8 +34,8 @@ pub(super) struct Loaded {
 
 /// Whom a server lets in.
 pub(super) struct Door {
-    pub(super) hosts: orwd_ors::Hosts,
-    pub(super) keys: Option<orwd_ors::Keys>,
+    pub(super) hosts: orwd_ors::AllowedHosts,
+    pub(super) keys: Option<orwd_ors::ApiKeys>,
     /// Wrong keys from one address, at once and each minute.
     pub(super) wrong_keys: u32,
     pub(super) per_key: PerKey,
@@ -45,7 +45,7 @@ impl Door {
     /// Of a server that only this process talks to.
     pub(super) fn private() -> Door {
         Door {
-            hosts: orwd_ors::Hosts::Loopback { also: Vec::new() },
+            hosts: orwd_ors::AllowedHosts::Loopback { also: Vec::new() },
             keys: None,
             // Without keys none is wrong, and none is counted.
             wrong_keys: 1,
@@ -306,7 +306,7 @@ pub(super) async fn serve(
         gauge,
     )
     .await?;
-    let front = orwd_ors::Front {
+    let config = orwd_ors::ServerConfig {
         body_limit: limits.body,
         header_limit: limits.header,
         header_timeout: limits.header_timeout,
@@ -314,14 +314,14 @@ pub(super) async fn serve(
         body_rate: limits.body_rate,
         write_timeout: limits.write_timeout,
         idle_timeout: limits.keep_alive,
-        connections: limits.max_connections,
-        per_address: match limits.max_connections_per_address {
-            Some(count) => orwd_ors::PerAddress::Any(count),
-            None => orwd_ors::PerAddress::Remote(PER_ADDRESS),
+        max_connections: limits.max_connections,
+        per_address: orwd_ors::PerAddressLimit {
+            connections: limits.max_connections_per_address.unwrap_or(PER_ADDRESS),
+            count_loopback: limits.max_connections_per_address.is_some(),
         },
         hosts: door.hosts,
         keys: door.keys,
-        wrong_keys: door.wrong_keys,
+        auth_failure_rate: door.wrong_keys,
         create_rate: limits.create_rate,
     };
     let (stopped, stopping) = tokio::sync::oneshot::channel();
@@ -333,7 +333,7 @@ pub(super) async fn serve(
         let _ = stopped.send(Instant::now());
     };
     tokio::select! {
-        served = orwd_ors::serve(listener, sessions.clone(), front, shutdown, limits.drain) => {
+        served = orwd_ors::serve(listener, sessions.clone(), config, shutdown, limits.drain) => {
             served.map_err(|error| Failure::new(format!("the server cannot go on: {error}")))?;
         }
         // Whatever it answered from here on, it could not keep.

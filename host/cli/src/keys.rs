@@ -63,14 +63,14 @@ impl Keys {
                 return Ok(Ending::Fine);
             }
         };
-        let key =
-            orwd_ors::Keys::add(&api_keys, &name).map_err(|error| unusable(&api_keys, &error))?;
+        let key = orwd_ors::ApiKeys::add(&api_keys, &name)
+            .map_err(|error| unusable(&api_keys, &error))?;
         terminal::print(&format!("{key}\n"))?;
         Ok(Ending::Fine)
     }
 }
 
 /// What is wrong with a file of keys.
-pub(super) fn unusable(path: &std::path::Path, error: &orwd_ors::KeysError) -> Failure {
+pub(super) fn unusable(path: &std::path::Path, error: &orwd_ors::ApiKeysError) -> Failure {
     Failure::new(format!("the keys in {}: {error}", path.display()))
 }

@@ -134,14 +134,14 @@ impl Serve {
         } = &self.listen;
         let keys = match api_keys {
             Some(path) => {
-                Some(orwd_ors::Keys::open(path).map_err(|error| keys::unusable(path, &error))?)
+                Some(orwd_ors::ApiKeys::open(path).map_err(|error| keys::unusable(path, &error))?)
             }
             None => None,
         };
         let hosts = if listen.is_public() && allow_host.is_empty() {
-            orwd_ors::Hosts::Any
+            orwd_ors::AllowedHosts::Any
         } else {
-            orwd_ors::Hosts::Loopback {
+            orwd_ors::AllowedHosts::Loopback {
                 also: allow_host.clone(),
             }
         };

@@ -1,45 +1,46 @@
-//! The parsers and writers of this room for the fuzz targets.
+//! Access for the fuzz targets to the parsers and writers of this crate.
 
 use bytes::Bytes;
-
-use super::document::{Document, Unreadable};
-use super::problems::Problems;
-use super::requests::{
-    CallRequest, CreateRequest, RangeRequest, ScoreRequest, SplitRequest, TaskRequest,
-};
-use super::sse::Pieces;
-use super::text::json_string;
-use super::{framing, render, sse};
 use orwd_model::{Json, Message, Score, TaskSource, ToolOutput};
 
-/// The watch over the bytes of one connection.
-#[derive(Debug, Default)]
-pub struct Watch(framing::Watch);
+use crate::connection::framing;
+use crate::decode::json_body::{BodyParseError, JsonBody};
+use crate::decode::requests::{
+    CallRequest, CreateRequest, ScoreRequest, SplitRequest, TaskRangeRequest, TaskRequest,
+};
+use crate::decode::validation_error::ValidationErrors;
+use crate::encode::json::append_json;
+use crate::encode::sse::{self, ResultEvents, result_text};
+use crate::encode::wire::{CallResult, ScoringResult, Wire};
 
-impl Watch {
-    /// Looks at bytes as they come. Gives how many of them go on, and the doubt
-    /// in the head that has just ended, with the number of its request.
-    pub fn see(&mut self, bytes: &[u8]) -> (usize, Option<(u64, &'static str)>) {
-        let seen = self.0.see(bytes);
-        let doubt = seen.doubt.map(|(head, doubt)| (head, doubt.sentence()));
-        (seen.keep, doubt)
+/// Inspects the framing of one connection.
+#[derive(Debug, Default)]
+pub struct FramingProbe(framing::FramingValidator);
+
+impl FramingProbe {
+    /// Inspects the next bytes. Returns how many of them pass, and the error of
+    /// the head that has just ended with the number of its request.
+    pub fn inspect(&mut self, bytes: &[u8]) -> (usize, Option<(u64, &'static str)>) {
+        let inspected = self.0.inspect(bytes);
+        let error = inspected.error.map(|(head, error)| (head, error.message()));
+        (inspected.passed, error)
     }
 
-    /// Whether nothing more is to be read.
-    pub fn is_shut(&self) -> bool {
-        self.0.is_shut()
+    /// Returns whether nothing more may be read.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
     }
 }
 
-/// The bodies that there are.
+/// The routes with a body.
 #[derive(Clone, Copy, Debug)]
-pub enum Request {
+pub enum BodyRoute {
     /// `/tasks` and `/num_tasks`.
     Split,
     /// `/task`.
     Task,
     /// `/task_range`.
-    Range,
+    TaskRange,
     /// `/create`.
     Create,
     /// `/call`.
@@ -48,62 +49,62 @@ pub enum Request {
     Score,
 }
 
-/// What a body says.
+/// The result of reading a body.
 #[derive(Debug)]
-pub enum Said {
-    /// Fields by their name, each as JSON; those that are absent or null are
-    /// left out, and so is what has no form of its own in the request.
+pub enum ParsedBody {
+    /// Fields by name, each as JSON. Fields that are absent, null, or of a kind
+    /// that has no JSON of its own are left out.
     Fields(Vec<(&'static str, String)>),
-    /// The problems, as the client is told them.
-    Problems(String),
-    /// It claims to be JSON and is not UTF-8.
-    NotText,
+    /// The validation errors as JSON.
+    Errors(String),
+    /// The content type is JSON and the body is not UTF-8.
+    NotUtf8,
 }
 
-/// Reads a body that claims to be JSON, as the handlers do.
-pub fn read_request(request: Request, body: &[u8]) -> Said {
-    let document = match Document::parse(body, true) {
-        Ok(document) => document,
-        Err(Unreadable::NotJson(problems)) => return Said::Problems(problems.to_json()),
-        Err(Unreadable::NotText) => return Said::NotText,
+/// Reads a body of content type JSON as the routes do.
+pub fn read_body(route: BodyRoute, body: &[u8]) -> ParsedBody {
+    let json = match JsonBody::parse(body, true) {
+        Ok(json) => json,
+        Err(BodyParseError::InvalidJson(errors)) => return ParsedBody::Errors(errors.to_json()),
+        Err(BodyParseError::NotUtf8) => return ParsedBody::NotUtf8,
     };
-    match fields(request, document) {
-        Ok(fields) => Said::Fields(
+    match fields(route, json) {
+        Ok(fields) => ParsedBody::Fields(
             fields
                 .into_iter()
                 .filter_map(|(name, value)| Some((name, value?)))
                 .collect(),
         ),
-        Err(problems) => Said::Problems(problems.to_json()),
+        Err(errors) => ParsedBody::Errors(errors.to_json()),
     }
 }
 
 type Fields = Vec<(&'static str, Option<String>)>;
 
-fn fields(request: Request, document: Document<'_>) -> Result<Fields, Problems> {
+fn fields(route: BodyRoute, body: JsonBody<'_>) -> Result<Fields, ValidationErrors> {
     let text = |text: &str| {
         let mut out = String::new();
-        json_string(&mut out, text);
+        append_json(&mut out, text);
         Some(out)
     };
     let number = |number: Option<i64>| number.map(|number| number.to_string());
     let object = |json: &Json| Some(json.as_str().to_owned());
-    Ok(match request {
-        Request::Split => vec![("split", text(&SplitRequest::read(document)?.split))],
-        Request::Task => {
-            let task = TaskRequest::read(document)?;
+    Ok(match route {
+        BodyRoute::Split => vec![("split", text(&SplitRequest::read(body)?.split))],
+        BodyRoute::Task => {
+            let task = TaskRequest::read(body)?;
             vec![("split", text(&task.split)), ("index", number(task.index))]
         }
-        Request::Range => {
-            let range = RangeRequest::read(document)?;
+        BodyRoute::TaskRange => {
+            let range = TaskRangeRequest::read(body)?;
             vec![
                 ("split", text(&range.split)),
                 ("start", number(range.start)),
                 ("stop", number(range.stop)),
             ]
         }
-        Request::Create => {
-            let create = CreateRequest::read(document)?;
+        BodyRoute::Create => {
+            let create = CreateRequest::read(body)?;
             let mut fields = match &create.source {
                 TaskSource::Spec(spec) => vec![("task_spec", object(spec))],
                 TaskSource::Index { split, index } => {
@@ -115,48 +116,49 @@ fn fields(request: Request, document: Document<'_>) -> Result<Fields, Problems> 
             fields.push(("toolset_name", toolset.and_then(text)));
             fields
         }
-        Request::Call => {
-            let call = CallRequest::read(document)?;
+        BodyRoute::Call => {
+            let call = CallRequest::read(body)?;
             vec![
                 ("name", text(&call.name)),
                 ("input", object(&call.input)),
                 ("task_id", call.task_id.as_deref().and_then(text)),
             ]
         }
-        Request::Score => {
-            let score = ScoreRequest::read(document)?;
+        BodyRoute::Score => {
+            let score = ScoreRequest::read(body)?;
             vec![("task_id", score.task_id.as_deref().and_then(text))]
         }
     })
 }
 
-/// A text as JSON, in the events that it leaves in, batch by batch.
+/// Returns the batches of events that a text as JSON is sent in.
 pub fn text_events(text: &str) -> Vec<Bytes> {
-    batches(Pieces::new(|out| json_string(out, text)))
+    batches(result_text(&text, 0))
 }
 
-/// What a call gave, in the events that it leaves in.
+/// Returns the batches of events that the result of a call is sent in.
 pub fn output_events(output: &ToolOutput) -> Vec<Bytes> {
-    batches(Pieces::new(|out| render::output(out, output)))
+    batches(result_text(&CallResult::new(output), 0))
 }
 
-/// What scoring gave, in the events that it leaves in.
+/// Returns the batches of events that the result of a scoring is sent in.
 pub fn score_events(scores: &[Score]) -> Vec<Bytes> {
-    batches(Pieces::new(|out| render::scores(out, scores)))
+    batches(result_text(&ScoringResult::new(scores), 0))
 }
 
-/// A conversation as JSON.
-pub fn message_text(messages: &[Message]) -> String {
+/// Returns a conversation as JSON.
+pub fn messages_json(messages: &[Message]) -> String {
     let mut out = String::new();
-    render::messages(&mut out, messages);
+    append_json(&mut out, &Wire(messages));
     out
 }
 
-/// One event that is never cut.
+/// Returns one event that is never split.
 pub fn event(name: &str, data: &str) -> String {
     sse::event(name, data)
 }
 
-fn batches(mut pieces: Pieces) -> Vec<Bytes> {
-    std::iter::from_fn(|| pieces.next()).collect()
+fn batches(text: String) -> Vec<Bytes> {
+    let mut events = ResultEvents::new(text);
+    std::iter::from_fn(|| events.next_batch()).collect()
 }

@@ -1,50 +1,36 @@
-//! The protocol: requests in, answers and event streams out.
+//! The HTTP server of the Open Reward Standard: requests in, responses and event
+//! streams out.
 //!
-//! Written against the traits of [`orwd_session`], so that it knows neither
-//! tables nor guests. The life of a request: `server` accepts the connection,
-//! `framing` watches where requests end, `admission` asks who it is and whether
-//! it may come in, `route` decides where it goes, `handlers` take it there: they read the body
-//! (`body`, `document`, `requests`), ask the session, and write the answer
-//! (`render`, `stream`). A failure becomes a status in `error` and nowhere else.
+//! It is written against the traits of `orwd_session` and knows neither the
+//! session table nor the engine. The path of a request:
+//!
+//! 1. `server` accepts the connection, within the limits of `limit`.
+//! 2. `connection` enforces timeouts and finds where each request ends.
+//! 3. `auth` checks framing, host, origin and API key.
+//! 4. `routes` picks the route, reads the request with `headers` and `decode`,
+//!    calls the session, and writes the response with `encode`.
+//! 5. `error` turns a failure into a status; no other module does.
+//!
+//! The wire contract is `docs/src/reference/wire-contract.md`.
 
-mod admission;
-mod again;
-mod answer;
-mod beyond;
-mod body;
-mod candidates;
-mod crowd;
-mod document;
+mod auth;
+mod connection;
+mod decode;
+mod encode;
 mod error;
-mod fields;
-mod flatten;
-mod framing;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-mod handlers;
-mod hosts;
-mod keyring;
-mod keys;
-mod problems;
-mod python;
-mod rates;
-mod render;
-mod requests;
-mod route;
-mod secrets;
-mod seed;
+mod headers;
+mod limit;
+mod routes;
 mod server;
-mod socket;
-mod sse;
-mod stream;
-mod text;
-mod trace;
 
 #[cfg(test)]
 mod tests;
 
-pub use crowd::PerAddress;
-pub use hosts::Hosts;
-pub use keys::{Keys, KeysError};
-pub use server::{Front, serve};
+pub use auth::api_keys::{ApiKeys, ApiKeysError};
+pub use auth::host_check::AllowedHosts;
+pub use limit::connection_limit::PerAddressLimit;
+pub use server::config::ServerConfig;
+pub use server::listener::serve;

@@ -3,7 +3,7 @@
 //! Whatever the body, the answer is fields or problems; problems are a list as
 //! clients read it, and a field is what another reader finds under its name.
 
-use orwd_ors::fuzzing::{Request, Said, read_request};
+use orwd_ors::fuzzing::{BodyRoute, ParsedBody, read_body};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -13,18 +13,18 @@ use crate::json;
 pub(crate) fn run(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let request = match input.below(6) {
-        0 => Request::Split,
-        1 => Request::Task,
-        2 => Request::Range,
-        3 => Request::Create,
-        4 => Request::Call,
-        _ => Request::Score,
+        0 => BodyRoute::Split,
+        1 => BodyRoute::Task,
+        2 => BodyRoute::TaskRange,
+        3 => BodyRoute::Create,
+        4 => BodyRoute::Call,
+        _ => BodyRoute::Score,
     };
     let body = input.rest();
-    match read_request(request, body) {
-        Said::NotText => assert!(std::str::from_utf8(body).is_err()),
-        Said::Problems(problems) => are_problems(&problems),
-        Said::Fields(fields) => {
+    match read_body(request, body) {
+        ParsedBody::NotUtf8 => assert!(std::str::from_utf8(body).is_err()),
+        ParsedBody::Errors(problems) => are_problems(&problems),
+        ParsedBody::Fields(fields) => {
             let text = std::str::from_utf8(body).expect("fields come from text");
             let text = text.strip_prefix('\u{feff}').unwrap_or(text);
             let Some(whole) = json::value(text) else {

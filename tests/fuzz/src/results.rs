@@ -6,7 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use orwd_engine::fuzzing::{lift_messages, lift_output, lift_scores, lift_tools, wit};
-use orwd_ors::fuzzing::{message_text, output_events, score_events};
+use orwd_ors::fuzzing::{messages_json, output_events, score_events};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -140,7 +140,7 @@ fn messages(input: &mut Input<'_>) {
     match lift_messages(given) {
         Err(reason) => assert!(!reason.is_empty()),
         Ok(lifted) => {
-            let text = message_text(&lifted);
+            let text = messages_json(&lifted);
             let read: Vec<&RawValue> = serde_json::from_str(&text).expect("messages are a list");
             assert_eq!(read.len(), count);
             json::value(&text);

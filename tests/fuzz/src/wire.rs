@@ -5,7 +5,7 @@
 //! request than a reader of its own kind does (`httparse`, with lengths by the
 //! book) unless it has doubts.
 
-use orwd_ors::fuzzing::Watch;
+use orwd_ors::fuzzing::FramingProbe;
 
 use crate::input::Input;
 
@@ -14,32 +14,32 @@ use crate::input::Input;
 struct Story {
     kept: usize,
     doubt: Option<(u64, &'static str)>,
-    is_shut: bool,
+    is_closed: bool,
 }
 
 fn story(bytes: &[u8], pieces: impl IntoIterator<Item = usize>) -> Story {
-    let mut watch = Watch::default();
+    let mut probe = FramingProbe::default();
     let mut story = Story {
         kept: 0,
         doubt: None,
-        is_shut: false,
+        is_closed: false,
     };
     let mut rest = bytes;
     let mut pieces = pieces.into_iter();
     while !rest.is_empty() {
         let length = pieces.next().unwrap_or(rest.len()).clamp(1, rest.len());
         let (piece, after) = rest.split_at(length);
-        let (kept, doubt) = watch.see(piece);
+        let (kept, doubt) = probe.inspect(piece);
         assert!(kept <= piece.len(), "it kept more than there was");
         story.kept += kept;
         if doubt.is_some() {
             assert_eq!(story.doubt, None, "a second doubt behind the first");
             story.doubt = doubt;
         }
-        story.is_shut = watch.is_shut();
-        assert_eq!(story.is_shut, story.doubt.is_some());
-        if story.is_shut {
-            let (kept, doubt) = watch.see(after);
+        story.is_closed = probe.is_closed();
+        assert_eq!(story.is_closed, story.doubt.is_some());
+        if story.is_closed {
+            let (kept, doubt) = probe.inspect(after);
             assert_eq!((kept, doubt), (0, None), "something went on behind a doubt");
             break;
         }

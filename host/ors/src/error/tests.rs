@@ -1,9 +1,17 @@
-use super::*;
-use crate::answer::Payload;
+use std::time::Duration;
 
-fn seen(failure: Failure) -> (u16, String, Vec<String>) {
-    let (answer, _) = failure.answer();
-    let (parts, payload) = answer.into_parts();
+use orwd_model::{Fault, FaultCode};
+use orwd_session::{CatalogError, CreateError, SessionError};
+
+use super::request_error::RequestError;
+use crate::auth::host_check::HostRejection;
+use crate::connection::body::BodyError;
+use crate::connection::framing::FramingError;
+use crate::encode::response::Payload;
+
+fn response(error: RequestError) -> (u16, String, Vec<String>) {
+    let (response, _) = error.into_response();
+    let (parts, payload) = response.into_parts();
     let Payload::Text(Some(body)) = payload else {
         panic!("no text");
     };
@@ -21,26 +29,26 @@ fn seen(failure: Failure) -> (u16, String, Vec<String>) {
 }
 
 #[test]
-fn every_failure_has_its_status_and_text() {
+fn each_error_has_its_status_and_text() {
     let fault = |code| Fault::new(code, "a sentence");
     let soon = ["retry-after: 2"];
     let none: [&str; 0] = [];
-    let cases: Vec<(Failure, u16, &str, &[&str])> = vec![
-        (Failure::NotFound, 404, "Not Found", &none),
+    let cases: Vec<(RequestError, u16, &str, &[&str])> = vec![
+        (RequestError::NotFound, 404, "Not Found", &none),
         (
-            Failure::NoKey,
+            RequestError::InvalidApiKey,
             401,
             "Invalid API key",
             &["www-authenticate: Bearer"],
         ),
         (
-            Failure::TooManyWrongKeys(Duration::from_millis(2001)),
+            RequestError::TooManyAuthFailures(Duration::from_millis(2001)),
             429,
             "too many requests with a wrong API key come from this address",
             &["retry-after: 3"],
         ),
         (
-            Failure::TooManyCreations(Duration::from_nanos(1_000_000)),
+            RequestError::TooManyCreations(Duration::from_nanos(1_000_000)),
             429,
             "sessions are created too fast",
             &["retry-after: 1"],
@@ -58,38 +66,38 @@ fn every_failure_has_its_status_and_text() {
             &soon,
         ),
         (
-            Doubt::Lengths.into(),
+            FramingError::RepeatedLength.into(),
             400,
             "the request has more than one Content-Length",
             &none,
         ),
         (
-            Foreign::Origin("null".into()).into(),
+            HostRejection::Origin("null".into()).into(),
             403,
             "the Origin 'null' is not this machine's own, so a web page may be behind this \
              request; start the server with --allow-host NAME if it is a name of yours",
             &none,
         ),
         (
-            Failure::Only("GET"),
+            RequestError::MethodNotAllowed("GET"),
             405,
             "Method Not Allowed",
             &["allow: GET"],
         ),
         (
-            Failure::NoSessionHeader,
+            RequestError::NoSessionHeader,
             400,
             "X-Session-ID header is required",
             &none,
         ),
         (
-            Failure::NoSession,
+            RequestError::NoSession,
             404,
             "Active environment not found",
             &none,
         ),
         (
-            Failure::NotText,
+            RequestError::BodyNotUtf8,
             400,
             "There was an error parsing the body",
             &none,
@@ -107,13 +115,13 @@ fn every_failure_has_its_status_and_text() {
             &none,
         ),
         (
-            Failure::UnknownEnvironment("it's".into()),
+            RequestError::UnknownEnvironment("it's".into()),
             404,
             "unknown environment \"it's\"",
             &none,
         ),
         (
-            Failure::NoScoring("Alpha".into()),
+            RequestError::NoScoring("Alpha".into()),
             404,
             "Environment 'Alpha' does not implement score_group",
             &none,
@@ -270,23 +278,23 @@ fn every_failure_has_its_status_and_text() {
             &none,
         ),
     ];
-    for (failure, status, detail, headers) in cases {
-        let name = format!("{failure:?}");
-        let (seen_status, seen_detail, seen_headers) = seen(failure);
-        assert_eq!(seen_status, status, "{name}");
-        assert_eq!(seen_detail, detail, "{name}");
-        assert_eq!(seen_headers, headers, "{name}");
+    for (error, status, detail, headers) in cases {
+        let name = format!("{error:?}");
+        let (actual_status, actual_detail, actual_headers) = response(error);
+        assert_eq!(actual_status, status, "{name}");
+        assert_eq!(actual_detail, detail, "{name}");
+        assert_eq!(actual_headers, headers, "{name}");
     }
 }
 
 #[test]
-fn what_a_guest_said_is_told_to_its_owner_and_not_to_the_log() {
+fn guest_text_is_sent_to_the_owner_and_not_logged() {
     let fault = || Fault {
         words: Some("the\nsecret".to_owned()),
         ..Fault::new(FaultCode::EnvExit, "it went")
     };
     let words = "; its last words: 'the\\nsecret'";
-    let cases: Vec<(Failure, &str, &str)> = vec![
+    let cases: Vec<(RequestError, &str, &str)> = vec![
         (SessionError::Faulted(fault()).into(), "", words),
         (
             SessionError::Gone(fault()).into(),
@@ -294,24 +302,24 @@ fn what_a_guest_said_is_told_to_its_owner_and_not_to_the_log() {
             words,
         ),
         (CreateError::Faulted(fault()).into(), "", words),
-        // Nobody's own: the guest answered for all.
+        // No owner: the guest served all clients.
         (CatalogError::Faulted(fault()).into(), "", ""),
     ];
-    for failure in [
-        Failure::Session(SessionError::SetupFailed("a secret".into())),
+    for error in [
+        RequestError::Session(SessionError::SetupFailed("a secret".into())),
         SessionError::Failed("a secret".into()).into(),
         CreateError::Refused("a secret".into()).into(),
     ] {
-        let (answer, log) = failure.answer();
-        let (_, Payload::Text(Some(body))) = answer.into_parts() else {
+        let (response, log) = error.into_response();
+        let (_, Payload::Text(Some(body))) = response.into_parts() else {
             panic!("no text");
         };
         assert_eq!(body, "{\"detail\":\"RuntimeError: a secret\"}");
         assert!(!log.unwrap().contains("secret"));
     }
-    for (failure, more, words) in cases {
-        let (answer, log) = failure.answer();
-        let (_, Payload::Text(Some(body))) = answer.into_parts() else {
+    for (error, more, words) in cases {
+        let (response, log) = error.into_response();
+        let (_, Payload::Text(Some(body))) = response.into_parts() else {
             panic!("no text");
         };
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();

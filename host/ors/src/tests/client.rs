@@ -9,12 +9,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::super::{Front, Hosts, PerAddress, serve};
-use super::memory::Memory;
+use super::memory_service::MemoryService;
+use crate::{AllowedHosts, PerAddressLimit, ServerConfig, serve};
 
-/// Limits that no test waits long for.
-pub(super) fn front() -> Front {
-    Front {
+/// Returns a configuration with short timeouts.
+pub(super) fn config() -> ServerConfig {
+    ServerConfig {
         body_limit: 64 * 1024,
         header_limit: 8 * 1024,
         header_timeout: Duration::from_millis(400),
@@ -22,16 +22,19 @@ pub(super) fn front() -> Front {
         body_rate: 1024,
         write_timeout: Duration::from_millis(600),
         idle_timeout: Duration::from_millis(1500),
-        connections: 100,
-        per_address: PerAddress::Any(100),
-        hosts: Hosts::Any,
+        max_connections: 100,
+        per_address: PerAddressLimit {
+            connections: 100,
+            count_loopback: true,
+        },
+        hosts: AllowedHosts::Any,
         keys: None,
-        wrong_keys: 60,
+        auth_failure_rate: 60,
         create_rate: 1000,
     }
 }
 
-/// A server that runs until told to stop.
+/// A server that runs until it is stopped.
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     stop: oneshot::Sender<()>,
@@ -39,18 +42,24 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) async fn start(front: Front) -> Server {
-        Server::start_with_grace(front, Duration::from_secs(5)).await
+    pub(super) async fn start(config: ServerConfig) -> Server {
+        Server::start_with_grace(config, Duration::from_secs(5)).await
     }
 
-    pub(super) async fn start_with_grace(front: Front, grace: Duration) -> Server {
+    pub(super) async fn start_with_grace(config: ServerConfig, grace: Duration) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let stopped = async {
             let _ = stopped.await;
         };
-        let done = tokio::spawn(serve(listener, Memory::new(), front, stopped, grace));
+        let done = tokio::spawn(serve(
+            listener,
+            MemoryService::new(),
+            config,
+            stopped,
+            grace,
+        ));
         Server {
             address,
             stop,
@@ -58,7 +67,7 @@ impl Server {
         }
     }
 
-    /// Tells the server to stop, and gives what it is waited for with.
+    /// Begins the shutdown and returns the task of the server.
     pub(super) fn stop(self) -> JoinHandle<std::io::Result<()>> {
         let _ = self.stop.send(());
         self.done
@@ -68,15 +77,14 @@ impl Server {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// Sends bytes and reads all that comes until the server closes.
+    /// Sends bytes and reads until the server closes the connection.
     pub(super) async fn exchange(&self, request: &str) -> String {
         let mut stream = self.connect().await;
         stream.write_all(request.as_bytes()).await.unwrap();
         read_all(&mut stream).await
     }
 
-    /// One request on a connection of its own: status, headers and body, whose
-    /// chunks are put together.
+    /// Sends one request on its own connection and parses the response.
     pub(super) async fn send(&self, head: &str, body: &str) -> Reply {
         let length = body.len();
         let head = head.trim_end();
@@ -86,7 +94,7 @@ impl Server {
         Reply::parse(&self.exchange(&request).await)
     }
 
-    /// A JSON body to a path, for the session `s`.
+    /// Sends a JSON body to a path, for the session `s`.
     pub(super) async fn post(&self, path: &str, body: &str) -> Reply {
         let head =
             format!("POST {path} HTTP/1.1\r\nx-session-id: s\r\ncontent-type: application/json");
@@ -99,24 +107,24 @@ impl Server {
     }
 }
 
-/// All that comes until the other side closes, or does nothing for long.
+/// Reads until the other side closes the connection, for at most ten seconds.
 pub(super) async fn read_all(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     let read = stream.read_to_end(&mut bytes);
     let read = tokio::time::timeout(Duration::from_secs(10), read).await;
-    if let Err(error) = read.expect("the server neither answers nor closes") {
+    if let Err(error) = read.expect("the server neither responds nor closes") {
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     }
     String::from_utf8(bytes).unwrap()
 }
 
-/// A response.
+/// A parsed response.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) headers: HashMap<String, String>,
     pub(super) body: String,
-    /// Whether the body came to its end.
+    /// Whether the body is complete.
     pub(super) complete: bool,
 }
 

@@ -1,24 +1,24 @@
-//! Each limit of the front, and that it bites.
+//! Each limit of the server configuration is enforced.
 
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
-use super::super::Front;
-use super::client::{Reply, Server, front, read_all};
+use super::client::{Reply, Server, config, read_all};
 use super::{call, open};
+use crate::ServerConfig;
 
 #[tokio::test]
-async fn bodies_that_are_too_large_or_too_slow() {
-    let server = Server::start(front()).await;
+async fn refuses_bodies_that_are_too_large_or_too_slow() {
+    let server = Server::start(config()).await;
     open(&server, "alpha").await;
-    let limit = front().body_limit;
+    let limit = config().body_limit;
     for (length, status) in [(limit, 422), (limit + 1, 413), (limit * 4, 413)] {
         let reply = server.post("/alpha/call", &" ".repeat(length)).await;
         assert_eq!(reply.status, status, "{length}");
     }
-    // Without a length, in chunks.
+    // Chunked, without a length.
     for (chunks, status) in [(15, 422), (17, 413)] {
         let chunk = format!("1000\r\n{}\r\n", "x".repeat(4096)).repeat(chunks);
         let request = format!(
@@ -28,15 +28,15 @@ async fn bodies_that_are_too_large_or_too_slow() {
         let reply = Reply::parse(&server.exchange(&request).await);
         assert_eq!(reply.status, status, "{chunks} chunks");
     }
-    // Half a body, and then nothing.
+    // Half of a body.
     let started = Instant::now();
     let head = "POST /alpha/call HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n\
                 content-length: 100\r\n\r\n{";
     let reply = Reply::parse(&server.exchange(head).await);
     assert_eq!(reply.status, 408);
     assert_eq!(reply.headers["connection"], "close");
-    assert!(started.elapsed() >= front().body_timeout);
-    // A client that asks before it sends is told at once.
+    assert!(started.elapsed() >= config().body_timeout);
+    // A client that expects `100 Continue` gets the response at once.
     let head = format!(
         "POST /alpha/call HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n",
@@ -47,8 +47,8 @@ async fn bodies_that_are_too_large_or_too_slow() {
 }
 
 #[tokio::test]
-async fn a_body_in_a_packet_of_its_own_keeps_the_connection() {
-    let server = Server::start(front()).await;
+async fn a_body_in_its_own_packet_keeps_the_connection() {
+    let server = Server::start(config()).await;
     let mut stream = server.connect().await;
     for path in ["/create_session", "/delete", "/tools", "/alpha/tools"] {
         let head = format!(
@@ -62,16 +62,16 @@ async fn a_body_in_a_packet_of_its_own_keeps_the_connection() {
         let start = String::from_utf8_lossy(&buffer[..n]).into_owned();
         assert!(start.starts_with("HTTP/1.1 "), "{path}: {start:?}");
         assert!(!start.contains("connection: close"), "{path}: {start}");
-        // The end of a stream may come apart from its beginning.
+        // The end of a stream may arrive separately.
         tokio::time::sleep(Duration::from_millis(20)).await;
         let _ = stream.try_read(&mut buffer);
     }
 }
 
 #[tokio::test]
-async fn heads_that_are_too_large_or_too_slow() {
-    let server = Server::start(front()).await;
-    let long = "x".repeat(front().header_limit);
+async fn refuses_heads_that_are_too_large_or_too_slow() {
+    let server = Server::start(config()).await;
+    let long = "x".repeat(config().header_limit);
     let reply = server
         .send(&format!("GET /health HTTP/1.1\r\nlong: {long}"), "")
         .await;
@@ -83,7 +83,7 @@ async fn heads_that_are_too_large_or_too_slow() {
         )
         .await;
     assert_eq!(reply.status, 200);
-    // A head that drips, on a new connection and on a used one.
+    // A head that trickles, on a new and on a reused connection.
     for request in ["", "GET /health HTTP/1.1\r\nhost: test\r\n\r\n"] {
         let mut stream = server.connect().await;
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -110,31 +110,31 @@ async fn heads_that_are_too_large_or_too_slow() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_is_closed_later_than_a_slow_head() {
-    let server = Server::start(front()).await;
+async fn the_idle_timeout_is_longer_than_the_header_timeout() {
+    let server = Server::start(config()).await;
     let mut stream = server.connect().await;
     let request = b"GET /health HTTP/1.1\r\nhost: test\r\n\r\n";
     for _ in 0..2 {
         stream.write_all(request).await.unwrap();
-        tokio::time::sleep(front().header_timeout * 2).await;
+        tokio::time::sleep(config().header_timeout * 2).await;
     }
     let started = Instant::now();
     let wire = read_all(&mut stream).await;
     assert_eq!(wire.matches("HTTP/1.1 200 OK").count(), 2);
-    assert!(started.elapsed() < front().idle_timeout);
+    assert!(started.elapsed() < config().idle_timeout);
 }
 
 #[tokio::test]
-async fn a_reader_that_takes_nothing_is_given_up() {
-    // The next client is let in only once this one is out.
-    let server = Server::start(Front {
-        connections: 1,
-        ..front()
+async fn disconnects_a_client_that_reads_nothing() {
+    // The next client is accepted only after this one is disconnected.
+    let server = Server::start(ServerConfig {
+        max_connections: 1,
+        ..config()
     })
     .await;
     open(&server, "alpha").await;
     let request = call("big", r#"{"n":12000000}"#);
-    // So small a window that the result cannot hide in the kernel's buffers.
+    // A window so small that the kernel cannot buffer the result.
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(64 * 1024).unwrap();
     let mut stream = socket.connect(server.address).await.unwrap();
@@ -146,10 +146,10 @@ async fn a_reader_that_takes_nothing_is_given_up() {
 }
 
 #[tokio::test]
-async fn no_more_connections_than_there_may_be() {
-    let server = Server::start(Front {
-        connections: 2,
-        ..front()
+async fn limits_connections() {
+    let server = Server::start(ServerConfig {
+        max_connections: 2,
+        ..config()
     })
     .await;
     let first = server.connect().await;
@@ -169,14 +169,14 @@ async fn no_more_connections_than_there_may_be() {
 }
 
 #[tokio::test]
-async fn a_body_comes_at_a_pace() {
-    let server = Server::start(Front {
+async fn enforces_the_minimum_body_rate() {
+    let server = Server::start(ServerConfig {
         body_timeout: Duration::from_secs(60),
         body_rate: 1000,
-        ..front()
+        ..config()
     })
     .await;
-    // Pieces of a body, one after another, and when the answer came.
+    // Sends a body in pieces; returns the status and when the response arrived.
     let send = async |length: usize, piece: usize| {
         let mut stream = server.connect().await;
         let head = format!(
@@ -187,7 +187,7 @@ async fn a_body_comes_at_a_pace() {
         let started = Instant::now();
         for _ in 0..length / piece {
             tokio::time::sleep(Duration::from_millis(200)).await;
-            // The answer is there before the body is.
+            // The response may arrive before the body is complete.
             let mut byte = [0];
             let peek = stream.peek(&mut byte);
             if tokio::time::timeout(Duration::from_millis(1), peek)
@@ -203,22 +203,22 @@ async fn a_body_comes_at_a_pace() {
             started.elapsed(),
         )
     };
-    let (drips, flows) = tokio::join!(send(1000, 1), send(20_000, 500));
-    // It has five seconds, and then for each byte a thousandth of one.
-    assert_eq!(drips.0, 408);
-    assert!(drips.1 >= Duration::from_secs(5) && drips.1 < Duration::from_secs(30));
-    assert_eq!(flows.0, 422, "after {:?}", flows.1);
-    assert!(flows.1 > Duration::from_secs(7));
+    let (slow, steady) = tokio::join!(send(1000, 1), send(20_000, 500));
+    // Five seconds, plus a millisecond per byte.
+    assert_eq!(slow.0, 408);
+    assert!(slow.1 >= Duration::from_secs(5) && slow.1 < Duration::from_secs(30));
+    assert_eq!(steady.0, 422, "after {:?}", steady.1);
+    assert!(steady.1 > Duration::from_secs(7));
 }
 
 #[tokio::test]
-async fn a_reader_whose_answer_lies_in_the_kernel_is_given_up() {
-    // The next client is let in only once this one is out, for which it has
-    // long as far as the time between requests goes.
-    let server = Server::start(Front {
-        connections: 1,
+async fn disconnects_a_client_whose_response_stays_in_the_kernel() {
+    // The next client is accepted only after this one is disconnected; the idle
+    // timeout does not do that.
+    let server = Server::start(ServerConfig {
+        max_connections: 1,
         idle_timeout: Duration::from_secs(60),
-        ..front()
+        ..config()
     })
     .await;
     open(&server, "alpha").await;

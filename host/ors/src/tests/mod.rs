@@ -1,16 +1,16 @@
-//! The room as a whole, over sockets, on a service in memory.
+//! Tests of the whole server over sockets, with a session service in memory.
 
-mod answers;
+mod access_log;
+mod auth_and_origin;
 mod client;
-mod door;
 mod limits;
-mod log;
-mod memory;
-mod stopping;
+mod memory_service;
+mod responses;
+mod shutdown;
 
 use client::{Reply, Server};
 
-/// Opens the session `s`.
+/// Creates the session `s`.
 async fn open(server: &Server, env: &str) {
     let body = format!("{{\"env_name\":\"{env}\",\"task_spec\":{{}}}}");
     let reply = server.post("/create", &body).await;
@@ -22,7 +22,7 @@ fn detail(reply: &Reply) -> serde_json::Value {
     body["detail"].clone()
 }
 
-/// A call in the session `s`, as bytes.
+/// Returns the request of a call in the session `s`.
 fn call(tool: &str, input: &str) -> String {
     let body = format!("{{\"name\":\"{tool}\",\"input\":{input}}}");
     let length = body.len();

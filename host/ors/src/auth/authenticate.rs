@@ -1,0 +1,46 @@
+//! Decides whether a request may proceed, and as which principal.
+//!
+//! Runs before routing. The checks go from the most to the least severe:
+//! ambiguous framing, a foreign host or origin, a missing or wrong API key. Only
+//! `/health` needs no key, so that monitoring needs none.
+
+use hyper::http::request::Parts;
+use orwd_session::Principal;
+
+use super::api_keys::ApiKeys;
+use super::host_check::{AllowedHosts, HostRejection};
+use crate::connection::framing::{self, FramingError};
+
+/// The path that needs no API key.
+const UNAUTHENTICATED_PATH: &str = "/health";
+
+/// Why a request may not proceed.
+#[derive(Debug)]
+pub(crate) enum AuthError {
+    /// Its framing is ambiguous.
+    Framing(FramingError),
+    /// It names a foreign host or origin.
+    Host(HostRejection),
+    /// It has no API key, or a wrong one.
+    InvalidKey,
+}
+
+/// Returns the principal of a request. `framing_error` is what the connection
+/// found before hyper read the head.
+pub(crate) fn authenticate(
+    head: &Parts,
+    framing_error: Option<FramingError>,
+    hosts: &AllowedHosts,
+    keys: Option<&ApiKeys>,
+) -> Result<Principal, AuthError> {
+    if let Some(error) = framing_error.or_else(|| framing::check_head(head)) {
+        return Err(AuthError::Framing(error));
+    }
+    hosts.check(&head.headers).map_err(AuthError::Host)?;
+    match keys {
+        Some(keys) if head.uri.path() != UNAUTHENTICATED_PATH => {
+            keys.principal(&head.headers).ok_or(AuthError::InvalidKey)
+        }
+        _ => Ok(Principal::Anyone),
+    }
+}

@@ -1,0 +1,6 @@
+//! Who sent a request, and whether it may proceed.
+
+pub(crate) mod api_keys;
+pub(crate) mod authenticate;
+pub(crate) mod host_check;
+pub(crate) mod key_file;

@@ -1,0 +1,419 @@
+//! The event stream of one run (`docs/src/reference/wire-contract.md#section-10`).
+//!
+//! The stream sends the run's id first. The run starts only once the id has left
+//! the connection's buffer: a client that was cut off before it could read the id
+//! calls again, and the tool must not have run by then. After that the client may
+//! leave; the run continues.
+//!
+//! If the host itself failed, the stream is aborted without a last event. Clients
+//! then retry; an `error` event would count as an answer of the environment.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use orwd_model::{Fault, RunOutcome, Weigh};
+use orwd_session::{Reader, Run};
+use serde::Serialize;
+use time::OffsetDateTime;
+use tokio::time::{Instant, Sleep};
+
+use super::sse::{ResultEvents, event, result_text};
+use super::wire::{CallResult, ScoringResult, Wire, size_hint};
+
+/// The time between two pings; clients give up after 30 s of silence.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The size in bytes from which all readers of an outcome share one text.
+const SHARED_TEXT_SIZE: usize = 64 * 1024;
+
+/// The stream of one reader of a run.
+pub(crate) struct RunStream {
+    run: Run,
+    reader: Reader,
+    ping_interval: Duration,
+    state: StreamState,
+}
+
+enum StreamState {
+    /// The id has not been sent.
+    Created,
+    /// The id is in the connection's buffer.
+    Announced,
+    /// The buffer has been written to the socket.
+    Flushed,
+    /// The run is in progress.
+    Waiting(OutcomeWait),
+    /// The result is being sent.
+    Sending(ResultEvents),
+    /// Everything has been sent.
+    Done,
+}
+
+struct OutcomeWait {
+    outcome: Pin<Box<dyn Future<Output = Arc<RunOutcome>> + Send>>,
+    next_ping: Pin<Box<Sleep>>,
+}
+
+/// Why a stream ends without its last event: a fault of the host.
+#[derive(Debug)]
+pub(crate) struct StreamAborted(Fault);
+
+impl fmt::Display for StreamAborted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the run failed: {}", self.0)
+    }
+}
+
+impl std::error::Error for StreamAborted {}
+
+impl RunStream {
+    pub(crate) fn new(run: Run) -> RunStream {
+        RunStream {
+            reader: run.reader(),
+            run,
+            ping_interval: PING_INTERVAL,
+            state: StreamState::Created,
+        }
+    }
+
+    /// Polls for the next bytes; `None` at the end.
+    pub(crate) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, StreamAborted>>> {
+        loop {
+            match &mut self.state {
+                StreamState::Created => {
+                    // Announced before the client knows the id: it may return at
+                    // once.
+                    self.run.announce();
+                    self.state = StreamState::Announced;
+                    let announced = event("task_id", &self.run.id().to_string());
+                    return Poll::Ready(Some(Ok(announced.into())));
+                }
+                // A connection flushes its buffer when its body is pending, so
+                // the body is pending for one poll.
+                StreamState::Announced => {
+                    self.state = StreamState::Flushed;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                StreamState::Flushed => {
+                    self.run.start();
+                    let run = self.run.clone();
+                    self.state = StreamState::Waiting(OutcomeWait {
+                        outcome: Box::pin(async move { run.outcome().await }),
+                        next_ping: Box::pin(tokio::time::sleep(self.ping_interval)),
+                    });
+                }
+                StreamState::Waiting(wait) => match wait.outcome.as_mut().poll(cx) {
+                    Poll::Ready(outcome) => match &*outcome {
+                        RunOutcome::Output(output) => {
+                            let hint = size_hint(output);
+                            self.send(&outcome, &CallResult::new(output), hint);
+                        }
+                        RunOutcome::Scores(scores) => {
+                            self.send(&outcome, &ScoringResult::new(scores), 256);
+                        }
+                        RunOutcome::Refused(refusal) => self.send(&outcome, &Wire(refusal), 256),
+                        RunOutcome::Failed(message) => {
+                            return self.end(Ok(event("error", message).into()));
+                        }
+                        RunOutcome::Faulted(fault) if fault.code.is_ours() => {
+                            return self.end(Err(StreamAborted(fault.clone())));
+                        }
+                        RunOutcome::Faulted(fault) => {
+                            return self.end(Ok(event("error", &fault.for_owner("")).into()));
+                        }
+                    },
+                    Poll::Pending => {
+                        if wait.next_ping.as_mut().poll(cx).is_pending() {
+                            return Poll::Pending;
+                        }
+                        let next = wait.next_ping.deadline() + self.ping_interval;
+                        wait.next_ping.as_mut().reset(next.max(Instant::now()));
+                        let comment = format!(": ping - {}\r\n\r\n", utc(SystemTime::now()));
+                        return Poll::Ready(Some(Ok(comment.into())));
+                    }
+                },
+                StreamState::Sending(events) => match events.next_batch() {
+                    Some(bytes) => {
+                        // A client that has the last piece may leave before the
+                        // end of the stream is polled, and it has everything.
+                        if events.is_finished() {
+                            self.reader.delivered();
+                            self.state = StreamState::Done;
+                        }
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
+                    None => self.state = StreamState::Done,
+                },
+                StreamState::Done => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn send(&mut self, outcome: &RunOutcome, result: &impl Serialize, size_hint: usize) {
+        let text = || result_text(result, size_hint);
+        self.state = StreamState::Sending(if outcome.weight() < SHARED_TEXT_SIZE {
+            ResultEvents::new(text())
+        } else {
+            ResultEvents::shared(self.run.text(text))
+        });
+    }
+
+    fn end(
+        &mut self,
+        last: Result<Bytes, StreamAborted>,
+    ) -> Poll<Option<Result<Bytes, StreamAborted>>> {
+        self.state = StreamState::Done;
+        if last.is_ok() {
+            self.reader.delivered();
+        }
+        Poll::Ready(Some(last))
+    }
+}
+
+impl Drop for RunStream {
+    fn drop(&mut self) {
+        // The client may have read the id, and will request the result.
+        if matches!(self.state, StreamState::Announced | StreamState::Flushed) {
+            self.run.start();
+        }
+    }
+}
+
+/// Formats a time like `2026-01-31 23:59:59.000123+00:00`.
+fn utc(time: SystemTime) -> String {
+    let time = OffsetDateTime::from(time);
+    format!(
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:06}+00:00",
+        time.year(),
+        u8::from(time.month()),
+        time.day(),
+        time.hour(),
+        time.minute(),
+        time.second(),
+        time.microsecond(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use orwd_model::{FaultCode, Refusal, RefusalReason, TaskId, TrapKind};
+    use orwd_session::{Go, Promise};
+
+    #[test]
+    fn formats_times_in_utc() {
+        for (seconds, micros, expected) in [
+            (0, 0, "1970-01-01 00:00:00.000000+00:00"),
+            (951_782_399, 1, "2000-02-28 23:59:59.000001+00:00"),
+            (951_782_400, 0, "2000-02-29 00:00:00.000000+00:00"),
+            (1_709_251_200, 0, "2024-03-01 00:00:00.000000+00:00"),
+            (1_798_761_599, 999_999, "2026-12-31 23:59:59.999999+00:00"),
+            (4_107_542_400, 0, "2100-03-01 00:00:00.000000+00:00"),
+        ] {
+            let time = SystemTime::UNIX_EPOCH
+                + Duration::from_secs(seconds)
+                + Duration::from_micros(micros);
+            assert_eq!(utc(time), expected);
+        }
+    }
+
+    /// Returns a run that gives the test what it was announced with.
+    fn run() -> (Run, Announced) {
+        let (sender, announced) = std::sync::mpsc::channel();
+        let run = Run::new(TaskId::random(), move |_, outcome, start| {
+            sender.send((outcome, start)).unwrap();
+        });
+        (run, Announced(announced))
+    }
+
+    struct Announced(std::sync::mpsc::Receiver<(Promise, Go)>);
+
+    impl Announced {
+        fn outcome_sender(&self) -> Promise {
+            self.0.recv().unwrap().0
+        }
+
+        fn started(&self) -> bool {
+            let announced = self.0.try_recv();
+            announced.is_ok_and(|(_, mut start)| start.try_recv().is_ok())
+        }
+    }
+
+    /// Returns an outcome with a text of this length.
+    fn long(length: usize) -> RunOutcome {
+        let block = orwd_model::Block::Text {
+            text: "x".repeat(length),
+            detail: None,
+        };
+        RunOutcome::Output(orwd_model::ToolOutput {
+            blocks: vec![block],
+            metadata: None,
+            reward: None,
+            finished: false,
+        })
+    }
+
+    async fn rest(stream: &mut RunStream) -> Vec<Result<String, String>> {
+        let mut items = Vec::new();
+        while let Some(item) = std::future::poll_fn(|cx| stream.poll_next(cx)).await {
+            items.push(match item {
+                Ok(bytes) => Ok(String::from_utf8(bytes.to_vec()).unwrap()),
+                Err(error) => Err(error.to_string()),
+            });
+        }
+        items
+    }
+
+    #[test]
+    fn a_run_starts_only_after_its_id_is_sent() {
+        let (run, announced) = run();
+        let mut stream = RunStream::new(run.clone());
+        let mut cx = Context::from_waker(Waker::noop());
+        let expected = format!("event: task_id\r\ndata: {}\r\n\r\n", run.id());
+        let Poll::Ready(Some(Ok(first))) = stream.poll_next(&mut cx) else {
+            panic!("no first event");
+        };
+        assert_eq!(first, expected);
+        assert!(stream.poll_next(&mut cx).is_pending());
+        assert!(!announced.started());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_leaves_with_the_id_starts_its_run() {
+        for (polls, expected) in [(0, false), (1, true), (2, true), (3, true)] {
+            let (run, announced) = run();
+            let mut stream = RunStream::new(run);
+            let mut cx = Context::from_waker(Waker::noop());
+            for _ in 0..polls {
+                let _ = stream.poll_next(&mut cx);
+            }
+            drop(stream);
+            assert_eq!(announced.started(), expected, "{polls} polls");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_with_the_last_piece_has_the_whole_result() {
+        for text in [10, SHARED_TEXT_SIZE * 3] {
+            let (run, announced) = run();
+            run.start();
+            announced.outcome_sender().keep(long(text));
+            let mut stream = RunStream::new(run.clone());
+            let mut pieces = 0;
+            while !run.is_delivered() {
+                let item = std::future::poll_fn(|cx| stream.poll_next(cx)).await;
+                let bytes = item.expect("a piece before it is delivered").unwrap();
+                pieces += 1;
+                let ends = bytes.windows(10).any(|part| part == b"event: end");
+                assert_eq!(run.is_delivered(), ends, "{text}: piece {pieces}");
+            }
+            drop(stream);
+            assert!(pieces > 1 && run.doubted().is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn each_outcome_has_its_last_event() {
+        let refusal = Refusal {
+            reason: RefusalReason::NotFound,
+            message: "no".to_owned(),
+        };
+        for (outcome, expected) in [
+            (
+                RunOutcome::Refused(refusal),
+                Ok(
+                    "event: end\r\ndata: {\"ok\":false,\"error\":\"no\",\"reason\":\"not_found\"}\r\n\r\n",
+                ),
+            ),
+            (
+                RunOutcome::Scores(vec![]),
+                Ok("event: end\r\ndata: {\"scores\":[]}\r\n\r\n"),
+            ),
+            (
+                RunOutcome::Failed("boom\n: é".to_owned()),
+                Ok("event: error\r\ndata: boom\r\ndata: : é\r\n\r\n"),
+            ),
+            (
+                RunOutcome::Faulted(Fault::new(FaultCode::LimitCpu, "too much")),
+                Ok("event: error\r\ndata: limit_cpu: too much\r\n\r\n"),
+            ),
+            (
+                RunOutcome::Faulted(Fault {
+                    words: Some("a\nb".to_owned()),
+                    ..Fault::trap(TrapKind::Unreachable, "it trapped")
+                }),
+                Ok(
+                    "event: error\r\ndata: env_trap: unreachable: it trapped; its last words: 'a\\nb'\r\n\r\n",
+                ),
+            ),
+            (
+                RunOutcome::Faulted(Fault::new(FaultCode::Overloaded, "no memory")),
+                Err("the run failed: overloaded: no memory"),
+            ),
+        ] {
+            let (run, announced) = run();
+            run.start();
+            announced.outcome_sender().keep(outcome);
+            let mut stream = RunStream::new(run);
+            let items = rest(&mut stream).await;
+            let expected = expected.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(items.len(), 2);
+            assert_eq!(items[1], expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn readers_of_a_long_result_share_one_text() {
+        let (run, announced) = run();
+        run.start();
+        announced.outcome_sender().keep(long(SHARED_TEXT_SIZE * 3));
+        let mut streams: Vec<RunStream> = (0..3).map(|_| RunStream::new(run.clone())).collect();
+        for stream in &mut streams {
+            // The id, and the first of the result.
+            for _ in 0..2 {
+                std::future::poll_fn(|cx| stream.poll_next(cx)).await;
+            }
+        }
+        let held = run.text(|| panic!("nobody holds it"));
+        assert_eq!(std::sync::Arc::strong_count(&held), 1 + streams.len());
+        drop(held);
+        let mut texts = Vec::new();
+        for mut stream in streams {
+            texts.push(rest(&mut stream).await);
+        }
+        assert!(texts.iter().all(|text| *text == texts[0]) && texts[0].len() > 1);
+        assert_eq!(*run.text(|| "gone".to_owned()), "gone");
+    }
+
+    #[tokio::test]
+    async fn a_long_run_sends_pings() {
+        let (run, announced) = run();
+        let started = Instant::now();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(1100)).await;
+            let outcome_sender = announced.outcome_sender();
+            outcome_sender.keep(RunOutcome::Failed("late".to_owned()));
+        });
+        let mut stream = RunStream::new(run);
+        stream.ping_interval = Duration::from_millis(400);
+        let mut pings = Vec::new();
+        while let Some(item) = std::future::poll_fn(|cx| stream.poll_next(cx)).await {
+            if item.unwrap().starts_with(b": ping - 2") {
+                pings.push(started.elapsed().as_millis() / 400);
+            }
+        }
+        assert_eq!(pings, [1, 2]);
+        assert_eq!(PING_INTERVAL, Duration::from_secs(10));
+    }
+}

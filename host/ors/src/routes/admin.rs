@@ -1,0 +1,71 @@
+//! The admin API: lists, inspects and forks sessions, and signs receipts.
+//!
+//! An extension of orwd with its own paths, which ordinary clients never use. A
+//! principal sees only its own sessions.
+
+use hyper::{Method, StatusCode};
+use orwd_model::SessionId;
+use orwd_session::{BeyondError, Service};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::context::RequestContext;
+use super::router::AdminRoute;
+use crate::encode::response::{self, RouteResponse};
+use crate::error::request_error::RequestError;
+
+/// The body of a fork.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ForkRequest {
+    /// The number of calls that the children share; all if absent.
+    #[serde(default)]
+    at: Option<u64>,
+    /// The number of children.
+    #[serde(default = "one")]
+    count: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl<S: Service> RequestContext<'_, S> {
+    pub(super) async fn admin(
+        &mut self,
+        route: AdminRoute<'_>,
+    ) -> Result<RouteResponse, RequestError> {
+        let body = if self.head.method == Method::POST {
+            self.body.read().await?
+        } else {
+            Default::default()
+        };
+        let (service, principal) = (self.service, &self.principal);
+        match route {
+            AdminRoute::Sessions => {
+                let sessions = service.overviews(principal);
+                Ok(response::json(&json!({ "sessions": sessions })))
+            }
+            AdminRoute::Session(id) => {
+                let detail = service.detail(principal, &session_id(id)?).await?;
+                Ok(response::json(&detail))
+            }
+            AdminRoute::Receipt(id) => {
+                let receipt = service.receipt(principal, &session_id(id)?).await?;
+                Ok(response::json_text(StatusCode::OK, receipt))
+            }
+            AdminRoute::Fork(id) => {
+                let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
+                let ForkRequest { at, count } = serde_json::from_slice(body)
+                    .map_err(|error| RequestError::InvalidAdminRequest(error.to_string()))?;
+                let children = service.fork(principal, &session_id(id)?, at, count).await?;
+                let ids: Vec<&str> = children.iter().map(SessionId::as_str).collect();
+                Ok(response::json(&json!({ "sessions": ids })))
+            }
+        }
+    }
+}
+
+fn session_id(id: &str) -> Result<SessionId, RequestError> {
+    SessionId::new(id).ok_or(RequestError::Admin(BeyondError::NoSession))
+}

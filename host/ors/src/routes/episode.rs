@@ -1,0 +1,120 @@
+//! Routes of a session (`docs/src/reference/wire-contract.md`, sections 7 to 9).
+//!
+//! They act on the session of the header, whatever environment the path names.
+
+use orwd_model::{Block, Message, MessageBlock, Role};
+use orwd_session::{Conversation, Errand, Imprint, Service, Session};
+
+use super::context::RequestContext;
+use crate::decode::requests::{CallRequest, ScoreRequest};
+use crate::encode::flatten::flatten;
+use crate::encode::response::{self, RouteResponse};
+use crate::encode::sse::event;
+use crate::encode::wire::Wire;
+use crate::error::request_error::RequestError;
+use crate::headers::idempotency;
+
+impl<S: Service> RequestContext<'_, S> {
+    pub(super) async fn task_tools(&mut self) -> Result<RouteResponse, RequestError> {
+        let listing = self.session()?.task_tools().await?;
+        Ok(response::json(&Wire(&listing)))
+    }
+
+    pub(super) async fn prompt(&mut self) -> Result<RouteResponse, RequestError> {
+        let session = self.ready_session().await?;
+        let blocks = match session.prompt().await? {
+            Conversation::Prompt(blocks) => blocks,
+            Conversation::Messages(messages) => flatten(messages),
+        };
+        Ok(response::json(&Wire(&*blocks)))
+    }
+
+    pub(super) async fn messages(&mut self) -> Result<RouteResponse, RequestError> {
+        let session = self.ready_session().await?;
+        let messages = match session.messages().await? {
+            Conversation::Messages(messages) => messages,
+            Conversation::Prompt(blocks) => vec![user_message(blocks)],
+        };
+        Ok(response::json(&Wire(&*messages)))
+    }
+
+    pub(super) async fn call(&mut self) -> Result<RouteResponse, RequestError> {
+        let body = self.body.read().await?;
+        let json = self.parse_json(&body)?;
+        let session = self.ready_session().await?;
+        let fingerprint = idempotency::run_fingerprint(&json);
+        let request = CallRequest::read(json)?;
+        let errand = Errand::Call {
+            tool: request.name,
+            input: request.input,
+        };
+        self.run(&session, request.task_id, errand, fingerprint)
+            .await
+    }
+
+    pub(super) async fn score_group(&mut self, name: &str) -> Result<RouteResponse, RequestError> {
+        let body = self.body.read().await?;
+        let json = self.parse_json(&body)?;
+        let session = self.ready_session().await?;
+        let fingerprint = idempotency::run_fingerprint(&json);
+        let request = ScoreRequest::read(json)?;
+        if !session.supports_score_group() {
+            return Err(RequestError::NoScoring(name.to_owned()));
+        }
+        let errand = Errand::Score(request.candidates);
+        self.run(&session, request.task_id, errand, fingerprint)
+            .await
+    }
+
+    /// Returns the event stream of a run. The stream itself reports an unknown
+    /// run.
+    async fn run(
+        &self,
+        session: &S::Session,
+        task_id: Option<String>,
+        errand: Errand,
+        body_fingerprint: [u8; 32],
+    ) -> Result<RouteResponse, RequestError> {
+        let fingerprint = Imprint {
+            body: body_fingerprint,
+            key: idempotency::key(&self.head.headers)?,
+        };
+        let run = match task_id {
+            Some(id) => session.resume(&id, errand, fingerprint).await?,
+            None => Some(session.begin(errand, fingerprint).await?),
+        };
+        Ok(match run {
+            Some(run) => response::run(run),
+            None => response::events(event("error", "unknown task_id")),
+        })
+    }
+}
+
+/// Returns the message that a prompt is in a conversation.
+fn user_message(prompt: Vec<Block>) -> Message {
+    Message {
+        role: Role::User,
+        blocks: prompt.into_iter().map(MessageBlock::Plain).collect(),
+        detail: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encode::json::append_json;
+
+    #[test]
+    fn a_prompt_is_a_message_by_the_user() {
+        let prompt = vec![Block::Text {
+            text: "a".to_owned(),
+            detail: None,
+        }];
+        let mut out = String::new();
+        append_json(&mut out, &Wire(&[user_message(prompt)][..]));
+        assert_eq!(
+            out,
+            r#"[{"role":"user","blocks":[{"text":"a","detail":null,"type":"text"}],"detail":null}]"#
+        );
+    }
+}

@@ -1,0 +1,88 @@
+//! Routes that create, keep and end sessions
+//! (`docs/src/reference/wire-contract.md#section-5`).
+
+use hyper::header::HeaderMap;
+use orwd_model::SessionId;
+use orwd_session::{NewSession, Service};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::context::RequestContext;
+use crate::decode::requests::CreateRequest;
+use crate::encode::response::{self, RouteResponse};
+use crate::encode::sse::event;
+use crate::error::request_error::RequestError;
+use crate::headers::{idempotency, secrets, seed, session};
+
+impl<S: Service> RequestContext<'_, S> {
+    pub(super) async fn create_session(&mut self) -> Result<RouteResponse, RequestError> {
+        self.body.discard().await;
+        // All 128 bits are random; only the form is that of a UUID.
+        let id = Uuid::from_u128(rand::random()).hyphenated().to_string();
+        let mut events = event("task_id", &id);
+        events.push_str(&event("end", ""));
+        Ok(response::events(events))
+    }
+
+    pub(super) async fn create(&mut self) -> Result<RouteResponse, RequestError> {
+        let headers: &HeaderMap = &self.head.headers;
+        let body = self.body.read().await?;
+        let json = self.parse_json(&body)?;
+        let id = self.session_id()?;
+        let request = CreateRequest::read(json)?;
+        let seed = seed::read(headers)?;
+        self.rate_limits
+            .create(&self.principal, self.from)
+            .map_err(RequestError::TooManyCreations)?;
+        let secrets = match headers.get(secrets::HEADER) {
+            Some(header) => secrets::read(header.as_bytes()),
+            None => Ok(Default::default()),
+        };
+        self.log_entry.environment = match &request.env_name {
+            Some(name) => self.service.environment(name),
+            None => self.service.environments().first().cloned(),
+        };
+        let new = NewSession {
+            environment: request.env_name,
+            source: request.source,
+            secrets,
+            toolset: request.toolset_name,
+            imprint: idempotency::create_fingerprint(headers, &body),
+            seed,
+        };
+        let created = self
+            .service
+            .create(&self.principal, id.clone(), new)
+            .await?;
+        self.log_entry.seed = Some(created.seed);
+        let mut response = sid(&id);
+        seed::set(response.headers_mut(), created.seed);
+        session::set_resumable(response.headers_mut(), created.resumable);
+        created.told.note();
+        Ok(response)
+    }
+
+    pub(super) async fn ping(&mut self) -> Result<RouteResponse, RequestError> {
+        self.log_entry.set_quiet();
+        self.body.discard().await;
+        self.session()?;
+        Ok(response::json(&json!({ "status": "ok" })))
+    }
+
+    pub(super) async fn delete(&mut self) -> Result<RouteResponse, RequestError> {
+        self.body.discard().await;
+        let id = self.session_id()?;
+        self.service.delete(&self.principal, &id).await;
+        Ok(sid(&id))
+    }
+
+    /// Clients end every session with this, after `/delete`; it has no effect.
+    pub(super) async fn delete_session(&mut self) -> Result<RouteResponse, RequestError> {
+        self.body.discard().await;
+        Ok(sid(&self.session_id()?))
+    }
+}
+
+fn sid(id: &SessionId) -> RouteResponse {
+    response::json(&json!({ "sid": id.as_str() }))
+}

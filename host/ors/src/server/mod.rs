@@ -1,0 +1,5 @@
+//! Accepts connections and serves their requests.
+
+pub(crate) mod config;
+pub(crate) mod listener;
+mod service;
