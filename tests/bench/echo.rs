@@ -1,69 +1,70 @@
-//! `bench echo`: how many calls of `echo` a server answers in a second.
+//! `bench echo`: calls of `echo` per second.
 //!
-//! Several servers take turns in rounds of one run, so that whatever else the
-//! machine does meets all of them, and a ratio is one of two figures that were
-//! taken seconds apart.
+//! Several servers take turns in the rounds of one run, so that other load on the
+//! machine affects all of them, and a ratio compares figures that were measured
+//! seconds apart.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::call::{Echo, TEXT};
-use crate::load::{Lines, Measured, Pace, Until, Work};
+use crate::load::{
+    EchoCalls, LoadGenerator, LoadMeasurement, Pacing, StopCondition, TEXT, Workload, create,
+    delete, each,
+};
 use crate::process::{cpu_time, load_average};
-use crate::request::{create, delete, each};
-use crate::target::Target;
+use crate::servers::BenchTarget;
 
-/// How the load is shaped.
+/// The parameters of the load.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan {
-    /// Connections, each with a session of its own.
+pub(crate) struct EchoPlan {
+    /// Connections, each with its own session.
     pub(crate) connections: usize,
-    /// How long each server is asked in a round.
+    /// The load on each server per round.
     pub(crate) time: Duration,
-    /// How many rounds.
+    /// The number of rounds.
     pub(crate) rounds: u32,
 }
 
 /// A server and, if it is known, its process.
-pub(crate) struct Subject {
+pub(crate) struct MeasuredServer {
     /// The server.
-    pub(crate) target: Target,
-    /// Its process, for the processor time that it uses.
+    pub(crate) target: BenchTarget,
+    /// Its process, to measure CPU time.
     pub(crate) pid: Option<u32>,
 }
 
-/// What one server did in one round, or in the median.
+/// The figures of one server in one round, or the medians.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Row {
+pub(crate) struct EchoRow {
     server: String,
     pub(crate) calls_per_second: f64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
     pub(crate) errors: u64,
-    /// Processor time of the server for each call.
+    /// CPU time of the server per call.
     pub(crate) cpu_us_per_call: Option<f64>,
-    /// How many times this server's calls a second the first server had.
+    /// The ratio of the first server's calls per second to this server's.
     first_is_times: Option<f64>,
 }
 
 /// The whole run.
 #[derive(Debug, Serialize)]
-pub(crate) struct Report {
+pub(crate) struct EchoReport {
     bench: &'static str,
     text_bytes: usize,
     connections: usize,
     seconds_per_round: f64,
-    /// Of the load generator, and of a server that was started here.
+    /// Whether the load generator, and a server started by it, are optimised.
     optimised: bool,
     load_before: Option<f64>,
     load_after: Option<f64>,
-    rounds: Vec<Vec<Row>>,
-    median: Vec<Row>,
+    rounds: Vec<Vec<EchoRow>>,
+    median: Vec<EchoRow>,
 }
 
-impl Report {
-    /// The least of the ratios of the median.
+impl EchoReport {
+    /// Returns the smallest ratio of the medians.
     pub(crate) fn least_ratio(&self) -> Option<f64> {
         let ratios = self.median.iter().filter_map(|row| row.first_is_times);
         ratios.min_by(f64::total_cmp)
@@ -71,12 +72,12 @@ impl Report {
 }
 
 /// The sessions on one server.
-pub(crate) struct Sessions {
+pub(crate) struct EchoSessions {
     pub(crate) ids: Vec<String>,
-    pub(crate) calls: Vec<Echo>,
+    pub(crate) calls: Vec<EchoCalls>,
 }
 
-impl Work for Vec<Echo> {
+impl Workload for Vec<EchoCalls> {
     fn next(&mut self, connection: usize, request: &mut Vec<u8>) -> bool {
         self[connection].next(request);
         true
@@ -87,10 +88,10 @@ impl Work for Vec<Echo> {
     }
 }
 
-/// One call on each connection.
-struct Once<'a>(&'a mut Vec<Echo>, Vec<bool>);
+/// One warm-up call on each connection.
+struct WarmUp<'a>(&'a mut Vec<EchoCalls>, Vec<bool>);
 
-impl Work for Once<'_> {
+impl Workload for WarmUp<'_> {
     fn next(&mut self, connection: usize, request: &mut Vec<u8>) -> bool {
         !std::mem::replace(&mut self.1[connection], true) && self.0.next(connection, request)
     }
@@ -100,12 +101,12 @@ impl Work for Once<'_> {
     }
 }
 
-/// Measures; `say` hears of each line as soon as it is known.
+/// Measures, and passes each line of output to `say`.
 pub(crate) fn run(
-    subjects: &[Subject],
-    plan: Plan,
+    servers: &[MeasuredServer],
+    plan: EchoPlan,
     mut say: impl FnMut(&str),
-) -> Result<Report, String> {
+) -> Result<EchoReport, String> {
     let load_before = load_average();
     say(&format!(
         "echo of {TEXT} bytes, {} connections, {} rounds of {:?} each; load {}",
@@ -115,16 +116,16 @@ pub(crate) fn run(
         load_before.map_or("unknown".to_owned(), |load| load.to_string()),
     ));
     let mut sessions = Vec::new();
-    for subject in subjects {
-        sessions.push(open(&subject.target, plan.connections)?);
+    for server in servers {
+        sessions.push(open(&server.target, plan.connections)?);
     }
     say(&heading());
-    let rounds = rounds(subjects, &mut sessions, plan, &mut say);
-    for (subject, sessions) in subjects.iter().zip(&sessions) {
-        let deleted = each(subject.target.address, 1, &sessions.ids, delete);
-        // What went wrong before matters more.
+    let rounds = rounds(servers, &mut sessions, plan, &mut say);
+    for (server, sessions) in servers.iter().zip(&sessions) {
+        let deleted = each(server.target.address, 1, &sessions.ids, delete);
+        // An earlier error is more important.
         if rounds.is_ok() {
-            deleted.map_err(|error| format!("{}: /delete: {error}", subject.target.name))?;
+            deleted.map_err(|error| format!("{}: /delete: {error}", server.target.name))?;
         }
     }
     let rounds = rounds?;
@@ -132,7 +133,7 @@ pub(crate) fn run(
     for row in &median {
         say(&line("median", row));
     }
-    Ok(Report {
+    Ok(EchoReport {
         bench: "echo",
         text_bytes: TEXT,
         connections: plan.connections,
@@ -146,26 +147,29 @@ pub(crate) fn run(
 }
 
 /// Opens sessions.
-pub(crate) fn open(target: &Target, count: usize) -> Result<Sessions, String> {
+pub(crate) fn open(target: &BenchTarget, count: usize) -> Result<EchoSessions, String> {
     let ids: Vec<String> = (0..count).map(|_| orwd_tests::ors::fresh_id()).collect();
     each(target.address, 1, &ids, create)
         .map_err(|error| format!("{}: /create: {error}", target.name))?;
-    let calls = ids.iter().map(|id| Echo::new(target.address, id)).collect();
-    Ok(Sessions { ids, calls })
+    let calls = ids
+        .iter()
+        .map(|id| EchoCalls::new(target.address, id))
+        .collect();
+    Ok(EchoSessions { ids, calls })
 }
 
 fn rounds(
-    subjects: &[Subject],
-    sessions: &mut [Sessions],
-    plan: Plan,
+    servers: &[MeasuredServer],
+    sessions: &mut [EchoSessions],
+    plan: EchoPlan,
     say: &mut impl FnMut(&str),
-) -> Result<Vec<Vec<Row>>, String> {
+) -> Result<Vec<Vec<EchoRow>>, String> {
     let mut rounds = Vec::new();
     for number in 1..=plan.rounds {
-        let mut rows: Vec<Row> = Vec::new();
-        for (subject, sessions) in subjects.iter().zip(sessions.iter_mut()) {
-            let name = &subject.target.name;
-            let (mut row, error) = round(subject, &mut sessions.calls, plan.time, Pace::AtOnce)
+        let mut rows: Vec<EchoRow> = Vec::new();
+        for (server, sessions) in servers.iter().zip(sessions.iter_mut()) {
+            let name = &server.target.name;
+            let (mut row, error) = round(server, &mut sessions.calls, plan.time, Pacing::Immediate)
                 .map_err(|e| format!("{name}: {e}"))?;
             row.first_is_times = rows
                 .first()
@@ -181,69 +185,71 @@ fn rounds(
     Ok(rounds)
 }
 
-/// One server's turn: connections that are new, so that none is too old by
-/// now, one call on each that does not count, and then the time.
+/// One turn of a server: opens new connections, makes a warm-up call on each, and
+/// then measures.
 pub(crate) fn round(
-    subject: &Subject,
-    calls: &mut Vec<Echo>,
+    server: &MeasuredServer,
+    calls: &mut Vec<EchoCalls>,
     time: Duration,
-    pace: Pace,
-) -> Result<(Row, Option<String>), String> {
+    pace: Pacing,
+) -> Result<(EchoRow, Option<String>), String> {
     let io = |error: std::io::Error| error.to_string();
-    let mut lines = Lines::open(subject.target.address, calls.len()).map_err(io)?;
+    let mut lines = LoadGenerator::open(server.target.address, calls.len()).map_err(io)?;
     let asked = vec![false; calls.len()];
-    let mut once = Once(calls, asked);
-    lines.run(&mut once, Until::Done).map_err(io)?.whole()?;
+    let mut once = WarmUp(calls, asked);
+    lines
+        .run(&mut once, StopCondition::Done)
+        .map_err(io)?
+        .without_errors()?;
     let cpu = |pid: Option<u32>| pid.map(cpu_time).transpose();
-    let before = cpu(subject.pid)?;
-    let until = Until::Elapsed(time);
+    let before = cpu(server.pid)?;
+    let until = StopCondition::Elapsed(time);
     let measured = lines.run_at(pace, calls, until).map_err(io)?;
-    let used = cpu(subject.pid)?
+    let used = cpu(server.pid)?
         .zip(before)
         .map(|(after, before)| after.saturating_sub(before));
     Ok((
-        row(&subject.target.name, &measured, used),
+        row(&server.target.name, &measured, used),
         measured.first_error,
     ))
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts of calls are small")]
-fn row(server: &str, measured: &Measured, cpu: Option<Duration>) -> Row {
+fn row(server: &str, measured: &LoadMeasurement, cpu: Option<Duration>) -> EchoRow {
     let count = measured.latencies.count() as f64;
-    let quantile = |share| measured.latencies.quantile(share).map_or(f64::NAN, micros);
-    Row {
+    EchoRow {
         server: server.to_owned(),
         calls_per_second: count / measured.elapsed.as_secs_f64(),
-        p50_us: quantile(0.5),
-        p99_us: quantile(0.99),
+        p50_us: measured.latencies.quantile_us(0.5),
+        p99_us: measured.latencies.quantile_us(0.99),
         errors: measured.errors,
         cpu_us_per_call: cpu.map(|cpu| micros(cpu) / count),
         first_is_times: None,
     }
 }
 
-/// A time in microseconds.
+/// Converts a time to microseconds.
 #[allow(clippy::cast_precision_loss, reason = "no run lasts that long")]
 pub(crate) fn micros(time: Duration) -> f64 {
     time.as_nanos() as f64 / 1e3
 }
 
-/// Each figure's median over the rounds; that of the ratios is the median of
+/// Returns the median of each figure over the rounds; the ratio is the median of
 /// the rounds' ratios.
-fn median(rounds: &[Vec<Row>]) -> Vec<Row> {
+fn median(rounds: &[Vec<EchoRow>]) -> Vec<EchoRow> {
     let first = rounds.first().map_or(&[][..], Vec::as_slice);
-    let of = |index: usize, figure: &dyn Fn(&Row) -> Option<f64>| {
+    let of = |index: usize, figure: &dyn Fn(&EchoRow) -> Option<f64>| {
         let mut figures: Vec<f64> = rounds
             .iter()
             .filter_map(|rows| rows.get(index).and_then(figure))
             .collect();
         figures.sort_by(f64::total_cmp);
-        middle(&figures)
+        sorted_median(&figures)
     };
     first
         .iter()
         .enumerate()
-        .map(|(index, row)| Row {
+        .map(|(index, row)| EchoRow {
             server: row.server.clone(),
             calls_per_second: of(index, &|r| Some(r.calls_per_second)).unwrap_or(f64::NAN),
             p50_us: of(index, &|r| Some(r.p50_us)).unwrap_or(f64::NAN),
@@ -259,8 +265,8 @@ fn median(rounds: &[Vec<Row>]) -> Vec<Row> {
         .collect()
 }
 
-/// The middle of sorted figures; between the two middle ones if they are even.
-pub(crate) fn middle(sorted: &[f64]) -> Option<f64> {
+/// Returns the median of sorted figures.
+pub(crate) fn sorted_median(sorted: &[f64]) -> Option<f64> {
     let upper = sorted.get(sorted.len() / 2)?;
     match sorted.len() % 2 {
         1 => Some(*upper),
@@ -275,7 +281,7 @@ fn heading() -> String {
     )
 }
 
-fn line(round: &str, row: &Row) -> String {
+fn line(round: &str, row: &EchoRow) -> String {
     let or_dash = |figure: Option<String>| figure.unwrap_or_else(|| "-".to_owned());
     format!(
         "{round:<7} {:<12} {:>10.0} {:>9.3} {:>9.3} {:>7} {:>12} {:>13}",
@@ -291,23 +297,23 @@ fn line(round: &str, row: &Row) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Row, median, middle};
+    use super::{EchoRow, median, sorted_median};
 
     #[test]
-    fn the_middle() {
+    fn the_median_of_sorted_figures() {
         for (figures, expected) in [
             (&[][..], None),
             (&[1.0][..], Some(1.0)),
             (&[1.0, 2.0][..], Some(1.5)),
             (&[1.0, 2.0, 9.0][..], Some(2.0)),
         ] {
-            assert_eq!(middle(figures), expected);
+            assert_eq!(sorted_median(figures), expected);
         }
     }
 
     #[test]
     fn the_median_is_taken_server_by_server() {
-        let row = |server: &str, calls_per_second, ratio| Row {
+        let row = |server: &str, calls_per_second, ratio| EchoRow {
             server: server.to_owned(),
             calls_per_second,
             p50_us: 1.0,

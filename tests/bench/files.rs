@@ -1,10 +1,9 @@
-//! `bench files`: what reading its data costs a guest.
+//! `bench files`: file reads of a guest.
 //!
-//! The same component reads the same files under orwd and under the engine's
-//! own file system, and this process reads them too; all take turns, so that
-//! figures of one round have met the same machine. Then thousands of sessions
-//! are opened on one data directory, to see what the server holds open for
-//! them.
+//! The same component reads the same files in orwd and with the engine's own WASI
+//! file system, and this process reads them natively; all take turns, so that the
+//! figures of one round are comparable. Then thousands of sessions are opened on
+//! one data directory, to count the server's descriptors.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -13,45 +12,45 @@ use std::path::Path;
 use std::time::Instant;
 
 use orwd_tests::artifacts::component;
-use orwd_tests::ors::{Session, Task};
-use orwd_tests::scratch::Scratch;
-use orwd_tests::server::{Serve, Server};
+use orwd_tests::ors::{SessionClient, TaskSelector};
+use orwd_tests::process::{ServeCommand, ServerProcess};
+use orwd_tests::test_dir::TestDir;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::call::run_and_result;
-use crate::load::{Lines, Until, Work};
+use crate::load::{
+    Latencies, LoadGenerator, StopCondition, Workload, create_on, delete, each, post,
+    run_and_result,
+};
 use crate::process::{descriptors, load_average};
-use crate::request::{create_on, delete, each, post};
-use crate::stock::Stock;
-use crate::target::Target;
+use crate::servers::{BenchTarget, StockSession};
 
 const ENVIRONMENT: &str = "files";
 
-/// Every so many bytes of the large file there is one that counts.
+/// The distance of the bytes of the large file that are summed.
 const PIECE: usize = 4096;
 
-/// Connections that open the many sessions.
+/// The number of connections that open the sessions.
 const CONNECTIONS: usize = 16;
 
-/// How much is asked.
+/// The parameters of the run.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan {
-    /// Bytes of the large file.
+pub(crate) struct FilesPlan {
+    /// The size of the large file.
     pub(crate) size: u64,
-    /// Bytes read at once.
+    /// The size of one read.
     pub(crate) buffer: usize,
-    /// Openings in each round.
+    /// Opens per round.
     pub(crate) opens: usize,
-    /// Rounds.
+    /// The number of rounds.
     pub(crate) rounds: u32,
-    /// Sessions opened on one data directory at the end.
+    /// The number of sessions on one data directory.
     pub(crate) sessions: usize,
 }
 
-/// Reading a file to its end, as the guest says it was.
+/// The guest's report about reading a file to its end.
 #[derive(Clone, Copy, Debug, Deserialize)]
-struct Streamed {
+struct StreamTiming {
     bytes: u64,
     sum: u64,
     nanoseconds: f64,
@@ -59,14 +58,14 @@ struct Streamed {
 
 /// Opening, reading 4 KiB and closing, in nanoseconds.
 #[derive(Clone, Copy, Debug, Deserialize)]
-struct Opened {
+struct OpenTiming {
     p50: f64,
     p99: f64,
 }
 
 /// One reader in one round.
 #[derive(Clone, Copy, Debug, Serialize)]
-struct Figures {
+struct FileFigures {
     megabytes_per_second: f64,
     open_p50_us: f64,
     open_p99_us: f64,
@@ -74,22 +73,22 @@ struct Figures {
 
 /// One round.
 #[derive(Clone, Copy, Debug, Serialize)]
-struct Round {
-    native: Figures,
-    orwd: Figures,
-    stock: Figures,
+struct FileRound {
+    native: FileFigures,
+    orwd: FileFigures,
+    stock: FileFigures,
 }
 
 /// The whole run.
 #[derive(Debug, Serialize)]
-pub(crate) struct Report {
+pub(crate) struct FilesReport {
     bench: &'static str,
     size: u64,
     buffer: usize,
     optimised: bool,
     load_before: Option<f64>,
     load_after: Option<f64>,
-    rounds: Vec<Round>,
+    rounds: Vec<FileRound>,
     /// The median of the rounds' ratios to the native read.
     orwd_to_native: f64,
     stock_to_native: f64,
@@ -100,22 +99,22 @@ pub(crate) struct Report {
     descriptors_with_all: usize,
 }
 
-impl Report {
-    /// How fast the guest reads, in parts of what a process of its own would.
+impl FilesReport {
+    /// Returns the guest's read rate as a fraction of a native process.
     pub(crate) fn ratio(&self) -> f64 {
         self.orwd_to_native
     }
 
-    /// Descriptors that the server holds for the sessions.
+    /// Returns the descriptors that the server holds for the sessions.
     pub(crate) fn held(&self) -> usize {
         self.descriptors_with_all
             .saturating_sub(self.descriptors_before)
     }
 }
 
-/// Measures; `say` hears of each line as soon as it is known.
-pub(crate) fn run(plan: Plan, mut say: impl FnMut(&str)) -> Result<Report, String> {
-    let scratch = Scratch::new();
+/// Measures, and passes each line of output to `say`.
+pub(crate) fn run(plan: FilesPlan, mut say: impl FnMut(&str)) -> Result<FilesReport, String> {
+    let scratch = TestDir::new();
     let data = scratch.path().join("data");
     std::fs::create_dir_all(data.join("below")).map_err(|error| error.to_string())?;
     let sum = generate(&data.join("large"), plan.size).map_err(|error| error.to_string())?;
@@ -125,12 +124,12 @@ pub(crate) fn run(plan: Plan, mut say: impl FnMut(&str)) -> Result<Report, Strin
     let server = serve(&scratch, plan.sessions);
     let load_before = load_average();
     let (rounds, reading) = {
-        let session = server.ors().open(ENVIRONMENT, Task::At("train", 0));
-        let mut stock = Stock::open(component(ENVIRONMENT), &data)?;
+        let session = server.ors().open(ENVIRONMENT, TaskSelector::At("train", 0));
+        let mut stock = StockSession::open(component(ENVIRONMENT), &data)?;
         let mut rounds = Vec::new();
-        // The first is only for the caches.
+        // The first round only fills the caches.
         for number in 0..=plan.rounds {
-            let round = Round {
+            let round = FileRound {
                 native: native(&data, &plan, sum)?,
                 orwd: guest(&plan, sum, |tool, input| Ok(answer(&session, tool, input)))?,
                 stock: guest(&plan, sum, |tool, input| stock.call(tool, input))?,
@@ -140,16 +139,16 @@ pub(crate) fn run(plan: Plan, mut say: impl FnMut(&str)) -> Result<Report, Strin
                 rounds.push(round);
             }
         }
-        let reading = Reading::of(&rounds);
+        let reading = RoundMedians::of(&rounds);
         (rounds, reading)
     };
     say(&reading.shown());
     let held = held_open(&server, plan.sessions)?;
     say(&format!(
-        "{} sessions on one data directory: {} descriptors before, {} with all (sockets left out)",
+        "{} sessions on one data directory: {} descriptors before, {} with all (without sockets)",
         plan.sessions, held.before, held.with_all,
     ));
-    Ok(Report {
+    Ok(FilesReport {
         bench: "files",
         size: plan.size,
         buffer: plan.buffer,
@@ -167,7 +166,7 @@ pub(crate) fn run(plan: Plan, mut say: impl FnMut(&str)) -> Result<Report, Strin
     })
 }
 
-/// Writes the large file; gives the sum of the bytes that count.
+/// Writes the large file and returns the expected sum.
 fn generate(path: &Path, size: u64) -> std::io::Result<u64> {
     let mut file = File::create(path)?;
     let mut block = vec![0xaa_u8; 256 * PIECE];
@@ -188,48 +187,48 @@ fn generate(path: &Path, size: u64) -> std::io::Result<u64> {
     Ok(sum)
 }
 
-fn serve(scratch: &Scratch, sessions: usize) -> Server {
+fn serve(scratch: &TestDir, sessions: usize) -> ServerProcess {
     let quoted = |path: &Path| json!(path.to_string_lossy()).to_string();
     let manifest = format!(
         "name = \"{ENVIRONMENT}\"\ndata = \"../data\"\nclock = \"real\"\n[build]\ncomponent = {}\n",
         quoted(component(ENVIRONMENT))
     );
     scratch.write("files/orwd.toml", manifest);
-    Serve::path(scratch.at("files"))
+    ServeCommand::path(scratch.at("files"))
         .set("--log", "warn")
         .set("--max-sessions", (sessions + 16).to_string())
         .start()
 }
 
-fn answer(session: &Session, tool: &str, input: &Value) -> String {
+fn answer(session: &SessionClient, tool: &str, input: &Value) -> String {
     session.call(tool, input.clone()).text()
 }
 
-/// What a guest measures of itself.
+/// Lets a guest measure its reads.
 fn guest(
-    plan: &Plan,
+    plan: &FilesPlan,
     sum: u64,
     mut call: impl FnMut(&str, &Value) -> Result<String, String>,
-) -> Result<Figures, String> {
+) -> Result<FileFigures, String> {
     let large = json!({"path": "/orwd_data/large", "buffer": plan.buffer});
     let start = Instant::now();
-    let streamed: Streamed = read(&call("stream", &large)?)?;
+    let streamed: StreamTiming = read(&call("stream", &large)?)?;
     real_time(&streamed, start.elapsed().as_secs_f64() * 1e9)?;
     if (streamed.bytes, streamed.sum) != (plan.size, sum) {
         return Err(format!("the guest read something else: {streamed:?}"));
     }
     let small = json!({"path": "/orwd_data/below/small", "count": plan.opens});
-    let opened: Opened = read(&call("opens", &small)?)?;
-    Ok(Figures::new(plan, streamed.nanoseconds, opened))
+    let opened: OpenTiming = read(&call("opens", &small)?)?;
+    Ok(FileFigures::new(plan, streamed.nanoseconds, opened))
 }
 
-/// Refuses figures of a guest whose clock is not this machine's: sessions have
-/// clocks of their own, unless the manifest says otherwise.
-fn real_time(streamed: &Streamed, nanoseconds: f64) -> Result<(), String> {
-    // What a call takes besides.
-    const AROUND: f64 = 20e6;
+/// Refuses figures of a guest without the real clock: sessions have virtual
+/// clocks, unless the manifest says otherwise.
+fn real_time(streamed: &StreamTiming, nanoseconds: f64) -> Result<(), String> {
+    // The time of a call outside the measurement.
+    const OVERHEAD: f64 = 20e6;
     let guest = streamed.nanoseconds;
-    if guest <= nanoseconds && guest >= nanoseconds / 2.0 - AROUND {
+    if guest <= nanoseconds && guest >= nanoseconds / 2.0 - OVERHEAD {
         Ok(())
     } else {
         Err(format!(
@@ -239,11 +238,11 @@ fn real_time(streamed: &Streamed, nanoseconds: f64) -> Result<(), String> {
 }
 
 fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
-    serde_json::from_str(text).map_err(|_| format!("the guest says: {text}"))
+    serde_json::from_str(text).map_err(|_| format!("the guest returned: {text}"))
 }
 
-/// The same without a guest.
-fn native(data: &Path, plan: &Plan, sum: u64) -> Result<Figures, String> {
+/// Measures the same reads natively.
+fn native(data: &Path, plan: &FilesPlan, sum: u64) -> Result<FileFigures, String> {
     let fail = |error: std::io::Error| error.to_string();
     let mut buffer = vec![0; plan.buffer];
     let mut file = File::open(data.join("large")).map_err(fail)?;
@@ -267,61 +266,62 @@ fn native(data: &Path, plan: &Plan, sum: u64) -> Result<Figures, String> {
     if (bytes as u64, seen) != (plan.size, sum) {
         return Err("the file is not as it was written".to_owned());
     }
-    let mut times = Vec::with_capacity(plan.opens);
+    let mut times = Latencies::default();
     let small = data.join("below/small");
     for _ in 0..plan.opens {
         let start = Instant::now();
         let mut file = File::open(&small).map_err(fail)?;
         file.read_exact(&mut [0; PIECE]).map_err(fail)?;
         drop(file);
-        times.push(start.elapsed().as_secs_f64() * 1e9);
+        times.record(start.elapsed());
     }
-    times.sort_unstable_by(f64::total_cmp);
-    let at = |share: usize| times.get(times.len() * share / 100).copied();
-    let opened = Opened {
-        p50: at(50).unwrap_or(f64::NAN),
-        p99: at(99).unwrap_or(f64::NAN),
+    let opened = OpenTiming {
+        p50: times.quantile_us(0.5) * 1e3,
+        p99: times.quantile_us(0.99) * 1e3,
     };
-    Ok(Figures::new(plan, nanoseconds, opened))
+    Ok(FileFigures::new(plan, nanoseconds, opened))
 }
 
-struct Held {
+struct DescriptorCounts {
     before: usize,
     with_all: usize,
 }
 
-/// Opens the sessions, has each read the small file, counts, and
-/// deletes them.
-fn held_open(server: &Server, sessions: usize) -> Result<Held, String> {
-    let address = Target::started("orwd", server.base())?.address;
+/// Opens the sessions, lets each read the small file, counts descriptors, and
+/// deletes the sessions.
+fn held_open(server: &ServerProcess, sessions: usize) -> Result<DescriptorCounts, String> {
+    let address = BenchTarget::started("orwd", server.base())?.address;
     let ids: Vec<String> = (0..sessions).map(|_| orwd_tests::ors::fresh_id()).collect();
     let before = descriptors(server.pid())?;
     let created = each(address, CONNECTIONS, &ids, |address, id| {
         create_on(address, ENVIRONMENT, id)
     });
     let counted = created.and_then(|_| {
-        let mut reads = Reads {
+        let mut reads = ReadCalls {
             address,
             rest: ids.iter(),
         };
         let io = |error: std::io::Error| error.to_string();
-        let mut lines = Lines::open(address, CONNECTIONS).map_err(io)?;
-        lines.run(&mut reads, Until::Done).map_err(io)?.whole()?;
+        let mut lines = LoadGenerator::open(address, CONNECTIONS).map_err(io)?;
+        lines
+            .run(&mut reads, StopCondition::Done)
+            .map_err(io)?
+            .without_errors()?;
         descriptors(server.pid())
     });
     let deleted = each(address, CONNECTIONS, &ids, delete);
     let with_all = counted?;
     deleted?;
-    Ok(Held { before, with_all })
+    Ok(DescriptorCounts { before, with_all })
 }
 
-/// A call in each session, which opens a file of the data.
-struct Reads<'a> {
+/// A call in each session that opens a data file.
+struct ReadCalls<'a> {
     address: SocketAddr,
     rest: std::slice::Iter<'a, String>,
 }
 
-impl Work for Reads<'_> {
+impl Workload for ReadCalls<'_> {
     fn next(&mut self, _connection: usize, request: &mut Vec<u8>) -> bool {
         let Some(session) = self.rest.next() else {
             return false;
@@ -337,7 +337,7 @@ impl Work for Reads<'_> {
         let (_, result) = run_and_result(status, body)?;
         let result: Value = serde_json::from_slice(result).unwrap_or_default();
         let text = result["output"]["blocks"][0]["text"].as_str();
-        let streamed: Streamed = read(text.unwrap_or_default())?;
+        let streamed: StreamTiming = read(text.unwrap_or_default())?;
         match streamed.bytes == 2 * PIECE as u64 {
             true => Ok(()),
             false => Err(format!("a session read something else: {streamed:?}")),
@@ -346,7 +346,7 @@ impl Work for Reads<'_> {
 }
 
 /// The medians over the rounds.
-struct Reading {
+struct RoundMedians {
     orwd_to_native: f64,
     stock_to_native: f64,
     orwd_open: f64,
@@ -354,9 +354,9 @@ struct Reading {
     native_open: f64,
 }
 
-impl Reading {
-    fn of(rounds: &[Round]) -> Self {
-        let over = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure).collect());
+impl RoundMedians {
+    fn of(rounds: &[FileRound]) -> Self {
+        let over = |figure: fn(&FileRound) -> f64| median(rounds.iter().map(figure).collect());
         Self {
             orwd_to_native: over(|r| r.orwd.megabytes_per_second / r.native.megabytes_per_second),
             stock_to_native: over(|r| r.stock.megabytes_per_second / r.native.megabytes_per_second),
@@ -384,8 +384,8 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-impl Figures {
-    fn new(plan: &Plan, nanoseconds: f64, opened: Opened) -> Self {
+impl FileFigures {
+    fn new(plan: &FilesPlan, nanoseconds: f64, opened: OpenTiming) -> Self {
         #[allow(clippy::cast_precision_loss, reason = "sizes of files")]
         let bytes = plan.size as f64;
         Self {
@@ -403,7 +403,7 @@ impl Figures {
     }
 }
 
-impl Round {
+impl FileRound {
     fn shown(&self, number: u32) -> String {
         format!(
             "round {number}: native {}\n         orwd   {}\n         stock  {}",
@@ -417,11 +417,11 @@ impl Round {
 #[cfg(test)]
 mod tests {
     use super::{PIECE, generate, median};
-    use orwd_tests::scratch::Scratch;
+    use orwd_tests::test_dir::TestDir;
 
     #[test]
-    fn the_sum_is_of_the_bytes_that_count() {
-        let scratch = Scratch::new();
+    fn the_sum_covers_one_byte_per_piece() {
+        let scratch = TestDir::new();
         let path = scratch.path().join("large");
         let size = 3 * PIECE as u64 + 5;
         assert_eq!(generate(&path, size).unwrap(), 1 + 2 + 3);

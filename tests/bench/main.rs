@@ -1,134 +1,121 @@
-//! The benchmark of orwd: `bench echo` for its pace, `bench sessions` for the
-//! price of an idle session, `bench files` for a guest's files, `bench durable`
-//! for the price of a journal. See `README.md` beside this file.
+//! The benchmark of orwd: `bench echo` measures throughput and latency, `bench
+//! sessions` the cost of an idle session, `bench files` a guest's file access,
+//! `bench durable` the cost of the journal. See `README.md` beside this file.
 //!
-//! Every answer is read and judged, and any wrong one fails the run: a server
-//! that is fast at being wrong has no figures. Exit codes: 0 measured, 1 an
-//! error or a bound that was not met, 2 a command line that makes no sense.
+//! Every response is checked, and any wrong one fails the run. Exit codes: 0
+//! measured, 1 an error or a missed bound, 2 an invalid command line.
 
-mod answer;
-mod call;
 mod durable;
 mod echo;
 mod files;
-mod histogram;
 mod load;
 mod process;
-mod reference;
-mod request;
+mod servers;
 mod sessions;
-mod stock;
-mod target;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use orwd_tests::server::{Serve, Server};
+use orwd_tests::process::{ServeCommand, ServerProcess};
 use serde::Serialize;
 
-use crate::echo::Subject;
-use crate::reference::Reference;
-use crate::target::{NamedPid, Target};
+use crate::echo::MeasuredServer;
+use crate::servers::{BenchTarget, NamedPid, ReferenceServer};
 
 /// Measures ORS servers on this machine.
 #[derive(Parser)]
 #[command(name = "bench")]
-struct Bench {
+struct BenchArgs {
     #[command(subcommand)]
-    what: What,
+    what: BenchCommand,
     /// Print one JSON object at the end instead of text.
     #[arg(long, global = true)]
     json: bool,
 }
 
 #[derive(Subcommand)]
-enum What {
-    /// How many calls of `echo` servers answer in a second, in turns.
-    Echo(EchoArguments),
-    /// What thousands of idle sessions cost.
-    Sessions(SessionsArguments),
-    /// What reading its data costs a guest, here and under the engine's own
+enum BenchCommand {
+    /// Measures the calls of `echo` per second of several servers in turns.
+    Echo(EchoArgs),
+    /// Measures the cost of thousands of idle sessions.
+    Sessions(SessionsArgs),
+    /// Measures file reads of a guest, in orwd and with the engine's own WASI
     /// file system.
-    Files(FilesArguments),
-    /// What it costs that sessions outlive the server, and what it takes to
-    /// bring them back.
-    Durable(DurableArguments),
+    Files(FilesArgs),
+    /// Measures the cost of the journal, of resuming and of forking.
+    Durable(DurableArgs),
 }
 
 #[derive(Args)]
-struct EchoArguments {
-    /// A server that is running, as NAME=http://127.0.0.1:PORT. May be given
-    /// several times; the first is compared with each other one. Without it,
-    /// orwd is built and started.
+struct EchoArgs {
+    /// A running server, as NAME=http://127.0.0.1:PORT. May be repeated; the
+    /// first server is compared with each other one. Default: build and start
+    /// orwd.
     #[arg(long = "server", value_name = "NAME=URL")]
-    servers: Vec<Target>,
-    /// The process of a server, as NAME=PID, to see the processor time that it
-    /// uses for a call.
+    servers: Vec<BenchTarget>,
+    /// The process of a server, as NAME=PID, to measure its CPU time per call.
     #[arg(long = "pid", value_name = "NAME=PID", requires = "servers")]
     pids: Vec<NamedPid>,
     /// Install and start the reference server as well.
     #[arg(long)]
     reference: bool,
-    /// Connections, each with a session of its own.
+    /// The number of connections, each with its own session.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
     connections: u16,
-    /// How long each server is asked in a round.
+    /// The seconds of load on each server per round.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
-    /// How many rounds.
+    /// The number of rounds.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
     rounds: u32,
-    /// Fail if the first server has less than this many times the calls a
-    /// second of any other.
+    /// Fail if the first server has fewer than TIMES the calls per second of any
+    /// other.
     #[arg(long, value_name = "TIMES")]
     at_least: Option<f64>,
 }
 
 #[derive(Args)]
-struct SessionsArguments {
-    /// A server that is running, as http://127.0.0.1:PORT. Without it, orwd is
-    /// built and started.
+struct SessionsArgs {
+    /// A running server, as http://127.0.0.1:PORT. Default: build and start orwd.
     #[arg(long, value_name = "URL", requires = "pid")]
-    server: Option<Target>,
+    server: Option<BenchTarget>,
     /// The process of that server.
     #[arg(long, requires = "server")]
     pid: Option<u32>,
-    /// How many sessions.
+    /// The number of sessions.
     #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     sessions: u32,
-    /// How many calls on random idle ones.
+    /// The number of calls on random idle sessions.
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     probes: u32,
-    /// How many seconds they are left alone before their memory is read.
+    /// The idle seconds before the memory is read.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     idle: u64,
-    /// Fail if an idle session has more than this many kilobytes (of 1000
-    /// bytes) resident.
+    /// Fail if an idle session has more resident kilobytes (1000 bytes) than this.
     #[arg(long, value_name = "KB")]
     at_most: Option<f64>,
 }
 
 #[derive(Args)]
-struct FilesArguments {
-    /// How many mebibytes the large file has; it lies below the target folder
-    /// for the time of the run.
+struct FilesArgs {
+    /// The size of the large file in MiB; it is created below the target directory
+    /// during the run.
     #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=16_384))]
     size: u64,
-    /// How many kibibytes are read at once.
+    /// The size of one read in KiB.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=4096))]
     buffer: u64,
-    /// How often the small file is opened in a round.
+    /// The number of opens of the small file per round.
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     opens: u32,
-    /// How many rounds.
+    /// The number of rounds.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=20))]
     rounds: u32,
-    /// How many sessions are opened on one data directory.
+    /// The number of sessions on one data directory.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     sessions: u32,
-    /// Fail if the guest reads at less than this part of the pace of a process
-    /// of its own.
+    /// Fail if the guest reads slower than this fraction of a native process.
     #[arg(long, value_name = "RATIO")]
     at_least: Option<f64>,
     /// Fail if the server holds more descriptors for all sessions than this.
@@ -137,35 +124,35 @@ struct FilesArguments {
 }
 
 #[derive(Args)]
-struct DurableArguments {
-    /// How long each server is asked in a round.
+struct DurableArgs {
+    /// The seconds of load on each server per round.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
-    /// How many rounds.
+    /// The number of rounds.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
     rounds: u32,
-    /// Sessions where many are at work at once, each on a connection.
+    /// The number of concurrent sessions, each on its own connection.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(2..=1024))]
     sessions: u16,
-    /// Calls a second of all of them where they have time between two calls.
+    /// The total calls per second of the paced load.
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     rate: u32,
-    /// How many calls the sessions have behind them that are resumed.
+    /// The numbers of journaled calls of the sessions that are resumed.
     #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 1000, 5000])]
     lengths: Vec<u64>,
-    /// Sessions that share the 64 places of a host.
+    /// The number of sessions that share 64 session slots.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(200..=100_000))]
     sleepers: u32,
-    /// Fail if a journal costs more than it may: with `process`, half of the
-    /// calls a second, or 0.3 ms for half of the answers.
+    /// Fail if the durability `process` costs more than half of the calls per
+    /// second, or more than 0.3 ms of median latency.
     #[arg(long)]
     check: bool,
 }
 
 fn main() -> ExitCode {
-    let bench = Bench::parse();
+    let bench = BenchArgs::parse();
     if cfg!(debug_assertions) {
-        eprintln!("this build is not optimised; its figures say little (use --release)");
+        eprintln!("this is a debug build; its figures are not meaningful (use --release)");
     }
     let say = |line: &str| {
         if !bench.json {
@@ -173,10 +160,10 @@ fn main() -> ExitCode {
         }
     };
     let ended = match &bench.what {
-        What::Echo(arguments) => echo(arguments, bench.json, say),
-        What::Sessions(arguments) => sessions(arguments, bench.json, say),
-        What::Files(arguments) => files(arguments, bench.json, say),
-        What::Durable(arguments) => durable(arguments, bench.json, say),
+        BenchCommand::Echo(arguments) => echo(arguments, bench.json, say),
+        BenchCommand::Sessions(arguments) => sessions(arguments, bench.json, say),
+        BenchCommand::Files(arguments) => files(arguments, bench.json, say),
+        BenchCommand::Durable(arguments) => durable(arguments, bench.json, say),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -187,73 +174,72 @@ fn main() -> ExitCode {
     }
 }
 
-fn echo(arguments: &EchoArguments, json: bool, say: impl FnMut(&str)) -> Result<(), String> {
-    let mut subjects = Vec::new();
+fn echo(arguments: &EchoArgs, json: bool, say: impl FnMut(&str)) -> Result<(), String> {
+    let mut servers = Vec::new();
     for target in &arguments.servers {
         let named = arguments.pids.iter().find(|pid| pid.name == target.name);
-        subjects.push(Subject {
+        servers.push(MeasuredServer {
             target: target.clone(),
             pid: named.map(|named| named.pid),
         });
     }
     for pid in &arguments.pids {
-        if !subjects.iter().any(|one| one.target.name == pid.name) {
-            return Err(format!("--pid {}: there is no such server", pid.name));
+        if !servers.iter().any(|one| one.target.name == pid.name) {
+            return Err(format!("--pid {}: no --server has this name", pid.name));
         }
     }
-    // Kept to the end of the run, since dropping a server ends it.
-    let started = match subjects.is_empty() {
+    // Kept to the end of the run, since dropping the server ends it.
+    let started = match servers.is_empty() {
         true => Some(orwd(usize::from(arguments.connections))),
         false => None,
     };
     if let Some(orwd) = &started {
-        subjects.push(Subject {
-            target: Target::started("orwd", orwd.base())?,
+        servers.push(MeasuredServer {
+            target: BenchTarget::started("orwd", orwd.base())?,
             pid: Some(orwd.pid()),
         });
     }
-    let reference = arguments.reference.then(Reference::start).transpose()?;
+    let reference = arguments
+        .reference
+        .then(ReferenceServer::start)
+        .transpose()?;
     if let Some(reference) = &reference {
-        subjects.push(Subject {
-            target: Target::started("reference", reference.base())?,
+        servers.push(MeasuredServer {
+            target: BenchTarget::started("reference", reference.base())?,
             pid: Some(reference.pid()),
         });
     }
-    let plan = echo::Plan {
+    let plan = echo::EchoPlan {
         connections: arguments.connections.into(),
         time: Duration::from_secs(arguments.seconds),
         rounds: arguments.rounds,
     };
-    let report = echo::run(&subjects, plan, say)?;
+    let report = echo::run(&servers, plan, say)?;
     if json {
         print(&report)?;
     }
     match (arguments.at_least, report.least_ratio()) {
-        (Some(bound), None) => Err(format!("no other server to be {bound} times as fast as")),
+        (Some(bound), None) => Err(format!("--at-least {bound} needs a second server")),
         (Some(bound), Some(ratio)) if ratio < bound => Err(format!(
-            "{ratio:.1} times is less than the {bound} that were asked for"
+            "{ratio:.1} times is less than the required {bound}"
         )),
         _ => Ok(()),
     }
 }
 
-fn sessions(
-    arguments: &SessionsArguments,
-    json: bool,
-    say: impl FnMut(&str),
-) -> Result<(), String> {
+fn sessions(arguments: &SessionsArgs, json: bool, say: impl FnMut(&str)) -> Result<(), String> {
     let count = usize::try_from(arguments.sessions).map_err(|error| error.to_string())?;
     let probes = usize::try_from(arguments.probes).map_err(|error| error.to_string())?;
     let (_started, address, pid) = match (&arguments.server, arguments.pid) {
         (Some(target), Some(pid)) => (None, target.address, pid),
         _ => {
             let orwd = orwd(count);
-            let target = Target::started("orwd", orwd.base())?;
+            let target = BenchTarget::started("orwd", orwd.base())?;
             let pid = orwd.pid();
             (Some(orwd), target.address, pid)
         }
     };
-    let plan = sessions::Plan {
+    let plan = sessions::SessionsPlan {
         sessions: count,
         probes,
         idle: Duration::from_secs(arguments.idle),
@@ -265,16 +251,16 @@ fn sessions(
     let resident = report.resident_per_session() / 1e3;
     match arguments.at_most {
         Some(bound) if resident > bound => Err(format!(
-            "{resident:.1} KB is more than the {bound} KB that were asked for"
+            "{resident:.1} KB is more than the allowed {bound} KB"
         )),
         _ => Ok(()),
     }
 }
 
-fn files(arguments: &FilesArguments, json: bool, say: impl FnMut(&str)) -> Result<(), String> {
+fn files(arguments: &FilesArgs, json: bool, say: impl FnMut(&str)) -> Result<(), String> {
     let number = |number: u32| usize::try_from(number).map_err(|error| error.to_string());
     let buffer = usize::try_from(arguments.buffer << 10).map_err(|error| error.to_string())?;
-    let plan = files::Plan {
+    let plan = files::FilesPlan {
         size: arguments.size << 20,
         buffer,
         opens: number(arguments.opens)?,
@@ -288,17 +274,17 @@ fn files(arguments: &FilesArguments, json: bool, say: impl FnMut(&str)) -> Resul
     let (ratio, held) = (report.ratio(), report.held());
     match (arguments.at_least, arguments.descriptors) {
         (Some(bound), _) if ratio < bound => Err(format!(
-            "{ratio:.2} of a native read is less than the {bound} that were asked for"
+            "{ratio:.2} of a native read is less than the required {bound}"
         )),
         (_, Some(bound)) if held > bound => Err(format!(
-            "{held} more descriptors is more than the {bound} that were asked for"
+            "{held} more descriptors is more than the allowed {bound}"
         )),
         _ => Ok(()),
     }
 }
 
-fn durable(arguments: &DurableArguments, json: bool, say: impl FnMut(&str)) -> Result<(), String> {
-    let plan = durable::Plan {
+fn durable(arguments: &DurableArgs, json: bool, say: impl FnMut(&str)) -> Result<(), String> {
+    let plan = durable::DurabilityPlan {
         time: Duration::from_secs(arguments.seconds),
         rounds: arguments.rounds,
         sessions: arguments.sessions.into(),
@@ -317,14 +303,14 @@ fn durable(arguments: &DurableArguments, json: bool, say: impl FnMut(&str)) -> R
     Ok(())
 }
 
-/// Starts orwd with the defaults of every limit, but for room for this many
-/// sessions where that is more than anyone has by default. Its log of every
-/// call is off: it would be written for this process to read.
-fn orwd(sessions: usize) -> Server {
-    const ROOM: usize = 8192;
-    let serve = Serve::fixtures(&["alpha"]).set("--log", "warn");
+/// Starts orwd with default limits, except for the session limit if it is too low
+/// for this number. Its access log is off, because this process would have to
+/// read it.
+fn orwd(sessions: usize) -> ServerProcess {
+    const DEFAULT_SESSIONS: usize = 8192;
+    let serve = ServeCommand::fixtures(&["alpha"]).set("--log", "warn");
     match sessions {
-        0..=ROOM => serve.start(),
+        0..=DEFAULT_SESSIONS => serve.start(),
         _ => serve
             .set("--max-sessions", sessions.to_string())
             .set("--create-rate", sessions.to_string())

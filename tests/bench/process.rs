@@ -1,5 +1,6 @@
-//! What the system says of a process and of itself, from `/proc`. Fails where
-//! there is none, or where the process is gone or another user's.
+//! Memory, CPU time and descriptors of a process, and the load average, from
+//! `/proc`. Fails without `/proc`, or if the process has ended or belongs to
+//! another user.
 
 use std::fs;
 use std::time::Duration;
@@ -8,26 +9,25 @@ use serde::Serialize;
 
 /// The memory of a process at one moment, in bytes.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Memory {
-    /// Resident pages, as `top` shows them. A page that is mapped in a
-    /// thousand places of the process, such as one of a guest's initial image
-    /// that no session has written to, counts a thousand times.
+pub(crate) struct ProcessMemory {
+    /// Resident memory, as `top` shows it. A page that is mapped a thousand times,
+    /// such as an unmodified page of a guest's initial image, counts a thousand
+    /// times.
     pub(crate) resident: u64,
-    /// The same with each page counted once; none where the system does not
-    /// say.
+    /// Resident memory with each page counted once, if the system reports it.
     pub(crate) distinct: Option<u64>,
-    /// Page tables, which no count of resident pages has in it.
+    /// Page tables, which resident memory does not include.
     pub(crate) page_tables: u64,
-    /// Mappings; the kernel allows `vm.max_map_count` of them.
+    /// The number of mappings, limited by `vm.max_map_count`.
     pub(crate) maps: u64,
 }
 
-impl Memory {
-    /// Of this process, now.
+impl ProcessMemory {
+    /// Reads the memory of a process.
     pub(crate) fn of(pid: u32) -> Result<Self, String> {
         let status = read(&format!("/proc/{pid}/status"))?;
-        // The sum over all mappings is exact; the counter in `status` may lag
-        // behind by some pages a thread.
+        // The sum over all mappings is exact; the counter in `status` may lag by
+        // some pages per thread.
         let rollup = read(&format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
         let resident = field(&rollup, "Rss:").or_else(|| field(&status, "VmRSS:"));
         let maps = read(&format!("/proc/{pid}/maps"))?.lines().count();
@@ -40,14 +40,14 @@ impl Memory {
     }
 }
 
-/// The number of bytes of a line such as `VmRSS:  1024 kB`.
+/// Returns the bytes in a line such as `VmRSS:  1024 kB`.
 fn field(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
 
-/// The processor time that all threads of a process have used so far.
+/// Returns the CPU time of all threads of a process.
 pub(crate) fn cpu_time(pid: u32) -> Result<Duration, String> {
     let stat = read(&format!("/proc/{pid}/stat"))?;
     let ticks = cpu_ticks(&stat).ok_or("the process has no times")?;
@@ -55,8 +55,8 @@ pub(crate) fn cpu_time(pid: u32) -> Result<Duration, String> {
     Ok(Duration::from_millis(ticks * 1000 / per_second))
 }
 
-/// User and system time in clock ticks. The second field is the program's
-/// name in parentheses, which may hold anything, spaces too.
+/// Returns user and system time in clock ticks. The second field is the program's
+/// name in parentheses, which may contain spaces.
 fn cpu_ticks(stat: &str) -> Option<u64> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace().skip(11);
@@ -65,8 +65,7 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
     Some(user + system)
 }
 
-/// The descriptors that a process has open on anything but sockets, which are
-/// its clients' affair.
+/// Counts the open descriptors of a process, without the sockets of its clients.
 pub(crate) fn descriptors(pid: u32) -> Result<usize, String> {
     let folder = format!("/proc/{pid}/fd");
     let entries = fs::read_dir(&folder).map_err(|error| format!("{folder}: {error}"))?;
@@ -75,7 +74,7 @@ pub(crate) fn descriptors(pid: u32) -> Result<usize, String> {
     Ok(targets.filter(|target| !is_socket(target)).count())
 }
 
-/// How many tasks ran or wanted to, on average over the last minute.
+/// Returns the load average of the last minute.
 pub(crate) fn load_average() -> Option<f64> {
     let text = fs::read_to_string("/proc/loadavg").ok()?;
     text.split_whitespace().next()?.parse().ok()
@@ -98,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn times_follow_a_name_that_may_hold_anything() {
+    fn times_follow_a_name_with_any_characters() {
         let stat = "7 (a) b 1 2) S 1 7 7 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 3 0";
         assert_eq!(cpu_ticks(stat), Some(300));
         assert_eq!(cpu_ticks("7 (x) S"), None);

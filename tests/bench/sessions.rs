@@ -1,8 +1,7 @@
-//! `bench sessions`: what an idle session costs.
+//! `bench sessions`: the cost of an idle session.
 //!
-//! Opens many sessions, makes one call in each and leaves them alone. Each
-//! keeps a counter, so that at the end it can be told whether all are still
-//! there, and still themselves.
+//! Opens many sessions, makes one call in each and leaves them idle. Each has a
+//! counter, which shows at the end whether all sessions kept their state.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,32 +10,33 @@ use rand::seq::IndexedRandom as _;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::call::{call, is_text, run_and_result};
 use crate::echo::micros;
-use crate::load::{Lines, Measured, Until, Work};
-use crate::process::{Memory, load_average};
-use crate::request::{create, delete, each};
+use crate::load::{
+    LoadGenerator, LoadMeasurement, StopCondition, Workload, call, create, delete, each, is_text,
+    run_and_result,
+};
+use crate::process::{ProcessMemory, load_average};
 
-/// How many connections share the work where it need not be one after another.
+/// The number of connections of the concurrent phases.
 const CONNECTIONS: usize = 16;
 
-/// How many sessions are created one after another, at most.
+/// The maximum number of sessions that are created in sequence.
 const SEQUENTIAL: usize = 1000;
 
-/// How much is asked.
+/// The parameters of the run.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan {
-    /// How many sessions.
+pub(crate) struct SessionsPlan {
+    /// The number of sessions.
     pub(crate) sessions: usize,
-    /// How many calls on random idle ones.
+    /// The number of calls on random idle sessions.
     pub(crate) probes: usize,
-    /// How long they are left alone before their memory is read.
+    /// The idle time before the memory is read.
     pub(crate) idle: Duration,
 }
 
-/// Times of one kind of request.
+/// The latencies of one kind of request.
 #[derive(Debug, Serialize)]
-pub(crate) struct Times {
+pub(crate) struct RequestTimes {
     pub(crate) count: u64,
     pub(crate) per_second: f64,
     pub(crate) p50_us: f64,
@@ -45,47 +45,47 @@ pub(crate) struct Times {
 
 /// The whole run. Memory is in bytes.
 #[derive(Debug, Serialize)]
-pub(crate) struct Report {
+pub(crate) struct SessionsReport {
     bench: &'static str,
     sessions: usize,
-    /// Of the load generator, and of a server that was started here.
+    /// Whether the load generator, and a server started by it, are optimised.
     optimised: bool,
     load_before: Option<f64>,
     load_after: Option<f64>,
-    create_sequential: Times,
-    create_at_16_connections: Times,
-    first_call_at_16_connections: Times,
-    call_on_random_idle: Times,
-    delete_at_16_connections: Times,
-    memory_before: Memory,
-    memory_idle: Memory,
-    memory_after_calls: Memory,
-    memory_deleted: Memory,
+    create_sequential: RequestTimes,
+    create_at_16_connections: RequestTimes,
+    first_call_at_16_connections: RequestTimes,
+    call_on_random_idle: RequestTimes,
+    delete_at_16_connections: RequestTimes,
+    memory_before: ProcessMemory,
+    memory_idle: ProcessMemory,
+    memory_after_calls: ProcessMemory,
+    memory_deleted: ProcessMemory,
     resident_per_session: f64,
     distinct_per_session: Option<f64>,
     page_tables_per_session: f64,
 }
 
-impl Report {
-    /// Resident bytes of one idle session.
+impl SessionsReport {
+    /// Returns the resident bytes per idle session.
     pub(crate) fn resident_per_session(&self) -> f64 {
         self.resident_per_session
     }
 }
 
-/// Measures; `say` hears of each line as soon as it is known.
+/// Measures, and passes each line of output to `say`.
 pub(crate) fn run(
     address: SocketAddr,
     pid: u32,
-    plan: Plan,
+    plan: SessionsPlan,
     mut say: impl FnMut(&str),
-) -> Result<Report, String> {
+) -> Result<SessionsReport, String> {
     let ids: Vec<String> = (0..plan.sessions)
         .map(|_| orwd_tests::ors::fresh_id())
         .collect();
     let report = measure(address, pid, plan, &ids, &mut say);
     if report.is_err() {
-        // Deleting one that was never created is no error.
+        // Deleting a session that was never created is not an error.
         let _ = each(address, CONNECTIONS, &ids, delete);
     }
     report
@@ -94,23 +94,23 @@ pub(crate) fn run(
 fn measure(
     address: SocketAddr,
     pid: u32,
-    plan: Plan,
+    plan: SessionsPlan,
     ids: &[String],
     say: &mut impl FnMut(&str),
-) -> Result<Report, String> {
+) -> Result<SessionsReport, String> {
     let load_before = load_average();
     say(&format!(
         "{} sessions; load {}",
         plan.sessions,
         load_before.map_or("unknown".to_owned(), |load| load.to_string()),
     ));
-    let memory_before = Memory::of(pid)?;
+    let memory_before = ProcessMemory::of(pid)?;
     say(&shown("memory before", memory_before));
 
-    let mut timed = |what: &str, measured: Result<Measured, String>| {
-        let times = Times::of(&measured.map_err(|error| format!("{what}: {error}"))?);
+    let mut timed = |what: &str, measured: Result<LoadMeasurement, String>| {
+        let times = RequestTimes::of(&measured.map_err(|error| format!("{what}: {error}"))?);
         say(&times.shown(what));
-        Ok::<Times, String>(times)
+        Ok::<RequestTimes, String>(times)
     };
     let (first, rest) = ids.split_at((plan.sessions / 5).clamp(1, SEQUENTIAL));
     let create_sequential = timed("create, sequential", each(address, 1, first, create))?;
@@ -118,32 +118,32 @@ fn measure(
         "create, 16 connections",
         each(address, CONNECTIONS, rest, create),
     )?;
-    let mut bumps = Bumps::new(address, ids);
+    let mut bumps = BumpCalls::new(address, ids);
     let first_call_at_16_connections = timed(
         "first call, 16 connections",
         bumps.run(CONNECTIONS, (0..ids.len()).collect()),
     )?;
     std::thread::sleep(plan.idle);
-    let memory_idle = Memory::of(pid)?;
+    let memory_idle = ProcessMemory::of(pid)?;
     let all: Vec<usize> = (0..ids.len()).collect();
     let random = (0..plan.probes).filter_map(|_| all.choose(&mut rand::rng()).copied());
-    let call_on_random_idle = timed("call on a random idle one", bumps.run(1, random.collect()))?;
-    // The counters say that each is still there and has forgotten nothing.
-    timed("one more call in each", bumps.run(CONNECTIONS, all))?;
-    let memory_after_calls = Memory::of(pid)?;
+    let call_on_random_idle = timed("call on a random session", bumps.run(1, random.collect()))?;
+    // The counters show that each session kept its state.
+    timed("another call in each", bumps.run(CONNECTIONS, all))?;
+    let memory_after_calls = ProcessMemory::of(pid)?;
     let delete_at_16_connections = timed(
         "delete, 16 connections",
         each(address, CONNECTIONS, ids, delete),
     )?;
     std::thread::sleep(plan.idle);
-    let memory_deleted = Memory::of(pid)?;
+    let memory_deleted = ProcessMemory::of(pid)?;
 
     let per_session = |now: u64, before: u64| {
         #[allow(clippy::cast_precision_loss, reason = "sizes of processes")]
         let per = (now as f64 - before as f64) / plan.sessions as f64;
         per
     };
-    let report = Report {
+    let report = SessionsReport {
         bench: "sessions",
         sessions: plan.sessions,
         optimised: !cfg!(debug_assertions),
@@ -176,29 +176,25 @@ fn measure(
         report.resident_per_session / 1e3,
         report.page_tables_per_session / 1e3,
     ));
-    say(&format!(
-        "all {} sessions were there to the end",
-        plan.sessions
-    ));
+    say(&format!("all {} sessions kept their state", plan.sessions));
     Ok(report)
 }
 
-impl Times {
-    /// Those of a run.
-    pub(crate) fn of(measured: &Measured) -> Self {
-        let quantile = |share| measured.latencies.quantile(share).map_or(f64::NAN, micros);
+impl RequestTimes {
+    /// Computes the figures of a run.
+    pub(crate) fn of(measured: &LoadMeasurement) -> Self {
         let count = measured.latencies.count();
         #[allow(clippy::cast_precision_loss, reason = "counts of calls are small")]
         let per_second = count as f64 / measured.elapsed.as_secs_f64();
         Self {
             count,
             per_second,
-            p50_us: quantile(0.5),
-            p99_us: quantile(0.99),
+            p50_us: measured.latencies.quantile_us(0.5),
+            p99_us: measured.latencies.quantile_us(0.99),
         }
     }
 
-    /// In a line.
+    /// Formats the figures as a line.
     pub(crate) fn shown(&self, what: &str) -> String {
         format!(
             "{what:<28} {:>6} at {:>7.0}/s  p50 {:>8.3} ms  p99 {:>8.3} ms",
@@ -210,7 +206,7 @@ impl Times {
     }
 }
 
-fn shown(what: &str, memory: Memory) -> String {
+fn shown(what: &str, memory: ProcessMemory) -> String {
     #[allow(clippy::cast_precision_loss, reason = "sizes of processes")]
     let mb = |bytes: u64| bytes as f64 / 1e6;
     format!(
@@ -224,52 +220,55 @@ fn shown(what: &str, memory: Memory) -> String {
     )
 }
 
-/// Calls of `bump`, which adds one to a session's counter and gives it back.
-pub(crate) struct Bumps<'a> {
+/// Calls of `bump`, which increments a session's counter and returns it.
+pub(crate) struct BumpCalls<'a> {
     address: SocketAddr,
     ids: &'a [String],
-    /// How often each session was asked.
-    asked: Vec<u64>,
-    /// Whom to ask next, from the end.
+    /// The number of calls of each session.
+    counts: Vec<u64>,
+    /// The sessions to call, in reverse order.
     order: Vec<usize>,
-    /// Whom each connection has asked.
+    /// The session of the current call of each connection.
     at: Vec<usize>,
 }
 
-impl<'a> Bumps<'a> {
-    /// None of which was called before.
+impl<'a> BumpCalls<'a> {
+    /// Creates the calls of new sessions.
     pub(crate) fn new(address: SocketAddr, ids: &'a [String]) -> Self {
         Self {
             address,
             ids,
-            asked: vec![0; ids.len()],
+            counts: vec![0; ids.len()],
             order: Vec::new(),
             at: Vec::new(),
         }
     }
 
-    /// Calls these sessions, the last first, over so many connections. No two
-    /// calls of one session may be at the same time: their order decides.
+    /// Calls these sessions, the last first, over this number of connections. Two
+    /// calls of one session must not overlap, because their order counts.
     pub(crate) fn run(
         &mut self,
         connections: usize,
         order: Vec<usize>,
-    ) -> Result<Measured, String> {
+    ) -> Result<LoadMeasurement, String> {
         self.order = order;
         self.at = vec![0; connections];
         let io = |error: std::io::Error| error.to_string();
-        let mut lines = Lines::open(self.address, connections).map_err(io)?;
-        lines.run(self, Until::Done).map_err(io)?.whole()
+        let mut lines = LoadGenerator::open(self.address, connections).map_err(io)?;
+        lines
+            .run(self, StopCondition::Done)
+            .map_err(io)?
+            .without_errors()
     }
 }
 
-impl Work for Bumps<'_> {
+impl Workload for BumpCalls<'_> {
     fn next(&mut self, connection: usize, request: &mut Vec<u8>) -> bool {
         let Some(session) = self.order.pop() else {
             return false;
         };
         self.at[connection] = session;
-        self.asked[session] += 1;
+        self.counts[session] += 1;
         let bytes = call(self.address, &self.ids[session], "bump", &json!({}));
         request.extend_from_slice(&bytes);
         true
@@ -277,6 +276,6 @@ impl Work for Bumps<'_> {
 
     fn check(&mut self, connection: usize, status: u16, body: &[u8]) -> Result<(), String> {
         let (_, result) = run_and_result(status, body)?;
-        is_text(result, &self.asked[self.at[connection]].to_string())
+        is_text(result, &self.counts[self.at[connection]].to_string())
     }
 }

@@ -1,5 +1,5 @@
-//! The run itself: a host that is killed over and over while clients play to
-//! it, then the same scripts on a host that is left alone.
+//! One run: a host that is killed repeatedly while clients play, then the same
+//! scripts on an undisturbed host.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,41 +7,41 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use orwd_tests::scratch::Scratch;
-use orwd_tests::server::{Serve, Server, quiet_address};
+use orwd_tests::process::{ServeCommand, ServerProcess, unused_address};
+use orwd_tests::test_dir::TestDir;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::player::Player;
-use crate::script::Script;
-use crate::tally::Tally;
-use crate::wire::Wire;
+use crate::client::CrashClient;
+use crate::run_client::RunClient;
+use crate::script::ClientScript;
+use crate::tally::CrashTally;
 
-/// What is to be done.
+/// The parameters of a run.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
+pub(crate) struct CrashPlan {
     pub(crate) kills: u64,
     pub(crate) seed: u64,
-    /// No more kills after this.
+    /// The time limit for the kills.
     pub(crate) time: Duration,
-    /// Sessions at a time, apart from forks.
+    /// Concurrent sessions, without forks.
     pub(crate) sessions: u64,
-    /// How the host keeps its journal.
+    /// The durability of the journal.
     pub(crate) durability: String,
-    /// The longest time that the host is left alone.
+    /// The maximum time between two kills.
     pub(crate) uptime: Duration,
 }
 
-/// An episode that came to its end.
-struct Played {
-    script: Script,
+/// An episode that was played to its end.
+struct FinishedEpisode {
+    script: ClientScript,
     reward: f64,
 }
 
-/// Does it. Says how it goes in `tell`, every so many kills.
-pub(crate) fn run(plan: &Plan, tell: impl Fn(&str)) -> Tally {
-    let scratch = Scratch::new();
-    let tally = Tally::default();
+/// Performs a run and reports the progress to `tell`.
+pub(crate) fn run(plan: &CrashPlan, tell: impl Fn(&str)) -> CrashTally {
+    let scratch = TestDir::new();
+    let tally = CrashTally::default();
     let played = disturbed(plan, &scratch, &tally, &tell);
     tell(&format!(
         "{} episodes are played again, undisturbed",
@@ -51,37 +51,42 @@ pub(crate) fn run(plan: &Plan, tell: impl Fn(&str)) -> Tally {
     tally
 }
 
-fn disturbed(plan: &Plan, scratch: &Scratch, tally: &Tally, tell: &impl Fn(&str)) -> Vec<Played> {
-    let mut killer = Killer::new(plan, scratch, tally);
+fn disturbed(
+    plan: &CrashPlan,
+    scratch: &TestDir,
+    tally: &CrashTally,
+    tell: &impl Fn(&str),
+) -> Vec<FinishedEpisode> {
+    let mut killer = HostKiller::new(plan, scratch, tally);
     let over = AtomicBool::new(false);
     let done = Mutex::new(Vec::new());
-    let play = |player: &Player<'_>, script: Script| {
+    let play = |player: &CrashClient<'_>, script: ClientScript| {
         if let Some(reward) = player.play(&script) {
-            let played = Played { script, reward };
+            let played = FinishedEpisode { script, reward };
             done.lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(played);
         }
     };
     thread::scope(|threads| {
-        // Set however the killing ends, or the clients would rest for ever.
+        // Set even after a panic; otherwise the clients would wait forever.
         let end = SetOnDrop(&over);
         for worker in 0..plan.sessions {
-            let player = Player {
-                wire: Wire::new(&killer.base()),
+            let player = CrashClient {
+                wire: RunClient::new(&killer.base()),
                 tally,
                 thinks: true,
                 over: &over,
             };
             let (over, play, seed) = (&over, &play, plan.seed);
             threads.spawn(move || {
-                // Some are there from the first kill to the last.
+                // Some sessions exist from the first kill to the last.
                 if worker % 4 == 0 {
-                    play(&player, Script::patient(mixed(seed, worker, 0)));
+                    play(&player, ClientScript::idle(mixed(seed, worker, 0)));
                 }
                 let mut round = 1;
                 while !over.load(Ordering::Relaxed) {
-                    play(&player, Script::busy(mixed(seed, worker, round)));
+                    play(&player, ClientScript::busy(mixed(seed, worker, round)));
                     round += 1;
                 }
             });
@@ -93,16 +98,21 @@ fn disturbed(plan: &Plan, scratch: &Scratch, tally: &Tally, tell: &impl Fn(&str)
     done.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Plays the same to a host that is never killed, and compares the rewards.
-fn undisturbed(plan: &Plan, scratch: &Scratch, played: &[Played], tally: &Tally) {
-    let other = Tally::default();
+/// Plays the same scripts on an undisturbed host, and compares the rewards.
+fn undisturbed(
+    plan: &CrashPlan,
+    scratch: &TestDir,
+    played: &[FinishedEpisode],
+    tally: &CrashTally,
+) {
+    let other = CrashTally::default();
     let server = serve(plan, &scratch.path().join("undisturbed")).start();
     let over = AtomicBool::new(true);
     let threads = usize::try_from(plan.sessions).unwrap_or(1);
     thread::scope(|scope| {
         for first in 0..threads {
-            let player = Player {
-                wire: Wire::new(server.base()),
+            let player = CrashClient {
+                wire: RunClient::new(server.base()),
                 tally: &other,
                 thinks: false,
                 over: &over,
@@ -115,7 +125,7 @@ fn undisturbed(plan: &Plan, scratch: &Scratch, played: &[Played], tally: &Tally)
                     } else {
                         let (seed, was) = (one.script.seed, one.reward);
                         tally.other_rewards.one();
-                        tally.tell(format!("seed {seed}: {was}, and undisturbed {reward:?}"));
+                        tally.describe(format!("seed {seed}: {was}, and undisturbed {reward:?}"));
                     }
                 }
             });
@@ -123,12 +133,12 @@ fn undisturbed(plan: &Plan, scratch: &Scratch, played: &[Played], tally: &Tally)
     });
     if !other.is_clean() {
         tally.other_rewards.one();
-        tally.tell(format!("the undisturbed run came to:\n{other}"));
+        tally.describe(format!("the undisturbed run failed:\n{other}"));
     }
 }
 
-fn serve(plan: &Plan, state: &Path) -> Serve {
-    Serve::fixtures(&["chain"])
+fn serve(plan: &CrashPlan, state: &Path) -> ServeCommand {
+    ServeCommand::fixtures(&["chain"])
         .set("--state", state)
         .set("--durability", &plan.durability)
         .set("--hibernate-after", "300ms")
@@ -148,21 +158,21 @@ impl Drop for SetOnDrop<'_> {
     }
 }
 
-/// Starts the host and kills it.
-struct Killer<'a> {
-    plan: &'a Plan,
-    scratch: &'a Scratch,
-    tally: &'a Tally,
+/// Starts and kills the host.
+struct HostKiller<'a> {
+    plan: &'a CrashPlan,
+    scratch: &'a TestDir,
+    tally: &'a CrashTally,
     address: String,
     random: StdRng,
-    server: Server,
+    server: ServerProcess,
 }
 
-impl<'a> Killer<'a> {
-    fn new(plan: &'a Plan, scratch: &'a Scratch, tally: &'a Tally) -> Killer<'a> {
-        let address = quiet_address();
+impl<'a> HostKiller<'a> {
+    fn new(plan: &'a CrashPlan, scratch: &'a TestDir, tally: &'a CrashTally) -> HostKiller<'a> {
+        let address = unused_address();
         let server = serve(plan, &scratch.path().join("state")).start_at(&address);
-        Killer {
+        HostKiller {
             plan,
             scratch,
             tally,
@@ -176,11 +186,11 @@ impl<'a> Killer<'a> {
         format!("http://{}", self.address)
     }
 
-    fn serve(&self) -> Serve {
+    fn serve(&self) -> ServeCommand {
         serve(self.plan, &self.scratch.path().join("state"))
     }
 
-    /// Kills it as often as planned, if there is time, and leaves it running.
+    /// Kills it as often as planned within the time limit, and leaves it running.
     fn run(&mut self, tell: &impl Fn(&str)) {
         let begin = Instant::now();
         let kills = &self.tally.kills;
@@ -189,10 +199,10 @@ impl<'a> Killer<'a> {
             self.server.kill();
             kills.one();
             if kills.get() < self.plan.kills && self.random.random_bool(0.1) {
-                // One that is not even up yet. What it takes to be up is
-                // known from nothing, so most of these come in its middle.
+                // A kill during the start; the random delay usually falls into
+                // it.
                 let after = self.some_time() / 4;
-                self.serve().cut_short(&self.address, after);
+                self.serve().kill_after(&self.address, after);
                 kills.one();
                 self.tally.kills_at_start.one();
             }

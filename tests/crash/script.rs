@@ -1,72 +1,74 @@
-//! What a client does in one episode. A script depends on its seed alone, so
-//! that the same one can be played to a host that is killed and to one that is
-//! not.
+//! The steps of a client in one episode. A script depends on its seed only, so
+//! that a killed and an undisturbed host can get the same one.
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
-/// Few, so that the same call often comes twice in a row and means it.
+/// Few values, so that identical calls often follow each other on purpose.
 const VALUES: [&str; 5] = ["north", "east", "south", "west", "wait"];
 
 /// An episode from `/create` to `/delete`.
 #[derive(Clone, Debug)]
-pub(crate) struct Script {
+pub(crate) struct ClientScript {
     pub(crate) seed: u64,
-    /// How long the setup takes.
+    /// The duration of the setup.
     pub(crate) setup_ms: u64,
-    /// Calls bear an `Idempotency-Key`.
+    /// Whether calls have an `Idempotency-Key`.
     pub(crate) keyed: bool,
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<ClientStep>,
 }
 
 /// A call that folds a value in.
 #[derive(Clone, Debug)]
-pub(crate) struct Fold {
+pub(crate) struct FoldCall {
     pub(crate) value: &'static str,
-    /// How long the tool takes for it.
+    /// The duration of the call.
     pub(crate) ms: u64,
 }
 
-/// One thing that a client does.
+/// One step of a client.
 #[derive(Clone, Debug)]
-pub(crate) enum Step {
+pub(crate) enum ClientStep {
     /// Makes a call.
-    Call(Fold, Leave),
-    /// Makes two calls at once, the second when the first has its id.
-    Pair([Fold; 2]),
-    /// Asks for the prompt, which tells how the chain stands.
+    Call(FoldCall, HangUp),
+    /// Makes two concurrent calls, the second when the first has its id.
+    Pair([FoldCall; 2]),
+    /// Reads the prompt, which reports the chain.
     Prompt,
-    /// Says that it is there.
+    /// Sends a ping.
     Ping,
-    /// Does nothing for so many milliseconds.
+    /// Pauses for this number of milliseconds.
     Think(u64),
-    /// Forks the session some calls back, and makes a call in each child.
-    Fork { back: usize, children: Vec<Fold> },
-    /// Deletes the session and creates it again under its old id.
-    Anew,
-    /// Does nothing until there are no more kills.
-    Rest,
+    /// Forks the session `back` calls ago, and makes a call in each child.
+    Fork {
+        back: usize,
+        children: Vec<FoldCall>,
+    },
+    /// Deletes the session and creates it again with the same id.
+    Recreate,
+    /// Pauses until the last kill.
+    Idle,
 }
 
-/// Whether a client hangs up on its own call, to come back for it.
+/// Whether a client disconnects from its own call and resumes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Leave {
+pub(crate) enum HangUp {
     Never,
-    /// As soon as the call is sent. Only a key makes sure that it is known
-    /// again if the host is killed as well.
-    Blind,
-    /// When it has the id.
+    /// Right after sending. If the host is killed as well, only an idempotency key
+    /// identifies the call.
+    AfterSending,
+    /// After reading the run id.
     WithId,
 }
 
-impl Script {
-    /// An episode of a few seconds.
-    pub(crate) fn busy(seed: u64) -> Script {
+impl ClientScript {
+    /// Draws an episode of a few seconds.
+    pub(crate) fn busy(seed: u64) -> ClientScript {
         let mut random = StdRng::seed_from_u64(seed);
         let keyed = random.random_bool(0.5);
         let steps = random.random_range(6..=24);
-        Script {
+        ClientScript {
             seed,
             setup_ms: *[0, 0, 30, 200].choose(&mut random).unwrap_or(&0),
             keyed,
@@ -74,18 +76,17 @@ impl Script {
         }
     }
 
-    /// One that is begun, left alone for as long as the host is being killed,
-    /// and ended.
-    pub(crate) fn patient(seed: u64) -> Script {
+    /// Draws an episode that is idle until the last kill.
+    pub(crate) fn idle(seed: u64) -> ClientScript {
         let mut random = StdRng::seed_from_u64(seed);
-        let mut calls = || -> Vec<Step> {
+        let mut calls = || -> Vec<ClientStep> {
             let calls = random.random_range(1..=4);
             (0..calls)
-                .map(|_| Step::Call(fold(&mut random), Leave::Never))
+                .map(|_| ClientStep::Call(fold(&mut random), HangUp::Never))
                 .collect()
         };
-        let steps = [calls(), vec![Step::Rest, Step::Prompt], calls()].concat();
-        Script {
+        let steps = [calls(), vec![ClientStep::Idle, ClientStep::Prompt], calls()].concat();
+        ClientScript {
             seed,
             setup_ms: 0,
             keyed: false,
@@ -94,36 +95,36 @@ impl Script {
     }
 }
 
-fn fold(random: &mut StdRng) -> Fold {
-    Fold {
+fn fold(random: &mut StdRng) -> FoldCall {
+    FoldCall {
         value: VALUES.choose(random).copied().unwrap_or_default(),
         ms: *[0, 0, 0, 5, 40, 150].choose(random).unwrap_or(&0),
     }
 }
 
-fn step(random: &mut StdRng, keyed: bool) -> Step {
+fn step(random: &mut StdRng, keyed: bool) -> ClientStep {
     match random.random_range(0..100) {
         0..62 => {
-            let leave = match random.random_range(0..20) {
-                0 if keyed => Leave::Blind,
-                1 => Leave::WithId,
-                _ => Leave::Never,
+            let hang_up = match random.random_range(0..20) {
+                0 if keyed => HangUp::AfterSending,
+                1 => HangUp::WithId,
+                _ => HangUp::Never,
             };
-            Step::Call(fold(random), leave)
+            ClientStep::Call(fold(random), hang_up)
         }
-        62..72 => Step::Pair([fold(random), fold(random)]),
-        72..77 => Step::Prompt,
-        77..81 => Step::Ping,
-        81..90 => Step::Think(random.random_range(1..=120)),
-        // Long enough to be put to sleep.
-        90..93 => Step::Think(random.random_range(400..=900)),
-        93..97 => Step::Fork {
+        62..72 => ClientStep::Pair([fold(random), fold(random)]),
+        72..77 => ClientStep::Prompt,
+        77..81 => ClientStep::Ping,
+        81..90 => ClientStep::Think(random.random_range(1..=120)),
+        // Long enough to hibernate.
+        90..93 => ClientStep::Think(random.random_range(400..=900)),
+        93..97 => ClientStep::Fork {
             back: random.random_range(0..=3),
             children: (0..random.random_range(1..=3))
                 .map(|_| fold(random))
                 .collect(),
         },
-        _ => Step::Anew,
+        _ => ClientStep::Recreate,
     }
 }
 
@@ -132,24 +133,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_depends_on_its_seed_alone_and_scripts_do_everything() {
-        let shown = |seed| format!("{:?}", Script::busy(seed));
+    fn a_script_depends_on_its_seed_and_scripts_cover_all_steps() {
+        let shown = |seed| format!("{:?}", ClientScript::busy(seed));
         assert_eq!(shown(7), shown(7));
         let all: String = (0..200).map(shown).collect();
         for part in [
             "keyed: true",
             "keyed: false",
-            "Blind",
+            "AfterSending",
             "WithId",
             "Pair",
             "Prompt",
             "Ping",
             "Think",
             "Fork",
-            "Anew",
+            "Recreate",
         ] {
             assert!(all.contains(part), "{part}");
         }
-        assert!(format!("{:?}", Script::patient(1)).contains("Rest"));
+        assert!(format!("{:?}", ClientScript::idle(1)).contains("Idle"));
     }
 }

@@ -1,15 +1,16 @@
-//! A short run of every fuzz target on its seeds; `tests/fuzz` says what each
-//! looks for. `ORWD_FUZZ_SECONDS` makes the runs longer.
+//! A short run of every fuzz target on its seeds; `tests/fuzz` describes the
+//! targets. `ORWD_FUZZ_SECONDS` makes the runs longer.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use orwd_tests::artifacts::{cargo, profile, target_dir, workspace};
+use orwd_tests::artifacts::{cargo, profile, target_dir, workspace_dir};
 use serde_json::Value;
 
-/// How long each target runs.
+/// Returns how long each target runs.
 fn seconds() -> u64 {
     match std::env::var("ORWD_FUZZ_SECONDS") {
         Ok(text) => text.parse().expect("ORWD_FUZZ_SECONDS is a number"),
@@ -17,12 +18,12 @@ fn seconds() -> u64 {
     }
 }
 
-/// What the targets keep, apart from what cargo does.
+/// Returns the directory for the program, the corpus and the findings.
 fn folder() -> PathBuf {
     target_dir().join("orwd-fuzz")
 }
 
-/// The program with all targets.
+/// Builds and returns the program with all targets.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -31,7 +32,7 @@ fn program() -> &'static Path {
         let mut arguments = vec!["build", "--package", "orwd-fuzz", "--bin", "orwd-fuzz"];
         arguments.extend(["--features", "targets"]);
         arguments.extend(flags);
-        let instrument = workspace().join("tests/fuzz/instrument");
+        let instrument = workspace_dir().join("tests/fuzz/instrument");
         cargo(
             &arguments,
             &[
@@ -41,13 +42,13 @@ fn program() -> &'static Path {
         );
         let name = format!("orwd-fuzz{}", std::env::consts::EXE_SUFFIX);
         let kept = folder().join(&name);
-        fs::create_dir_all(folder()).expect("a folder for the targets");
+        fs::create_dir_all(folder()).expect("a directory for the targets");
         fs::copy(target_dir().join(profile).join(&name), &kept).expect("the targets were built");
         kept
     })
 }
 
-/// Compiles libFuzzer; gives the folder of its archive.
+/// Compiles libFuzzer and returns the directory of its archive.
 fn archive() -> PathBuf {
     let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
     let answers = Command::new(&compiler).arg("--version").output();
@@ -56,7 +57,7 @@ fn archive() -> PathBuf {
         "the fuzz targets need a C++ compiler, and {compiler:?} is none: install g++ or clang++, \
          or name one with CXX"
     );
-    let manifest = workspace().join("tests/fuzz/engine/Cargo.toml");
+    let manifest = workspace_dir().join("tests/fuzz/engine/Cargo.toml");
     let target = folder().join("engine");
     let told = cargo(
         &[
@@ -78,27 +79,42 @@ fn archive() -> PathBuf {
         .expect("libFuzzer was compiled")
 }
 
-/// Runs a target on its seeds, and on what it comes to from there.
+/// Waits until fewer targets run than there are processors: a target that shares
+/// a processor tries fewer inputs in its time.
+fn slot() -> MutexGuard<'static, ()> {
+    static SLOTS: OnceLock<Vec<Mutex<()>>> = OnceLock::new();
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let slots = SLOTS.get_or_init(|| {
+        let count = std::thread::available_parallelism().map_or(1, usize::from);
+        (0..count).map(|_| Mutex::new(())).collect()
+    });
+    let slot = NEXT.fetch_add(1, Ordering::Relaxed) % slots.len();
+    slots[slot].lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a target on its seeds and on inputs derived from them.
 #[track_caller]
 fn run(target: &str) {
     let seconds = seconds();
     let program = program();
-    let seeds = workspace().join("tests/fuzz/seeds").join(target);
-    let count = fs::read_dir(&seeds).expect("a folder of seeds").count();
+    let _slot = slot();
+    let seeds = workspace_dir().join("tests/fuzz/seeds").join(target);
+    let count = fs::read_dir(&seeds).expect("a directory of seeds").count();
     assert!(count > 0, "{target} has no seeds");
     let corpus = folder().join("corpus").join(target);
     let findings = folder().join("findings");
     for folder in [&corpus, &findings] {
-        fs::create_dir_all(folder).expect("a folder for what is found");
+        fs::create_dir_all(folder).expect("a directory for findings");
     }
-    let scratch = orwd_tests::scratch::Scratch::new();
+    let scratch = orwd_tests::test_dir::TestDir::new();
     let output = Command::new(program)
         .arg(target)
         .arg(&corpus)
         .arg(&seeds)
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-artifact_prefix={}/{target}-", findings.display()))
-        // The same start every time; an input that takes as long is a finding.
+        // The same start every time; an input that runs into the timeout is a
+        // finding.
         .args([
             "-seed=1",
             "-timeout=30",
@@ -132,4 +148,4 @@ macro_rules! targets {
     };
 }
 
-targets!(wire request events results tree manifest scan);
+targets!(framing request events results tree manifest scan);

@@ -1,78 +1,77 @@
-//! Plays scripts on a server, over HTTP, and notes what came.
+//! Plays scripts on a server over HTTP and records the responses.
 
 use std::time::{Duration, Instant};
 
 use orwd_tests::expect::NO_SESSION;
-use orwd_tests::http::{Client, Request, Response};
-use orwd_tests::ors::{Ors, SESSION_HEADER, secrets_header};
-use orwd_tests::sse::{Event, Item, Parser};
+use orwd_tests::http::{HttpClient, HttpRequest, HttpResponse};
+use orwd_tests::ors::{OrsClient, SESSION_HEADER, SseEvent, SseItem, SseParser, secrets_header};
 use serde_json::{Value, json};
 
-use crate::script::{Act, Script};
+use crate::script::{EpisodeAction, EpisodeScript};
 
-/// How long a server may say that it is not ready.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a server may respond that it is starting.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What came of one request, without what differs from run to run by intent.
+/// A response, without the parts that differ between runs by design.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Seen {
+pub struct ObservedResponse {
     status: u16,
-    /// The events of a stream but for the run's id; for other answers the body.
+    /// The events of a stream without the run id, or the body of other responses.
     body: Vec<(String, String)>,
 }
 
-/// A player in the middle of its script.
-pub struct Player {
-    script: Script,
+/// A player at some position of its script.
+pub struct EpisodePlayer {
+    script: EpisodeScript,
     next: usize,
-    /// The last call, as it is asked for again: with the id of its run.
+    /// The last call with the id of its run, to resume it.
     last_run: Option<Value>,
 }
 
-impl Player {
-    /// Creates the session. None if the environment would not have it.
-    pub fn begin(client: &Client, script: Script) -> Option<Player> {
-        let mut request = Request::post("/create")
+impl EpisodePlayer {
+    /// Creates the session; none if the environment refuses the task.
+    pub fn begin(client: &HttpClient, script: EpisodeScript) -> Option<EpisodePlayer> {
+        let mut request = HttpRequest::post("/create")
             .header(SESSION_HEADER, &script.session)
             .header("X-ORWD-Seed", script.seed.to_string());
         if script.secrets != json!({}) {
             request = request.header("X-Secrets", secrets_header(&script.secrets));
         }
-        let answer = ask(client, &request.json(&script.create));
+        let answer = fetch_when_ready(client, &request.json(&script.create));
         if answer.status() != 200 {
-            // A task that it refuses, or a guest that ends here: the caller's
-            // doing or the guest's, and not ours.
+            // A refused task or a fault of the guest, but not an error of the
+            // host.
             assert!(answer.status() < 500 || is_guests(&answer), "{answer:?}");
             return None;
         }
-        Some(Player::on(script))
+        Some(EpisodePlayer::on(script))
     }
 
-    /// A player of a session that is there already.
-    pub fn on(script: Script) -> Player {
-        Player {
+    /// Returns a player for an existing session.
+    pub fn on(script: EpisodeScript) -> EpisodePlayer {
+        EpisodePlayer {
             script,
             next: 0,
             last_run: None,
         }
     }
 
-    /// The script.
-    pub fn script(&self) -> &Script {
+    /// Returns the script.
+    pub fn script(&self) -> &EpisodeScript {
         &self.script
     }
 
-    /// How much of the script is left.
+    /// Returns the number of actions that are left.
     pub fn left(&self) -> usize {
-        self.script.acts.len() - self.next
+        self.script.actions.len() - self.next
     }
 
-    /// Does the next things, so many of them, as far as there are any.
-    pub fn go_on(&mut self, client: &Client, count: usize) -> Vec<Seen> {
+    /// Performs the next `count` actions, or fewer at the end of the script.
+    pub fn go_on(&mut self, client: &HttpClient, count: usize) -> Vec<ObservedResponse> {
         let mut seen = Vec::new();
-        let end = (self.next + count).min(self.script.acts.len());
+        let end = (self.next + count).min(self.script.actions.len());
         while self.next < end {
-            let act = self.script.acts[self.next].clone();
+            let act = self.script.actions[self.next].clone();
             self.perform(client, &act, &mut seen);
             self.next += 1;
         }
@@ -80,66 +79,79 @@ impl Player {
     }
 
     /// Plays to the end, and deletes the session if the script says so.
-    pub fn finish(mut self, client: &Client) -> Vec<Seen> {
+    pub fn finish(mut self, client: &HttpClient) -> Vec<ObservedResponse> {
         let mut seen = self.go_on(client, usize::MAX / 2);
         if self.script.ends {
-            let request = Request::post("/delete").header(SESSION_HEADER, &self.script.session);
-            seen.push(look(&ask(client, &request)));
+            let request = HttpRequest::post("/delete").header(SESSION_HEADER, &self.script.session);
+            seen.push(observe(&fetch_when_ready(client, &request)));
         }
         seen
     }
 
-    fn perform(&mut self, client: &Client, act: &Act, seen: &mut Vec<Seen>) {
+    fn perform(
+        &mut self,
+        client: &HttpClient,
+        act: &EpisodeAction,
+        seen: &mut Vec<ObservedResponse>,
+    ) {
         match act {
-            Act::Call(body) => {
-                let answer = ask(client, &self.post("call", body));
+            EpisodeAction::Call(body) => {
+                let answer = fetch_when_ready(client, &self.post("call", body));
                 self.note(&answer, body);
-                seen.push(look(&answer));
+                seen.push(observe(&answer));
             }
-            Act::Both(one, two) => {
+            EpisodeAction::Both(one, two) => {
                 let mut first = client.connect();
                 first.send(&self.post("call", one)).expect("it can be sent");
-                let answer = ask(client, &self.post("call", two));
+                let answer = fetch_when_ready(client, &self.post("call", two));
                 self.note(&answer, two);
-                seen.push(look(&answer));
+                seen.push(observe(&answer));
                 let answer = first.read_response().expect("the server answers");
-                seen.push(look(&answer));
+                seen.push(observe(&answer));
             }
-            Act::Prompt => seen.push(look(&ask(client, &self.get("prompt")))),
-            Act::TaskTools => seen.push(look(&ask(client, &self.get("task_tools")))),
-            Act::Score(candidates) => {
+            EpisodeAction::Prompt => {
+                seen.push(observe(&fetch_when_ready(client, &self.get("prompt"))))
+            }
+            EpisodeAction::TaskTools => {
+                seen.push(observe(&fetch_when_ready(client, &self.get("task_tools"))))
+            }
+            EpisodeAction::Score(candidates) => {
                 let body = json!({"candidates": candidates});
-                seen.push(look(&ask(client, &self.post("score_group", &body))));
+                seen.push(observe(&fetch_when_ready(
+                    client,
+                    &self.post("score_group", &body),
+                )));
             }
-            Act::Again => {
+            EpisodeAction::ResumeLast => {
                 if let Some(body) = &self.last_run {
-                    seen.push(look(&ask(client, &self.post("call", body))));
+                    seen.push(observe(&fetch_when_ready(client, &self.post("call", body))));
                 }
             }
-            Act::Ping => {
-                let request = Request::post("/ping").header(SESSION_HEADER, &self.script.session);
-                seen.push(look(&ask(client, &request)));
+            EpisodeAction::Ping => {
+                let request =
+                    HttpRequest::post("/ping").header(SESSION_HEADER, &self.script.session);
+                seen.push(observe(&fetch_when_ready(client, &request)));
             }
         }
     }
 
-    fn get(&self, route: &str) -> Request {
-        let session =
-            Ors::at("http://nowhere:1").session(self.script.environment, &self.script.session);
+    fn get(&self, route: &str) -> HttpRequest {
+        let session = OrsClient::at("http://nowhere:1")
+            .session(self.script.environment, &self.script.session);
         let request = session.get_request(route);
-        session.forget();
+        session.leave_open();
         request
     }
 
-    fn post(&self, route: &str, body: &Value) -> Request {
-        let session =
-            Ors::at("http://nowhere:1").session(self.script.environment, &self.script.session);
+    fn post(&self, route: &str, body: &Value) -> HttpRequest {
+        let session = OrsClient::at("http://nowhere:1")
+            .session(self.script.environment, &self.script.session);
         let request = session.post_request(route, body);
-        session.forget();
+        session.leave_open();
         request
     }
 
-    fn note(&mut self, answer: &Response, body: &Value) {
+    fn note(&mut self, answer: &HttpResponse, body: &Value) {
         let events = events(answer);
         let run = events.iter().find(|event| event.name == "task_id");
         if let Some(run) = run {
@@ -150,50 +162,50 @@ impl Player {
     }
 }
 
-/// Asks until the server is ready for it.
-fn ask(client: &Client, request: &Request) -> Response {
+/// Repeats a request until the session has started.
+fn fetch_when_ready(client: &HttpClient, request: &HttpRequest) -> HttpResponse {
     let begun = Instant::now();
     loop {
-        let answer = client.ask(request);
+        let answer = client.fetch(request);
         let starting =
             answer.status() == 503 && answer.header("X-Backend-State") == Some("starting");
-        if !starting || begun.elapsed() > PATIENCE {
+        if !starting || begun.elapsed() > TIMEOUT {
             return answer;
         }
         std::thread::sleep(Duration::from_millis(50));
     }
 }
 
-/// Whether an error of the server's family is in truth the guest's.
-fn is_guests(answer: &Response) -> bool {
+/// Returns whether a 5xx reports a fault of the guest.
+fn is_guests(answer: &HttpResponse) -> bool {
     let text = answer.text();
     !text.contains("Internal") && !text.contains("internal") && answer.status() != 503
 }
 
-fn events(answer: &Response) -> Vec<Event> {
+fn events(answer: &HttpResponse) -> Vec<SseEvent> {
     let is_stream = answer
         .header("content-type")
         .is_some_and(|kind| kind.starts_with("text/event-stream"));
     if !is_stream {
         return Vec::new();
     }
-    let items = Parser::default().push(answer.text().as_bytes());
+    let items = SseParser::default().push(answer.text().as_bytes());
     let events = items.into_iter().filter_map(|item| match item {
-        Item::Event(event) => Some(event),
-        Item::Comment(_) => None,
+        SseItem::Event(event) => Some(event),
+        SseItem::Comment(_) => None,
     });
     events.collect()
 }
 
-fn look(answer: &Response) -> Seen {
+fn observe(answer: &HttpResponse) -> ObservedResponse {
     let events = events(answer);
-    // A guest's last words are kept in memory and nowhere else.
+    // The guest's message is not in the journal.
     let without_words = |text: &str| {
         let end = text.find("; its last words: ").unwrap_or(text.len());
         text[..end].to_owned()
     };
     let mut body: Vec<(String, String)> = if events.is_empty() {
-        // The detail alone, so that what is cut off is all that follows.
+        // Only the detail, so that the message is at its end.
         let detail = serde_json::from_str::<Value>(answer.text()).ok();
         let detail = detail.and_then(|body| body["detail"].as_str().map(str::to_owned));
         vec![(
@@ -209,20 +221,20 @@ fn look(answer: &Response) -> Seen {
             *text = without_words(text);
         }
     }
-    Seen {
+    ObservedResponse {
         status: answer.status(),
         body,
     }
 }
 
-impl Seen {
-    /// Says that the session is lost: gone, and not by the guest's fault.
+impl ObservedResponse {
+    /// Returns whether the session is lost: gone without a fault of the guest.
     pub fn is_lost(&self) -> bool {
         let says = |what: &str| self.body.iter().any(|(_, text)| text.contains(what));
         (self.status == 410 && says("the session is lost")) || says(NO_SESSION)
     }
 
-    /// The status and what came with it, for people.
+    /// Formats the response for an error message.
     pub fn shown(&self) -> String {
         let text = format!("{:?}", self.body);
         format!(

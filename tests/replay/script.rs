@@ -1,73 +1,73 @@
-//! What a player is going to do, drawn from a seed before it begins.
+//! The actions of a player, drawn from a seed in advance.
 //!
-//! A script depends on its seed and on what the environment says of itself,
-//! and on no answer of a session, so that it can be played again elsewhere.
+//! A script depends on its seed and on the listings of the environment, but not
+//! on responses of the session, so that it can be repeated elsewhere.
 
-use orwd_tests::ors::Ors;
+use orwd_tests::ors::OrsClient;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Map, Value, json};
 
-use crate::cast::{Role, pick, word};
+use crate::environments::{EnvironmentProfile, pick, typical_value};
 
-/// Asks for one episode at most.
-const LONGEST: usize = 14;
+/// The maximum number of actions per episode.
+const MAX_ACTIONS: usize = 14;
 
-/// What an environment says of itself.
+/// The splits and tools that an environment lists.
 #[derive(Clone, Debug)]
-pub struct Scene {
+pub struct EnvironmentListing {
     splits: Vec<(String, u64)>,
     tools: Vec<(String, Value)>,
 }
 
-/// Everything that a player does.
+/// All actions of a player in one episode.
 #[derive(Clone, Debug)]
-pub struct Script {
+pub struct EpisodeScript {
     /// The environment.
     pub environment: &'static str,
     /// The session's id, which names the script.
     pub session: String,
     /// `X-ORWD-Seed`.
     pub seed: u64,
-    /// The secrets, as the header has them.
+    /// The secrets, as in the header.
     pub secrets: Value,
     /// The body of `/create`.
     pub create: Value,
-    /// What is asked then.
-    pub acts: Vec<Act>,
-    /// Whether the player deletes the session, or leaves it as it is.
+    /// The requests after `/create`.
+    pub actions: Vec<EpisodeAction>,
+    /// Whether the player deletes the session at the end.
     pub ends: bool,
 }
 
-/// One thing that a player does.
+/// One action of a player.
 #[derive(Clone, Debug)]
-pub enum Act {
+pub enum EpisodeAction {
     /// Calls a tool.
     Call(Value),
-    /// Calls two tools and waits for neither before the other.
+    /// Calls two tools concurrently.
     Both(Value, Value),
-    /// Asks for the prompt.
+    /// Reads the prompt.
     Prompt,
-    /// Asks for the tools of the task.
+    /// Reads the tools of the task.
     TaskTools,
-    /// Has candidates scored.
+    /// Scores candidates.
     Score(Value),
-    /// Asks for the last run again.
-    Again,
-    /// Says that it is there.
+    /// Resumes the last run.
+    ResumeLast,
+    /// Sends a ping.
     Ping,
 }
 
-impl Scene {
-    /// Asks an environment.
-    pub fn of(ors: &Ors, role: &Role) -> Scene {
-        let name = role.name;
+impl EnvironmentListing {
+    /// Reads the listings of an environment.
+    pub fn of(ors: &OrsClient, profile: &EnvironmentProfile) -> EnvironmentListing {
+        let name = profile.name;
         let splits = ors.get(&format!("/{name}/splits")).json();
         let names = splits.as_array().expect("a list of splits").iter();
         let count = |split: &Value| {
             let split = split["name"].as_str().expect("a name").to_owned();
             let answer = ors.post(&format!("/{name}/num_tasks"), &json!({"split": split}));
-            // The catalog of one fixture fails for one split, as it should.
+            // One fixture fails for one split on purpose.
             let count = (answer.status() == 200).then(|| answer.json()["num_tasks"].as_u64());
             (split, count.flatten().unwrap_or(0))
         };
@@ -81,86 +81,104 @@ impl Scene {
         });
         let text = json!({"type": "string"});
         let said = json!({"type": "object", "properties": {"text": text, "answer": text}});
-        let unlisted = role
+        let unlisted = profile
             .unlisted
             .iter()
             .map(|name| ((*name).to_owned(), said.clone()));
-        Scene {
+        EnvironmentListing {
             splits,
             tools: listed.chain(unlisted).collect(),
         }
     }
 
-    /// The script of this number. `alone` leaves out what depends on when
-    /// things happen.
-    pub fn script(&self, role: &Role, seed: u64, number: u64, alone: bool) -> Script {
-        let name = role.name;
+    /// Draws the script of this number. `deterministic` excludes actions whose
+    /// results depend on timing.
+    pub fn script(
+        &self,
+        profile: &EnvironmentProfile,
+        seed: u64,
+        number: u64,
+        deterministic: bool,
+    ) -> EpisodeScript {
+        let name = profile.name;
         let session = format!("{name}.{seed}.{number}");
-        // The name counts, so that no two environments play the same.
+        // The name is part of the seed, so that environments get different
+        // scripts.
         let hash = session.bytes().fold(seed, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
         let rng = &mut StdRng::seed_from_u64(hash);
         let (split, count) = &self.splits[rng.random_range(0..self.splits.len())];
         let index = rng.random_range(0..*count);
-        let create = match role.spec {
+        let create = match profile.spec {
             Some(spec) if rng.random_bool(0.6) => {
                 json!({"env_name": name, "task_spec": spec(rng)})
             }
             _ => json!({"env_name": name, "split": split, "index": index}),
         };
-        let pairs = role.secrets.iter().map(|secret| {
+        let pairs = profile.secrets.iter().map(|secret| {
             let value = format!("{secret}-{:016x}", rng.random::<u64>());
             ((*secret).to_owned(), json!({"value": value}))
         });
         let secrets = Value::Object(pairs.collect());
-        let acts = (0..rng.random_range(1..=LONGEST)).map(|_| self.act(rng, role, alone));
-        Script {
-            environment: role.name,
+        let actions =
+            (0..rng.random_range(1..=MAX_ACTIONS)).map(|_| self.act(rng, profile, deterministic));
+        EpisodeScript {
+            environment: profile.name,
             session,
             create,
             secrets,
-            acts: acts.collect(),
+            actions: actions.collect(),
             seed: rng.random(),
             ends: rng.random_bool(0.5),
         }
     }
 
-    fn act(&self, rng: &mut StdRng, role: &Role, alone: bool) -> Act {
+    fn act(
+        &self,
+        rng: &mut StdRng,
+        profile: &EnvironmentProfile,
+        deterministic: bool,
+    ) -> EpisodeAction {
         match rng.random_range(0..100) {
-            0..8 => Act::Prompt,
-            8..13 => Act::TaskTools,
-            13..18 => Act::Score(candidates(rng)),
-            18..21 => Act::Again,
-            21..24 => Act::Ping,
-            24..28 if !alone => Act::Both(self.call(rng, role, alone), self.call(rng, role, alone)),
-            _ => Act::Call(self.call(rng, role, alone)),
+            0..8 => EpisodeAction::Prompt,
+            8..13 => EpisodeAction::TaskTools,
+            13..18 => EpisodeAction::Score(candidates(rng)),
+            18..21 => EpisodeAction::ResumeLast,
+            21..24 => EpisodeAction::Ping,
+            24..28 if !deterministic => EpisodeAction::Both(
+                self.call(rng, profile, deterministic),
+                self.call(rng, profile, deterministic),
+            ),
+            _ => EpisodeAction::Call(self.call(rng, profile, deterministic)),
         }
     }
 
-    /// A body of `/call`: most often as the schema has it.
-    fn call(&self, rng: &mut StdRng, role: &Role, alone: bool) -> Value {
-        let fits = |(name, _): &&(String, Value)| !(alone && role.timely.contains(&&**name));
+    /// Draws a body of `/call`, which usually fits the schema.
+    fn call(&self, rng: &mut StdRng, profile: &EnvironmentProfile, deterministic: bool) -> Value {
+        let fits = |(name, _): &&(String, Value)| {
+            !(deterministic && profile.time_dependent.contains(&&**name))
+        };
         let tools: Vec<&(String, Value)> = self.tools.iter().filter(fits).collect();
         let (tool, schema) = pick(rng, &tools);
-        let mut input = sample(rng, role.name, "", schema, schema);
+        let mut input = sample(rng, profile.name, "", schema, schema);
         let mut tool = tool.as_str();
         match rng.random_range(0..100) {
             0..6 => tool = pick(rng, &["nosuch", "", "Echo", "__proto__", "set up"]),
-            6..18 => spoil(rng, &mut input),
+            6..18 => corrupt(rng, &mut input),
             _ => {}
         }
         json!({"name": tool, "input": input})
     }
 }
 
-/// A value as a schema has it; the root is where its definitions are.
+/// Draws a value that fits a schema; `root` has the definitions.
 fn sample(rng: &mut StdRng, env: &str, member: &str, schema: &Value, root: &Value) -> Value {
     if !member.is_empty()
         && rng.random_bool(0.9)
-        && let Some(word) = word(rng, env, member)
+        && let Some(typical_value) = typical_value(rng, env, member)
     {
-        return word;
+        return typical_value;
     }
     if let Some(target) = schema["$ref"].as_str() {
         let place = target.trim_start_matches('#');
@@ -240,7 +258,7 @@ fn anything(rng: &mut StdRng) -> Value {
     match rng.random_range(0..7) {
         0 => Value::Null,
         1 => json!(rng.random_bool(0.5)),
-        // Small: it may come to be how long to sleep.
+        // Small, since it may be used as a duration.
         2 => json!(rng.random_range(-5..50)),
         3 => json!(0.1),
         4 => json!([1, "two", {"three": []}]),
@@ -249,21 +267,21 @@ fn anything(rng: &mut StdRng) -> Value {
     }
 }
 
-/// Makes an input one that should be refused, as far as anything should.
-fn spoil(rng: &mut StdRng, input: &mut Value) {
+/// Corrupts an input so that most tools refuse it.
+fn corrupt(rng: &mut StdRng, input: &mut Value) {
     let names: Vec<String> = match input.as_object() {
         Some(object) => object.keys().cloned().collect(),
         None => Vec::new(),
     };
     let Some(object) = input.as_object_mut().filter(|_| !names.is_empty()) else {
-        *input = json!({"nobody": anything(rng)});
+        *input = json!({"unknown": anything(rng)});
         return;
     };
     let name = &names[rng.random_range(0..names.len())];
     match rng.random_range(0..3) {
         0 => drop(object.remove(name)),
         1 => drop(object.insert(name.clone(), anything(rng))),
-        _ => drop(object.insert("nobody".to_owned(), anything(rng))),
+        _ => drop(object.insert("unknown".to_owned(), anything(rng))),
     }
 }
 

@@ -1,6 +1,6 @@
-//! What has to be built before a test can run: the binary and the guests,
-//! each once for a test process. Cargo itself finds out that nothing is to be
-//! done, and its lock keeps several test processes apart.
+//! Builds what a test needs before it runs: the binary and the guests, each
+//! once per test process. Cargo finds out whether anything has to be rebuilt,
+//! and its lock keeps several test processes apart.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -11,36 +11,36 @@ use std::sync::{Mutex, OnceLock};
 use serde_json::Value;
 
 /// The environments of the contract's fixtures, in the order in which they
-/// are served; the first is the default one.
-pub const CONTRACT: [&str; 8] = [
+/// are served; the first is the default environment.
+pub const CONTRACT_FIXTURES: [&str; 8] = [
     "alpha", "termarg", "termnone", "chat", "slow", "broken", "indexed", "kit",
 ];
 
-/// The workspace's folder.
-pub fn workspace() -> &'static Path {
+/// Returns the workspace's directory.
+pub fn workspace_dir() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
-        .expect("the package is a folder of the workspace")
+        .expect("the package is a directory of the workspace")
 }
 
-/// The folder that this program was built into, so that nothing is built twice.
+/// Returns the target directory of this program, so that nothing is built twice.
 pub fn target_dir() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     DIR.get_or_init(|| {
         let program = std::env::current_exe().expect("a process knows its file");
         // TARGET/PROFILE/deps/TEST, or TARGET/PROFILE/BINARY
-        let folder = program.parent().expect("a file has a folder");
-        let is_test = folder.ends_with("deps");
-        folder
+        let directory = program.parent().expect("a file has a directory");
+        let is_test = directory.ends_with("deps");
+        directory
             .ancestors()
             .nth(if is_test { 2 } else { 1 })
-            .expect("programs lie two or three folders deep")
+            .expect("programs lie two or three directories deep")
             .to_owned()
     })
 }
 
-/// The `orwd` binary: the one that `ORWD_BIN` names, else built now, in the
-/// profile of the test.
+/// Returns the `orwd` binary: the one that `ORWD_BIN` names, else a build in
+/// the profile of the test.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -52,33 +52,36 @@ pub fn binary() -> &'static Path {
             &[&["build", "--package", "orwd", "--bin", "orwd"], flags].concat(),
             &[],
         );
-        target_dir()
-            .join(profile)
-            .join(format!("orwd{}", std::env::consts::EXE_SUFFIX))
+        built(profile)
     })
 }
 
-/// An `orwd` of the other profile than the test's: the one that
-/// `ORWD_OTHER_BIN` names; else, where the test is a release build, a debug
-/// build made now. A release build is not made for the sake of a debug one,
-/// since it takes many minutes.
+/// Returns an `orwd` of another build than the one under test, if there is one:
+/// the binary that `ORWD_OTHER_BIN` names, else, in a release build with the
+/// feature `soak`, a debug build made now. Without either there is none, since
+/// a second build of the host takes minutes.
 pub fn other_binary() -> Option<&'static Path> {
     static BINARY: OnceLock<Option<PathBuf>> = OnceLock::new();
     let found = BINARY.get_or_init(|| {
         if let Some(named) = std::env::var_os("ORWD_OTHER_BIN") {
             return Some(PathBuf::from(named));
         }
-        if cfg!(debug_assertions) {
+        if cfg!(debug_assertions) || !cfg!(feature = "soak") {
             return None;
         }
         cargo(&["build", "--package", "orwd", "--bin", "orwd"], &[]);
-        let name = format!("orwd{}", std::env::consts::EXE_SUFFIX);
-        Some(target_dir().join("debug").join(name))
+        Some(built("debug"))
     });
     found.as_deref()
 }
 
-/// The profile of this program: cargo's flags for it, and its folder.
+/// Returns where cargo puts the binary of this profile.
+fn built(profile: &str) -> PathBuf {
+    let name = format!("orwd{}", std::env::consts::EXE_SUFFIX);
+    target_dir().join(profile).join(name)
+}
+
+/// Returns the profile of this program: cargo's flags for it, and its directory.
 pub fn profile() -> (&'static [&'static str], &'static str) {
     if cfg!(debug_assertions) {
         (&[], "debug")
@@ -87,13 +90,13 @@ pub fn profile() -> (&'static [&'static str], &'static str) {
     }
 }
 
-/// The folder of a fixture environment.
+/// Returns the directory of a fixture environment.
 pub fn fixture(name: &str) -> PathBuf {
-    workspace().join("tests/fixtures").join(name)
+    workspace_dir().join("tests/fixtures").join(name)
 }
 
-/// Builds every fixture, so that they can be served with `--no-build`, and
-/// gives the file of each component by the name of its folder.
+/// Builds every fixture, so that all can be served with `--no-build`. Returns
+/// the component files by the names of the fixtures' directories.
 pub fn components() -> &'static BTreeMap<String, PathBuf> {
     static BUILT: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -104,11 +107,11 @@ pub fn components() -> &'static BTreeMap<String, PathBuf> {
             arguments.extend(["--package", package]);
         }
         cargo(&arguments, &[]);
-        let folder = target_dir().join("wasm32-wasip2/component");
+        let directory = target_dir().join("wasm32-wasip2/component");
         packages
             .into_iter()
             .map(|(package, name)| {
-                let file = folder.join(format!("{}.wasm", package.replace('-', "_")));
+                let file = directory.join(format!("{}.wasm", package.replace('-', "_")));
                 assert!(file.is_file(), "{} was not built", file.display());
                 (name, file)
             })
@@ -116,23 +119,23 @@ pub fn components() -> &'static BTreeMap<String, PathBuf> {
     })
 }
 
-/// The component of one fixture.
+/// Returns the component of one fixture.
 pub fn component(name: &str) -> &'static Path {
     components()
         .get(name)
         .unwrap_or_else(|| panic!("there is no fixture {name}"))
 }
 
-/// The packages below `tests/fixtures`, each with the name of its folder.
+/// Returns the packages below `tests/fixtures`, each with its directory's name.
 fn fixture_packages() -> BTreeMap<String, String> {
     let text = cargo(&["metadata", "--no-deps", "--format-version", "1"], &[]);
     let metadata: Value = serde_json::from_str(&text).expect("cargo metadata is JSON");
     let mut packages = BTreeMap::new();
     for package in metadata["packages"].as_array().expect("packages") {
         let manifest = Path::new(package["manifest_path"].as_str().expect("a path"));
-        let folder = manifest.parent().expect("a manifest has a folder");
-        if folder.parent() == Some(&workspace().join("tests/fixtures")) {
-            let name = folder.file_name().and_then(|name| name.to_str());
+        let directory = manifest.parent().expect("a manifest has a directory");
+        if directory.parent() == Some(&workspace_dir().join("tests/fixtures")) {
+            let name = directory.file_name().and_then(|name| name.to_str());
             packages.insert(
                 package["name"].as_str().expect("a name").to_owned(),
                 name.expect("a UTF-8 name").to_owned(),
@@ -143,17 +146,17 @@ fn fixture_packages() -> BTreeMap<String, String> {
     packages
 }
 
-/// Runs cargo in the workspace with these variables, one at a time; gives what
-/// it wrote.
+/// Runs cargo in the workspace with these variables, one run at a time, and
+/// returns its standard output.
 pub fn cargo(arguments: &[&str], variables: &[(&str, &OsStr)]) -> String {
-    static ONE: Mutex<()> = Mutex::new(());
-    let _one = ONE.lock();
+    static LOCK: Mutex<()> = Mutex::new(());
+    let _lock = LOCK.lock();
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let output = Command::new(program)
         .args(arguments)
         .env("CARGO_TARGET_DIR", target_dir())
         .envs(variables.iter().copied())
-        .current_dir(workspace())
+        .current_dir(workspace_dir())
         .output()
         .expect("cargo can be started");
     assert!(

@@ -1,50 +1,50 @@
-//! What many tests expect of an answer.
+//! Assertions that many tests make about a response.
 
 use serde_json::{Value, json};
 
-use crate::http::Response;
+use crate::http::HttpResponse;
 
-/// The detail for a session that the server does not have.
+/// The error text for a session that the server does not have.
 pub const NO_SESSION: &str = "Active environment not found";
 
-/// The detail for a request without a session id.
+/// The error text for a request without a session id.
 pub const NO_ID: &str = "X-Session-ID header is required";
 
-/// The answer is this status with this JSON.
+/// Asserts that the response has this status and this JSON body.
 #[track_caller]
-pub fn is_json(answer: &Response, status: u16, body: &Value) {
-    assert_eq!(answer.status(), status, "{answer:?}");
+pub fn assert_json(response: &HttpResponse, status: u16, body: &Value) {
+    assert_eq!(response.status(), status, "{response:?}");
     assert_eq!(
-        answer.header("content-type"),
+        response.header("content-type"),
         Some("application/json"),
-        "{answer:?}"
+        "{response:?}"
     );
-    assert_eq!(&answer.json(), body);
+    assert_eq!(&response.json(), body);
 }
 
-/// The answer is an error of this status with exactly this text.
+/// Asserts that the response is an error with this status and exactly this text.
 #[track_caller]
-pub fn refuses(answer: &Response, status: u16, detail: &str) {
-    is_json(answer, status, &json!({ "detail": detail }));
+pub fn assert_error(response: &HttpResponse, status: u16, detail: &str) {
+    assert_json(response, status, &json!({ "detail": detail }));
 }
 
-/// The answer is an error of this status; gives its text.
+/// Asserts that the response is an error with this status, and returns its text.
 #[track_caller]
-pub fn detail(answer: &Response, status: u16) -> String {
-    assert_eq!(answer.status(), status, "{answer:?}");
-    let body = answer.json();
+pub fn error_detail(response: &HttpResponse, status: u16) -> String {
+    assert_eq!(response.status(), status, "{response:?}");
+    let body = response.json();
     match body["detail"].as_str() {
         Some(text) if body.as_object().is_some_and(|all| all.len() == 1) => text.to_owned(),
         _ => panic!("not one detail with a text: {body}"),
     }
 }
 
-/// The answer is a 422 that has an entry of this type at this place; gives
-/// its message.
+/// Asserts that the response is a 422 with an entry of this type and location,
+/// and returns the entry's message.
 #[track_caller]
-pub fn invalid(answer: &Response, kind: &str, place: &Value) -> String {
-    assert_eq!(answer.status(), 422, "{answer:?}");
-    let body = answer.json();
+pub fn assert_invalid(response: &HttpResponse, kind: &str, location: &Value) -> String {
+    assert_eq!(response.status(), 422, "{response:?}");
+    let body = response.json();
     let entries = body["detail"].as_array().expect("a list of details");
     for entry in entries {
         for member in ["type", "loc", "msg", "input"] {
@@ -54,12 +54,12 @@ pub fn invalid(answer: &Response, kind: &str, place: &Value) -> String {
     }
     let found = entries
         .iter()
-        .find(|entry| entry["type"] == kind && &entry["loc"] == place)
-        .unwrap_or_else(|| panic!("no {kind} at {place} in {body}"));
+        .find(|entry| entry["type"] == kind && &entry["loc"] == location)
+        .unwrap_or_else(|| panic!("no {kind} at {location} in {body}"));
     found["msg"].as_str().expect("a message").to_owned()
 }
 
-/// The names of the tools of a listing, in order.
+/// Returns the names of the tools of a listing, in order.
 pub fn tool_names(listing: &Value) -> Vec<String> {
     let tools = listing["tools"].as_array().expect("a list of tools");
     tools
@@ -68,12 +68,12 @@ pub fn tool_names(listing: &Value) -> Vec<String> {
         .collect()
 }
 
-/// A text block as it stands on the wire.
+/// Returns a text block in its wire form.
 pub fn text_block(text: &str) -> Value {
     annotated(text, Value::Null)
 }
 
-/// A text block with a detail.
+/// Returns a text block with a detail.
 pub fn annotated(text: &str, detail: Value) -> Value {
     json!({"text": text, "detail": detail, "type": "text"})
 }

@@ -1,34 +1,28 @@
-//! What the black-box tests share.
+//! Support code that the black-box tests share.
 //!
 //! The tests know a server by its address only, so nothing here names a type
 //! of the host. From the socket upwards:
 //!
-//! * [`http`]: a client that sends what it is told, byte for byte, and keeps
-//!   what came as it came;
-//! * [`sse`]: an event-stream parser that owes nothing to the server's writer;
-//! * [`stream`]: an event stream over HTTP, read event by event or whole;
-//! * [`ors`]: the protocol's verbs and a session that deletes itself;
-//! * [`expect`]: the checks that many tests make of an answer;
-//! * [`later`]: work on another thread;
-//! * [`artifacts`]: builds the binary and the guests, once;
-//! * [`command`] and [`server`]: runs the binary, to its end or as a server;
-//! * [`state`]: what a server keeps of its sessions;
-//! * [`subject`]: the server that a whole test target asks;
-//! * [`scratch`]: folders that go away again;
+//! * [`http`]: a client that sends requests byte for byte and keeps responses
+//!   unchanged;
+//! * [`ors`]: the protocol's routes, a session that deletes itself, and event
+//!   streams, read event by event or as a whole;
+//! * [`expect`]: assertions that many tests make about a response;
+//! * [`background`]: work on another thread;
+//! * [`artifacts`]: builds the binary and the guests, once per test process;
+//! * [`process`]: runs the binary, to its end or as a server;
+//! * [`requirement`]: skips a test whose requirement is missing, except in CI;
+//! * [`test_dir`]: directories that are removed after the test;
 //! * [`wasm`]: pieces of the binary format of components.
 //!
-//! Helpers panic where a test could not go on, and say what they saw.
+//! Helpers panic where a test cannot continue, and print what they saw.
 
 pub mod artifacts;
-pub mod command;
+pub mod background;
 pub mod expect;
 pub mod http;
-pub mod later;
 pub mod ors;
-pub mod scratch;
-pub mod server;
-pub mod sse;
-pub mod state;
-pub mod stream;
-pub mod subject;
+pub mod process;
+pub mod requirement;
+pub mod test_dir;
 pub mod wasm;

@@ -1,6 +1,6 @@
-//! Pieces of the binary format, for components that no tool would write.
+//! Pieces of the binary format, for components that no toolchain emits.
 
-/// A number as the binary format has it: seven bits to a byte.
+/// Encodes a number as unsigned LEB128.
 pub fn leb(mut number: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     while number > 0x7f {
@@ -11,7 +11,7 @@ pub fn leb(mut number: usize) -> Vec<u8> {
     bytes
 }
 
-/// A section with this content.
+/// Encodes a section with this content.
 pub fn section(id: u8, content: &[u8]) -> Vec<u8> {
     [&[id], leb(content.len()).as_slice(), content].concat()
 }

@@ -1,31 +1,31 @@
-//! What sessions and calls take on the disk, once the server has ended and its
-//! journal is one file.
+//! Disk usage per session and per call, after a shutdown that leaves the journal
+//! as one file.
 
 use serde::Serialize;
 
-use super::counted::Counted;
-use super::host::{Host, stop};
-use crate::request::{create, each};
+use super::bench_server::{BenchServer, stop};
+use super::counted_sessions::CountedSessions;
+use crate::load::{create, each};
 
-/// Sessions.
+/// The number of sessions.
 const SESSIONS: usize = 500;
 
-/// Calls of each.
+/// The number of calls per session.
 const CALLS: u64 = 20;
 
-/// What was seen, in bytes.
+/// Disk usage in bytes.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Figures {
+pub(super) struct DiskFigures {
     empty: u64,
-    /// A session that was created and set up.
+    /// Per created session.
     per_session: f64,
-    /// A call of `bump`, whose answer is a number.
+    /// Per call of `bump`, whose result is a number.
     per_call: f64,
 }
 
-/// Measures.
-pub(super) fn run(say: &mut dyn FnMut(&str)) -> Result<Figures, String> {
-    let mut host = Host::new();
+/// Measures the disk usage.
+pub(super) fn run(say: &mut dyn FnMut(&str)) -> Result<DiskFigures, String> {
+    let mut host = BenchServer::new();
     let (server, _) = host.alpha()?;
     stop(server)?;
     let empty = host.bytes().0;
@@ -36,9 +36,9 @@ pub(super) fn run(say: &mut dyn FnMut(&str)) -> Result<Figures, String> {
     stop(server)?;
     let created = host.bytes().0;
 
-    // All of them come back for it.
+    // This resumes all of them.
     let (server, address) = host.alpha()?;
-    let mut counted = Counted::new(ids);
+    let mut counted = CountedSessions::new(ids);
     counted.call_all(address, CALLS)?;
     stop(server)?;
     let called = host.bytes().0;
@@ -46,14 +46,13 @@ pub(super) fn run(say: &mut dyn FnMut(&str)) -> Result<Figures, String> {
     #[allow(clippy::cast_precision_loss, reason = "sizes of files")]
     let per = |bytes: u64, number: f64| bytes as f64 / number;
     let sessions = SESSIONS as f64;
-    let figures = Figures {
+    let figures = DiskFigures {
         empty,
         per_session: per(created.saturating_sub(empty), sessions),
         per_call: per(called.saturating_sub(created), sessions * CALLS as f64),
     };
     say(&format!(
-        "\non the disk: {:.0} bytes a session, {:.0} bytes a call of `bump`, {:.1} KB for a journal \
-         without any",
+        "\ndisk: {:.0} bytes per session, {:.0} bytes per call of `bump`, {:.1} KB for an empty journal",
         figures.per_session,
         figures.per_call,
         empty as f64 / 1e3,

@@ -1,55 +1,55 @@
-//! A game of `minesweeper` that is forked into sixteen after fifty calls, and
-//! beside it sixteen forks of one, one after another.
+//! A game of `minesweeper` that is forked into sixteen after fifty calls, compared
+//! with sixteen forks of one child in sequence.
 //!
-//! A child is usable when it has answered a call. The same call is made in the
-//! parent at the end: what it answers is what every child had to.
+//! A child is usable once it has returned a result. At the end the parent gets the
+//! same call: its result must equal that of every child.
 
 use std::time::{Duration, Instant};
 
-use orwd_tests::artifacts::workspace;
-use orwd_tests::http::Request;
-use orwd_tests::ors::{Ors, Session, Task};
-use orwd_tests::server::Serve;
+use orwd_tests::artifacts::workspace_dir;
+use orwd_tests::http::HttpRequest;
+use orwd_tests::ors::{OrsClient, SessionClient, TaskSelector};
+use orwd_tests::process::ServeCommand;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::host::Host;
+use super::bench_server::BenchServer;
 use super::{median, millis};
 
 const ENVIRONMENT: &str = "minesweeper";
 
-/// Calls that the children share.
+/// The number of calls before the fork.
 const STEP: u64 = 50;
 
-/// Children.
+/// The number of children.
 const CHILDREN: u32 = 16;
 
 const ROWS: u64 = 16;
 const COLUMNS: u64 = 30;
 
-/// What was seen, in milliseconds; medians of the rounds.
+/// Times in milliseconds; medians of the rounds.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Figures {
+pub(super) struct ForkFigures {
     step: u64,
     children: u32,
-    /// Until the fork of all was answered.
+    /// Until the response to the fork of all children.
     forked_ms: f64,
-    /// Until each of them had answered a call.
+    /// Until each child had returned a result.
     usable_ms: f64,
-    /// The same by forks of one child, one after another.
+    /// The same with forks of one child in sequence.
     one_by_one_ms: f64,
-    /// One such fork.
+    /// One fork of one child.
     one_ms: f64,
 }
 
-/// Measures.
-pub(super) fn run(rounds: u32, say: &mut dyn FnMut(&str)) -> Result<Figures, String> {
-    let mut host = Host::new();
-    let example = workspace().join("examples").join(ENVIRONMENT);
-    let (server, _) = host.start(Serve::path(example))?;
+/// Measures the forks.
+pub(super) fn run(rounds: u32, say: &mut dyn FnMut(&str)) -> Result<ForkFigures, String> {
+    let mut host = BenchServer::new();
+    let example = workspace_dir().join("examples").join(ENVIRONMENT);
+    let (server, _) = host.start(ServeCommand::path(example))?;
     let ors = server.ors();
     let task = json!({"rows": ROWS, "columns": COLUMNS, "mines": 99, "seed": 7});
-    let parent = ors.open(ENVIRONMENT, Task::Spec(task));
+    let parent = ors.open(ENVIRONMENT, TaskSelector::Spec(task));
     for step in 0..STEP {
         let _ = play(&parent, step);
     }
@@ -59,21 +59,23 @@ pub(super) fn run(rounds: u32, say: &mut dyn FnMut(&str)) -> Result<Figures, Str
         let all = fork(&ors, &parent, CHILDREN)?;
         forked.push(millis(all.forked));
         usable.push(millis(all.usable));
-        told.extend(all.told);
+        told.extend(all.results);
         let mut sum = Duration::ZERO;
         for _ in 0..CHILDREN {
             let single = fork(&ors, &parent, 1)?;
             sum += single.usable;
             one.push(millis(single.usable));
-            told.extend(single.told);
+            told.extend(single.results);
         }
         separately.push(millis(sum));
     }
     let right = play(&parent, STEP);
     if let Some(wrong) = told.iter().find(|told| **told != right) {
-        return Err(format!("a child says {wrong:?}, and its parent {right:?}"));
+        return Err(format!(
+            "a child returned {wrong:?}, and its parent {right:?}"
+        ));
     }
-    let figures = Figures {
+    let figures = ForkFigures {
         step: STEP,
         children: CHILDREN,
         forked_ms: median(forked),
@@ -82,8 +84,8 @@ pub(super) fn run(rounds: u32, say: &mut dyn FnMut(&str)) -> Result<Figures, Str
         one_ms: median(one),
     };
     say(&format!(
-        "\n{ENVIRONMENT} forked into {CHILDREN} at step {STEP}: answered after {:.1} ms, all usable \
-         after {:.1} ms; one by one {:.1} ms ({:.2} ms each); {} children were right",
+        "\n{ENVIRONMENT} forked into {CHILDREN} at step {STEP}: response after {:.1} ms, all usable \
+         after {:.1} ms; in sequence {:.1} ms ({:.2} ms each); {} children were right",
         figures.forked_ms,
         figures.usable_ms,
         figures.one_by_one_ms,
@@ -93,19 +95,19 @@ pub(super) fn run(rounds: u32, say: &mut dyn FnMut(&str)) -> Result<Figures, Str
     Ok(figures)
 }
 
-/// What came of a fork.
-struct Forked {
+/// The timing of a fork.
+struct ForkTiming {
     forked: Duration,
     usable: Duration,
-    /// What each child answered.
-    told: Vec<Value>,
+    /// The result of each child.
+    results: Vec<Value>,
 }
 
-fn fork(ors: &Ors, parent: &Session, count: u32) -> Result<Forked, String> {
+fn fork(ors: &OrsClient, parent: &SessionClient, count: u32) -> Result<ForkTiming, String> {
     let path = format!("/orwd/sessions/{}/fork", parent.id());
-    let request = Request::post(&path).json(&json!({"at": STEP, "count": count}));
+    let request = HttpRequest::post(&path).json(&json!({"at": STEP, "count": count}));
     let begun = Instant::now();
-    let answer = ors.ask(&request);
+    let answer = ors.fetch(&request);
     let forked = begun.elapsed();
     if answer.status() != 200 {
         return Err(format!("not forked: {answer:?}"));
@@ -113,24 +115,24 @@ fn fork(ors: &Ors, parent: &Session, count: u32) -> Result<Forked, String> {
     let listed = answer.json();
     let ids = listed["sessions"].as_array().into_iter().flatten();
     let ids = ids.filter_map(Value::as_str);
-    let children: Vec<Session> = ids.map(|id| ors.session(ENVIRONMENT, id)).collect();
+    let children: Vec<SessionClient> = ids.map(|id| ors.session(ENVIRONMENT, id)).collect();
     if children.len() != count as usize {
-        return Err(format!("{count} children were asked for: {listed}"));
+        return Err(format!("{count} children were requested: {listed}"));
     }
     let told = children.iter().map(|child| play(child, STEP)).collect();
     let usable = begun.elapsed();
-    // They are deleted as they go.
+    // Dropping the handles deletes the sessions.
     drop(children);
-    Ok(Forked {
+    Ok(ForkTiming {
         forked,
         usable,
-        told,
+        results: told,
     })
 }
 
-/// One call of the game, by its number: the first opens a cell, the others put
-/// flags on cells and take them away.
-fn play(session: &Session, step: u64) -> Value {
+/// Makes a call of the game by its number: the first reveals a cell, the others
+/// set and remove flags.
+fn play(session: &SessionClient, step: u64) -> Value {
     let cell = step * 37 % (ROWS * COLUMNS);
     let tool = if step == 0 { "reveal" } else { "flag" };
     let place = json!({"row": cell / COLUMNS, "column": cell % COLUMNS});

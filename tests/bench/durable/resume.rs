@@ -1,47 +1,47 @@
-//! How long a session takes to come back after its host was killed, against
-//! the calls that it has behind it.
+//! The time to resume a session after a kill, by the number of its journaled
+//! calls.
 
 use std::time::Instant;
 
 use serde::Serialize;
 
-use super::counted::Counted;
-use super::host::Host;
+use super::bench_server::BenchServer;
+use super::counted_sessions::CountedSessions;
 use super::{median, millis};
-use crate::request::{create, each};
+use crate::load::{create, each};
 
-/// Sessions of each length.
+/// The number of sessions of each length.
 const EACH: usize = 5;
 
-/// Sessions of one length.
+/// The figures of one length.
 #[derive(Clone, Debug, Serialize)]
-struct Line {
+struct ResumeRow {
     calls: u64,
-    /// From the first request to its whole answer.
+    /// From the first request to the complete response.
     first_answer_ms: f64,
-    us_per_call_of_the_past: f64,
-    /// The call after that.
+    us_per_replayed_call: f64,
+    /// The same for the next call.
     next_answer_ms: f64,
 }
 
-/// What was seen.
+/// The figures of all lengths.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Figures {
+pub(super) struct ResumeFigures {
     sessions: usize,
     /// From the start of the process until it listens.
     start_ms: f64,
-    lines: Vec<Line>,
+    lines: Vec<ResumeRow>,
 }
 
-/// Measures.
-pub(super) fn run(lengths: &[u64], say: &mut dyn FnMut(&str)) -> Result<Figures, String> {
-    let mut host = Host::new();
+/// Measures the resumption.
+pub(super) fn run(lengths: &[u64], say: &mut dyn FnMut(&str)) -> Result<ResumeFigures, String> {
+    let mut host = BenchServer::new();
     let (mut server, address) = host.alpha()?;
     let mut groups = Vec::new();
     for length in lengths {
         let ids: Vec<String> = (0..EACH).map(|_| orwd_tests::ors::fresh_id()).collect();
         each(address, 1, &ids, create)?;
-        let mut group = Counted::new(ids);
+        let mut group = CountedSessions::new(ids);
         group.call_all(address, *length)?;
         groups.push((*length, group));
     }
@@ -51,12 +51,12 @@ pub(super) fn run(lengths: &[u64], say: &mut dyn FnMut(&str)) -> Result<Figures,
     let start_ms = millis(begun.elapsed());
     let sessions = groups.len() * EACH;
     say(&format!(
-        "\nresumed after a kill, {EACH} sessions of each length; the host listens after \
+        "\nresumed after a kill, {EACH} sessions of each length; the server listens after \
          {start_ms:.0} ms, with {sessions} sessions in its journal"
     ));
     say(&format!(
         "{:>7} {:>17} {:>25} {:>16}",
-        "calls", "first answer, ms", "us a call of its past", "next answer, ms"
+        "calls", "first answer, ms", "us per replayed call", "next answer, ms"
     ));
     let mut lines = Vec::new();
     for (calls, mut group) in groups {
@@ -67,19 +67,19 @@ pub(super) fn run(lengths: &[u64], say: &mut dyn FnMut(&str)) -> Result<Figures,
         }
         let first_answer_ms = median(first);
         #[allow(clippy::cast_precision_loss, reason = "counts of calls are small")]
-        let line = Line {
+        let line = ResumeRow {
             calls,
             first_answer_ms,
-            us_per_call_of_the_past: first_answer_ms * 1e3 / calls.max(1) as f64,
+            us_per_replayed_call: first_answer_ms * 1e3 / calls.max(1) as f64,
             next_answer_ms: median(next),
         };
         say(&format!(
             "{:>7} {:>17.2} {:>25.1} {:>16.2}",
-            line.calls, line.first_answer_ms, line.us_per_call_of_the_past, line.next_answer_ms
+            line.calls, line.first_answer_ms, line.us_per_replayed_call, line.next_answer_ms
         ));
         lines.push(line);
     }
-    Ok(Figures {
+    Ok(ResumeFigures {
         sessions,
         start_ms,
         lines,

@@ -1,7 +1,7 @@
 //! Hands a target over to libFuzzer.
 //!
-//! The one place here with unsafe code: the fuzzer is C++, and gives its inputs
-//! as a pointer and a length. A panic does not unwind out of `input`: it aborts
+//! The only unsafe code: the fuzzer is C++, and gives its inputs
+//! as a pointer and a length. A panic does not unwind out of `run_one_input`: it aborts
 //! the process, which is how the fuzzer learns of a finding.
 
 #![allow(unsafe_code, reason = "the fuzzer is a C library")]
@@ -10,23 +10,27 @@ use std::ffi::{CString, c_char, c_int};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-/// Looks at one input, and panics if it shows a mistake.
-pub(crate) type Target = fn(&[u8]);
+/// Checks one input, and panics on a finding.
+pub(crate) type FuzzTarget = fn(&[u8]);
 
-static TARGET: OnceLock<Target> = OnceLock::new();
+static TARGET: OnceLock<FuzzTarget> = OnceLock::new();
 
-type Input = extern "C" fn(*const u8, usize) -> c_int;
+type InputCallback = extern "C" fn(*const u8, usize) -> c_int;
 
 unsafe extern "C" {
-    fn LLVMFuzzerRunDriver(argc: *mut c_int, argv: *mut *mut *mut c_char, input: Input) -> c_int;
+    fn LLVMFuzzerRunDriver(
+        argc: *mut c_int,
+        argv: *mut *mut *mut c_char,
+        run_one_callback: InputCallback,
+    ) -> c_int;
 }
 
-extern "C" fn input(data: *const u8, size: usize) -> c_int {
+extern "C" fn run_one_input(data: *const u8, size: usize) -> c_int {
     let bytes = if size == 0 {
         &[][..]
     } else {
-        // SAFETY: the fuzzer gives the address of `size` bytes, which nobody
-        // changes during the call.
+        // SAFETY: the fuzzer passes the address of `size` bytes that stay
+        // unchanged during the call.
         unsafe { std::slice::from_raw_parts(data, size) }
     };
     if let Some(target) = TARGET.get() {
@@ -37,7 +41,7 @@ extern "C" fn input(data: *const u8, size: usize) -> c_int {
 
 /// Runs the fuzzer with these arguments to its end.
 pub(crate) fn run(
-    target: Target,
+    target: FuzzTarget,
     program: String,
     arguments: impl Iterator<Item = String>,
 ) -> ExitCode {
@@ -53,8 +57,8 @@ pub(crate) fn run(
         return ExitCode::from(2);
     };
     let mut list = pointers.as_mut_ptr();
-    // SAFETY: `list` holds `count` strings and a null, as `main` of a C program
-    // has them, and they live until the call ends.
-    let code = unsafe { LLVMFuzzerRunDriver(&mut count, &mut list, input) };
+    // SAFETY: `list` has `count` strings and a null, like the arguments of a C
+    // `main`, and all live until the call ends.
+    let code = unsafe { LLVMFuzzerRunDriver(&mut count, &mut list, run_one_input) };
     u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
 }

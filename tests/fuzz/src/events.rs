@@ -1,17 +1,16 @@
-//! What is written as an event stream, read back by a reader of its own.
+//! Written event streams, parsed by an independent reader.
 //!
 //! The reader follows the standard: lines end with CRLF, LF or CR, one space
-//! after a colon is dropped, an empty line ends an event. Clients of the
-//! protocol go on and strip all white space that a data line begins with; the
-//! text must survive that too.
+//! after a colon is dropped, an empty line ends an event. ORS clients also strip
+//! all white space at the start of a data line; the text must survive that too.
 
 use orwd_ors::fuzzing::{event, text_events};
 
-/// Characters of a piece.
-const PIECE: usize = 4096;
+/// The maximum number of characters of a chunk.
+const CHUNK: usize = 4096;
 
 /// An event: its name and its data lines.
-type Event = (String, Vec<String>);
+type ParsedEvent = (String, Vec<String>);
 
 pub(crate) fn run(bytes: &[u8]) {
     let (long, bytes) = match bytes.split_first() {
@@ -19,9 +18,9 @@ pub(crate) fn run(bytes: &[u8]) {
         None => (0, bytes),
     };
     let text = String::from_utf8_lossy(bytes);
-    // So that there are pieces and batches: inputs are short, and those are not.
-    // Several batches take long to look at, so few inputs come to that.
-    let longest = if long > 250 { 20 * PIECE } else { 3 * PIECE };
+    // Repeated, because inputs are shorter than a chunk. Several batches take
+    // long to check, so few inputs become that long.
+    let longest = if long > 250 { 20 * CHUNK } else { 3 * CHUNK };
     let times = (1 + long * long / 16).min(1 + longest / text.len().max(1));
     let text = text.repeat(times);
     assert_eq!(
@@ -38,8 +37,8 @@ pub(crate) fn run(bytes: &[u8]) {
     assert_eq!(read, [("error".to_owned(), lines)]);
 }
 
-/// The text that the events of a result make up, which has to be what a client
-/// puts together from `chunk` and `end`.
+/// Returns the text that a client assembles from the `chunk` and `end` events of
+/// a result.
 pub(crate) fn whole(batches: &[impl AsRef<[u8]>]) -> String {
     let bytes: Vec<u8> = batches
         .iter()
@@ -52,30 +51,30 @@ pub(crate) fn whole(batches: &[impl AsRef<[u8]>]) -> String {
         let is_last = at + 1 == events.len();
         assert_eq!(name, if is_last { "end" } else { "chunk" });
         let [piece] = lines.as_slice() else {
-            panic!("a piece of {} lines", lines.len());
+            panic!("a chunk of {} lines", lines.len());
         };
-        assert!(piece.chars().count() <= PIECE, "a piece is too long");
+        assert!(piece.chars().count() <= CHUNK, "a chunk is too long");
         assert_eq!(
             stripped(piece),
             piece,
-            "white space at the beginning of a piece"
+            "white space at the start of a chunk"
         );
         text.push_str(piece);
     }
-    // A piece that begins with an escape in place of white space is the same
-    // JSON, and another text.
+    // A chunk may start with an escape instead of white space: the same JSON in
+    // another spelling.
     match serde_json::from_str::<serde_json::Value>(&text) {
         Ok(serde_json::Value::String(text)) => serde_json::to_string(&text).expect("text"),
         _ => text,
     }
 }
 
-/// Without the white space that Python's `str.lstrip` takes away.
+/// Strips what Python's `str.lstrip` strips.
 fn stripped(line: &str) -> &str {
     line.trim_start_matches(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
 }
 
-fn parse(stream: &str) -> Vec<Event> {
+fn parse(stream: &str) -> Vec<ParsedEvent> {
     let mut events = Vec::new();
     let mut name = String::new();
     let mut lines = Vec::new();

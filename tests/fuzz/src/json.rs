@@ -1,10 +1,9 @@
-//! JSON, looked at by other means than the host's.
+//! JSON, parsed independently of the host.
 
 use serde_json::Value;
 
-/// Reads a text that the host takes for JSON. None if it is right, and only
-/// this reader has a limit there: depth, the size of a number, and halves of
-/// characters written as escapes.
+/// Parses a text that the host accepts as JSON. None if only this parser has a
+/// limit: depth, the size of a number, or escaped lone surrogates.
 pub(crate) fn value(text: &str) -> Option<Value> {
     match serde_json::from_str(text) {
         Ok(value) => Some(value),
@@ -25,8 +24,8 @@ pub(crate) fn value(text: &str) -> Option<Value> {
     }
 }
 
-/// The text without white space between its tokens.
-pub(crate) fn squeezed(text: &str) -> String {
+/// Removes white space between tokens.
+pub(crate) fn minified(text: &str) -> String {
     let mut out = String::new();
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -49,8 +48,8 @@ pub(crate) fn squeezed(text: &str) -> String {
     out
 }
 
-/// Whether a text is an object by its first and last character and by a reader
-/// that knows JSON; none if that reader's own limits keep it from saying.
+/// Returns whether a text is a JSON object; none if the parser's own limits
+/// prevent an answer.
 pub(crate) fn is_object(text: &str) -> Option<bool> {
     match serde_json::from_str::<Value>(text) {
         Ok(value) => Some(value.is_object()),

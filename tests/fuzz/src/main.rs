@@ -1,25 +1,25 @@
-//! The fuzz targets: `orwd-fuzz TARGET [libFuzzer's arguments]`.
+//! The fuzz targets: `orwd-fuzz TARGET [libFuzzer arguments]`.
 //!
-//! One program, since what takes long is linking the host. A target panics on
-//! a finding; what the fuzzer makes of that is its affair.
+//! One program, because linking the host takes long. A target panics on a
+//! finding.
 
+mod byte_reader;
 mod driver;
 mod events;
-mod input;
+mod framing;
 mod json;
 mod manifest;
 mod request;
 mod results;
 mod scan;
-mod wire;
 
 use std::process::ExitCode;
 
-use driver::Target;
+use driver::FuzzTarget;
 
-/// Every target by its name, which is also that of its folder of seeds.
-const TARGETS: [(&str, Target); 7] = [
-    ("wire", wire::run),
+/// Every target by its name, which is also the name of its seed directory.
+const TARGETS: [(&str, FuzzTarget); 7] = [
+    ("framing", framing::run),
     ("request", request::run),
     ("events", events::run),
     ("results", results::run),
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Some((_, target)) => driver::run(target, program, arguments),
         None => {
             let names = TARGETS.map(|(name, _)| name).join(", ");
-            eprintln!("orwd-fuzz: name a target: {names}");
+            eprintln!("orwd-fuzz: unknown target; pass one of {names}");
             ExitCode::from(2)
         }
     }

@@ -1,8 +1,7 @@
 //! `orwd.toml`.
 //!
-//! A manifest is refused with a reason and a place that is there, or it says
-//! the same when it is written anew from what was read; and no limit in it is
-//! ever more than the operator's.
+//! A manifest is refused with a reason and an existing line, or it survives being
+//! written and parsed again; and no limit in it exceeds the operator's.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -20,7 +19,7 @@ pub(crate) fn run(bytes: &[u8]) {
     };
     let written = write(&manifest);
     let again = Manifest::parse(&written)
-        .unwrap_or_else(|error| panic!("{error} in what was written anew: {written}"));
+        .unwrap_or_else(|error| panic!("{error} in the rewritten manifest: {written}"));
     assert_eq!(
         (&again.name, &again.build),
         (&manifest.name, &manifest.build)
@@ -35,7 +34,7 @@ pub(crate) fn run(bytes: &[u8]) {
         assert_eq!(again.limits.apply(operator).0, limits);
         for limit in Limit::ALL {
             let (asked, allowed) = (limit.get(&limits), limit.get(&operator));
-            assert!(asked <= allowed, "{} is widened to {asked}", limit.name());
+            assert!(asked <= allowed, "{} is raised to {asked}", limit.name());
             assert_eq!(limit.parse(&asked.to_string()), limit.check(asked));
         }
         for capped in capped {
@@ -52,11 +51,11 @@ fn is_reason(text: &str, told: &str) {
     };
     let line = rest.split_once(',').and_then(|(line, _)| line.parse().ok());
     let line: usize = line.expect("a line has a number");
-    // A mistake may be that the file ends.
+    // The error may be the end of the file.
     assert!(line <= text.matches('\n').count() + 1, "{told}");
 }
 
-/// The greatest amounts that make sense.
+/// The largest values of all limits.
 const MOST: SessionLimits = operator(4 << 30, 86_400);
 
 const fn operator(memory: usize, seconds: u64) -> SessionLimits {
@@ -126,7 +125,7 @@ fn write(manifest: &Manifest) -> String {
         pair(&mut out, "existing", &quoted(existing));
     }
     out.push_str("[limits]\n");
-    // What is asked for shows where everything is allowed.
+    // With the largest limits allowed, the requested values remain.
     let (limits, _) = manifest.limits.apply(MOST);
     for limit in Limit::ALL {
         let asked = limit.get(&limits);

@@ -1,17 +1,18 @@
-//! Bodies of requests.
+//! Request bodies.
 //!
-//! Whatever the body, the answer is fields or problems; problems are a list as
-//! clients read it, and a field is what another reader finds under its name.
+//! Every body gives fields or validation errors. The errors are a list that
+//! clients can parse, and each field equals what an independent parser finds
+//! under its name.
 
 use orwd_ors::fuzzing::{BodyRoute, ParsedBody, read_body};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::input::Input;
+use crate::byte_reader::ByteReader;
 use crate::json;
 
 pub(crate) fn run(bytes: &[u8]) {
-    let mut input = Input::new(bytes);
+    let mut input = ByteReader::new(bytes);
     let request = match input.below(6) {
         0 => BodyRoute::Split,
         1 => BodyRoute::Task,
@@ -37,10 +38,10 @@ pub(crate) fn run(bytes: &[u8]) {
     }
 }
 
-/// A problem, without the value that it repeats: that is the client's, and may
-/// be a number beyond what this reader can hold.
+/// A validation error without its `input`, which may be a number that this
+/// parser cannot represent.
 #[derive(Deserialize)]
-struct Problem {
+struct ValidationProblem {
     #[serde(rename = "type")]
     kind: String,
     loc: Vec<Value>,
@@ -48,7 +49,7 @@ struct Problem {
 }
 
 fn are_problems(problems: &str) {
-    let list: Vec<Problem> = serde_json::from_str(problems).expect("problems are a list");
+    let list: Vec<ValidationProblem> = serde_json::from_str(problems).expect("problems are a list");
     assert!(!list.is_empty(), "a refusal without a reason");
     for problem in list {
         assert!(!problem.kind.is_empty() && !problem.msg.is_empty());
@@ -56,8 +57,8 @@ fn are_problems(problems: &str) {
     }
 }
 
-/// A string or object is the same; a number may have been written in other
-/// ways, and is the same where it was written as one.
+/// Asserts that a field is unchanged. Numbers may have other spellings, and are
+/// compared only if they were written as numbers.
 fn is_said(whole: &Value, name: &str, said: &str) {
     let written = whole.get(name).unwrap_or(&Value::Null);
     let said: Value = serde_json::from_str(said).expect("a field is JSON");

@@ -1,7 +1,7 @@
-//! What guests hand over: checked, written as events, and read back.
+//! Results of guests: validated, written as events, and parsed again.
 //!
-//! Whatever a guest hands over is refused by name or arrives as it was: texts
-//! and bytes to the last one, rewards to the last bit, JSON token by token.
+//! A result is refused with a reason or arrives unchanged: texts and bytes
+//! completely, rewards bit by bit, JSON token by token.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,12 +10,12 @@ use orwd_ors::fuzzing::{messages_json, output_events, score_events};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::byte_reader::ByteReader;
 use crate::events::whole;
-use crate::input::Input;
 use crate::json;
 
 pub(crate) fn run(bytes: &[u8]) {
-    let mut input = Input::new(bytes);
+    let mut input = ByteReader::new(bytes);
     match input.below(4) {
         0 | 1 => output(&mut input),
         2 => scores(&mut input),
@@ -27,23 +27,23 @@ pub(crate) fn run(bytes: &[u8]) {
 }
 
 #[derive(Deserialize)]
-struct Answer<'a> {
+struct WireAnswer<'a> {
     ok: bool,
     #[serde(borrow)]
-    output: Output<'a>,
+    output: WireOutput<'a>,
 }
 
 #[derive(Deserialize)]
-struct Output<'a> {
+struct WireOutput<'a> {
     #[serde(borrow)]
-    blocks: Vec<Block<'a>>,
+    blocks: Vec<WireBlock<'a>>,
     metadata: Option<&'a RawValue>,
     reward: Option<f64>,
     finished: bool,
 }
 
 #[derive(Deserialize)]
-struct Block<'a> {
+struct WireBlock<'a> {
     #[serde(rename = "type")]
     kind: String,
     text: Option<String>,
@@ -54,11 +54,11 @@ struct Block<'a> {
     detail: Option<&'a RawValue>,
 }
 
-fn output(input: &mut Input<'_>) {
+fn output(input: &mut ByteReader<'_>) {
     let given = wit::ToolOutput {
         blocks: input.several(block),
         metadata: input.optional(object),
-        reward: input.optional(Input::float),
+        reward: input.optional(ByteReader::float),
         finished: input.flag(),
     };
     let objects = given.blocks.iter().map(detail).chain([&given.metadata]);
@@ -67,9 +67,9 @@ fn output(input: &mut Input<'_>) {
         Ok(lifted) => lifted,
         Err(reason) => return is_refusal(fits, &reason),
     };
-    assert_ne!(fits, Some(false), "taken: {given:?}");
+    assert_ne!(fits, Some(false), "accepted: {given:?}");
     let text = whole(&output_events(&lifted));
-    let read: Answer<'_> = serde_json::from_str(&text).expect("a result has its shape");
+    let read: WireAnswer<'_> = serde_json::from_str(&text).expect("a result has its shape");
     assert!(read.ok);
     let read = read.output;
     assert_eq!(read.finished, given.finished);
@@ -97,19 +97,19 @@ fn output(input: &mut Input<'_>) {
 }
 
 #[derive(Deserialize)]
-struct Scores<'a> {
+struct WireScores<'a> {
     #[serde(borrow)]
-    scores: Vec<Score<'a>>,
+    scores: Vec<WireScore<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Score<'a> {
+struct WireScore<'a> {
     reward: f64,
     #[serde(borrow)]
     metadata: Option<&'a RawValue>,
 }
 
-fn scores(input: &mut Input<'_>) {
+fn scores(input: &mut ByteReader<'_>) {
     let given = input.several(|input| wit::Score {
         reward: input.float(),
         metadata: input.optional(object),
@@ -120,9 +120,9 @@ fn scores(input: &mut Input<'_>) {
         Ok(lifted) => lifted,
         Err(reason) => return is_refusal(fits, &reason),
     };
-    assert_ne!(fits, Some(false), "taken: {given:?}");
+    assert_ne!(fits, Some(false), "accepted: {given:?}");
     let text = whole(&score_events(&lifted));
-    let read: Scores<'_> = serde_json::from_str(&text).expect("scores have their shape");
+    let read: WireScores<'_> = serde_json::from_str(&text).expect("scores have their shape");
     assert_eq!(read.scores.len(), given.len());
     for (read, given) in read.scores.iter().zip(&given) {
         assert_eq!(read.reward.to_bits(), given.reward.to_bits());
@@ -130,7 +130,7 @@ fn scores(input: &mut Input<'_>) {
     }
 }
 
-fn messages(input: &mut Input<'_>) {
+fn messages(input: &mut ByteReader<'_>) {
     let given = input.several(|input| wit::Message {
         role: [wit::Role::System, wit::Role::User, wit::Role::Assistant][input.below(3)],
         blocks: input.several(message_block),
@@ -148,7 +148,7 @@ fn messages(input: &mut Input<'_>) {
     }
 }
 
-fn tools(input: &mut Input<'_>) {
+fn tools(input: &mut ByteReader<'_>) {
     let given = input.several(|input| wit::TaskTool {
         name: input.text(),
         description: input.text(),
@@ -162,15 +162,15 @@ fn tools(input: &mut Input<'_>) {
                 assert_eq!(lifted.name, given.name);
                 assert_eq!(lifted.description, given.description);
                 let schema = lifted.input_schema.as_ref().map(orwd_model::Json::as_str);
-                let squeezed = given.input_schema.as_deref().map(json::squeezed);
-                assert_eq!(schema, squeezed.as_deref());
+                let minified = given.input_schema.as_deref().map(json::minified);
+                assert_eq!(schema, minified.as_deref());
             }
         }
     }
 }
 
-/// JSON, or what has to be refused.
-fn object(input: &mut Input<'_>) -> String {
+/// Reads a JSON object, or a text that must be refused.
+fn object(input: &mut ByteReader<'_>) -> String {
     match input.below(8) {
         0 => "{}".to_owned(),
         1 => " { \"a b\" : [ 1 , 2.50e1 , \"\\n \" ] }\n".to_owned(),
@@ -180,7 +180,7 @@ fn object(input: &mut Input<'_>) -> String {
     }
 }
 
-fn block(input: &mut Input<'_>) -> wit::Block {
+fn block(input: &mut ByteReader<'_>) -> wit::Block {
     if input.flag() {
         wit::Block::Image(image(input))
     } else {
@@ -188,7 +188,7 @@ fn block(input: &mut Input<'_>) -> wit::Block {
     }
 }
 
-fn text(input: &mut Input<'_>) -> wit::TextBlock {
+fn text(input: &mut ByteReader<'_>) -> wit::TextBlock {
     let times = input.below(16);
     wit::TextBlock {
         text: input.text().repeat(times),
@@ -196,7 +196,7 @@ fn text(input: &mut Input<'_>) -> wit::TextBlock {
     }
 }
 
-fn image(input: &mut Input<'_>) -> wit::ImageBlock {
+fn image(input: &mut ByteReader<'_>) -> wit::ImageBlock {
     wit::ImageBlock {
         data: input.piece().to_vec(),
         mime_type: input.text(),
@@ -204,13 +204,13 @@ fn image(input: &mut Input<'_>) -> wit::ImageBlock {
     }
 }
 
-fn message_block(input: &mut Input<'_>) -> wit::MessageBlock {
+fn message_block(input: &mut ByteReader<'_>) -> wit::MessageBlock {
     match input.below(5) {
         0 => wit::MessageBlock::Text(text(input)),
         1 => wit::MessageBlock::Image(image(input)),
         2 => wit::MessageBlock::Reasoning(wit::ReasoningBlock {
             text: input.text(),
-            signature: input.optional(Input::text),
+            signature: input.optional(ByteReader::text),
             detail: input.optional(object),
         }),
         3 => wit::MessageBlock::ToolCall(wit::ToolCallBlock {
@@ -235,7 +235,7 @@ fn detail(block: &wit::Block) -> &Option<String> {
     }
 }
 
-/// Whether all of it has to be taken; none if that cannot be said here.
+/// Returns whether all values must be accepted; none if unknown.
 fn fits<'a>(
     objects: impl Iterator<Item = &'a String>,
     rewards: impl IntoIterator<Item = f64>,
@@ -252,13 +252,13 @@ fn is_refusal(fits: Option<bool>, reason: &str) {
     let places = ["detail", "metadata", "reward", "score"];
     assert!(
         places.iter().any(|place| reason.contains(place)),
-        "a refusal without its place: {reason}"
+        "a refusal without its location: {reason}"
     );
 }
 
 fn is_object(read: Option<&RawValue>, given: Option<&str>) {
     assert_eq!(
         read.map(RawValue::get),
-        given.map(json::squeezed).as_deref()
+        given.map(json::minified).as_deref()
     );
 }

@@ -1,31 +1,31 @@
-//! The limits on time.
+//! The limits of CPU time and wall-clock time.
 
 use std::time::{Duration, Instant};
 
-use orwd_tests::expect::detail;
-use orwd_tests::ors::Session;
-use orwd_tests::server::{Serve, Server};
+use orwd_tests::expect::error_detail;
+use orwd_tests::ors::SessionClient;
+use orwd_tests::process::{ServeCommand, ServerProcess};
 use serde_json::{Value, json};
 
-use super::{alone, faulted, open};
-use crate::SOON;
+use super::support::{alone, faulted, open};
+use crate::support::TIMEOUT;
 
 pub(super) fn cpu_time_of_a_call() {
     let (server, session) = alone("hostile", &[("--call-cpu", "300ms")]);
     let call = session.call("act", json!({"how": "loop"}));
     faulted(&session, &call, "limit_cpu");
-    // Each call has its own time.
+    // Each call has its own limit.
     let session = open(&server.ors(), "hostile", json!({}));
     for _ in 0..20 {
         assert_eq!(session.call("fine", json!({})).names(), ["task_id", "end"]);
     }
 
-    // A second or so on any machine of these years.
+    // About a second on current machines.
     let burn = json!({"millions": 1000});
-    let (_server, session) = alone("greedy", &[("--call-cpu", "100ms")]);
+    let (_server, session) = alone("consumer", &[("--call-cpu", "100ms")]);
     faulted(&session, &session.call("burn", burn.clone()), "limit_cpu");
     let flags = [("--call-cpu", "1h"), ("--call-wall", "1h")];
-    let (_server, session) = alone("greedy", &flags);
+    let (_server, session) = alone("consumer", &flags);
     assert_eq!(session.call("burn", burn).text(), "burnt 1000");
 }
 
@@ -35,7 +35,7 @@ pub(super) fn wall_time_of_a_call() {
     let call = session.call("sleep", json!({"ms": 20_000}));
     faulted(&session, &call, "limit_wall");
 
-    // To wait is not to compute, and each call has its own time.
+    // Waiting does not use CPU time, and each call has its own limit.
     let session = open(&server.ors(), "alpha", json!({}));
     for _ in 0..4 {
         let slept = session.call("sleep", json!({"ms": 400}));
@@ -47,41 +47,46 @@ pub(super) fn wall_time_of_a_call() {
     assert!(slept.text().contains("start"));
 }
 
-/// The setup failed for this reason.
+/// Asserts that the setup failed with this code.
 #[track_caller]
-fn not_set_up(session: &Session, code: &str) {
+fn setup_failed(session: &SessionClient, code: &str) {
     let answer = session.get("prompt");
     assert!(matches!(answer.status(), 410 | 500), "{answer:?}");
-    let told = detail(&answer, answer.status());
+    let told = error_detail(&answer, answer.status());
     assert!(told.starts_with(&format!("{code}: ")), "{told}");
     assert_eq!(session.delete().status(), 200);
 }
 
 pub(super) fn cpu_time_of_setup() {
-    let server = Serve::fixtures(&["hostile"])
+    let server = ServeCommand::fixtures(&["hostile"])
         .set("--setup-cpu", "300ms")
         .start();
     let looping = json!({"where": "setup", "how": "loop"});
-    not_set_up(&open(&server.ors(), "hostile", looping), "limit_cpu");
+    setup_failed(&open(&server.ors(), "hostile", looping), "limit_cpu");
 }
 
 pub(super) fn wall_time_of_setup() {
-    let server = Serve::fixtures(&["slow"]).set("--setup-wall", "1s").start();
+    let server = ServeCommand::fixtures(&["slow"])
+        .set("--setup-wall", "1s")
+        .start();
     let ors = server.ors();
-    not_set_up(
+    setup_failed(
         &open(&ors, "slow", json!({"setup_ms": 30_000})),
         "limit_wall",
     );
     let session = open(&ors, "slow", json!({"setup_ms": 300}));
     assert_eq!(session.call("probe", json!({})).text(), "ready=true");
 
-    let server = Serve::fixtures(&["slow"]).set("--setup-wall", "1h").start();
+    let server = ServeCommand::fixtures(&["slow"])
+        .set("--setup-wall", "1h")
+        .start();
     let session = open(&server.ors(), "slow", json!({"setup_ms": 1500}));
     assert_eq!(session.call("probe", json!({})).text(), "ready=true");
 }
 
-/// Ends a session whose teardown would never end; the log says why it did.
-fn torn_off(server: &Server, spec: Value, code: &str) {
+/// Deletes a session whose teardown never ends, and waits for the fault in the
+/// log.
+fn teardown_is_stopped(server: &ServerProcess, spec: Value, code: &str) {
     let session = open(&server.ors(), "hostile", spec);
     assert_eq!(session.call("fine", json!({})).text(), "fine");
     assert_eq!(session.delete().status(), 200);
@@ -89,24 +94,28 @@ fn torn_off(server: &Server, spec: Value, code: &str) {
     let told = format!("teardown failed: {code}: ");
     let start = Instant::now();
     while !server.log().contains(&told) {
-        assert!(start.elapsed() < SOON, "no {told:?} in\n{}", server.log());
+        assert!(
+            start.elapsed() < TIMEOUT,
+            "no {told:?} in\n{}",
+            server.log()
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
 pub(super) fn cpu_time_of_teardown() {
-    let server = Serve::fixtures(&["hostile"])
+    let server = ServeCommand::fixtures(&["hostile"])
         .set("--teardown-cpu", "300ms")
         .set("--teardown-wall", "1h")
         .start();
     let looping = json!({"where": "teardown", "how": "loop"});
-    torn_off(&server, looping, "limit_cpu");
+    teardown_is_stopped(&server, looping, "limit_cpu");
 }
 
 pub(super) fn wall_time_of_teardown() {
-    let server = Serve::fixtures(&["hostile"])
+    let server = ServeCommand::fixtures(&["hostile"])
         .set("--teardown-wall", "1s")
         .start();
     let sleeping = json!({"where": "teardown", "how": "sleep_forever"});
-    torn_off(&server, sleeping, "limit_wall");
+    teardown_is_stopped(&server, sleeping, "limit_wall");
 }

@@ -1,14 +1,14 @@
-//! One socket: writes requests, reads answers piece by piece.
+//! One socket: writes requests, reads responses piece by piece.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use super::message::{Head, Request, Response};
+use super::message::{HttpRequest, HttpResponse, ResponseHead};
 
-/// Longer than anything a test waits for, so that a server which never
-/// answers fails the test and does not hang it.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// Longer than anything a test waits for, so that a server that never responds
+/// fails the test instead of blocking it.
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// How the end of a body is found.
 #[derive(Clone, Copy, Debug)]
@@ -19,67 +19,67 @@ enum Framing {
     UntilClose,
 }
 
-/// One socket. After [`Connection::read_head`], call
-/// [`Connection::read_piece`] until it gives none; then the next request may
-/// be sent.
-pub struct Connection {
+/// One socket. After [`HttpConnection::read_head`], call
+/// [`HttpConnection::read_piece`] until it returns none; then the next request
+/// may be sent.
+pub struct HttpConnection {
     socket: BufReader<TcpStream>,
     host: String,
-    also: String,
+    extra_headers: String,
     framing: Framing,
-    /// The answer to a HEAD has the headers of a body and no body.
-    asked_head: bool,
+    /// The response to a HEAD has the headers of a body and no body.
+    is_head: bool,
 }
 
-impl Connection {
+impl HttpConnection {
     /// Connects to `host:port`.
     pub fn open(host: &str) -> io::Result<Self> {
         let address = host
             .to_socket_addrs()?
             .next()
             .ok_or_else(|| io::Error::other(format!("{host} has no address")))?;
-        let socket = TcpStream::connect_timeout(&address, PATIENCE)?;
+        let socket = TcpStream::connect_timeout(&address, TIMEOUT)?;
         socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        socket.set_write_timeout(Some(PATIENCE))?;
+        socket.set_read_timeout(Some(TIMEOUT))?;
+        socket.set_write_timeout(Some(TIMEOUT))?;
         Ok(Self {
             socket: BufReader::new(socket),
             host: host.to_owned(),
-            also: String::new(),
+            extra_headers: String::new(),
             framing: Framing::Done,
-            asked_head: false,
+            is_head: false,
         })
     }
 
-    /// Adds headers, each with its line end, to every request.
+    /// Adds header lines, each with its line end, to every request.
     pub(super) fn with_headers(mut self, headers: &str) -> Self {
-        headers.clone_into(&mut self.also);
+        headers.clone_into(&mut self.extra_headers);
         self
     }
 
     /// Changes how long a read waits before it fails.
-    pub fn set_patience(&self, patience: Duration) -> io::Result<()> {
-        self.socket.get_ref().set_read_timeout(Some(patience))
+    pub fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.socket.get_ref().set_read_timeout(Some(timeout))
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes unchanged.
     pub fn send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.socket.get_mut().write_all(bytes)
     }
 
     /// Sends a request.
-    pub fn send(&mut self, request: &Request) -> io::Result<()> {
-        let bytes = request.to_bytes(&self.host, &self.also);
-        self.asked_head = request.method == "HEAD";
+    pub fn send(&mut self, request: &HttpRequest) -> io::Result<()> {
+        let bytes = request.to_bytes(&self.host, &self.extra_headers);
+        self.is_head = request.method == "HEAD";
         self.send_raw(&bytes)
     }
 
-    /// Reads status and headers of the next answer, past interim ones.
-    pub fn read_head(&mut self) -> io::Result<Head> {
+    /// Reads status and headers of the next response, past interim responses.
+    pub fn read_head(&mut self) -> io::Result<ResponseHead> {
         loop {
             let head = self.read_one_head()?;
             if head.status >= 200 {
-                self.framing = if self.asked_head {
+                self.framing = if self.is_head {
                     Framing::Done
                 } else {
                     framing_of(&head)
@@ -89,7 +89,7 @@ impl Connection {
         }
     }
 
-    /// Reads the next piece of the body, as small as it came; none at the end.
+    /// Reads the next piece of the body as it arrives; none at the end.
     pub fn read_piece(&mut self) -> io::Result<Option<Vec<u8>>> {
         match self.framing {
             Framing::Done => Ok(None),
@@ -117,30 +117,30 @@ impl Connection {
         }
     }
 
-    /// Reads a whole answer.
-    pub fn read_response(&mut self) -> io::Result<Response> {
+    /// Reads a whole response.
+    pub fn read_response(&mut self) -> io::Result<HttpResponse> {
         let head = self.read_head()?;
         let mut body = Vec::new();
         while let Some(piece) = self.read_piece()? {
             body.extend_from_slice(&piece);
         }
-        Ok(Response { head, body })
+        Ok(HttpResponse { head, body })
     }
 
-    /// Reads whatever comes until the server closes.
+    /// Reads everything until the server closes.
     pub fn read_to_end(&mut self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.socket.read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
-    /// Sends a request and reads the whole answer.
-    pub fn ask(&mut self, request: &Request) -> io::Result<Response> {
+    /// Sends a request and reads the whole response.
+    pub fn fetch(&mut self, request: &HttpRequest) -> io::Result<HttpResponse> {
         self.send(request)?;
         self.read_response()
     }
 
-    fn read_one_head(&mut self) -> io::Result<Head> {
+    fn read_one_head(&mut self) -> io::Result<ResponseHead> {
         let status_line = self.read_line()?;
         let status = status_line
             .strip_prefix("HTTP/1.")
@@ -151,7 +151,7 @@ impl Connection {
         loop {
             let line = self.read_line()?;
             if line.is_empty() {
-                return Ok(Head { status, headers });
+                return Ok(ResponseHead { status, headers });
             }
             let (name, value) = line.split_once(':').ok_or_else(|| malformed(&line))?;
             headers.push((name.to_owned(), value.trim().to_owned()));
@@ -163,7 +163,7 @@ impl Connection {
         self.socket.read_until(b'\n', &mut line)?;
         match line.strip_suffix(b"\r\n") {
             Some(text) => String::from_utf8(text.to_vec()).map_err(io::Error::other),
-            None if line.is_empty() => Err(cut_short("an answer")),
+            None if line.is_empty() => Err(cut_short("a response")),
             None => Err(malformed(&String::from_utf8_lossy(&line))),
         }
     }
@@ -196,7 +196,7 @@ impl Connection {
     }
 }
 
-fn framing_of(head: &Head) -> Framing {
+fn framing_of(head: &ResponseHead) -> Framing {
     let chunked = head
         .header("transfer-encoding")
         .is_some_and(|value| value.eq_ignore_ascii_case("chunked"));

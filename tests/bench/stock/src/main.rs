@@ -1,11 +1,11 @@
-//! The engine's own file system, for comparison: a component in an embedding as
-//! the engine's manual shows it, with the data directory opened for it.
+//! The engine's own WASI file system, for comparison: a component in an embedding
+//! as in the engine's manual, with the data directory as a preopen.
 //!
-//! Asynchronous, as a server of many sessions has to be; then each operation
-//! on a file goes to a thread that may wait, and back. It is called with the
-//! component and the directory, opens one session, and reads calls from its
-//! standard input, a line each: the tool, a space, and the input as JSON. It
-//! answers each with a line: the text of the result. A failure ends it.
+//! It is asynchronous, as a server of many sessions has to be, so each file
+//! operation runs on a blocking thread. Its arguments are the component and the
+//! directory. It opens one session and reads calls from standard input, one line
+//! each: the tool, a space, and the input as JSON. It writes the text of each
+//! result as a line. An error ends it.
 
 use std::error::Error;
 use std::io::{BufRead as _, Write as _};
@@ -18,14 +18,14 @@ use wasmtime::component::{Component, Linker, ResourceAny, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
+type StockResult<T> = Result<T, Box<dyn Error>>;
 
-fn main() -> Outcome<()> {
+fn main() -> StockResult<()> {
     let mut arguments = std::env::args_os().skip(1);
     let (Some(component), Some(data)) = (arguments.next(), arguments.next()) else {
         return Err("orwd-bench-stock COMPONENT DIRECTORY".into());
     };
-    let mut stock = Stock::open(component.as_ref(), data.as_ref())?;
+    let mut stock = StockHost::open(component.as_ref(), data.as_ref())?;
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
         let line = line?;
@@ -37,19 +37,19 @@ fn main() -> Outcome<()> {
 }
 
 /// A session of the fixture `files`.
-struct Stock {
+struct StockHost {
     runtime: Runtime,
-    store: Store<State>,
+    store: Store<StockState>,
     exports: Environment,
     session: ResourceAny,
 }
 
-struct State {
+struct StockState {
     wasi: WasiCtx,
     table: ResourceTable,
 }
 
-impl WasiView for State {
+impl WasiView for StockState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {
             ctx: &mut self.wasi,
@@ -58,17 +58,17 @@ impl WasiView for State {
     }
 }
 
-impl Stock {
+impl StockHost {
     /// Opens a session that sees this directory as `/orwd_data`.
-    fn open(component: &Path, data: &Path) -> Outcome<Self> {
+    fn open(component: &Path, data: &Path) -> StockResult<Self> {
         let runtime = Runtime::new()?;
         let engine = Engine::default();
         let component = Component::from_file(&engine, component)?;
-        let mut linker = Linker::<State>::new(&engine);
+        let mut linker = Linker::<StockState>::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         let mut wasi = WasiCtx::builder();
         wasi.preopened_dir(data, "/orwd_data", FsPerms::ReadOnly)?;
-        let state = State {
+        let state = StockState {
             wasi: wasi.build(),
             table: ResourceTable::new(),
         };
@@ -89,8 +89,8 @@ impl Stock {
         })
     }
 
-    /// Calls a tool; gives the text of its answer.
-    fn call(&mut self, tool: &str, input: &str) -> Outcome<String> {
+    /// Calls a tool and returns the text of its result.
+    fn call(&mut self, tool: &str, input: &str) -> StockResult<String> {
         let episode = self.exports.orwd_environment_orwd_episode().session();
         let called = episode.call_call(&mut self.store, self.session, tool, input);
         let output = self.runtime.block_on(called)?;

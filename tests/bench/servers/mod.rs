@@ -1,0 +1,9 @@
+//! The servers that are measured.
+
+mod reference;
+mod stock;
+mod target;
+
+pub(crate) use reference::ReferenceServer;
+pub(crate) use stock::StockSession;
+pub(crate) use target::{BenchTarget, NamedPid};

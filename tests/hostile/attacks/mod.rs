@@ -1,0 +1,12 @@
+//! The attacks, one file per family.
+
+mod component_admission;
+mod files;
+mod host_call_fuzzer;
+mod host_calls;
+mod http;
+mod http_requests;
+mod memory;
+mod outputs;
+mod oversubscription;
+mod time;

@@ -1,0 +1,7 @@
+//! Sessions that outlive the server's process.
+
+mod admin_api;
+mod idempotency;
+mod restart;
+mod restartable_server;
+mod state_directory;

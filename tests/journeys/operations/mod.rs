@@ -1,0 +1,5 @@
+//! Logs, hardening and shutdown.
+
+mod hardening;
+mod logs;
+mod shutdown;

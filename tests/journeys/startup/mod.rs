@@ -1,0 +1,5 @@
+//! What a server accepts and refuses when it starts.
+
+mod component_admission;
+mod manifest;
+mod startup_errors;

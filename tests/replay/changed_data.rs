@@ -1,0 +1,300 @@
+//! Sessions whose data directory has changed: they are lost, with an error that
+//! names the data, and never continue silently.
+
+use std::fs;
+
+use orwd_tests::artifacts::{component, components, target_dir};
+use orwd_tests::background::wait_until;
+use orwd_tests::expect::error_detail;
+use orwd_tests::http::HttpRequest;
+use orwd_tests::ors::{SESSION_HEADER, SessionClient, TaskSelector, fresh_id};
+use orwd_tests::process::{CommandResult, OrwdCommand, ServeCommand, ServerProcess};
+use orwd_tests::test_dir::TestDir;
+use serde_json::{Value, json};
+
+/// A server of one environment with its own data directory.
+struct DataServer {
+    scratch: TestDir,
+    address: String,
+}
+
+impl DataServer {
+    fn new(keys: &str, tables: &str) -> DataServer {
+        components();
+        let scratch = TestDir::new();
+        scratch.write("env/data/a.txt", "first");
+        scratch.write("env/data/unread.txt", "not read by the session");
+        let component = json!(component("files").to_str().expect("a UTF-8 path"));
+        let manifest = format!(
+            "name = \"files\"\ndata = \"data\"\n{keys}\n[build]\ncomponent = {component}\n{tables}\n"
+        );
+        scratch.write("env/orwd.toml", manifest);
+        DataServer {
+            scratch,
+            address: "127.0.0.1:0".to_owned(),
+        }
+    }
+
+    fn start(&mut self, flags: &[&str]) -> ServerProcess {
+        let serve =
+            ServeCommand::path(self.scratch.at("env")).set("--state", self.scratch.at("state"));
+        let serve = flags.iter().fold(serve, |serve, flag| serve.flag(flag));
+        let server = serve.start_at(&self.address);
+        self.address = server.address().to_owned();
+        server
+    }
+
+    fn orwd(&self, arguments: &[&str]) -> CommandResult {
+        let cache = target_dir().join("orwd-cache");
+        let state = self.scratch.at("state");
+        let state = ["--state", &state];
+        let cache = ["--cache", cache.to_str().expect("a UTF-8 path")];
+        let more: &[&str] = match arguments[0] {
+            "replay" => &[state, cache].concat(),
+            "export" => &state,
+            _ => &cache,
+        };
+        OrwdCommand::new([arguments, more].concat()).run()
+    }
+}
+
+fn read(session: &SessionClient, path: &str) -> String {
+    session.call("read", json!({"path": path})).text()
+}
+
+fn write(session: &SessionClient, path: &str) -> String {
+    session
+        .call("write", json!({"path": path, "text": "x"}))
+        .text()
+}
+
+/// Creates a session; returns it with the value of `X-ORWD-Resumable`.
+fn created(server: &ServerProcess) -> (SessionClient, String) {
+    let id = fresh_id();
+    let request = HttpRequest::post("/create")
+        .header(SESSION_HEADER, &id)
+        .json(&json!({"env_name": "files", "task_spec": {}}));
+    let answer = server.ors().fetch(&request);
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    let resumable = answer.header("X-ORWD-Resumable").unwrap_or("").to_owned();
+    (server.ors().session("files", &id), resumable)
+}
+
+#[test]
+fn a_session_is_lost_with_changed_data_and_resumable_with_the_original() {
+    let mut host = DataServer::new("", "");
+    let mut server = host.start(&[]);
+    let session = server.ors().open("files", TaskSelector::Spec(json!({})));
+    assert_eq!(read(&session, "/orwd_data/a.txt"), "first");
+    server.kill();
+    // No byte that it read has changed, but a later read may differ.
+    let unread = host.scratch.at("env/data/unread.txt");
+    fs::write(&unread, "not read by the SESSION").unwrap();
+    let mut server = host.start(&[]);
+    let told = error_detail(&session.get("prompt"), 410);
+    assert!(told.contains("its data is not what it was"), "{told}");
+    let replayed = host.orwd(&["replay", session.id()]);
+    assert_eq!(replayed.code, Some(4), "{replayed}");
+    assert!(
+        replayed.stdout.contains("its data is not what it was"),
+        "{replayed}"
+    );
+    assert!(
+        replayed.stdout.contains("2 steps, 1 different"),
+        "{replayed}"
+    );
+    // A new session uses the new data.
+    let other = server.ors().open("files", TaskSelector::Spec(json!({})));
+    assert_eq!(
+        read(&other, "/orwd_data/unread.txt"),
+        "not read by the SESSION"
+    );
+    server.kill();
+    let mut server = host.start(&[]);
+    assert_eq!(read(&other, "/orwd_data/a.txt"), "first");
+    server.kill();
+
+    fs::write(&unread, "not read by the session").unwrap();
+    let _server = host.start(&[]);
+    assert_eq!(read(&session, "/orwd_data/a.txt"), "first");
+    let told = error_detail(&other.get("prompt"), 410);
+    assert!(told.contains("its data is not what it was"), "{told}");
+}
+
+#[test]
+fn a_data_change_applies_to_later_sessions() {
+    let mut host = DataServer::new("", "");
+    let mut server = host.start(&[]);
+    let before = server.ors().open("files", TaskSelector::Spec(json!({})));
+    host.scratch.write("env/data/new.txt", "new");
+    let mut session = None;
+    // The server looks for changes at intervals.
+    wait_until(
+        "the change is seen",
+        std::time::Duration::from_secs(30),
+        || {
+            let (next, _) = created(&server);
+            let receipt = |session: &SessionClient| {
+                let path = format!("/orwd/sessions/{}/receipt", session.id());
+                server.ors().get(&path).json()["receipt"]["data"].clone()
+            };
+            let seen = receipt(&next) != receipt(&before);
+            session = Some(next);
+            seen
+        },
+    );
+    server.kill();
+    let _server = host.start(&[]);
+    let session = session.expect("one was created");
+    assert_eq!(read(&session, "/orwd_data/new.txt"), "new");
+    let told = error_detail(&before.get("prompt"), 410);
+    assert!(told.contains("its data is not what it was"), "{told}");
+}
+
+#[test]
+fn a_session_keeps_its_data_mode() {
+    let mut host = DataServer::new("data-mode = \"read-only\"", "");
+    let mut server = host.start(&[]);
+    let session = server.ors().open("files", TaskSelector::Spec(json!({})));
+    let refused = write(&session, "/orwd_data/b.txt");
+    assert!(refused.starts_with("error"), "{refused}");
+    assert!(
+        host.orwd(&["replay", session.id()])
+            .expect_success()
+            .contains("2 steps, 0 different")
+    );
+    server.kill();
+    let manifest = host.scratch.at("env/orwd.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replace("data-mode = \"read-only\"", "")).unwrap();
+    let server = host.start(&[]);
+    assert_eq!(
+        write(&session, "/orwd_data/b.txt"),
+        refused,
+        "as when it was created"
+    );
+    let other = server.ors().open("files", TaskSelector::Spec(json!({})));
+    assert_eq!(write(&other, "/orwd_data/b.txt"), "written");
+}
+
+const SHARED: (&str, &str) = (
+    "data-mode = \"shared\"",
+    "[shared]\npublish = [\"results/\"]",
+);
+
+#[test]
+fn a_session_over_shared_data_is_lost_when_others_publish() {
+    let mut host = DataServer::new(SHARED.0, SHARED.1);
+    let mut server = host.start(&["--writable-data"]);
+    let (quiet, resumable) = created(&server);
+    assert_eq!(
+        resumable,
+        "no; others may publish into the data that it reads"
+    );
+    assert_eq!(read(&quiet, "/orwd_data/a.txt"), "first");
+    server.kill();
+    // No session published, so it can be resumed.
+    let mut server = host.start(&["--writable-data"]);
+    assert_eq!(read(&quiet, "/orwd_data/a.txt"), "first");
+    let (other, _) = created(&server);
+    other.call("make_dir", json!({"path": "/orwd_data/results"}));
+    assert_eq!(write(&other, "/orwd_data/results/one"), "written");
+    assert_eq!(other.delete().status(), 200);
+    assert_eq!(
+        fs::read_to_string(host.scratch.at("env/data/results/one")).unwrap(),
+        "x"
+    );
+    // A live session sees the published file.
+    assert_eq!(read(&quiet, "/orwd_data/results/one"), "x");
+    server.kill();
+    let _server = host.start(&["--writable-data"]);
+    let told = error_detail(&quiet.get("prompt"), 410);
+    assert!(told.contains("its data is not what it was"), "{told}");
+}
+
+#[test]
+fn without_permission_nothing_is_published_after_a_restart() {
+    let mut host = DataServer::new(SHARED.0, SHARED.1);
+    let mut server = host.start(&["--writable-data"]);
+    let (session, _) = created(&server);
+    session.call("make_dir", json!({"path": "/orwd_data/results"}));
+    write(&session, "/orwd_data/results/one");
+    server.kill();
+    let server = host.start(&[]);
+    assert_eq!(session.delete().status(), 200);
+    drop(server);
+    assert!(!fs::exists(host.scratch.at("env/data/results")).unwrap());
+}
+
+#[test]
+fn a_hibernated_session_publishes_its_files() {
+    let mut host = DataServer::new(SHARED.0, SHARED.1);
+    let mut server = host.start(&["--writable-data"]);
+    let (session, _) = created(&server);
+    session.call("make_dir", json!({"path": "/orwd_data/results"}));
+    write(&session, "/orwd_data/results/one");
+    server.kill();
+    let server = host.start(&["--writable-data"]);
+    assert_eq!(session.delete().status(), 200);
+    assert_eq!(
+        fs::read_to_string(host.scratch.at("env/data/results/one")).unwrap(),
+        "x"
+    );
+    drop(server);
+    // A replay publishes nothing.
+    fs::remove_dir_all(host.scratch.at("env/data/results")).unwrap();
+    let replayed = host.orwd(&["replay", session.id()]);
+    assert!(
+        replayed.expect_success().contains("4 steps, 0 different"),
+        "{replayed}"
+    );
+    assert!(!fs::exists(host.scratch.at("env/data/results")).unwrap());
+}
+
+#[test]
+fn a_receipt_names_the_data_and_is_verified_with_it() {
+    let mut host = DataServer::new("", "");
+    let server = host.start(&[]);
+    let (session, _) = created(&server);
+    assert_eq!(read(&session, "/orwd_data/a.txt"), "first");
+    let answer = server
+        .ors()
+        .get(&format!("/orwd/sessions/{}/receipt", session.id()));
+    let receipt: Value = answer.json();
+    assert_eq!(
+        receipt["receipt"]["data"].as_str().map(str::len),
+        Some(64),
+        "{receipt}"
+    );
+    let receipt = host.scratch.write("receipt.json", answer.text());
+    let receipt = receipt.to_str().unwrap();
+    let file = host.scratch.at("one.episode");
+    host.orwd(&["export", session.id(), "-o", &file])
+        .expect_success();
+    let component = component("files").to_str().unwrap();
+    let verify = |component: &str, more: &[&str]| {
+        let known = [
+            "verify",
+            receipt,
+            "--journal",
+            &file,
+            "--component",
+            component,
+        ];
+        host.orwd(&[&known, more].concat())
+    };
+    let data = host.scratch.at("env/data");
+    let host_key = OrwdCommand::new(["keys", "host", "--state", &host.scratch.at("state")]).run();
+    let key = host_key.expect_success().trim();
+    let fine = verify(component, &["--data", &data, "--key", key]);
+    assert!(
+        fine.expect_success()
+            .contains("2 of 2 steps come to the same"),
+        "{fine}"
+    );
+    verify(component, &[]).expect_failure(&["--data"]);
+    let other = orwd_tests::artifacts::component("chat").to_str().unwrap();
+    verify(other, &["--data", &data]).expect_failure(&["is not the component"]);
+    host.scratch.write("env/data/more.txt", "more");
+    verify(component, &["--data", &data]).expect_failure(&["its data is not what it was"]);
+}

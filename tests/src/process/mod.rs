@@ -1,0 +1,12 @@
+//! Runs the `orwd` binary: to its end, as a server, or as the one server that a
+//! whole test target uses.
+
+mod command;
+mod journal_file;
+mod server;
+mod server_under_test;
+
+pub use command::{CommandResult, OrwdCommand};
+pub use journal_file::journal_contains;
+pub use server::{ServeCommand, ServerProcess, unused_address};
+pub use server_under_test::{ServerUnderTest, server_under_test};
