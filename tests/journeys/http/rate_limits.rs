@@ -143,7 +143,11 @@ fn wrong_keys_are_rate_limited_and_valid_ones_never() {
         server.log().contains("auth failure rate limit reached")
     });
     let log = server.log();
-    assert_eq!(log.matches("auth failure rate limit reached").count(), 1, "{log}");
+    assert_eq!(
+        log.matches("auth failure rate limit reached").count(),
+        1,
+        "{log}"
+    );
     // Except for a few that got a token again.
     assert!(log.matches("status=4").count() < 30, "{log}");
     assert!(!log.contains(&alice.key), "{log}");
