@@ -3,9 +3,9 @@
     python reference.py < a pipe
 
 Listens on a free port of 127.0.0.1, prints its address, and ends when its
-standard input does, so that it never outlives the benchmark. The server's
-settings are those of the package's own `Server.run`, but for its log of every
-call: that is off here as it is for the server that it is compared with.
+standard input is closed, so that it never outlives the benchmark. The settings
+are those of the package's own `Server.run`, except for the access log, which is
+off, as for the server that it is compared with.
 """
 
 import os
@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 
-# Without it the package asks the network for a newer version of itself.
+# Without it the package checks the network for a newer version.
 os.environ["OPENREWARD_DISABLE_UPDATE_CHECK"] = "1"
 os.environ.pop("OPENREWARD_OTLP_ENDPOINT", None)
 os.environ["OPENREWARD_LOG_LEVEL"] = "WARNING"
@@ -60,14 +60,15 @@ def end_with_input():
 
 
 if __name__ == "__main__":
-    # The protocol is named since the event loop sends small packets at once
-    # (TCP_NODELAY) only where it knows that this is TCP.
+    # The protocol is named because the event loop sets TCP_NODELAY only if it
+    # knows that the socket is TCP.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
-    # Connections that come before the server is up wait instead of failing.
+    # Connections before the server is ready wait instead of failing.
     listener.listen(2048)
     print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
-    # Nobody reads more than the address; what is left of the log is for people.
+    # Only the address is read from standard output; the rest of the log goes to
+    # standard error.
     os.dup2(2, 1)
     threading.Thread(target=end_with_input, daemon=True).start()
     config = uvicorn.Config(

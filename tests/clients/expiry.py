@@ -1,6 +1,5 @@
-"""What a client sees of a session that expired. The server of this story
-forgets a session after three idle seconds; the client's own pings come every
-ten."""
+"""What a client sees of an expired session. The server of this test ends a
+session after three idle seconds; the client pings every ten seconds."""
 
 import asyncio
 import unittest

@@ -1,4 +1,4 @@
-"""The guard of the other stories is itself one."""
+"""Tests `loopback`, which guards the other tests."""
 
 import socket
 import unittest

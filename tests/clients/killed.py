@@ -1,7 +1,6 @@
-"""Episodes whose server is killed in the middle of a call and started again,
-by whoever runs this, once the long call is in the server's journal. What
-the client saw is written down, so that it can be held against an episode that
-was left alone."""
+"""Episodes whose server is killed during a call and restarted by the caller of
+this script, once the long call is in the server's journal. What the client saw
+is written to a file, to compare it with an undisturbed episode."""
 
 import json
 import os
@@ -22,7 +21,7 @@ async def play(session, seen):
     await call("bump", {"by": 2})
     await call("sleep", {"ms": 3000, "tag": "long"})
     await call("bump", {"by": 3})
-    # The same again, which is another call.
+    # An identical call, on purpose.
     await call("bump", {"by": 3})
     await call("reward", {"reward": 0.25})
     await call("finish", {"reward": 0.75})

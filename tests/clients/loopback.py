@@ -1,9 +1,9 @@
-"""Keeps the clients on this machine. Import it before any of them.
+"""Keeps the clients on this machine. Import it before any client.
 
-They read their addresses from the environment when they are constructed, and
-some of them look for updates or ship telemetry unless told otherwise. What
-the settings miss, the audit hook refuses: it sees every name look-up and
-every connection that Python makes, whichever library asked for it.
+The clients read their URLs from the environment when they are constructed, and
+some check for updates or send telemetry by default. The audit hook refuses what
+the settings miss: it sees every name lookup and every connection of Python, by
+any library.
 """
 
 import ipaddress
@@ -27,7 +27,7 @@ _SET = {
 
 
 class LeftTheMachine(RuntimeError):
-    """Somebody tried to reach another address than a loopback one."""
+    """A connection to an address other than loopback was attempted."""
 
 
 def _is_local(host):

@@ -24,7 +24,7 @@ def said(*texts):
     return [Message(role="assistant", blocks=[TextBlock(text=text) for text in texts])]
 
 
-class Story(unittest.IsolatedAsyncioTestCase):
+class AsyncTest(unittest.IsolatedAsyncioTestCase):
     async def asyncSetUp(self):
         self.client = AsyncOpenReward()
 
@@ -44,7 +44,7 @@ class Story(unittest.IsolatedAsyncioTestCase):
         return caught.exception.reason
 
 
-class Discovery(Story):
+class Discovery(AsyncTest):
     async def test_the_default_environment_is_found_without_a_name(self):
         environment = self.environment()
         self.assertEqual(await environment.list_splits(), ["train", "test", "holdout", "hard"])
@@ -60,7 +60,7 @@ class Discovery(Story):
         self.assertEqual([task.task_spec["n"] for task in last], [3, 4])
         self.assertEqual(await environment.list_tasks("holdout"), [])
 
-    async def test_an_environment_without_listing_is_read_by_index(self):
+    async def test_an_environment_without_a_task_list_is_read_by_index(self):
         environment = self.environment("indexed")
         self.assertEqual(await environment.num_tasks("train"), 4)
         self.assertEqual((await environment.get_task("train", 3)).task_spec["square"], 9)
@@ -75,19 +75,19 @@ class Discovery(Story):
             listed = await environment.list_tools(format=provider)
             self.assertEqual(len(listed), len(tools), provider)
 
-    async def test_what_a_tool_listing_says_besides(self):
+    async def test_other_members_of_a_tool_listing(self):
         terminal = await self.environment("termarg").terminal_tool()
         self.assertEqual((terminal.name, terminal.arg), ("submit", "answer"))
         self.assertIsNone(await self.environment("alpha").terminal_tool())
         self.assertTrue(await self.environment("chat").supports_score_group())
 
     @unittest.skipIf(loopback.IS_REFERENCE, "a route of the platform")
-    async def test_required_secrets_are_told(self):
+    async def test_required_secrets_are_listed(self):
         environment = self.client.environments.get("team/alpha")
         self.assertEqual(await environment.list_required_secrets(), ["K", "L", "api_key"])
 
 
-class Episode(Story):
+class Episode(AsyncTest):
     async def test_a_whole_episode(self):
         environment = self.environment("alpha")
         task = await environment.get_task("train", 4)
@@ -131,7 +131,7 @@ class Episode(Story):
                 self.assertTrue(text == unit * count, f"{len(text)} characters of {unit!r}")
 
     @unittest.skipIf(loopback.IS_REFERENCE, "it loses this text")
-    async def test_white_space_survives_the_cuts(self):
+    async def test_white_space_survives_the_split(self):
         async with self.environment("alpha").session(split="train", index=0) as session:
             for unit in (" ", "word  ", "\u00a0x", "\u2003y ", "a\u2028", "\u3000", "\u0085z"):
                 text = await self.text(session, "big", unit=unit, count=9001)
@@ -146,7 +146,7 @@ class Episode(Story):
             self.assertEqual(await self.text(session, "secret", name="api_key"), loopback.KEY)
             self.assertEqual(await self.text(session, "secret", name="M"), "<absent>")
 
-    async def test_a_conversation_of_the_environments_own(self):
+    async def test_messages_of_the_environment(self):
         async with self.environment("chat").session(task_of("chat", mode="rich")) as session:
             roles = [message.role for message in await session.get_messages()]
             self.assertEqual(roles, ["system", "user", "assistant", "user"])
@@ -161,8 +161,8 @@ class Episode(Story):
             self.assertEqual(await self.refusal(session, "dup"), "name_collision")
 
 
-class Errors(Story):
-    async def test_a_refusal_costs_nothing(self):
+class Errors(AsyncTest):
+    async def test_a_refusal_does_not_end_the_session(self):
         async with self.environment("alpha").session(split="train", index=0) as session:
             self.assertEqual(await self.refusal(session, "nosuch"), "not_found")
             self.assertEqual(await self.refusal(session, "echo"), "input_validation")
@@ -176,7 +176,7 @@ class Errors(Story):
             with self.assertRaises(SessionTerminatedError):
                 await session.call_tool("noargs", {})
 
-    async def test_a_session_that_cannot_begin(self):
+    async def test_a_session_that_cannot_be_created(self):
         with self.assertRaises(Exception) as caught:
             async with self.environment("broken").session(split="train", index=1):
                 self.fail("it began")
@@ -188,14 +188,14 @@ class Errors(Story):
                 await session.get_prompt()
             self.assertIn("setup exploded", str(caught.exception))
 
-    async def test_a_task_that_is_not_there(self):
+    async def test_an_unknown_task(self):
         for split, index, text in (("nope", 0, "Invalid split"), ("train", 99, "Invalid index")):
             with self.assertRaises(Exception) as caught:
                 await self.environment("alpha").get_task(split, index)
             self.assertIn(text, str(caught.exception))
 
 
-class Grading(Story):
+class Grading(AsyncTest):
     async def test_a_terminal_tool_grades_the_final_message(self):
         environment = self.environment("termarg")
         for answer, reward in ((" 4 ", 1.0), ("5", 0.0)):
@@ -208,13 +208,13 @@ class Grading(Story):
         async with self.environment("termnone").session(split="train", index=0) as session:
             self.assertEqual((await session.call_terminal_tool("bye")).reward, 0.5)
 
-    async def test_candidates_are_scored_beside_each_other(self):
+    async def test_candidates_are_scored(self):
         async with self.environment("chat").session(task_of("chat")) as session:
             self.assertTrue(await session.supports_score_group())
             scores = await session.score_group([said("abc"), said("d", "ef"), said("")])
             self.assertEqual([score.reward for score in scores], [3.0, 3.0, 0.0])
 
-    async def test_scoring_may_fail_and_the_session_goes_on(self):
+    async def test_failed_scoring_does_not_end_the_session(self):
         async with self.environment("chat").session(task_of("chat", score="fail")) as session:
             with self.assertRaisesRegex(ScoreGroupFailed, "judge unavailable"):
                 await session.score_group([said("abc")])
@@ -227,7 +227,7 @@ class Grading(Story):
                 await session.score_group([said("abc")])
 
 
-class Waiting(Story):
+class Waiting(AsyncTest):
     async def test_the_first_request_waits_for_a_slow_setup(self):
         async with self.environment("slow").session(split="train", index=0) as session:
             self.assertEqual(await self.text(session, "probe"), "ready=true")

@@ -1,5 +1,5 @@
-"""The `openreward` client where it has to wait: a setup longer than the
-server's gate of 25 seconds, and a call longer than its own read timeout of 30
+"""The `openreward` client with long waits: a setup longer than the server's setup
+wait of 25 seconds, and a call longer than the client's read timeout of 30
 seconds, which comments in the stream keep alive."""
 
 import asyncio

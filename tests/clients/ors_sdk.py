@@ -1,7 +1,7 @@
 """Episodes with the `ors-sdk` client, asynchronous and synchronous.
 
-It always names the environment in the path, knows no reasons of refusals, and
-wraps them once more when it adds the session's id.
+It always names the environment in the path, does not know the reasons of
+refusals, and wraps them again when it adds the session id.
 """
 
 import unittest
@@ -35,7 +35,7 @@ class Async(unittest.IsolatedAsyncioTestCase):
             self.assertEqual((end.reward, end.finished), (0.5, True))
 
     @unittest.skipIf(loopback.IS_REFERENCE, "it loses this text")
-    async def test_white_space_survives_the_cuts(self):
+    async def test_white_space_survives_the_split(self):
         client = AsyncORS(base_url=loopback.SERVER)
         environment = client.environment("alpha")
         task = await environment.get_task("train", 0)
