@@ -1,0 +1,107 @@
+//! The lanes: what is run before a push, and what takes an hour.
+
+use std::process::Command;
+use std::time::Instant;
+
+use crate::workspace::{Finding, Result, Workspace};
+use crate::{circles, docs, graph, vocabulary};
+
+/// Runs all that a push needs, in at most two minutes on a warm build.
+///
+/// Every step runs, so that one run shows all that is wrong.
+pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
+    let mut failed = Vec::new();
+    cargo(
+        workspace,
+        "format",
+        &["fmt", "--all", "--check"],
+        &mut failed,
+    );
+    let mut findings = Vec::new();
+    let started = Instant::now();
+    findings.extend(vocabulary::check(workspace)?);
+    findings.extend(circles::check(workspace, &[])?);
+    findings.extend(graph::check(workspace)?);
+    took("vocabulary, circles, graph", started);
+    let clippy = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    cargo(workspace, "clippy", &clippy, &mut failed);
+    let mut tests = vec!["test", "--quiet", "--lib", "--bins"];
+    let product: Vec<&str> = workspace
+        .product()
+        .flat_map(|package| ["--package", package.name.as_str()])
+        .collect();
+    tests.extend(product);
+    cargo(workspace, "unit tests", &tests, &mut failed);
+    let started = Instant::now();
+    findings.extend(docs::check(workspace)?);
+    took("docs", started);
+    if failed.is_empty() {
+        return Ok(findings);
+    }
+    for finding in &findings {
+        println!("{finding}");
+    }
+    Err(format!("failed: {}", failed.join(", ")).into())
+}
+
+/// Runs the long suites.
+pub(crate) fn soak(workspace: &Workspace) -> Result<()> {
+    let mut failed = Vec::new();
+    let crash = [
+        "run",
+        "--release",
+        "--package=orwd-tests",
+        "--bin=crash",
+        "--",
+        "--kills",
+        "200",
+    ];
+    cargo(workspace, "crash", &crash, &mut failed);
+    let hostile = [
+        "test",
+        "--release",
+        "--package=orwd-tests",
+        "--features=soak",
+        "--test=hostile",
+    ];
+    cargo(workspace, "hostile", &hostile, &mut failed);
+    let replay = [
+        "test",
+        "--release",
+        "--package=orwd-tests",
+        "--features=soak",
+        "--test=replay",
+    ];
+    cargo(workspace, "replay", &replay, &mut failed);
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("failed: {}", failed.join(", ")).into())
+    }
+}
+
+/// Runs cargo and notes the name of the step if it fails.
+fn cargo<'a>(workspace: &Workspace, step: &'a str, arguments: &[&str], failed: &mut Vec<&'a str>) {
+    let started = Instant::now();
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let done = Command::new(cargo)
+        .args(arguments)
+        .current_dir(&workspace.root)
+        .status();
+    if !done.is_ok_and(|status| status.success()) {
+        failed.push(step);
+    }
+    took(step, started);
+}
+
+fn took(step: &str, started: Instant) {
+    eprintln!("== {step}: {:.1} s", started.elapsed().as_secs_f64());
+}

@@ -1,0 +1,81 @@
+//! The checks of this repository, one file each; `cargo xtask help` lists them.
+//!
+//! All checks work offline on the tracked files and print `file:line: problem`.
+
+mod circles;
+mod docs;
+mod graph;
+mod lanes;
+mod vocabulary;
+mod workspace;
+
+use std::process::ExitCode;
+
+use workspace::{Finding, Result, Workspace};
+
+const HELP: &str = "\
+Usage: cargo xtask COMMAND
+
+Checks:
+  circles [--report] [CRATE...]  files of one crate that import each other in a circle;
+                                 --report prints them and exits with 0
+  vocabulary                     banned phrases, type names used twice, crowded folders
+  docs                           pages, links, anchors, commands and snippets of the documentation
+  graph [--write]                the graph of the crates, compared with the drawing in the documentation;
+                                 --write updates the drawing
+
+Lanes:
+  check                          before a push: format, clippy, unit tests, and all checks above
+  soak                           the long suites, about an hour: crash, hostile, replay
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(findings) if findings.is_empty() => ExitCode::SUCCESS,
+        Ok(findings) => {
+            for finding in &findings {
+                println!("{finding}");
+            }
+            eprintln!("{} findings", findings.len());
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs a command and returns what it found.
+fn run(arguments: &[&str]) -> Result<Vec<Finding>> {
+    let workspace = Workspace::open()?;
+    match arguments {
+        ["circles", "--report", crates @ ..] => {
+            for finding in circles::check(&workspace, crates)? {
+                println!("{finding}");
+            }
+            Ok(Vec::new())
+        }
+        ["circles", crates @ ..] => circles::check(&workspace, crates),
+        ["vocabulary"] => vocabulary::check(&workspace),
+        ["docs"] => docs::check(&workspace),
+        ["graph"] => {
+            print!("{}", graph::draw(&graph::edges(&workspace)));
+            graph::check(&workspace)
+        }
+        ["graph", "--write"] => graph::write(&workspace).map(|()| Vec::new()),
+        ["check"] => lanes::check(&workspace),
+        ["soak"] => lanes::soak(&workspace).map(|()| Vec::new()),
+        ["help" | "--help" | "-h"] | [] => {
+            print!("{HELP}");
+            Ok(Vec::new())
+        }
+        _ => Err(format!(
+            "unknown command {:?}; see cargo xtask help",
+            arguments.join(" ")
+        )
+        .into()),
+    }
+}
