@@ -1,11 +1,11 @@
-//! Bring a counter to a target: the smallest environment that has every part.
+//! Set a counter to a target: the smallest environment with every part.
 //!
-//! An episode starts at zero. The agent adds to the counter as often as it
-//! likes and then submits it, which ends the episode with reward 1 or 0.
+//! The counter starts at zero. The agent adds to it any number of times and then
+//! submits it, which ends the episode with reward 1 or 0.
 
 use orwd_sdk::prelude::*;
 
-/// What an episode is about. Clients see it, so it holds no secret.
+/// The start of an episode. Clients see it, so it contains no secrets.
 #[derive(Serialize, Deserialize)]
 struct Task {
     id: String,
@@ -39,7 +39,7 @@ impl Environment for Counter {
         Ok(targets.iter().enumerate().map(task).collect())
     }
 
-    fn open(task: Task, _session: &Opening) -> Result<Self> {
+    fn open(task: Task, _session: &SessionParams) -> Result<Self> {
         Ok(Self { task, value: 0 })
     }
 
@@ -52,8 +52,8 @@ impl Environment for Counter {
     }
 }
 
-// Doc comments become descriptions that the agent reads, and a call that does
-// not fit the type is refused before the method runs.
+// Doc comments are the descriptions that the agent reads. Input that does not
+// match the type is rejected before the method runs.
 /// A step of the counter.
 #[derive(Deserialize, JsonSchema)]
 struct Add {

@@ -1,4 +1,4 @@
-//! The environment as a client meets it, without a host.
+//! The environment as a client sees it, without a host.
 
 use super::*;
 
@@ -18,7 +18,7 @@ fn the_target_is_in_the_prompt() {
 }
 
 #[test]
-fn submitting_elsewhere_than_at_the_target_gives_nothing() {
+fn submitting_a_wrong_value_has_reward_zero() {
     let mut counter = counter(14);
     counter.call("add", json!({"by": 10})).unwrap();
     let output = counter.call("submit", json!({})).unwrap();
@@ -27,7 +27,7 @@ fn submitting_elsewhere_than_at_the_target_gives_nothing() {
 }
 
 #[test]
-fn too_large_a_step_is_refused_and_changes_nothing() {
+fn a_step_out_of_range_is_rejected_and_changes_nothing() {
     let mut counter = counter(14);
     for by in [11, -11, i64::MIN] {
         let refused = counter.call("add", json!({"by": by})).unwrap_err();
@@ -37,7 +37,7 @@ fn too_large_a_step_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn an_error_of_a_tool_ends_nothing() {
+fn an_error_of_a_tool_does_not_end_the_episode() {
     let mut counter = counter(14);
     counter.environment().value = i64::MAX;
     let error = counter.call("add", json!({"by": 1})).unwrap_err();

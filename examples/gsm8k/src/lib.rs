@@ -1,9 +1,8 @@
 //! Grade-school arithmetic: one problem, one answer, reward 1 or 0.
 //!
-//! The problems come from the data directory, in the line format in which the
-//! public GSM8K set is published. A task carries the question and says where
-//! it stands; the solution stays in the file until the session grades, so that
-//! no client ever sees it.
+//! The problems are in the data directory, in the line format of the public
+//! GSM8K data set. A task contains the id and the question of a problem. The
+//! session reads the solution only when it grades, so no client ever sees it.
 
 mod number;
 mod problems;
@@ -13,10 +12,10 @@ use orwd_sdk::prelude::*;
 use number::Reading;
 use problems::{DataDir, DataError, Part, ProblemId};
 
-/// What clients see of a problem.
+/// A problem as clients see it.
 #[derive(Serialize, Deserialize)]
 struct Task {
-    /// The line, such as `train-0`.
+    /// The split and the line, such as `train-0`.
     id: String,
     question: String,
 }
@@ -26,13 +25,13 @@ struct Gsm8k {
     question: String,
 }
 
-/// The directory that the host gives to this environment.
+/// The directory that the host exposes to this environment.
 #[cfg(not(test))]
 fn data() -> DataDir {
     DataDir::new("/orwd_data")
 }
 
-/// Unit tests read the problems that come with this folder.
+/// Unit tests read the problems in this folder.
 #[cfg(test)]
 fn data() -> DataDir {
     DataDir::new(concat!(env!("CARGO_MANIFEST_DIR"), "/data"))
@@ -53,8 +52,8 @@ fn task(id: ProblemId, question: String) -> Task {
 impl Environment for Gsm8k {
     type Task = Task;
 
-    /// The files that are there. Where there are none, both, so that listing
-    /// them says which file was looked for.
+    /// Returns a split for each file that exists. If there are none it returns
+    /// both, so that the error of a listing names the missing file.
     fn splits() -> Vec<Split> {
         let mut parts = data().parts();
         if parts.is_empty() {
@@ -77,7 +76,7 @@ impl Environment for Gsm8k {
             .collect())
     }
 
-    /// Reads one line and not the whole list, for a session is opened on each.
+    /// Reads one line instead of the whole list, because each session does this.
     fn task(split: &str, index: i64) -> Result<Option<Task>> {
         let part = part(split)?;
         let from_end = match index {
@@ -98,7 +97,7 @@ impl Environment for Gsm8k {
         }
     }
 
-    fn open(task: Task, _session: &Opening) -> Result<Self> {
+    fn open(task: Task, _session: &SessionParams) -> Result<Self> {
         Ok(Self {
             id: task.id.parse()?,
             question: task.question,
@@ -130,7 +129,7 @@ impl Gsm8k {
     fn answer(&mut self, input: Answer) -> Result<Output> {
         let problem = data().problem(self.id)?;
         if problem.question != self.question {
-            // The file was exchanged, or a client made the task up. Any grade
+            // The file was replaced, or a client sent its own task. The grade
             // would be that of another problem.
             bail!(
                 "the data holds another question than this task as {}",

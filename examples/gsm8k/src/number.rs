@@ -1,21 +1,20 @@
-//! Reads the number out of an answer, exactly.
+//! Parses the number in an answer, exactly.
 //!
-//! What is forgiven, and no more:
+//! It accepts:
 //!
-//! - space, words, brackets and units around the number: `$18`, `18 dollars`,
+//! - white space, words, brackets and units around the number: `$18`, `18 dollars`,
 //!   `25%`, `The answer is **18**.`
 //! - thousands separators, one kind in a number, every group of three digits:
 //!   `1,234`, `1_234`, `1'234`, and no-break spaces
-//! - zeros in front and zeros behind the decimal point: `018.50`
+//! - leading zeros, and trailing zeros after the decimal point: `018.50`
 //! - a sign, also before the unit: `+5`, `-$5`, `−5`
 //! - the same number several times: `18 dollars, that is $18.00`
 //!
-//! Units are not converted: `25%` is 25, and `5 thousand` is 5. Where an
-//! answer holds different numbers it is not for the grader to choose, so it
-//! reads none. Only `####`, with which the data sets mark a final answer,
-//! settles it: then what follows the last such mark counts. Digits in any
-//! other form (`1.2.3`, `1e3`, `12,34`, `3/4`, `9-4`) spoil the answer rather
-//! than being read in part.
+//! Units are not converted: `25%` is 25, and `5 thousand` is 5. The grader does
+//! not choose between different numbers, so it rejects such an answer. Data sets
+//! mark a final answer with `####`: then only the text after the last mark
+//! counts. Digits in any other form (`1.2.3`, `1e3`, `12,34`, `3/4`, `9-4`)
+//! invalidate the answer; they are not parsed in part.
 //!
 //! Numbers are compared as decimal text: no rounding, no limit on digits.
 
@@ -25,9 +24,9 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Number {
     negative: bool,
-    /// Without zeros in front; empty for 0.
+    /// Without leading zeros; empty for 0.
     whole: String,
-    /// Without zeros at the end; empty if there is none.
+    /// Without trailing zeros; empty if there is no fraction.
     fraction: String,
 }
 
@@ -48,7 +47,7 @@ impl fmt::Display for Number {
     }
 }
 
-/// What an answer says.
+/// The result of parsing an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
     /// This number.
@@ -57,13 +56,13 @@ pub(crate) enum Reading {
     Nothing,
     /// Several different numbers.
     Several,
-    /// Digits in a form that is not read, such as `1e3`.
+    /// Digits in an unsupported form, such as `1e3`.
     Unclear,
 }
 
 const FINAL_MARK: &str = "####";
 
-/// Reads an answer by the rules above.
+/// Parses an answer by the rules above.
 pub(crate) fn read(answer: &str) -> Reading {
     let text = answer
         .rsplit_once(FINAL_MARK)
@@ -85,7 +84,7 @@ pub(crate) fn read(answer: &str) -> Reading {
     found.map_or(Reading::Nothing, Reading::One)
 }
 
-/// The one number of a token that holds digits, if it is written plainly.
+/// Parses a token with digits as one plain number.
 fn number_in(token: &str) -> Option<Number> {
     let from_first_digit = token.trim_start_matches(|c| !is_digit(c));
     let before = token.strip_suffix(from_first_digit)?;
@@ -113,16 +112,16 @@ fn number_in(token: &str) -> Option<Number> {
     })
 }
 
-/// What stands before the point of a number without a whole part (`.5`,
-/// `-$.5`), if the digits follow such a point and not the full stop of a word.
+/// Returns the text before the point of a number without a whole part (`.5`,
+/// `-$.5`), or `None` if the point is the full stop after a word.
 fn bare_fraction(before: &str) -> Option<&str> {
     before
         .strip_suffix('.')
         .filter(|rest| !rest.ends_with(|c: char| c == '.' || c.is_alphanumeric()))
 }
 
-/// Whether a minus applies to the digits after this text. Between the two may
-/// be a unit, and a hyphen that follows a word or another hyphen is none.
+/// Returns whether a minus sign applies to the digits after this text. A unit
+/// may be between them. A hyphen after a word or another hyphen is not a sign.
 fn ends_in_minus(before: &str) -> bool {
     before
         .trim_end_matches(is_unit)
@@ -130,7 +129,7 @@ fn ends_in_minus(before: &str) -> bool {
         .is_some_and(|rest| !rest.ends_with(|c: char| is_minus(c) || c.is_alphanumeric()))
 }
 
-/// The digits of a whole part, if its separators stand where they belong.
+/// Returns the digits of a whole part, if its separators are valid.
 fn without_separators(whole: &str) -> Option<String> {
     let Some(separator) = whole.chars().find(|c| !is_digit(*c)) else {
         return Some(whole.to_owned());
@@ -179,7 +178,7 @@ fn is_minus(c: char) -> bool {
 mod tests {
     use super::*;
 
-    /// `18`, or why nothing was read.
+    /// Formats the number, or the reason why none was parsed.
     fn said(answer: &str) -> String {
         match read(answer) {
             Reading::One(number) => number.to_string(),
@@ -259,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_number_is_not_read() {
+    fn an_answer_without_one_plain_number_is_rejected() {
         check(&[
             ("", "Nothing"),
             ("eighteen", "Nothing"),
@@ -279,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn the_final_mark_settles_it() {
+    fn only_the_text_after_the_final_mark_counts() {
         check(&[
             ("16 - 3 - 4 = 9\n#### 9", "9"),
             ("#### 1\n#### 2", "2"),

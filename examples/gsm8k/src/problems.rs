@@ -1,10 +1,10 @@
-//! The problems, read from the line files of a data directory.
+//! Reads problems from the JSON lines files of a data directory.
 //!
-//! A split is a file that is there. The line of a problem is its index plus
-//! one, so that a session finds its problem by skipping lines, in a few
-//! milliseconds even at the end of the full training file and without parsing
-//! what it skips; the whole file is parsed only to list it. A line that is
-//! not a problem is an error that names file and line.
+//! A split is a file that exists. The line number of a problem is its index plus
+//! one. So a session finds its problem by skipping lines without parsing them,
+//! which takes a few milliseconds even at the end of the full training file.
+//! Only a listing parses the whole file. The error for an invalid line contains
+//! its file and line number.
 
 use std::fmt;
 use std::fs::File;
@@ -34,7 +34,7 @@ impl Part {
         }
     }
 
-    /// The part of a name.
+    /// Returns the part with this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|part| part.name() == name)
     }
@@ -47,7 +47,7 @@ impl Part {
     }
 }
 
-/// Where a problem stands: `train-0` is the first line of `train.jsonl`.
+/// The location of a problem: `train-0` is the first line of `train.jsonl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProblemId {
     pub(crate) part: Part,
@@ -71,7 +71,7 @@ impl FromStr for ProblemId {
                 index: index.parse().ok()?,
             })
         };
-        // `train-007` is no second name of `train-7`.
+        // `train-007` is not an alias of `train-7`.
         parse()
             .filter(|id| id.to_string() == text)
             .ok_or_else(|| DataError::NoId(text.to_owned()))
@@ -85,7 +85,7 @@ pub(crate) struct Problem {
     pub(crate) gold: Number,
 }
 
-/// Why a problem could not be had.
+/// The reason why a problem cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DataError {
     #[error("{0:?} is no task of this environment: an id looks like `train-0` or `test-0`")]
@@ -108,12 +108,12 @@ pub(crate) struct DataDir {
 }
 
 impl DataDir {
-    /// The directory at a path. Nothing is read yet.
+    /// Returns the directory at a path, without reading it.
     pub(crate) fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
-    /// The parts whose file is there.
+    /// Returns the parts whose file exists.
     pub(crate) fn parts(&self) -> Vec<Part> {
         Part::ALL
             .into_iter()
@@ -121,7 +121,7 @@ impl DataDir {
             .collect()
     }
 
-    /// All problems of a part, each checked.
+    /// Reads and validates all problems of a part.
     pub(crate) fn problems(&self, part: Part) -> Result<Vec<Problem>, DataError> {
         let file = self.file(part);
         let mut lines = Lines::open(&file)?;
@@ -129,8 +129,8 @@ impl DataDir {
         let mut blank = None;
         while let Some(line) = lines.next_line()? {
             match (line.is_blank(), blank) {
-                // Blank lines at the end are nothing; one before a problem
-                // would shift what the ids stand for.
+                // Blank lines at the end are ignored; one before a problem
+                // would shift the ids.
                 (true, _) => blank = blank.or(Some(line.number)),
                 (false, Some(number)) => {
                     return Err(DataError::Malformed {
@@ -145,7 +145,7 @@ impl DataDir {
         Ok(problems)
     }
 
-    /// One problem. Reads the file up to its line.
+    /// Reads the file up to the line of a problem, and returns the problem.
     pub(crate) fn problem(&self, id: ProblemId) -> Result<Problem, DataError> {
         let file = self.file(id.part);
         let mut lines = Lines::open(&file)?;
@@ -165,13 +165,13 @@ impl DataDir {
 struct Lines<'a> {
     file: &'a Path,
     reader: BufReader<File>,
-    /// How many lines were read or skipped.
+    /// The number of lines that were read or skipped.
     passed: usize,
 }
 
 impl<'a> Lines<'a> {
-    /// Each read is a call into the host, so a buffer larger than the usual
-    /// one pays.
+    /// Each read is a call into the host, so a buffer larger than the default
+    /// saves time.
     const BUFFER_BYTES: usize = 64 * 1024;
 
     fn open(file: &'a Path) -> Result<Self, DataError> {
@@ -271,7 +271,7 @@ impl Line {
     }
 }
 
-/// The parser's message without its own line number, which is always 1 here.
+/// Returns the message of the parser without its line number, which is always 1.
 fn json_error(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
@@ -289,7 +289,7 @@ mod tests {
     const LARGE: &str =
         r#"{"question": "Caf\u00e9 price?", "answer": "So #### -1,200.50", "by": 1}"#;
 
-    /// A data directory whose training file holds a text.
+    /// Creates a data directory whose training file has this text.
     fn with_train(text: &str) -> (tempfile::TempDir, DataDir) {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("train.jsonl"), text).unwrap();
@@ -304,14 +304,14 @@ mod tests {
         }
     }
 
-    /// A message without the folder, which differs from run to run.
+    /// Removes the folder from a message, because it differs between runs.
     fn message(folder: &tempfile::TempDir, error: DataError) -> String {
         let root = format!("{}/", folder.path().display());
         error.to_string().replace(&root, "")
     }
 
     #[test]
-    fn the_files_that_are_there_are_the_parts() {
+    fn the_existing_files_are_the_parts() {
         let (folder, data) = with_train(GOOD);
         assert_eq!(data.parts(), [Part::Train]);
         std::fs::write(folder.path().join("test.jsonl"), GOOD).unwrap();
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_line_is_named() {
+    fn an_error_names_the_malformed_line() {
         let table = [
             ("{", "EOF while parsing an object, at column 1"),
             (
@@ -373,7 +373,7 @@ mod tests {
             assert_eq!(message(&folder, listing), expected);
             let look_up = data.problem(train(1)).unwrap_err();
             assert_eq!(message(&folder, look_up), expected);
-            // The line spoils the listing, not the sessions of other lines.
+            // The line fails the listing, but not the sessions of other lines.
             assert!(data.problem(train(2)).is_ok());
         }
     }
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_said() {
+    fn a_missing_file_or_line_is_reported() {
         let (folder, data) = with_train(&format!("{GOOD}\n\n"));
         for index in [1, 2, 500] {
             assert_eq!(

@@ -1,4 +1,4 @@
-//! The environment as a client meets it, on the problems of this folder.
+//! The environment as a client sees it, on the problems in this folder.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn reward(split: &str, index: i64, answer: &str) -> Option<f64> {
     output.reward
 }
 
-/// Where problems stand whose numbers are written in different ways.
+/// The ids of problems whose numbers have different formats.
 const WRITTEN: [(&str, i64, &str); 5] = [
     ("train", 0, "69"),
     ("train", 3, "$0.60"),
@@ -38,7 +38,7 @@ fn the_right_number_is_worth_one_and_any_other_nothing() {
 }
 
 #[test]
-fn every_solution_is_a_right_answer_and_no_task_tells_it() {
+fn every_solution_is_a_right_answer_and_in_no_task() {
     for part in data().parts() {
         let file = format!("{}/data/{}.jsonl", env!("CARGO_MANIFEST_DIR"), part.name());
         let lines = std::fs::read_to_string(file).unwrap();

@@ -1,9 +1,9 @@
-//! A mine field: what is hidden, what is open, and what a reveal does.
+//! The state of a mine field, and the effects of moves.
 //!
-//! The mines are laid at the first reveal, around the cell that it asked for,
-//! so that no seed can make the first reveal lose. Until then the board knows
-//! only what to draw from. Cells that are not on the board are refused by
-//! `Board::at`; a `Cell` is on it.
+//! The first reveal places the mines away from its cell, so that it is safe with
+//! every seed. Until then the board has only a random number generator.
+//! `Board::at` rejects coordinates outside the board, so a `Cell` is always on
+//! it.
 
 use orwd_sdk::Rng;
 
@@ -16,20 +16,20 @@ pub(crate) struct Cell {
     column: usize,
 }
 
-/// What a player sees of a cell.
+/// A cell as a player sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum View {
     Hidden,
     Flagged,
-    /// Open, with so many mines around it.
+    /// Open, with this number of adjacent mines.
     Open(u8),
-    /// A mine; seen only when the game is lost.
+    /// A mine; visible only when the game is lost.
     Mine,
     /// The mine that was revealed.
     Exploded,
 }
 
-/// How a game stands.
+/// The state of a game.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     Open,
@@ -39,7 +39,7 @@ pub(crate) enum Standing {
     Exploded,
 }
 
-/// Why a move changes nothing.
+/// The reason why a move is invalid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {
     #[error("`{axis}` is {asked}, and this board's go from 0 to {last}")]
@@ -66,16 +66,16 @@ struct Square {
 /// A mine field in play.
 pub(crate) struct Board {
     rules: Rules,
-    /// Row by row.
+    /// In row-major order.
     squares: Vec<Square>,
-    /// The source of the mines, until they are laid.
+    /// The random number generator, until the mines are placed.
     unlaid: Option<Rng>,
     opened: usize,
     exploded: Option<Cell>,
 }
 
 impl Board {
-    /// A board whose mines will come from a seed and the first reveal.
+    /// Creates a board; the first reveal places its mines.
     pub(crate) fn new(rules: Rules, seed: u64) -> Self {
         Self {
             rules,
@@ -86,7 +86,7 @@ impl Board {
         }
     }
 
-    /// The cell in a row and column, each counted from 0.
+    /// Returns the cell in a row and column, each counted from 0.
     pub(crate) fn at(&self, row: i64, column: i64) -> Result<Cell, Refused> {
         let within = |axis, asked: i64, count: usize| {
             usize::try_from(asked)
@@ -104,8 +104,8 @@ impl Board {
         })
     }
 
-    /// Opens a cell, and around a cell with no mine near it all that are safe
-    /// for that reason. Says how many cells it opened: none if it was a mine.
+    /// Opens a cell and, recursively, the neighbours of each cell with no adjacent
+    /// mine. Returns the number of opened cells, which is 0 for a mine.
     pub(crate) fn reveal(&mut self, cell: Cell) -> Result<usize, Refused> {
         let square = self.square(cell);
         match self.standing() {
@@ -126,8 +126,7 @@ impl Board {
         Ok(self.opened - before)
     }
 
-    /// Puts a flag on a hidden cell, or takes it away. Says whether there is
-    /// one now.
+    /// Sets or removes the flag of a hidden cell. Returns whether it has one now.
     pub(crate) fn toggle_flag(&mut self, cell: Cell) -> Result<bool, Refused> {
         match self.standing() {
             Standing::Cleared | Standing::Exploded => return Err(Refused::Over),
@@ -139,7 +138,7 @@ impl Board {
         Ok(flagged)
     }
 
-    /// How the game stands.
+    /// Returns the state of the game.
     pub(crate) fn standing(&self) -> Standing {
         if self.exploded.is_some() {
             Standing::Exploded
@@ -150,7 +149,7 @@ impl Board {
         }
     }
 
-    /// What a player sees of a cell.
+    /// A cell as a player sees it.
     pub(crate) fn view(&self, cell: Cell) -> View {
         let square = self.square(cell);
         let lost = self.standing() == Standing::Exploded;
@@ -163,28 +162,28 @@ impl Board {
         }
     }
 
-    /// The rules of this board.
+    /// Returns the rules of this board.
     pub(crate) fn rules(&self) -> Rules {
         self.rules
     }
 
-    /// How many cells are flagged.
+    /// Returns the number of flagged cells.
     pub(crate) fn flags(&self) -> usize {
         self.squares.iter().filter(|square| square.flagged).count()
     }
 
-    /// How many safe cells are still closed.
+    /// Returns the number of safe cells that are still closed.
     pub(crate) fn to_open(&self) -> usize {
         self.rules.safe_cells() - self.opened
     }
 
-    /// The cells of a row, from left to right.
+    /// Returns the cells of a row, from left to right.
     pub(crate) fn row(&self, row: usize) -> impl Iterator<Item = Cell> {
         (0..self.rules.columns()).map(move |column| Cell { row, column })
     }
 
-    /// Lays the mines anywhere but on the first cell; nor beside it, as long
-    /// as there is room elsewhere.
+    /// Places the mines, never on the first cell, and beside it only if there is
+    /// no other free cell.
     fn lay_mines(&mut self, mut rng: Rng, first: Cell) {
         let (mut beside, mut elsewhere) = (Vec::new(), Vec::new());
         for cell in (0..self.rules.rows()).flat_map(|row| self.row(row)) {
@@ -207,8 +206,8 @@ impl Board {
         }
     }
 
-    /// Opens a safe cell and all that are safe because of it. A flag stops
-    /// the flood, for its player said not to open that cell.
+    /// Opens a safe cell and, recursively, the neighbours of cells with no
+    /// adjacent mine. Flagged cells stay closed.
     fn flood(&mut self, from: Cell) {
         let mut pending = vec![from];
         while let Some(cell) = pending.pop() {
@@ -237,8 +236,7 @@ impl Board {
             .filter(move |near| *near != cell)
     }
 
-    /// A square is copied out: it is three bits, and a `Cell` of this board
-    /// always has one.
+    /// Returns a copy of a square; a `Cell` of this board always has one.
     fn square(&self, cell: Cell) -> Square {
         self.squares
             .get(self.place(cell))
@@ -258,7 +256,7 @@ impl Board {
     }
 }
 
-/// The places from one before to one after, as far as there are any.
+/// Returns the range from the previous to the next index, within the board.
 fn around(place: usize, count: usize) -> std::ops::Range<usize> {
     place.saturating_sub(1)..(place + 2).min(count)
 }
@@ -271,7 +269,7 @@ fn touches(one: Cell, other: Cell) -> bool {
 mod tests {
     use super::*;
 
-    /// A board with mines where a drawing has `*`.
+    /// Creates a board with mines where a drawing has `*`.
     fn drawn(drawing: &[&str]) -> Board {
         let mines = drawing.concat().matches('*').count();
         let rules = Rules::new(drawing.len(), drawing[0].len(), mines).unwrap();
@@ -283,7 +281,7 @@ mod tests {
         board
     }
 
-    /// What a player sees, a line a row.
+    /// Draws the board as a player sees it, one line for each row.
     fn seen(board: &Board) -> Vec<String> {
         (0..board.rules.rows())
             .map(|row| {
@@ -310,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_reveal_is_safe_whatever_the_seed() {
+    fn the_first_reveal_is_safe_with_every_seed() {
         for (rows, columns, mines) in [(1, 2, 1), (2, 2, 3), (5, 5, 16), (5, 5, 24), (9, 9, 10)] {
             let rules = Rules::new(rows, columns, mines).unwrap();
             for seed in 0..200 {
@@ -324,18 +322,18 @@ mod tests {
     }
 
     #[test]
-    fn with_room_the_first_reveal_opens_an_area() {
+    fn the_first_reveal_opens_an_area_if_possible() {
         let rules = Rules::new(5, 5, 16).unwrap();
         for seed in 0..200 {
             let mut board = Board::new(rules, seed);
-            // The nine cells around the middle are all that is safe.
+            // Only the nine cells around the middle are safe.
             assert_eq!(reveal(&mut board, 2, 2), Ok(9));
             assert_eq!(board.standing(), Standing::Cleared);
         }
     }
 
     #[test]
-    fn a_seed_and_a_first_cell_make_a_board() {
+    fn the_seed_and_the_first_cell_determine_the_board() {
         let rules = Rules::new(9, 9, 10).unwrap();
         let laid = |seed, row, column| {
             let mut board = Board::new(rules, seed);
@@ -384,7 +382,7 @@ mod tests {
         let mut board = drawn(&["...", "...", "..*"]);
         assert_eq!(flag(&mut board, 0, 0), Ok(true));
         assert_eq!(reveal(&mut board, 0, 0), Err(Refused::Flagged));
-        // Not even a flood opens it.
+        // A recursive reveal does not open it either.
         assert_eq!(reveal(&mut board, 0, 1), Ok(7));
         assert_eq!(seen(&board), ["F00", "011", "01#"]);
         assert_eq!(board.flags(), 1);

@@ -1,8 +1,8 @@
 //! Open every cell of a mine field that hides no mine.
 //!
-//! A task says how large the board is, how many mines it hides, what it is
-//! drawn from and when reward is given; a client may make up its own. The
-//! board itself never leaves the session but for what was revealed.
+//! A task sets the size of the board, the number of mines, the seed and the
+//! reward scheme; a client may send its own. Clients see only the revealed cells
+//! of the board.
 
 mod board;
 mod picture;
@@ -35,7 +35,7 @@ impl Environment for Minesweeper {
             .with_context(|| format!("there is no split {split:?}"))
     }
 
-    fn open(task: Task, session: &Opening) -> Result<Self> {
+    fn open(task: Task, session: &SessionParams) -> Result<Self> {
         let rules = Rules::new(task.rows, task.columns, task.mines)?;
         let seed = task.seed.unwrap_or_else(|| session.seed());
         Ok(Self {
@@ -115,7 +115,7 @@ impl Minesweeper {
         self.board.at(place.row, place.column)
     }
 
-    /// The reward of a reveal, if it states one.
+    /// Returns the reward of a reveal, if there is one.
     fn reward(&self, standing: Standing, opened: usize) -> Option<f64> {
         match (self.shape, standing) {
             (RewardShape::Sparse, Standing::Open) => None,
@@ -134,7 +134,7 @@ impl Minesweeper {
         )
     }
 
-    /// A line, and the board below it.
+    /// Returns a line of text with the board below it.
     fn shown(&self, head: &str) -> Output {
         Output::text(format!("{head}\n\n{}", Picture(&self.board)))
     }

@@ -1,15 +1,15 @@
-//! The board as text, for an agent to read.
+//! The board as text for the agent.
 
 use std::fmt;
 
 use crate::board::{Board, View};
 
-/// What the signs mean, for the prompt.
+/// The legend of the signs, for the prompt.
 pub(crate) const LEGEND: &str =
     "`#` hidden, `F` flagged, `.` open without a mine near it, a digit the number of mines near it";
 
-/// A drawing of a board: a line a row, a blank between cells, numbers at the
-/// edges.
+/// A drawing of a board with one line for each row, spaces between cells and
+/// numbers at the edges.
 pub(crate) struct Picture<'a>(pub(crate) &'a Board);
 
 impl fmt::Display for Picture<'_> {
@@ -37,7 +37,7 @@ impl fmt::Display for Picture<'_> {
     }
 }
 
-/// How many digits the last of so many places has, counted from 0.
+/// Returns the number of digits of the last of `count` indices.
 fn digits(count: usize) -> usize {
     if count > 10 { 2 } else { 1 }
 }

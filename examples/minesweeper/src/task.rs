@@ -1,8 +1,8 @@
-//! What a board is made from: the task, checked.
+//! Task specs and their validation.
 //!
-//! A client may make up a task, so each rule that a board relies on is checked
-//! here once, with a message that says what was asked and what is possible.
-//! `Rules` can only be had by passing.
+//! A client may send its own task, so this module validates every value that a
+//! board relies on. An error states the received value and the valid values.
+//! `Rules` can only be created by validation.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Task {
-    /// For people; nothing hangs on it.
+    /// A label for people.
     #[serde(default)]
     pub(crate) id: String,
     pub(crate) rows: usize,
@@ -18,24 +18,24 @@ pub(crate) struct Task {
     pub(crate) mines: usize,
     #[serde(default)]
     pub(crate) reward: RewardShape,
-    /// What the board is drawn from. Without one, each session has its own.
+    /// The seed of the board; by default the seed of the session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) seed: Option<u64>,
 }
 
-/// When a call states a reward.
+/// The reward scheme.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum RewardShape {
     /// At the end: 1 for a cleared board, 0 for a mine.
     #[default]
     Sparse,
-    /// With each reveal: the share of the safe cells that it opened. A whole
-    /// episode adds up to the share that was cleared; a mine adds nothing.
+    /// With each reveal: the fraction of the safe cells that it opened. The sum
+    /// over an episode is the fraction that was cleared; a mine adds 0.
     Dense,
 }
 
-/// Why a task cannot be played.
+/// The reason why a task is invalid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Impossible {
     #[error("`{side}` is {asked}: a board has 1 to {MOST_PER_SIDE} of them")]
@@ -57,7 +57,7 @@ pub(crate) enum Impossible {
 /// Larger boards are no harder for an agent, only longer to read.
 const MOST_PER_SIDE: usize = 40;
 
-/// The size of a board that exists.
+/// The size of a valid board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rules {
     rows: usize,
@@ -66,7 +66,7 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// The rules of a board, if there is such a board.
+    /// Validates the size of a board.
     pub(crate) fn new(rows: usize, columns: usize, mines: usize) -> Result<Self, Impossible> {
         for (side, asked) in [("rows", rows), ("columns", columns)] {
             if !(1..=MOST_PER_SIDE).contains(&asked) {
@@ -108,13 +108,13 @@ impl Rules {
         self.rows * self.columns
     }
 
-    /// How many cells are to be revealed; at least one.
+    /// Returns the number of cells without a mine; at least 1.
     pub(crate) fn safe_cells(self) -> usize {
         self.cells() - self.mines
     }
 }
 
-/// A difficulty of the splits.
+/// A level of difficulty.
 struct Level {
     name: &'static str,
     rows: usize,
@@ -149,7 +149,7 @@ const LEVELS: [Level; 4] = [
     },
 ];
 
-/// A split: which seeds its boards have.
+/// The seeds of the boards of a split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Boards {
     pub(crate) split: &'static str,
@@ -157,14 +157,14 @@ pub(crate) struct Boards {
     per_level: u64,
 }
 
-/// The boards to train on.
+/// The training boards.
 pub(crate) const TRAIN: Boards = Boards {
     split: "train",
     first_seed: 0,
     per_level: 50,
 };
 
-/// The boards held out: seeds that no training board has.
+/// The held-out boards: their seeds differ from those of the training boards.
 pub(crate) const TEST: Boards = Boards {
     split: "test",
     first_seed: 1_000_000,
@@ -172,8 +172,8 @@ pub(crate) const TEST: Boards = Boards {
 };
 
 impl Boards {
-    /// Every task of the split: for each level each board, once with sparse
-    /// and once with dense reward.
+    /// Returns every task of the split: for each level each board, once with
+    /// sparse and once with dense reward.
     pub(crate) fn tasks(self) -> Vec<Task> {
         let mut tasks = Vec::new();
         for level in &LEVELS {
@@ -203,7 +203,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn every_task_of_the_splits_can_be_played() {
+    fn every_task_of_the_splits_is_valid() {
         for (boards, count) in [(TRAIN, 400), (TEST, 80)] {
             let tasks = boards.tasks();
             assert_eq!(tasks.len(), count);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_boards_are_refused_with_what_is_possible() {
+    fn the_error_for_an_invalid_board_states_the_valid_values() {
         let table = [
             (0, 5, 1, "`rows` is 0: a board has 1 to 40 of them"),
             (5, 41, 1, "`columns` is 41: a board has 1 to 40 of them"),
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_may_leave_out_all_but_the_board() {
+    fn only_the_size_of_the_board_is_required() {
         let task: Task = serde_json::from_str(r#"{"rows":3,"columns":4,"mines":2}"#).unwrap();
         assert_eq!((task.reward, task.seed), (RewardShape::Sparse, None));
         let misspelt = r#"{"rows":3,"columns":4,"mines":2,"sed":1}"#;

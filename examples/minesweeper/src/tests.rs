@@ -1,4 +1,4 @@
-//! The environment as a client meets it, without a host.
+//! The environment as a client sees it, without a host.
 
 use super::*;
 
@@ -17,8 +17,8 @@ fn tight(reward: &str) -> Value {
     json!({"rows": 5, "columns": 5, "mines": 15, "reward": reward, "seed": 11})
 }
 
-/// What the first reveal gives on such a board, and then each cell of the
-/// sixteen as the second, in an episode of its own.
+/// Returns the reward of the first reveal on such a board, and the rewards of
+/// each of the sixteen cells as the second reveal, each in a separate episode.
 fn second_reveals(reward: &str) -> (Option<f64>, Vec<Option<f64>>) {
     let mut first = None;
     let mut second = Vec::new();
@@ -56,21 +56,21 @@ fn the_transcript_plays() {
 }
 
 #[test]
-fn a_sparse_reward_comes_at_the_end() {
+fn a_sparse_reward_is_returned_at_the_end() {
     let (first, second) = second_reveals("sparse");
     assert_eq!(first, None);
     assert_eq!((count(&second, 1.0), count(&second, 0.0)), (1, 15));
 }
 
 #[test]
-fn a_dense_reward_adds_up_to_the_share_of_safe_cells_opened() {
+fn a_dense_reward_adds_up_to_the_fraction_of_opened_safe_cells() {
     let (first, second) = second_reveals("dense");
     assert_eq!(first, Some(0.9));
     assert_eq!((count(&second, 0.1), count(&second, 0.0)), (1, 15));
 }
 
 #[test]
-fn a_move_that_is_not_possible_says_why_and_changes_nothing() {
+fn an_invalid_move_returns_the_reason_and_changes_nothing() {
     let mut session = open(&tight("dense"));
     call(&mut session, "flag", 0, 0);
     call(&mut session, "reveal", 2, 2);
@@ -107,7 +107,7 @@ fn a_move_that_is_not_possible_says_why_and_changes_nothing() {
 }
 
 #[test]
-fn the_prompt_shows_the_board_as_it_stands() {
+fn the_prompt_shows_the_current_board() {
     let mut session = open(&json!({"rows": 2, "columns": 3, "mines": 1}));
     let shown = |session: &mut Harness<Minesweeper>| {
         let prompt = session.prompt().unwrap();
@@ -121,7 +121,7 @@ fn the_prompt_shows_the_board_as_it_stands() {
 }
 
 #[test]
-fn without_a_seed_of_its_own_a_task_takes_the_sessions() {
+fn a_task_without_a_seed_uses_that_of_the_session() {
     let task = json!({"rows": 9, "columns": 9, "mines": 20});
     let board = |seed| {
         let mut session = Harness::<Minesweeper>::seed(seed).open(&task).unwrap();
@@ -136,7 +136,7 @@ fn without_a_seed_of_its_own_a_task_takes_the_sessions() {
 }
 
 #[test]
-fn an_impossible_task_is_refused_with_what_is_possible() {
+fn the_error_for_an_invalid_task_states_the_valid_values() {
     let task = json!({"rows": 3, "columns": 3, "mines": 9});
     let refused = Harness::<Minesweeper>::open(task).err().unwrap();
     assert_eq!(

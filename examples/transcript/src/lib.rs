@@ -82,7 +82,7 @@ fn start<E: Environment>(line: &str) -> Result<Harness<E>> {
     };
     let mut episode = Harness::<E>::seed(start.seed).open(task)?;
     // An agent always sees the prompt, so one that fails fails the episode.
-    if Harness::<E>::supports().prompts {
+    if Harness::<E>::capabilities().prompts {
         episode.prompt()?;
     }
     Ok(episode)
@@ -175,7 +175,7 @@ mod tests {
             Ok(vec![Task { left: 2 }])
         }
 
-        fn open(task: Task, session: &Opening) -> Result<Self> {
+        fn open(task: Task, session: &SessionParams) -> Result<Self> {
             Ok(Self {
                 left: task.left,
                 seed: session.seed(),

@@ -1,10 +1,10 @@
-//! One game: an answer, the guesses so far, and when it is over.
+//! One game: an answer and the guesses so far.
 //!
-//! Knows nothing of sessions, rewards or texts shown to an agent.
+//! This module does not depend on sessions, rewards or the texts for the agent.
 
 use crate::word::{Feedback, Word};
 
-/// How many guesses a player has.
+/// The number of guesses that a player has.
 pub(crate) const GUESSES: usize = 6;
 
 /// A game in progress or over.
@@ -13,17 +13,17 @@ pub(crate) struct Game {
     turns: Vec<Turn>,
 }
 
-/// A guess that counted, and what was said of it.
+/// A guess that counted, and its feedback.
 #[derive(Clone, Copy)]
 pub(crate) struct Turn {
     pub(crate) guess: Word,
     pub(crate) feedback: Feedback,
 }
 
-/// How a game stands.
+/// The state of a game.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// Guesses are left; how many.
+    /// The number of guesses that are left.
     Open(usize),
     /// The last guess was the answer.
     Won,
@@ -32,7 +32,7 @@ pub(crate) enum Standing {
 }
 
 impl Game {
-    /// A game on an answer.
+    /// Starts a game with an answer.
     pub(crate) fn new(answer: Word) -> Self {
         Self {
             answer,
@@ -40,8 +40,7 @@ impl Game {
         }
     }
 
-    /// Takes a guess into account, and says how the game stands then. A game
-    /// that is over takes none.
+    /// Adds a guess and returns the new state. A finished game does not change.
     pub(crate) fn guess(&mut self, guess: Word) -> Standing {
         if matches!(self.standing(), Standing::Open(_)) {
             let feedback = Feedback::of(guess, self.answer);
@@ -50,7 +49,7 @@ impl Game {
         self.standing()
     }
 
-    /// How the game stands.
+    /// Returns the state of the game.
     pub(crate) fn standing(&self) -> Standing {
         if self
             .turns
@@ -65,12 +64,12 @@ impl Game {
         }
     }
 
-    /// The guesses that counted, in order.
+    /// Returns the guesses that counted, in order.
     pub(crate) fn turns(&self) -> &[Turn] {
         &self.turns
     }
 
-    /// The word to be found.
+    /// Returns the answer.
     pub(crate) fn answer(&self) -> Word {
         self.answer
     }
@@ -89,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_wins_even_as_the_last_guess() {
+    fn the_answer_wins_as_the_last_guess_too() {
         use Standing::{Lost, Open, Won};
         assert_eq!(play("crane", &["crane"]), [Won]);
         assert_eq!(
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_game_that_is_over_stays_as_it_is() {
+    fn a_finished_game_does_not_change() {
         let after_defeat = [
             "moult", "moult", "moult", "moult", "moult", "moult", "crane",
         ];

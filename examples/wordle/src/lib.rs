@@ -1,7 +1,7 @@
 //! Find a five-letter word in six guesses.
 //!
-//! The reward is that of the rules: 1 for finding the word, 0 for running out
-//! of guesses, and none before. A text that is no guess costs none.
+//! The reward follows the rules of the game: 1 for the word, 0 after the last
+//! guess, and none before. A text that is not a word does not count as a guess.
 
 mod game;
 mod word;
@@ -13,11 +13,11 @@ use game::{GUESSES, Game, Standing};
 use word::Word;
 use words::WordList;
 
-/// The splits: a name, and the words that are looked for.
+/// The splits: a name and the answers.
 const SPLITS: [(&str, WordList); 2] = [("train", words::TRAIN), ("test", words::TEST)];
 
-/// A task names its word by a place in a list, never by the word itself: the
-/// agent's client sees it.
+/// A task identifies its word by an index, not by the word itself, because
+/// clients see tasks.
 #[derive(Serialize, Deserialize)]
 struct Task {
     id: String,
@@ -39,12 +39,12 @@ fn id_of(split: &str, place: usize) -> String {
     format!("{split}-{place}")
 }
 
-/// The word of an id such as `train-17`.
+/// Returns the word of an id such as `train-17`.
 fn word_of(id: &str) -> Result<Word> {
     let find = || {
         let (split, place) = id.split_once('-')?;
         let place = place.parse().ok()?;
-        // `train-07` is no second name of `train-7`.
+        // `train-07` is not an alias of `train-7`.
         let word = words_of(split).ok()?.get(place)?;
         (id_of(split, place) == id).then_some(word)
     };
@@ -68,7 +68,7 @@ impl Environment for Wordle {
         Ok((0..words_of(split)?.len()).map(task).collect())
     }
 
-    fn open(task: Task, _session: &Opening) -> Result<Self> {
+    fn open(task: Task, _session: &SessionParams) -> Result<Self> {
         let game = Game::new(word_of(&task.id)?);
         Ok(Self { game })
     }
@@ -120,7 +120,7 @@ impl Wordle {
 }
 
 impl Wordle {
-    /// The guesses so far, each with its feedback and a line of its own.
+    /// Returns the guesses so far with their feedback, one in each line.
     fn history(&self) -> String {
         self.game
             .turns()

@@ -1,8 +1,8 @@
-//! The environment as a client meets it, without a host.
+//! The environment as a client sees it, without a host.
 
 use super::*;
 
-/// An episode on the first word of `train`, which the transcript solves.
+/// Opens an episode on the first word of `train`, which the transcript solves.
 fn open() -> Harness<Wordle> {
     Harness::open(json!({"id": "train-0"})).unwrap()
 }
@@ -17,7 +17,7 @@ fn the_transcript_plays() {
 }
 
 #[test]
-fn six_wrong_guesses_lose_and_only_then_the_word_is_told() {
+fn six_wrong_guesses_lose_and_reveal_the_word() {
     let mut session = open();
     for left in (1..6).rev() {
         let output = guess(&mut session, "crane");
@@ -35,7 +35,7 @@ fn six_wrong_guesses_lose_and_only_then_the_word_is_told() {
 }
 
 #[test]
-fn what_is_no_guess_costs_none() {
+fn an_invalid_text_does_not_count_as_a_guess() {
     let mut session = open();
     let table = [
         ("aaaaa", "AAAAA is not in the word list"),
@@ -55,7 +55,7 @@ fn what_is_no_guess_costs_none() {
 }
 
 #[test]
-fn every_task_opens_on_its_word_and_does_not_tell_it() {
+fn every_task_opens_on_its_word_and_does_not_reveal_it() {
     for (split, list) in SPLITS {
         let tasks = Wordle::tasks(split).unwrap();
         assert_eq!(tasks.len(), list.len());
@@ -68,7 +68,7 @@ fn every_task_opens_on_its_word_and_does_not_tell_it() {
 }
 
 #[test]
-fn an_unknown_task_is_refused() {
+fn an_unknown_task_is_rejected() {
     for id in [
         "",
         "train",

@@ -1,20 +1,19 @@
-//! Five letters, and what a guess of them tells about another five.
+//! Words of five letters, and the feedback for a guess.
 //!
-//! A `Word` is lower-case a to z by construction, so that nothing after
-//! parsing has to ask again. Parsing fails with a text that an agent can act
-//! on.
+//! Parsing validates that a `Word` consists of lower-case letters a to z. Its
+//! error tells the agent what to correct.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// How many letters a word has.
+/// The number of letters of a word.
 pub(crate) const LETTERS: usize = 5;
 
-/// Five letters; not necessarily a word of any list.
+/// Five letters; not necessarily a word of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Word([u8; LETTERS]);
 
-/// Why a text is not five letters. The message is for the agent.
+/// The reason why a text is not a word. The message is for the agent.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NotAWord(String);
 
@@ -29,7 +28,7 @@ impl std::error::Error for NotAWord {}
 impl FromStr for Word {
     type Err = NotAWord;
 
-    /// Case and space around the word do not matter.
+    /// Ignores case and surrounding white space.
     fn from_str(text: &str) -> Result<Self, NotAWord> {
         let trimmed = text.trim();
         if let Some(odd) = trimmed.chars().find(|c| !c.is_ascii_alphabetic()) {
@@ -49,14 +48,14 @@ impl FromStr for Word {
 }
 
 impl Word {
-    /// The letters in order.
+    /// Returns the letters in order.
     pub(crate) fn letters(self) -> [u8; LETTERS] {
         self.0
     }
 }
 
 impl fmt::Display for Word {
-    /// In capitals, as the game shows it.
+    /// Formats the word in capitals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0
             .iter()
@@ -64,29 +63,28 @@ impl fmt::Display for Word {
     }
 }
 
-/// What is said of one letter of a guess.
+/// The feedback for one letter of a guess.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
     /// The answer has this letter in this place.
     Here,
-    /// The answer has this letter in another place that no other letter of
-    /// the guess has been told of.
+    /// The answer has this letter in another place, which matches no other letter
+    /// of the guess.
     Elsewhere,
     /// The answer has no further such letter.
     Nowhere,
 }
 
-/// What is said of a guess, letter by letter.
+/// The feedback for a guess, letter by letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Feedback([Mark; LETTERS]);
 
 impl Feedback {
     /// Compares a guess with the answer.
     ///
-    /// Each letter of the answer is spoken for once: first by letters of the
-    /// guess that stand in its place, then by misplaced ones from left to
-    /// right. A guess with more of a letter than the answer has thus shows
-    /// `Nowhere` for the surplus.
+    /// Each letter of the answer matches one letter of the guess: first a letter
+    /// in the same place, then misplaced letters from left to right. So surplus
+    /// letters of the guess are `Nowhere`.
     pub(crate) fn of(guess: Word, answer: Word) -> Self {
         let mut unclaimed: Vec<u8> = pairs(guess, answer)
             .filter(|(asked, actual)| asked != actual)
@@ -104,7 +102,7 @@ impl Feedback {
         Self(marks)
     }
 
-    /// True if every letter is in its place.
+    /// Returns true if every letter is in its place.
     pub(crate) fn is_solved(self) -> bool {
         self.0.iter().all(|mark| *mark == Mark::Here)
     }
@@ -115,8 +113,8 @@ fn pairs(guess: Word, answer: Word) -> impl Iterator<Item = (u8, u8)> {
 }
 
 impl fmt::Display for Feedback {
-    /// `G` for here, `Y` for elsewhere, `-` for nowhere: the colours of the
-    /// paper game, in letters that every tokenizer keeps apart.
+    /// Formats the feedback as `G` for here, `Y` for elsewhere and `-` for
+    /// nowhere. Every tokenizer separates these signs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|mark| {
             f.write_str(match mark {
@@ -144,9 +142,9 @@ mod tests {
             ("crane", "moult", "-----"),
             ("crane", "nacre", "YYYYG"),
             // One E in the answer, three in the guess: the one in its place
-            // is told of, wherever it stands.
+            // matches.
             ("crane", "eerie", "--Y-G"),
-            // None in its place: the first of the three is told of.
+            // None in its place: the first of the three matches.
             ("theft", "eerie", "Y----"),
             // Two in the answer, three in the guess.
             ("erase", "eerie", "G-Y-G"),
@@ -167,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guess_is_five_letters_however_they_are_written() {
+    fn a_guess_has_five_letters_in_any_case() {
         assert_eq!(word(" CraNe\n").to_string(), "CRANE");
         let refused = [
             ("", "a guess has 5 letters, and this has 0"),

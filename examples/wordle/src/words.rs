@@ -1,40 +1,40 @@
-//! The word lists, as they are compiled in.
+//! The word lists, which are compiled in.
 //!
-//! The files hold one word a line, so that word *n* stands at byte 6 × *n*
-//! and a session neither parses nor copies a list. `words/make.py` says by
-//! which rules they were made, and the tests hold it to them.
+//! The files have one word in each line, so word *n* is at byte 6 × *n* and a
+//! session neither parses nor copies a list. `words/make.py` defines the rules
+//! of the lists, and the tests check them.
 
 use crate::word::{LETTERS, Word};
 
-/// A list of words, one a line.
+/// A list of words, one in each line.
 #[derive(Clone, Copy)]
 pub(crate) struct WordList(&'static str);
 
-/// What may be guessed, in the order of the alphabet. Holds every answer.
+/// The valid guesses, in alphabetical order. It contains every answer.
 pub(crate) const GUESSES: WordList = WordList(include_str!("../words/guesses.txt"));
 
-/// The answers to train on.
+/// The training answers.
 pub(crate) const TRAIN: WordList = WordList(include_str!("../words/train.txt"));
 
-/// The answers held out; none is in `TRAIN`.
+/// The held-out answers; none is in `TRAIN`.
 pub(crate) const TEST: WordList = WordList(include_str!("../words/test.txt"));
 
 const LINE: usize = LETTERS + 1;
 
 impl WordList {
-    /// How many words there are.
+    /// Returns the number of words.
     pub(crate) fn len(self) -> usize {
         self.0.len() / LINE
     }
 
-    /// The word at a place, counted from 0.
+    /// Returns the word at an index.
     pub(crate) fn get(self, index: usize) -> Option<Word> {
         let start = index.checked_mul(LINE)?;
         let end = start.checked_add(LETTERS)?;
         self.0.get(start..end)?.parse().ok()
     }
 
-    /// Whether a list in the order of the alphabet holds a word.
+    /// Returns whether a sorted list contains a word.
     pub(crate) fn contains(self, word: Word) -> bool {
         let (mut low, mut high) = (0, self.len());
         while low < high {
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_is_a_word_and_no_word_comes_twice() {
+    fn every_line_is_a_unique_word() {
         for list in [GUESSES, TRAIN, TEST] {
             let lines = lines(list);
             assert_eq!(lines.len(), list.len());
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_of_a_word_is_its_split_and_its_place() {
+    fn the_digest_of_a_word_determines_its_split_and_index() {
         let digests = |list| lines(list).into_iter().map(Sha256::digest);
         assert!(digests(TRAIN).is_sorted());
         assert!(digests(TEST).is_sorted());
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_word_is_in_no_list() {
+    fn the_lists_contain_only_words() {
         for word in ["aaaaa", "zzzzz", "xviii", "qwert"] {
             assert!(!GUESSES.contains(word.parse().unwrap()), "{word}");
         }

@@ -1,11 +1,11 @@
-//! Makes `guest-sdk/rust/src/bindings.rs` from `wit/`:
+//! Generates `guest-sdk/rust/src/bindings.rs` from `wit/`:
 //!
 //! ```text
 //! cargo run --manifest-path guest-sdk/bindgen/Cargo.toml
 //! ```
 //!
-//! Beside the bindings goes a copy of the WIT text that they were made from,
-//! by which a test of the SDK sees whether they still are those of `wit/`.
+//! It also copies the WIT text beside the bindings. A test of the SDK compares
+//! the copy with `wit/` to detect outdated bindings.
 
 use std::fs;
 use std::path::Path;

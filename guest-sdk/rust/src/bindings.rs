@@ -9,14 +9,14 @@
 #[allow(dead_code, clippy::all)]
 pub mod orwd {
     pub mod environment {
-        /// The shapes shared by the catalog and the episode.
+        /// The types shared by the catalog and the episode.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod types {
             #[used]
             #[doc(hidden)]
             static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
             use super::super::super::_rt;
-            /// What a split is for. A client may treat `test` splits as held out.
+            /// The purpose of a split. A client may treat `test` splits as held out.
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
             pub enum SplitKind {
@@ -55,7 +55,7 @@ pub mod orwd {
             /// A named list of tasks.
             #[derive(Clone)]
             pub struct Split {
-                /// Unique in the environment, and never empty.
+                /// Unique in the environment and not empty.
                 pub name: _rt::String,
                 pub kind: SplitKind,
             }
@@ -74,7 +74,7 @@ pub mod orwd {
             #[derive(Clone)]
             pub struct TextBlock {
                 pub text: _rt::String,
-                /// A JSON object for tools and viewers; the agent does not see it.
+                /// A JSON object for tools and viewers that the agent does not see.
                 pub detail: ::core::option::Option<_rt::String>,
             }
             impl ::core::fmt::Debug for TextBlock {
@@ -91,7 +91,7 @@ pub mod orwd {
             /// A picture shown to the agent.
             #[derive(Clone)]
             pub struct ImageBlock {
-                /// The file's bytes as they are; the host does the base64.
+                /// The bytes of the file; the host encodes them as base64.
                 pub data: _rt::Vec<u8>,
                 /// For example `image/png`.
                 pub mime_type: _rt::String,
@@ -110,7 +110,7 @@ pub mod orwd {
                         .finish()
                 }
             }
-            /// What a prompt or the output of a tool consists of.
+            /// A part of a prompt or of a tool output.
             #[derive(Clone)]
             pub enum Block {
                 Text(TextBlock),
@@ -129,11 +129,11 @@ pub mod orwd {
                     }
                 }
             }
-            /// What a model thought before it answered.
+            /// The reasoning of a model before its answer.
             #[derive(Clone)]
             pub struct ReasoningBlock {
                 pub text: _rt::String,
-                /// The model maker's proof that the text is unchanged.
+                /// The signature with which the model's provider verifies the text.
                 pub signature: ::core::option::Option<_rt::String>,
                 /// A JSON object for tools and viewers.
                 pub detail: ::core::option::Option<_rt::String>,
@@ -153,7 +153,7 @@ pub mod orwd {
             /// A call that a model made.
             #[derive(Clone)]
             pub struct ToolCallBlock {
-                /// Pairs the call with its result.
+                /// Identifies the call in its result.
                 pub id: _rt::String,
                 /// The tool that was called.
                 pub name: _rt::String,
@@ -175,7 +175,7 @@ pub mod orwd {
                         .finish()
                 }
             }
-            /// What a call gave.
+            /// The result of a call.
             #[derive(Clone)]
             pub struct ToolResultBlock {
                 /// The `id` of the call.
@@ -199,8 +199,8 @@ pub mod orwd {
                         .finish()
                 }
             }
-            /// What a message consists of. A system message holds text and images; a
-            /// user message those and tool results; an assistant message text,
+            /// A part of a message. A system message consists of text and images, a
+            /// user message also of tool results, and an assistant message of text,
             /// images, reasoning and tool calls.
             #[derive(Clone)]
             pub enum MessageBlock {
@@ -234,7 +234,7 @@ pub mod orwd {
                     }
                 }
             }
-            /// Who speaks.
+            /// The author of a message.
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
             pub enum Role {
@@ -288,16 +288,16 @@ pub mod orwd {
                         .finish()
                 }
             }
-            /// Which calls of a session a tool may overlap with, were the host to run
-            /// several at once. A host may always run them one after another.
+            /// The calls of a session that may run in parallel with a tool. A host may
+            /// always run calls in sequence.
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
             pub enum Access {
-                /// Not with another call of the same tool.
+                /// All but calls of the same tool.
                 Serial,
-                /// With any call.
+                /// All calls.
                 Concurrent,
-                /// With no call at all.
+                /// None.
                 Exclusive,
             }
             impl ::core::fmt::Debug for Access {
@@ -328,17 +328,17 @@ pub mod orwd {
                     }
                 }
             }
-            /// Who learns of a tool.
+            /// Where a tool is listed.
             #[derive(Clone)]
             pub enum Visibility {
-                /// Every client, in the tool listing.
+                /// In the tool listing.
                 Listed,
-                /// Nobody, but a client that knows the name may call it.
+                /// Nowhere; a client that knows the name can call it.
                 Unlisted,
-                /// It grades the agent's final message, and is described to clients
-                /// apart from the listing. Holds the name of the string argument that
-                /// takes that message; none, if the tool grades from state alone. An
-                /// environment has one terminal tool at most.
+                /// As the terminal tool, which grades the agent's final message and is
+                /// described to clients separately. Holds the name of the string
+                /// argument for that message; none if the tool grades the state of the
+                /// episode. An environment has at most one terminal tool.
                 Terminal(::core::option::Option<_rt::String>),
             }
             impl ::core::fmt::Debug for Visibility {
@@ -364,12 +364,12 @@ pub mod orwd {
             pub struct Tool {
                 pub name: _rt::String,
                 pub description: _rt::String,
-                /// A JSON Schema of type object; none, if the tool takes no input.
+                /// A JSON Schema of type object; none if the tool takes no input.
                 pub input_schema: ::core::option::Option<_rt::String>,
                 pub access: Access,
                 pub visibility: Visibility,
-                /// The toolset that brought the tool, if it is not the environment's
-                /// own. A name that both have is a collision, and cannot be called.
+                /// The toolset that declares the tool; none for the environment itself.
+                /// A name that both declare is a collision and cannot be called.
                 pub toolset: ::core::option::Option<_rt::String>,
             }
             impl ::core::fmt::Debug for Tool {
@@ -387,13 +387,13 @@ pub mod orwd {
                         .finish()
                 }
             }
-            /// A tool that one task adds to the listing. Its name must be one of
-            /// those described; only its listing depends on the task.
+            /// A tool that one task adds to the listing. The description must declare
+            /// its name; only its listing depends on the task.
             #[derive(Clone)]
             pub struct TaskTool {
                 pub name: _rt::String,
                 pub description: _rt::String,
-                /// A JSON Schema of type object; none, if the tool takes no input.
+                /// A JSON Schema of type object; none if the tool takes no input.
                 pub input_schema: ::core::option::Option<_rt::String>,
             }
             impl ::core::fmt::Debug for TaskTool {
@@ -421,10 +421,10 @@ pub mod orwd {
                 " `tasks` lists every task of a split. Without it clients count the"]
                 #[doc = " tasks and take them by index."] const LISTING = 1 << 4; }
             }
-            /// An environment in its own words.
+            /// The description of an environment.
             #[derive(Clone)]
             pub struct Description {
-                /// For people; the name that clients use is the host's affair.
+                /// For people; the host chooses the name that clients use.
                 pub name: _rt::String,
                 /// For people.
                 pub version: _rt::String,
@@ -448,15 +448,15 @@ pub mod orwd {
                         .finish()
                 }
             }
-            /// What a tool gave.
+            /// The output of a tool.
             #[derive(Clone)]
             pub struct ToolOutput {
                 pub blocks: _rt::Vec<Block>,
                 /// A JSON object.
                 pub metadata: ::core::option::Option<_rt::String>,
-                /// Finite. None is no statement about the reward, which is not zero.
+                /// Finite. None states no reward, which is not the same as 0.
                 pub reward: ::core::option::Option<f64>,
-                /// True ends the episode: the host lets no further call through.
+                /// True ends the episode: the host rejects further calls.
                 pub finished: bool,
             }
             impl ::core::fmt::Debug for ToolOutput {
@@ -472,15 +472,15 @@ pub mod orwd {
                         .finish()
                 }
             }
-            /// Why a tool gave nothing. The session goes on after each of these.
+            /// The reason why a call failed. The session continues after each of these.
             #[derive(Clone)]
             pub enum ToolError {
-                /// There is no such tool.
+                /// The tool does not exist.
                 NotFound,
-                /// The input does not fit; the text tells the agent which field, what
-                /// was expected and what came.
+                /// The input is invalid; the text tells the agent the field, the expected
+                /// type and the received value.
                 InvalidInput(_rt::String),
-                /// Two tools share the name; the text names both owners.
+                /// Two tools have the same name; the text names both owners.
                 Collision(_rt::String),
                 /// The tool ran and failed, with this message.
                 Failed(_rt::String),
@@ -515,7 +515,7 @@ pub mod orwd {
                 }
             }
             impl ::core::error::Error for ToolError {}
-            /// A conversation to be scored.
+            /// A conversation that is scored.
             #[derive(Clone)]
             pub struct Candidate {
                 pub messages: _rt::Vec<Message>,
@@ -552,7 +552,7 @@ pub mod orwd {
                         .finish()
                 }
             }
-            /// A named secret of the session's owner.
+            /// A named secret that the client sent.
             #[derive(Clone)]
             pub struct Secret {
                 pub name: _rt::String,
@@ -569,14 +569,14 @@ pub mod orwd {
                         .finish()
                 }
             }
-            /// Why a task could not be had.
+            /// The reason why a task request failed.
             #[derive(Clone)]
             pub enum TaskError {
-                /// No such split.
+                /// The split does not exist.
                 InvalidSplit,
-                /// The split has no such task.
+                /// The split has no task with this index.
                 InvalidIndex,
-                /// The look-up itself failed, with this message.
+                /// The lookup failed, with this message.
                 Failed(_rt::String),
             }
             impl ::core::fmt::Debug for TaskError {
@@ -614,9 +614,9 @@ pub mod orwd {
 pub mod exports {
     pub mod orwd {
         pub mod environment {
-            /// What an environment offers. Pure: the host calls it in an instance that no
-            /// session shares, may do so at any time and as often as it likes, and keeps
-            /// the answers for as long as it serves this component.
+            /// The tasks and tools of an environment. The functions are pure: the host calls
+            /// them at any time, in an instance that no session uses, and caches the results
+            /// while it serves this component.
             #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
             pub mod orwd_catalog {
                 #[used]
@@ -1303,25 +1303,24 @@ pub mod exports {
                     }
                 }
                 pub trait Guest {
-                    /// The environment in its own words.
+                    /// Returns the description of the environment.
                     #[allow(async_fn_in_trait)]
                     fn describe() -> Description;
-                    /// How many tasks a split has.
+                    /// Returns the number of tasks of a split.
                     #[allow(async_fn_in_trait)]
                     fn num_tasks(
                         split: _rt::String,
                     ) -> ::core::result::Result<u64, TaskError>;
-                    /// The tasks of a split from `start` to before `stop`, each a JSON object.
-                    /// `start <= stop <= num-tasks`; called only where `listing` is supported.
+                    /// Returns the tasks of a split from `start` to before `stop`, each as a JSON
+                    /// object. `start <= stop <= num-tasks`. Requires `listing`.
                     #[allow(async_fn_in_trait)]
                     fn tasks(
                         split: _rt::String,
                         start: u64,
                         stop: u64,
                     ) -> ::core::result::Result<_rt::Vec<_rt::String>, TaskError>;
-                    /// One task as a JSON object. The index is the client's own, which may be
-                    /// negative; the usual reading counts from the end, and an environment
-                    /// may refuse it.
+                    /// Returns a task as a JSON object. The index is that of the client and may
+                    /// be negative: it then counts from the end, or the environment rejects it.
                     #[allow(async_fn_in_trait)]
                     fn task(
                         split: _rt::String,
@@ -1380,8 +1379,8 @@ pub mod exports {
                         * ::core::mem::size_of::<*const u8>()],
                 );
             }
-            /// One episode on one task. An instance holds one session, and the host never
-            /// enters an instance again that trapped, ran over a limit or was cancelled.
+            /// One episode on one task. An instance holds one session. The host does not
+            /// call an instance again after a trap, an exceeded limit or a cancelled call.
             #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
             pub mod orwd_episode {
                 #[used]
@@ -4217,37 +4216,36 @@ pub mod exports {
                     unsafe fn resource_from_raw_(handle: *mut Self::Rep) -> Self::Rep {
                         *unsafe { _rt::Box::from_raw(handle) }
                     }
-                    /// Begins an episode on a task. `task` is a JSON object: one of the
-                    /// catalog's, or one that a client made up. `seed` is the session's
-                    /// own: an environment that draws random numbers from it, and from
-                    /// nowhere else, can be replayed. Quick; slow work belongs in `setup`.
-                    /// An error refuses the session.
+                    /// Creates an episode on a task. `task` is a JSON object from the catalog
+                    /// or from a client. `seed` is the seed of the session: an environment
+                    /// that draws all random numbers from it can be replayed. This function
+                    /// should return quickly; slow work belongs in `setup`. An error rejects
+                    /// the session.
                     #[allow(async_fn_in_trait)]
                     fn open(
                         task: _rt::String,
                         secrets: _rt::Vec<Secret>,
                         seed: u64,
                     ) -> ::core::result::Result<Session, _rt::String>;
-                    /// Makes the episode ready: called once, before all that follows but
-                    /// `task-tools`. An error is told to every later request of the
-                    /// session.
+                    /// Prepares the episode; called once, before the functions below except
+                    /// `task-tools`. Every later request of the session returns its error.
                     #[allow(async_fn_in_trait)]
                     fn setup(&self) -> ::core::result::Result<(), _rt::String>;
-                    /// The blocks that begin the conversation. Called only where
-                    /// `prompts` is supported, any number of times.
+                    /// Returns the blocks that begin the conversation. Requires `prompts`; may
+                    /// be called repeatedly.
                     #[allow(async_fn_in_trait)]
                     fn prompt(
                         &self,
                     ) -> ::core::result::Result<_rt::Vec<Block>, _rt::String>;
-                    /// The conversation so far. Called only where `messages` is supported,
-                    /// any number of times.
+                    /// Returns the conversation so far. Requires `messages`; may be called
+                    /// repeatedly.
                     #[allow(async_fn_in_trait)]
                     fn messages(
                         &self,
                     ) -> ::core::result::Result<_rt::Vec<Message>, _rt::String>;
-                    /// The tools that this task adds to the listing. Called only where
-                    /// `task-tools` is supported, any number of times, the first time
-                    /// before `setup`: clients may list tools while that runs.
+                    /// Returns the tools that this task adds to the listing. Requires
+                    /// `task-tools`; may be called repeatedly. The first call is before
+                    /// `setup`, so that clients can list tools while it runs.
                     #[allow(async_fn_in_trait)]
                     fn task_tools(
                         &self,
@@ -4259,16 +4257,16 @@ pub mod exports {
                         tool: _rt::String,
                         input: _rt::String,
                     ) -> ::core::result::Result<ToolOutput, ToolError>;
-                    /// Scores candidates for this task beside each other: as many scores
-                    /// as candidates, in their order. Called only where `score-group` is
-                    /// supported; changes nothing in the episode.
+                    /// Scores a group of candidates for this task and returns one score for
+                    /// each, in the same order. Requires `score-group`; must not change the
+                    /// episode.
                     #[allow(async_fn_in_trait)]
                     fn score_group(
                         &self,
                         candidates: _rt::Vec<Candidate>,
                     ) -> ::core::result::Result<_rt::Vec<Score>, _rt::String>;
-                    /// Ends the episode: called at most once, as the last call. An error
-                    /// is logged and changes nothing.
+                    /// Ends the episode; called at most once, as the last call. An error is
+                    /// logged and has no other effect.
                     #[allow(async_fn_in_trait)]
                     fn teardown(&self) -> ::core::result::Result<(), _rt::String>;
                 }

@@ -1,4 +1,4 @@
-//! What prompts and the outputs of tools consist of.
+//! Blocks: the content of prompts and tool outputs.
 
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ pub enum Block {
     Image(Image),
 }
 
-/// A block of text.
+/// Creates a text block.
 ///
 /// ```
 /// use orwd_sdk::prelude::*;
@@ -26,8 +26,8 @@ pub fn text(text: impl Into<String>) -> Block {
 }
 
 impl Block {
-    /// Adds detail: a JSON object for tools and viewers, which the agent does
-    /// not see.
+    /// Adds detail: a JSON object for tools and viewers that the agent does not
+    /// see.
     pub fn detail(self, detail: impl Serialize) -> Self {
         match self {
             Self::Text(text) => Self::Text(text.detail(detail)),
@@ -35,7 +35,7 @@ impl Block {
         }
     }
 
-    /// The text of a block of text.
+    /// Returns the text of a text block, or `None` for an image.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(&text.text),
@@ -49,12 +49,12 @@ impl Block {
 pub struct Text {
     /// The text.
     pub text: String,
-    /// What goes with it for tools and viewers.
+    /// A JSON object for tools and viewers that the agent does not see.
     pub detail: Option<Object>,
 }
 
 impl Text {
-    /// A text without detail.
+    /// Creates a text block without detail.
     pub fn new(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
@@ -62,8 +62,8 @@ impl Text {
         }
     }
 
-    /// Adds detail: a JSON object for tools and viewers, which the agent does
-    /// not see.
+    /// Adds detail: a JSON object for tools and viewers that the agent does not
+    /// see.
     pub fn detail(mut self, detail: impl Serialize) -> Self {
         self.detail = Some(Object::new(detail));
         self
@@ -73,16 +73,16 @@ impl Text {
 /// A picture shown to the agent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Image {
-    /// The bytes of the file; nothing needs to be encoded.
+    /// The bytes of the file, not encoded.
     pub data: Vec<u8>,
     /// For example `image/png`.
     pub mime_type: String,
-    /// What goes with it for tools and viewers.
+    /// A JSON object for tools and viewers that the agent does not see.
     pub detail: Option<Object>,
 }
 
 impl Image {
-    /// A picture from the bytes of its file.
+    /// Creates a picture from the bytes of its file.
     pub fn new(mime_type: impl Into<String>, data: impl Into<Vec<u8>>) -> Self {
         Self {
             data: data.into(),
@@ -91,18 +91,18 @@ impl Image {
         }
     }
 
-    /// A PNG file.
+    /// Creates a picture from a PNG file.
     pub fn png(data: impl Into<Vec<u8>>) -> Self {
         Self::new("image/png", data)
     }
 
-    /// A JPEG file.
+    /// Creates a picture from a JPEG file.
     pub fn jpeg(data: impl Into<Vec<u8>>) -> Self {
         Self::new("image/jpeg", data)
     }
 
-    /// Adds detail: a JSON object for tools and viewers, which the agent does
-    /// not see.
+    /// Adds detail: a JSON object for tools and viewers that the agent does not
+    /// see.
     pub fn detail(mut self, detail: impl Serialize) -> Self {
         self.detail = Some(Object::new(detail));
         self

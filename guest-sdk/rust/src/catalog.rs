@@ -1,18 +1,18 @@
-//! The catalog of an environment as the host asks for it: tasks as text, and
-//! errors in the three kinds that the host tells apart.
+//! The catalog of an environment as the host requests it: tasks as JSON text,
+//! and errors of the three kinds that the host distinguishes.
 
 use std::ops::Range;
 
-use crate::{Environment, Error, environment::place, json::clipped};
+use crate::{Environment, Error, environment::resolve_index, json::clipped};
 
-/// Why a task could not be had.
+/// The reason why a task request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskError {
-    /// No such split.
+    /// The split does not exist.
     InvalidSplit,
-    /// The split has no such task.
+    /// The split has no task with this index.
     InvalidIndex,
-    /// The look-up itself failed, with this message.
+    /// The lookup failed, with this message.
     Failed(String),
 }
 
@@ -34,8 +34,9 @@ impl From<Error> for TaskError {
     }
 }
 
-/// The tasks of the split that was listed last. A host takes a long list page
-/// by page or task by task, and each request would make the whole list anew.
+/// A cache of the tasks of the most recently listed split. A host requests a
+/// long list in pages or single tasks, and each request would otherwise build
+/// the whole list.
 #[derive(Default)]
 pub(crate) struct Catalog {
     listed: Option<(String, Vec<String>)>,
@@ -54,7 +55,7 @@ impl Catalog {
         }
     }
 
-    /// A range is cut to what there is.
+    /// Returns the tasks of a range, clipped to the length of the list.
     pub(crate) fn tasks<E: Environment>(
         &mut self,
         split: &str,
@@ -77,7 +78,7 @@ impl Catalog {
             true => E::task(split, index)?.as_ref().map(written).transpose()?,
             false => {
                 let listed = self.listed::<E>(split)?;
-                place(index, listed.len()).and_then(|place| listed.get(place).cloned())
+                resolve_index(index, listed.len()).and_then(|place| listed.get(place).cloned())
             }
         };
         task.ok_or(TaskError::InvalidIndex)
@@ -140,7 +141,7 @@ mod tests {
                 .collect()
         }
 
-        fn open(_task: Json, _session: &Opening) -> Result<Self> {
+        fn open(_task: Json, _session: &SessionParams) -> Result<Self> {
             Ok(Self)
         }
 

@@ -1,8 +1,8 @@
 //! The component: the exports of the WIT package, on top of the same dispatch
 //! that unit tests use.
 //!
-//! Nothing here decides anything. An object that could not be made is an
-//! error of the call that holds it; any other trouble is the host's to find.
+//! This module only converts types. An invalid JSON object is an error of the
+//! call that contains it; the host checks everything else.
 
 use std::{cell::RefCell, marker::PhantomData};
 
@@ -19,7 +19,7 @@ use crate::{
     tools,
 };
 
-/// What [`export!`](crate::export) exports.
+/// The type that [`export!`](crate::export) exports.
 #[doc(hidden)]
 pub struct Component<E>(PhantomData<E>);
 
@@ -31,11 +31,11 @@ impl<E: Environment> orwd_catalog::Guest for Component<E> {
     fn describe() -> types::Description {
         let about = E::MARKED_WITH_ENVIRONMENT;
         let mut supports = types::Support::empty();
-        supports.set(types::Support::PROMPTS, about.supports.prompts);
-        supports.set(types::Support::MESSAGES, about.supports.messages);
-        supports.set(types::Support::TASK_TOOLS, about.supports.task_tools);
-        supports.set(types::Support::SCORE_GROUP, about.supports.score_group);
-        supports.set(types::Support::LISTING, about.supports.listing);
+        supports.set(types::Support::PROMPTS, about.capabilities.prompts);
+        supports.set(types::Support::MESSAGES, about.capabilities.messages);
+        supports.set(types::Support::TASK_TOOLS, about.capabilities.task_tools);
+        supports.set(types::Support::SCORE_GROUP, about.capabilities.score_group);
+        supports.set(types::Support::LISTING, about.capabilities.listing);
         types::Description {
             name: about.name.to_owned(),
             version: about.version.to_owned(),
@@ -67,8 +67,8 @@ impl<E: Environment> orwd_episode::Guest for Component<E> {
 pub struct Session<E>(RefCell<Episode<E>>);
 
 impl<E: Environment> Session<E> {
-    /// Calls of a session come one after another, so it is never busy; a host
-    /// that thinks otherwise gets an error and not a trap.
+    /// Runs a request on the episode. The host runs the calls of a session in
+    /// sequence; an overlapping call returns an error instead of a trap.
     fn enter<T>(&self, request: impl FnOnce(&mut Episode<E>) -> Result<T>) -> Result<T, String> {
         let mut episode = self.0.try_borrow_mut().map_err(|busy| busy.to_string())?;
         request(&mut episode).map_err(|error| error.to_string())
@@ -217,7 +217,7 @@ fn detail_out(detail: Option<Object>) -> Result<Option<String>> {
     object(detail, "the detail of a block")
 }
 
-/// The host has checked that it is an object.
+/// Takes detail that the host has validated as a JSON object.
 fn detail_in(detail: Option<String>) -> Option<Object> {
     detail.map(Object::unchecked)
 }

@@ -1,4 +1,4 @@
-//! The trait that an environment implements, and what its functions are given.
+//! The trait that an environment implements, and the types of its arguments.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -11,24 +11,25 @@ use crate::{
 
 /// An environment: tasks, and episodes on them.
 ///
-/// The value is one episode; the functions without `self` are the catalog of
-/// tasks, which the host asks at any time, in an instance of its own, and whose
-/// answers it keeps. Mark the `impl` with [`#[environment]`](macro@crate::environment),
-/// which reads from the functions that are there what the environment supports.
+/// A value is one episode. The functions without `self` are the catalog of
+/// tasks: the host calls them at any time, in a separate instance, and caches
+/// the results. Mark the `impl` with [`#[environment]`](macro@crate::environment),
+/// which derives the capabilities of the environment from the functions in it.
 ///
-/// Needed are `splits`, `tasks` or `num_tasks` with `task`, `open`, and `prompt`
-/// or `messages`. The rest has defaults.
+/// Required are `splits`, `open`, `prompt` or `messages`, and `tasks` or
+/// `num_tasks` with `task`. The other functions have defaults.
 pub trait Environment: Tools {
-    /// What an episode starts from. Any type that serde reads and writes, as a
-    /// JSON object; [`Json`](crate::Json) to see specs as they were written.
+    /// The task spec: any type that serde reads and writes as a JSON object.
+    /// Use [`Json`](crate::Json) to receive the text of a spec unchanged.
     ///
-    /// Clients may also make up specs, so be it with `#[serde(default)]`.
+    /// Clients may send specs that are not in the catalog. Give optional fields
+    /// `#[serde(default)]`.
     type Task: Serialize + DeserializeOwned;
 
-    /// The lists of tasks, in the order in which clients see them.
+    /// Returns the splits, in the order in which clients see them.
     fn splits() -> Vec<Split>;
 
-    /// All tasks of one of the splits.
+    /// Returns all tasks of a split.
     ///
     /// An environment that cannot or should not list its tasks implements
     /// [`num_tasks`](Self::num_tasks) and [`task`](Self::task) instead.
@@ -37,126 +38,127 @@ pub trait Environment: Tools {
         Err(Error::msg("this environment does not list its tasks"))
     }
 
-    /// How many tasks a split has; by default as many as are listed.
+    /// Returns the number of tasks of a split; by default the length of
+    /// [`tasks`](Self::tasks).
     fn num_tasks(split: &str) -> Result<u64> {
         Ok(Self::tasks(split)?.len() as u64)
     }
 
-    /// One task; none if there is no such index. By default one of those
-    /// listed, a negative index counting from the end.
+    /// Returns a task, or `None` if the index is out of range. By default it is
+    /// taken from [`tasks`](Self::tasks), and a negative index counts from the
+    /// end.
     fn task(split: &str, index: i64) -> Result<Option<Self::Task>> {
         let mut tasks = Self::tasks(split)?;
-        Ok(place(index, tasks.len()).map(|place| tasks.swap_remove(place)))
+        Ok(resolve_index(index, tasks.len()).map(|index| tasks.swap_remove(index)))
     }
 
-    /// Begins an episode. Quick: slow work belongs in [`setup`](Self::setup).
-    /// An error refuses the session.
-    fn open(task: Self::Task, session: &Opening) -> Result<Self>;
+    /// Creates an episode. It should return quickly: slow work belongs in
+    /// [`setup`](Self::setup). An error rejects the session.
+    fn open(task: Self::Task, session: &SessionParams) -> Result<Self>;
 
-    /// Makes the episode ready; called once, before all that follows. An error
-    /// is told to every later request of the session.
+    /// Prepares the episode; called once, before the methods below. Every later
+    /// request of the session returns its error.
     fn setup(&mut self) -> Result<()> {
         Ok(())
     }
 
-    /// The blocks that begin the conversation. May be called more than once.
+    /// Returns the blocks that begin the conversation. May be called repeatedly.
     fn prompt(&mut self) -> Result<Vec<Block>> {
         Err(Error::msg("this environment has messages and no prompt"))
     }
 
-    /// The conversation so far. May be called more than once.
+    /// Returns the conversation so far. May be called repeatedly.
     fn messages(&mut self) -> Result<Vec<Message>> {
         Err(Error::msg("this environment has a prompt and no messages"))
     }
 
-    /// The tools that this task adds to the listing. May be called more than
-    /// once.
+    /// Returns the tools that this task adds to the listing. May be called
+    /// repeatedly.
     fn task_tools(&mut self) -> Result<Vec<TaskTool>> {
         Ok(Vec::new())
     }
 
-    /// Scores candidates for this task beside each other: as many scores as
-    /// candidates, in their order. Changes nothing in the episode.
+    /// Scores a group of candidates for this task and returns one score for
+    /// each, in the same order. Must not change the episode.
     fn score_group(&mut self, candidates: &[Candidate]) -> Result<Vec<Score>> {
         let _ = candidates;
         Err(Error::msg("this environment does not score groups"))
     }
 
-    /// Ends the episode. An error is logged and changes nothing.
+    /// Ends the episode. An error is logged and has no other effect.
     fn teardown(&mut self) -> Result<()> {
         Ok(())
     }
 
-    /// Set by `#[environment]`, which the `impl` must be marked with.
+    /// Defined by `#[environment]`, with which the `impl` must be marked.
     #[doc(hidden)]
-    const MARKED_WITH_ENVIRONMENT: About;
+    const MARKED_WITH_ENVIRONMENT: EnvironmentInfo;
 }
 
-/// The place in a list that an index means, negative ones counting from the
-/// end.
-pub(crate) fn place(index: i64, len: usize) -> Option<usize> {
+/// Resolves an index into a list; a negative index counts from the end.
+pub(crate) fn resolve_index(index: i64, len: usize) -> Option<usize> {
     let len = i64::try_from(len).ok()?;
-    let place = if index < 0 {
+    let index = if index < 0 {
         index.checked_add(len)?
     } else {
         index
     };
     (0..len)
-        .contains(&place)
-        .then(|| usize::try_from(place).ok())
+        .contains(&index)
+        .then(|| usize::try_from(index).ok())
         .flatten()
 }
 
-/// What `#[environment]` has read.
+/// Facts that `#[environment]` derives from the `impl` block.
 #[doc(hidden)]
-pub struct About {
+pub struct EnvironmentInfo {
     pub name: &'static str,
     pub version: &'static str,
-    pub supports: Supports,
-    /// It has a `num_tasks` of its own.
+    pub capabilities: Capabilities,
+    /// It overrides `num_tasks`.
     pub counts: bool,
-    /// It has a `task` of its own.
+    /// It overrides `task`.
     pub looks_up: bool,
 }
 
-/// What an environment can do beyond the least.
+/// The optional functions that an environment implements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Supports {
-    /// It has `prompt`.
+pub struct Capabilities {
+    /// It implements `prompt`.
     pub prompts: bool,
-    /// It has `messages`.
+    /// It implements `messages`.
     pub messages: bool,
-    /// It has `task_tools`.
+    /// It implements `task_tools`.
     pub task_tools: bool,
-    /// It has `score_group`.
+    /// It implements `score_group`.
     pub score_group: bool,
-    /// It has `tasks`.
+    /// It implements `tasks`.
     pub listing: bool,
 }
 
 /// A named list of tasks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
-    /// Unique in the environment, and not empty.
+    /// Unique in the environment and not empty.
     pub name: String,
-    /// What it is for.
+    /// The purpose of the split.
     pub kind: SplitKind,
 }
 
-/// What a split is for. A client may treat test splits as held out.
+/// The purpose of a split. A client may treat test splits as held out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SplitKind {
-    /// To learn from.
+    /// For training.
     Train,
-    /// To steer learning by.
+    /// For validation during training.
     Validation,
-    /// To measure with.
+    /// For evaluation.
     Test,
 }
 
 impl Split {
-    /// A split whose name says what it is for: `train`, `validation` and `test`
-    /// are what they are called, any other is for validation.
+    /// Creates a split whose kind follows from its name: `train` and `test` have
+    /// the kind of that name, and any other name is for validation.
     pub fn named(name: impl Into<String>) -> Self {
         let name = name.into();
         let kind = match name.as_str() {
@@ -167,7 +169,7 @@ impl Split {
         Self { name, kind }
     }
 
-    /// A split to learn from.
+    /// Creates a training split.
     pub fn train(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -175,7 +177,7 @@ impl Split {
         }
     }
 
-    /// A split to steer learning by.
+    /// Creates a validation split.
     pub fn validation(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -183,7 +185,7 @@ impl Split {
         }
     }
 
-    /// A split to measure with.
+    /// Creates a test split.
     pub fn test(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -192,42 +194,41 @@ impl Split {
     }
 }
 
-/// What an episode is opened with, beside its task.
+/// The parameters of a session other than its task: secrets and a seed.
 #[derive(Clone, Default)]
-pub struct Opening {
+pub struct SessionParams {
     secrets: BTreeMap<String, String>,
     seed: u64,
 }
 
-impl Opening {
+impl SessionParams {
     pub(crate) fn new(secrets: BTreeMap<String, String>, seed: u64) -> Self {
         Self { secrets, seed }
     }
 
-    /// A secret of the session's owner, if there is one of this name and
-    /// `orwd.toml` declares it.
+    /// Returns a secret that the client sent, if `orwd.toml` declares its name.
     pub fn secret(&self, name: &str) -> Option<&str> {
         self.secrets.get(name).map(String::as_str)
     }
 
-    /// The seed of the session: the very number that the client or the manifest
-    /// set, or else one that the host drew. What the system gives as random is
-    /// made of it too, but in another way.
+    /// Returns the seed of the session: the number that the client or the
+    /// manifest set, or one that the host drew. The host also derives the random
+    /// numbers of the system from it, as a separate stream.
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// A generator of random numbers that starts from the seed. Each call
-    /// gives the same one: take it once and keep it.
+    /// Returns a random number generator seeded with [`seed`](Self::seed). Each
+    /// call returns the same initial state: call it once and keep the generator.
     pub fn rng(&self) -> Rng {
         Rng::from_seed(self.seed)
     }
 }
 
-/// Names the secrets and hides their values.
-impl fmt::Debug for Opening {
+/// Shows the names of the secrets but not their values.
+impl fmt::Debug for SessionParams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Opening")
+        f.debug_struct("SessionParams")
             .field("secrets", &self.secrets.keys().collect::<Vec<_>>())
             .field("seed", &self.seed)
             .finish()
@@ -236,10 +237,10 @@ impl fmt::Debug for Opening {
 
 #[cfg(test)]
 mod tests {
-    use super::{Opening, Split, SplitKind, place};
+    use super::{SessionParams, Split, SplitKind, resolve_index};
 
     #[test]
-    fn names_say_what_a_split_is_for() {
+    fn the_kind_of_a_split_follows_from_its_name() {
         for (name, kind) in [
             ("train", SplitKind::Train),
             ("validation", SplitKind::Validation),
@@ -264,17 +265,17 @@ mod tests {
             (i64::MAX, None),
         ];
         for (index, expected) in cases {
-            assert_eq!(place(index, 5), expected, "{index}");
+            assert_eq!(resolve_index(index, 5), expected, "{index}");
         }
-        assert_eq!(place(0, 0), None);
+        assert_eq!(resolve_index(0, 0), None);
     }
 
     #[test]
-    fn secrets_do_not_show() {
-        let opening = Opening::new([("K".to_owned(), "hush".to_owned())].into(), 1);
-        assert_eq!(opening.secret("K"), Some("hush"));
-        assert_eq!(opening.secret("L"), None);
-        let shown = format!("{opening:?}");
+    fn debug_output_hides_the_values_of_secrets() {
+        let params = SessionParams::new([("K".to_owned(), "hush".to_owned())].into(), 1);
+        assert_eq!(params.secret("K"), Some("hush"));
+        assert_eq!(params.secret("L"), None);
+        let shown = format!("{params:?}");
         assert!(shown.contains('K') && !shown.contains("hush"), "{shown}");
     }
 }

@@ -1,12 +1,12 @@
-//! An episode as the host drives it: text comes in, typed values go out.
+//! An episode as the host drives it: it takes JSON text and returns typed values.
 //!
-//! The component and the harness of unit tests both go through here, so what a
-//! test sees is what a client gets.
+//! Both the component and the test harness use this module, so a unit test sees
+//! the results that a client receives.
 
 use std::collections::BTreeMap;
 
 use crate::{
-    Block, Candidate, Environment, Error, Message, Opening, Output, Result, Score, TaskTool,
+    Block, Candidate, Environment, Error, Message, Output, Result, Score, SessionParams, TaskTool,
     ToolError, tools,
 };
 
@@ -18,7 +18,7 @@ impl<E: Environment> Episode<E> {
     pub(crate) fn open(task: &str, secrets: BTreeMap<String, String>, seed: u64) -> Result<Self> {
         let task = serde_json::from_str(task)
             .map_err(|error| Error::msg(format_args!("the task spec does not fit: {error}")))?;
-        let environment = E::open(task, &Opening::new(secrets, seed))?;
+        let environment = E::open(task, &SessionParams::new(secrets, seed))?;
         Ok(Self { environment })
     }
 

@@ -1,25 +1,25 @@
-//! The error of an environment: a message, and nothing else.
+//! The error of an environment: a message.
 //!
-//! What an environment reports crosses to the host as text and is shown to
-//! agents and authors as it is. So the text is exactly the message, without a
-//! prefix or a type name, and any error can be turned into one with `?`.
+//! Errors cross to the host as text and are shown to agents and authors
+//! unchanged. So the text is exactly the message, without a prefix or a type
+//! name, and `?` converts any error.
 
 use std::fmt;
 
-/// What the functions of an environment return.
+/// The result type of the functions of an environment.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Something that went wrong, in words.
+/// An error message.
 ///
-/// Made by `?` from any [`std::error::Error`], by [`Error::msg`], or by
-/// [`bail!`](crate::bail). Like every type that converts from all errors, it is
-/// not a [`std::error::Error`] itself.
+/// Created by `?` from any [`std::error::Error`], by [`Error::msg`], or by
+/// [`bail!`](crate::bail). Because it converts from all errors, it cannot be a
+/// [`std::error::Error`] itself.
 pub struct Error {
     message: String,
 }
 
 impl Error {
-    /// An error with this message.
+    /// Creates an error with this message.
     pub fn msg(message: impl fmt::Display) -> Self {
         Self {
             message: message.to_string(),
@@ -33,7 +33,7 @@ impl fmt::Display for Error {
     }
 }
 
-// What `unwrap` prints in a test should be readable.
+// `unwrap` in a test prints this.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -46,7 +46,7 @@ impl<E: std::error::Error> From<E> for Error {
     }
 }
 
-/// Says what was being done when something failed.
+/// Adds context to an error.
 ///
 /// ```
 /// use orwd_sdk::prelude::*;
@@ -62,10 +62,11 @@ impl<E: std::error::Error> From<E> for Error {
 /// );
 /// ```
 pub trait Context<T> {
-    /// The message becomes `context: message`; a `None` becomes `context`.
+    /// Changes the message to `context: message`; `None` becomes `context`.
     fn context(self, context: impl fmt::Display) -> Result<T>;
 
-    /// [`context`](Self::context) that is made only on failure.
+    /// Like [`context`](Self::context), but evaluates the context only on
+    /// failure.
     fn with_context<C: fmt::Display>(self, context: impl FnOnce() -> C) -> Result<T>;
 }
 

@@ -1,8 +1,7 @@
 //! Runs an environment natively, in ordinary unit tests.
 //!
-//! It stands where the host stands: what a test asks goes through the same
-//! dispatch as in a component, and what comes back is held to what the host
-//! holds it to.
+//! The harness takes the place of the host: requests use the same dispatch as in
+//! a component, and results are validated as the host validates them.
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
@@ -13,7 +12,7 @@ use crate::{
     Block, Candidate, Environment, Error, Message, Output, Result, Score, Split, TaskTool,
     ToolError,
     catalog::{Catalog, TaskError},
-    environment::Supports,
+    environment::Capabilities,
     episode::Episode,
     json::{Json, Object},
     tools::{self, ToolDescription, Visibility},
@@ -31,7 +30,7 @@ use crate::{
 /// #     type Task = Task;
 /// #     fn splits() -> Vec<Split> { vec![Split::named("train")] }
 /// #     fn tasks(_: &str) -> Result<Vec<Task>> { Ok(vec![Task { target: 2 }]) }
-/// #     fn open(task: Task, _: &Opening) -> Result<Self> { Ok(Counter(0, task.target)) }
+/// #     fn open(task: Task, _: &SessionParams) -> Result<Self> { Ok(Counter(0, task.target)) }
 /// #     fn prompt(&mut self) -> Result<Vec<Block>> { Ok(vec![text("Count.")]) }
 /// # }
 /// # #[derive(Deserialize, schemars::JsonSchema)]
@@ -54,7 +53,7 @@ use crate::{
 /// );
 /// ```
 ///
-/// Setup runs once, before the first request; a test that wants to see it calls
+/// Setup runs once, before the first request. To test its result, call
 /// [`setup`](Self::setup) first.
 pub struct Harness<E> {
     episode: Episode<E>,
@@ -62,7 +61,7 @@ pub struct Harness<E> {
     finished: bool,
 }
 
-/// A [`Harness`] that is yet to be opened.
+/// Builds a [`Harness`] with secrets and a seed.
 pub struct Builder<E> {
     secrets: BTreeMap<String, String>,
     seed: u64,
@@ -70,19 +69,19 @@ pub struct Builder<E> {
 }
 
 impl<E: Environment> Builder<E> {
-    /// Gives the session a secret.
+    /// Adds a secret.
     pub fn secret(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.secrets.insert(name.into(), value.into());
         self
     }
 
-    /// Gives the session a seed; it is 0 otherwise.
+    /// Sets the seed; the default is 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Begins an episode on a task.
+    /// Opens an episode on a task.
     pub fn open(self, task: impl Serialize) -> Result<Harness<E>> {
         Harness::<E>::check()?;
         let task = Json::new(task)?;
@@ -95,12 +94,12 @@ impl<E: Environment> Builder<E> {
 }
 
 impl<E: Environment> Harness<E> {
-    /// Begins an episode on a task, without secrets and with seed 0.
+    /// Opens an episode on a task, without secrets and with seed 0.
     pub fn open(task: impl Serialize) -> Result<Self> {
         Self::builder().open(task)
     }
 
-    /// To open an episode with secrets or a seed.
+    /// Returns a builder, for an episode with secrets or a seed.
     pub fn builder() -> Builder<E> {
         Builder {
             secrets: BTreeMap::new(),
@@ -109,22 +108,22 @@ impl<E: Environment> Harness<E> {
         }
     }
 
-    /// An episode with a secret; more can be added before it is opened.
+    /// Returns a builder with a secret; more can be added.
     pub fn secret(name: impl Into<String>, value: impl Into<String>) -> Builder<E> {
         Self::builder().secret(name, value)
     }
 
-    /// An episode with this seed.
+    /// Returns a builder with this seed.
     pub fn seed(seed: u64) -> Builder<E> {
         Self::builder().seed(seed)
     }
 
-    /// The environment itself, to look at its state.
+    /// Returns the environment, to inspect its state.
     pub fn environment(&mut self) -> &mut E {
         self.episode.environment()
     }
 
-    /// Makes the episode ready, unless it is.
+    /// Prepares the episode, unless that was done before.
     pub fn setup(&mut self) -> Result<()> {
         let episode = &mut self.episode;
         let setup = self
@@ -133,7 +132,7 @@ impl<E: Environment> Harness<E> {
         setup.clone().map_err(Error::msg)
     }
 
-    /// The blocks that begin the conversation.
+    /// Returns the blocks that begin the conversation.
     pub fn prompt(&mut self) -> Result<Vec<Block>> {
         self.setup()?;
         let blocks = self.episode.prompt()?;
@@ -141,13 +140,13 @@ impl<E: Environment> Harness<E> {
         Ok(blocks)
     }
 
-    /// The conversation so far.
+    /// Returns the conversation so far.
     pub fn messages(&mut self) -> Result<Vec<Message>> {
         self.setup()?;
         self.episode.messages()
     }
 
-    /// The tools that the task adds to the listing.
+    /// Returns the tools that the task adds to the listing.
     pub fn task_tools(&mut self) -> Result<Vec<TaskTool>> {
         self.setup()?;
         let tools = self.episode.task_tools()?;
@@ -181,7 +180,7 @@ impl<E: Environment> Harness<E> {
         Ok(output)
     }
 
-    /// Scores candidates beside each other.
+    /// Scores a group of candidates.
     pub fn score_group(&mut self, candidates: &[Candidate]) -> Result<Vec<Score>> {
         self.setup()?;
         let scores = self.episode.score_group(candidates)?;
@@ -204,39 +203,39 @@ impl<E: Environment> Harness<E> {
         self.episode.teardown()
     }
 
-    /// The lists of tasks.
+    /// Returns the splits.
     pub fn splits() -> Vec<Split> {
         E::splits()
     }
 
-    /// Every tool, listed or not.
+    /// Returns every tool, listed or not.
     pub fn tools() -> Vec<ToolDescription> {
         tools::describe::<E>()
     }
 
-    /// What the environment can do.
-    pub fn supports() -> Supports {
-        E::MARKED_WITH_ENVIRONMENT.supports
+    /// Returns the optional functions that the environment implements.
+    pub fn capabilities() -> Capabilities {
+        E::MARKED_WITH_ENVIRONMENT.capabilities
     }
 
-    /// How many tasks a split has.
+    /// Returns the number of tasks of a split.
     pub fn num_tasks(split: &str) -> Result<u64, TaskError> {
         Catalog::new().num_tasks::<E>(split)
     }
 
-    /// The tasks of a split.
+    /// Returns the tasks of a split.
     pub fn tasks(split: &str) -> Result<Vec<Value>, TaskError> {
         let tasks = Catalog::new().tasks::<E>(split, 0..u64::MAX)?;
         tasks.iter().map(|task| parsed(task)).collect()
     }
 
-    /// One task of a split.
+    /// Returns a task of a split.
     pub fn task(split: &str, index: i64) -> Result<Value, TaskError> {
         parsed(&Catalog::new().task::<E>(split, index)?)
     }
 
-    /// What a host would find wrong with the catalog before it serves it.
-    /// Opening an episode checks it too.
+    /// Validates the catalog as the host does before it serves the environment.
+    /// Opening an episode includes this check.
     pub fn check() -> Result<()> {
         let splits = E::splits();
         if splits.is_empty() {
@@ -308,8 +307,8 @@ fn check_object(object: Option<&Object>, what: &str) -> Result<()> {
     object.map_or(Ok(()), |object| object.text(what).map(drop))
 }
 
-/// Whether the episode is ready and whether it has finished, for what the
-/// environment holds is its own affair.
+/// Shows whether setup ran and whether the episode has finished. The environment
+/// need not implement `Debug`.
 impl<E> fmt::Debug for Harness<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Harness")

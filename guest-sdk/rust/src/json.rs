@@ -1,8 +1,8 @@
-//! JSON that passes through.
+//! JSON text that is passed on unchanged.
 //!
 //! Task specs, tool input, metadata and detail belong to authors and clients
-//! and cross to the host as text. [`Json`] keeps such a text as it was written,
-//! [`Object`] is one that is known to be an object.
+//! and cross to the host as text. [`Json`] keeps such a text as written;
+//! [`Object`] is a text that is known to be an object.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -11,39 +11,39 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{Error, Result};
 
-/// Any JSON value, kept as the text that it was written as: every number with
-/// all its digits, every member in its place.
+/// Any JSON value, kept as its text: with all digits of every number and the
+/// order of the members.
 ///
-/// As `type Task = Json` it makes an environment that sees its task specs as
-/// they came; as the field of a tool's input it takes whatever the agent sends.
+/// An environment with `type Task = Json` receives its task specs unchanged. As
+/// the field of a tool's input it accepts any JSON value.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Json(Box<RawValue>);
 
 impl Json {
-    /// What a value is written as.
+    /// Serializes a value.
     pub fn new(value: impl Serialize) -> Result<Self> {
         Ok(Self(serde_json::value::to_raw_value(&value)?))
     }
 
-    /// Checks that a text is JSON and keeps it.
+    /// Validates that a text is JSON, and keeps it.
     pub fn from_text(text: impl Into<String>) -> Result<Self> {
         Ok(Self(RawValue::from_string(text.into())?))
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         self.0.get()
     }
 
-    /// Reads the text.
+    /// Deserializes the text.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
         Ok(serde_json::from_str(self.as_str())?)
     }
 
-    /// The same value with the members of every object in the order of their
-    /// names, and no blanks between. Numbers and strings stay as written; of
-    /// members with one name the last stays.
+    /// Returns the same value without white space and with the members of every
+    /// object sorted by name. Numbers and strings stay as written; of members
+    /// with the same name, the last one stays.
     ///
     /// ```
     /// # use orwd_sdk::Json;
@@ -72,7 +72,7 @@ impl Json {
 }
 
 impl PartialEq for Json {
-    /// Whether the texts are the same.
+    /// Compares the texts.
     fn eq(&self, other: &Self) -> bool {
         self.as_str() == other.as_str()
     }
@@ -98,17 +98,16 @@ impl schemars::JsonSchema for Json {
     }
 }
 
-/// A JSON object, as metadata and detail are.
+/// A JSON object, such as metadata or detail.
 ///
-/// Values are turned into one where they are given, so that methods such as
-/// [`Output::metadata`](crate::Output::metadata) can be chained. One that is
-/// no object, or cannot be written as JSON, is reported when the host asks for
-/// it.
+/// A value is serialized on creation, and an error is kept until the object is
+/// used. So methods such as [`Output::metadata`](crate::Output::metadata) can be
+/// chained.
 #[derive(Clone, PartialEq)]
 pub struct Object(std::result::Result<String, String>);
 
 impl Object {
-    /// What a value is written as.
+    /// Serializes a value.
     pub fn new(value: impl Serialize) -> Self {
         Self(match serde_json::to_string(&value) {
             Ok(text) if text.starts_with('{') => Ok(text),
@@ -117,24 +116,24 @@ impl Object {
         })
     }
 
-    /// Takes a text for an object without a look at it. It is there for guests
-    /// that test how a host bears what is not JSON.
+    /// Takes a text without validation. Test guests use it to send invalid JSON
+    /// to the host.
     #[doc(hidden)]
     pub fn unchecked(text: impl Into<String>) -> Self {
         Self(Ok(text.into()))
     }
 
-    /// Reads the object.
+    /// Deserializes the object.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
         Ok(serde_json::from_str(self.text("the object")?)?)
     }
 
-    /// The object as a value; null if it could not be made.
+    /// Returns the object as a value, or null if it is invalid.
     pub fn value(&self) -> Value {
         self.parse().unwrap_or_default()
     }
 
-    /// The text, or why there is none; `what` names the object.
+    /// Returns the text, or an error that names the object as `what`.
     pub(crate) fn text(&self, what: &str) -> Result<&str> {
         match &self.0 {
             Ok(text) => Ok(text),
@@ -156,7 +155,7 @@ impl PartialEq<Value> for Object {
     }
 }
 
-/// A text short enough for a message.
+/// Returns a text cut to the length of a message.
 pub(crate) fn clipped(text: &str) -> String {
     const LONGEST: usize = 60;
     match text.char_indices().nth(LONGEST) {

@@ -1,10 +1,10 @@
 //! Write environments for orwd in Rust.
 //!
-//! An environment is tasks, and episodes on them that an agent plays by calling
-//! tools. Here it is a type: the value is one episode, [`Environment`] says
-//! what there is to play, and the methods marked with `#[tool]` are what the
-//! agent can do. It is compiled to a WebAssembly component, of which orwd gives
-//! each session an instance of its own.
+//! An environment has tasks, and an agent plays an episode on a task by calling
+//! tools. Here an environment is a type. Its value is one episode, the trait
+//! [`Environment`] defines the tasks and the prompt, and the methods marked with
+//! `#[tool]` are the tools. The crate is compiled to a WebAssembly component;
+//! orwd gives each session its own instance.
 //!
 //! ```
 //! use orwd_sdk::prelude::*;
@@ -34,7 +34,7 @@
 //!         Ok((1..=3).map(|n| Task { id: format!("to-{n}"), target: n }).collect())
 //!     }
 //!
-//!     fn open(task: Task, _session: &Opening) -> Result<Self> {
+//!     fn open(task: Task, _session: &SessionParams) -> Result<Self> {
 //!         Ok(Self { task, value: 0 })
 //!     }
 //!
@@ -75,8 +75,8 @@
 //! assert_eq!((output.plain().as_str(), output.reward, output.finished), ("3", Some(1.0), true));
 //! ```
 //!
-//! The crate needs this in its `Cargo.toml`, and nothing else; the component
-//! is what `cargo build --release --target wasm32-wasip2` leaves:
+//! The crate needs only this in its `Cargo.toml`. The command
+//! `cargo build --release --target wasm32-wasip2` builds the component:
 //!
 //! ```toml
 //! [lib]
@@ -91,39 +91,40 @@
 //! # Tools
 //!
 //! A tool is a method that takes `&self` or `&mut self` and at most one
-//! argument, a struct that derives `Deserialize` and `JsonSchema`. What the
-//! agent sends is checked against its schema before the method runs, and a
-//! refusal says which fields are wrong, what was expected, and what came. The
-//! method gives what [`IntoOutput`] takes. An error is shown to the client as it
-//! is, and the episode goes on. Doc comments are the descriptions that the
-//! agent reads, of the method as of the fields.
+//! argument, a struct that derives `Deserialize` and `JsonSchema`. The input is
+//! validated against the schema of that struct before the method runs. A
+//! validation error names each wrong field, the expected type and the received
+//! value. The method returns a type that implements [`IntoOutput`]. An error is
+//! sent to the client unchanged, and the episode continues. The doc comments of
+//! the method and of the fields are the descriptions that the agent reads.
 //!
 //! | attribute | means |
 //! |---|---|
-//! | `#[tool]` | listed; not run beside another call of the same tool |
-//! | `#[tool(unlisted)]` | can be called, but is in no listing |
-//! | `#[tool(terminal = "answer")]` | grades the agent's final message, given as the string `answer` |
-//! | `#[tool(terminal)]` | grades from state alone |
-//! | `#[tool(concurrent)]` | may be run beside any call |
-//! | `#[tool(exclusive)]` | is run beside no call |
-//! | `#[tool(name = "other")]` | is called by another name than the method's |
+//! | `#[tool]` | listed; does not run in parallel with another call of the same tool |
+//! | `#[tool(unlisted)]` | can be called, but is not in the tool listing |
+//! | `#[tool(terminal = "answer")]` | grades the agent's final message, passed as the string `answer` |
+//! | `#[tool(terminal)]` | grades the state of the episode |
+//! | `#[tool(concurrent)]` | may run in parallel with any call |
+//! | `#[tool(exclusive)]` | does not run in parallel with any call |
+//! | `#[tool(name = "other")]` | has a name that differs from the method's |
 //!
 //! A struct with an `impl` block marked `#[tools]` can also be part of an
-//! environment, as a toolset with state of its own:
+//! environment, as a toolset with its own state:
 //! `#[tools(toolsets(extras: Extras))]` on the environment's block adds the
 //! tools of its field `extras`, a struct of type `Extras`.
 //!
 //! # Determinism
 //!
-//! An episode can be replayed: what it does depends on its task, its seed, its
-//! input and the moments at which it is called. The host sees to it, whatever
-//! an environment asks of the system. Best draw random numbers from
-//! [`Opening::rng`] all the same, and let nothing depend on the order of a
-//! `HashMap`: then a test of your own, without a host, gives the same too.
+//! An episode can be replayed: it depends only on its task, its seed, its
+//! inputs and the times of its calls. The host ensures this for all clocks and
+//! random numbers of the system. Still, draw random numbers from
+//! [`SessionParams::rng`], and do not depend on the iteration order of a
+//! `HashMap`. A native unit test is then deterministic too.
 //!
-//! Clocks move by what an episode does. A look takes a microsecond, a sleep its
-//! time, and computing none; `SystemTime` moves forward to each call, while
-//! `Instant` stands still between calls.
+//! Clocks are virtual. Each clock read advances them by 1 µs and a sleep by its
+//! duration; computation does not advance them. At the start of a call,
+//! `SystemTime` is set to the time of the call. `Instant` does not advance
+//! between calls.
 
 extern crate self as orwd_sdk;
 
@@ -149,7 +150,7 @@ mod tools;
 
 pub use blocks::{Block, Image, Text, text};
 pub use catalog::TaskError;
-pub use environment::{Environment, Opening, Split, SplitKind, Supports};
+pub use environment::{Capabilities, Environment, SessionParams, Split, SplitKind};
 pub use error::{Context, Error, Result};
 pub use harness::{Builder, Harness};
 pub use input::ToolInput;
@@ -162,22 +163,23 @@ pub use output::{IntoOutput, Output, ToolError};
 pub use rng::Rng;
 pub use tools::{Access, TaskTool, ToolDescription, Tools, Visibility};
 
-/// All that an environment usually needs.
+/// The items that most environments use.
 pub mod prelude {
     pub use crate::{
         Block, Candidate, Context, Environment, Error, Harness, Image, Json, Message, MessageBlock,
-        Object, Opening, Output, Reasoning, Result, Rng, Role, Score, Split, SplitKind, TaskError,
-        TaskTool, Text, ToolCall, ToolError, ToolResult, bail, environment, export, text, tools,
+        Object, Output, Reasoning, Result, Rng, Role, Score, SessionParams, Split, SplitKind,
+        TaskError, TaskTool, Text, ToolCall, ToolError, ToolResult, bail, environment, export,
+        text, tools,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::{Value, json};
 }
 
-/// Makes a type that is an [`Environment`] the environment of this component.
+/// Exports a type that implements [`Environment`] from this component.
 ///
-/// Written once, at the end of the crate. On other targets than WebAssembly it
-/// exports nothing, so that the crate can be tested.
+/// Call it once, at the end of the crate. It exports nothing on targets other
+/// than WebAssembly, so that the crate can be tested natively.
 #[macro_export]
 macro_rules! export {
     ($environment:ty $(,)?) => {
@@ -192,13 +194,13 @@ macro_rules! export {
     };
 }
 
-/// What the macros write; nothing of it is promised.
+/// Items that the macros expand to; not part of the stable API.
 #[doc(hidden)]
 pub mod __private {
     #[cfg(target_arch = "wasm32")]
     pub use crate::{bindings, component::Component};
     pub use crate::{
-        environment::About,
+        environment::EnvironmentInfo,
         tools::{Dispatch, Tool, Toolset, check, read, schema, toolset},
     };
     #[cfg(target_arch = "wasm32")]

@@ -1,5 +1,5 @@
-//! Conversations: what an environment may begin an episode with, and what it
-//! is given to score.
+//! Conversations, which an environment can start an episode with and which it
+//! scores.
 
 use serde::Serialize;
 
@@ -8,12 +8,12 @@ use crate::{
     json::{Json, Object},
 };
 
-/// Who speaks.
+/// The author of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Whoever set the agent up.
+    /// The instructions of the operator of the agent.
     System,
-    /// Whoever the agent answers to; tool results are its too.
+    /// The user of the agent; tool results have this role too.
     User,
     /// The agent.
     Assistant,
@@ -34,18 +34,18 @@ pub enum Role {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
-    /// Who speaks.
+    /// The author of a message.
     pub role: Role,
-    /// What is said. A system message holds text and images; a user message
-    /// those and tool results; an assistant message text, images, reasoning
+    /// The content. A system message consists of text and images, a user message
+    /// also of tool results, and an assistant message of text, images, reasoning
     /// and tool calls.
     pub blocks: Vec<MessageBlock>,
-    /// What goes with it for tools and viewers.
+    /// A JSON object for tools and viewers that the agent does not see.
     pub detail: Option<Object>,
 }
 
 impl Message {
-    /// An empty message.
+    /// Creates an empty message.
     pub fn new(role: Role) -> Self {
         Self {
             role,
@@ -54,17 +54,17 @@ impl Message {
         }
     }
 
-    /// An empty system message.
+    /// Creates an empty system message.
     pub fn system() -> Self {
         Self::new(Role::System)
     }
 
-    /// An empty user message.
+    /// Creates an empty user message.
     pub fn user() -> Self {
         Self::new(Role::User)
     }
 
-    /// An empty assistant message.
+    /// Creates an empty assistant message.
     pub fn assistant() -> Self {
         Self::new(Role::Assistant)
     }
@@ -80,14 +80,14 @@ impl Message {
         self.with(Text::new(text))
     }
 
-    /// Adds detail: a JSON object for tools and viewers, which the agent does
-    /// not see.
+    /// Adds detail: a JSON object for tools and viewers that the agent does not
+    /// see.
     pub fn detail(mut self, detail: impl Serialize) -> Self {
         self.detail = Some(Object::new(detail));
         self
     }
 
-    /// The text of each block of text.
+    /// Returns the text of each text block.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.blocks.iter().filter_map(|block| match block {
             MessageBlock::Text(text) => Some(text.text.as_str()),
@@ -95,7 +95,7 @@ impl Message {
         })
     }
 
-    /// Whether every block may stand where it stands.
+    /// Validates that the role allows every block.
     pub(crate) fn check(&self) -> Result<()> {
         for block in &self.blocks {
             let (what, fits) = match block {
@@ -119,34 +119,34 @@ impl Message {
     }
 }
 
-/// What messages consist of.
+/// A part of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MessageBlock {
     /// Text.
     Text(Text),
     /// A picture.
     Image(Image),
-    /// What a model thought.
+    /// The reasoning of a model.
     Reasoning(Reasoning),
     /// A call that a model made.
     ToolCall(ToolCall),
-    /// What a call gave.
+    /// The result of a call.
     ToolResult(ToolResult),
 }
 
-/// What a model thought before it answered.
+/// The reasoning of a model before its answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reasoning {
-    /// The thought.
+    /// The text.
     pub text: String,
-    /// The model maker's proof that the text is unchanged.
+    /// The signature with which the model's provider verifies the text.
     pub signature: Option<String>,
-    /// What goes with it for tools and viewers.
+    /// A JSON object for tools and viewers that the agent does not see.
     pub detail: Option<Object>,
 }
 
 impl Reasoning {
-    /// A thought.
+    /// Creates a reasoning block.
     pub fn new(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
@@ -155,7 +155,7 @@ impl Reasoning {
         }
     }
 
-    /// Adds the model maker's signature.
+    /// Adds the signature of the model's provider.
     pub fn signature(mut self, signature: impl Into<String>) -> Self {
         self.signature = Some(signature.into());
         self
@@ -173,16 +173,16 @@ impl Reasoning {
 pub struct ToolCall {
     /// Pairs the call with its result.
     pub id: String,
-    /// The tool.
+    /// The name of the tool.
     pub name: String,
-    /// What it was given.
+    /// The input of the tool.
     pub input: Object,
-    /// What goes with it for tools and viewers.
+    /// A JSON object for tools and viewers that the agent does not see.
     pub detail: Option<Object>,
 }
 
 impl ToolCall {
-    /// A call; `input` is a JSON object.
+    /// Creates a call; `input` is a JSON object.
     pub fn new(id: impl Into<String>, name: impl Into<String>, input: impl Serialize) -> Self {
         Self {
             id: id.into(),
@@ -199,21 +199,21 @@ impl ToolCall {
     }
 }
 
-/// What a call gave.
+/// The result of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToolResult {
     /// The `id` of the call.
     pub tool_call_id: String,
-    /// What the agent saw.
+    /// The blocks that the agent saw.
     pub blocks: Vec<Block>,
     /// True if the call failed.
     pub is_error: bool,
-    /// What goes with it for tools and viewers.
+    /// A JSON object for tools and viewers that the agent does not see.
     pub detail: Option<Object>,
 }
 
 impl ToolResult {
-    /// What a call gave.
+    /// Creates a result.
     pub fn new<B: Into<Block>>(
         tool_call_id: impl Into<String>,
         blocks: impl IntoIterator<Item = B>,
@@ -226,7 +226,7 @@ impl ToolResult {
         }
     }
 
-    /// Says that the call failed.
+    /// Marks the call as failed.
     pub fn error(mut self) -> Self {
         self.is_error = true;
         self
@@ -278,17 +278,17 @@ impl From<ToolResult> for MessageBlock {
     }
 }
 
-/// A conversation to be scored beside others.
+/// A conversation of a group that is scored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
     /// The conversation.
     pub messages: Vec<Message>,
-    /// What the client sent along, a JSON object as it was written.
+    /// The metadata that the client sent: a JSON object, unchanged.
     pub metadata: Option<Json>,
 }
 
 impl Candidate {
-    /// A conversation without metadata.
+    /// Creates a candidate without metadata.
     pub fn new(messages: impl IntoIterator<Item = Message>) -> Self {
         Self {
             messages: messages.into_iter().collect(),
@@ -296,7 +296,7 @@ impl Candidate {
         }
     }
 
-    /// The text of each block of text in each message.
+    /// Returns the text of each text block of each message.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.messages.iter().flat_map(Message::texts)
     }
@@ -305,14 +305,14 @@ impl Candidate {
 /// The score of one candidate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Score {
-    /// How good the candidate is: a finite number.
+    /// The reward, a finite number.
     pub reward: f64,
-    /// What goes with it.
+    /// Metadata, a JSON object.
     pub metadata: Option<Object>,
 }
 
 impl Score {
-    /// A score without metadata.
+    /// Creates a score without metadata.
     pub fn new(reward: f64) -> Self {
         Self {
             reward,

@@ -1,4 +1,4 @@
-//! What a tool gives.
+//! The output of a tool.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{Block, Error, json::Object, text};
 
-/// What a tool gives: blocks for the agent, and what they mean for the episode.
+/// The output of a tool: blocks for the agent, and the effect on the episode.
 ///
 /// ```
 /// use orwd_sdk::prelude::*;
@@ -16,23 +16,23 @@ use crate::{Block, Error, json::Object, text};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Output {
-    /// What the agent sees.
+    /// The blocks that the agent sees.
     pub blocks: Vec<Block>,
-    /// What goes with it for tools and viewers.
+    /// A JSON object for tools and viewers that the agent does not see.
     pub metadata: Option<Object>,
-    /// None is no statement about the reward, which is not zero.
+    /// The reward. `None` states no reward, which is not the same as 0.
     pub reward: Option<f64>,
     /// True ends the episode.
     pub finished: bool,
 }
 
 impl Output {
-    /// One block of text.
+    /// Creates an output with one text block.
     pub fn text(value: impl Into<String>) -> Self {
         Self::blocks([text(value)])
     }
 
-    /// Several blocks.
+    /// Creates an output with these blocks.
     pub fn blocks<B: Into<Block>>(blocks: impl IntoIterator<Item = B>) -> Self {
         Self {
             blocks: blocks.into_iter().map(Into::into).collect(),
@@ -40,12 +40,12 @@ impl Output {
         }
     }
 
-    /// Nothing for the agent to see.
+    /// Creates an output without blocks.
     pub fn empty() -> Self {
         Self::default()
     }
 
-    /// Gives a reward, a finite number.
+    /// Sets the reward, a finite number.
     pub fn reward(mut self, reward: f64) -> Self {
         self.reward = Some(reward);
         self
@@ -62,28 +62,28 @@ impl Output {
         self
     }
 
-    /// Adds metadata: a JSON object for tools and viewers, which the agent
-    /// does not see.
+    /// Adds metadata: a JSON object for tools and viewers that the agent does
+    /// not see.
     pub fn metadata(mut self, metadata: impl Serialize) -> Self {
         self.metadata = Some(Object::new(metadata));
         self
     }
 
-    /// The text of each block of text, one after the other. For tests.
+    /// Returns the concatenated text of the text blocks. For tests.
     pub fn plain(&self) -> String {
         self.blocks.iter().filter_map(Block::as_text).collect()
     }
 }
 
-/// What a tool may return: an [`Output`], text, blocks, or a `Result` of one
-/// of them.
+/// A return type of tools: an [`Output`], text, blocks, or a `Result` of one of
+/// them.
 #[diagnostic::on_unimplemented(
     message = "a tool cannot return `{Self}`",
     label = "not what a tool gives",
     note = "return `Output`, `String`, `&str`, `Vec<Block>`, or a `Result` of one of them"
 )]
 pub trait IntoOutput {
-    /// The output that it stands for.
+    /// Converts the value.
     fn into_output(self) -> Result<Output, Error>;
 }
 
@@ -117,19 +117,19 @@ impl<T: IntoOutput, E: Into<Error>> IntoOutput for Result<T, E> {
     }
 }
 
-/// Why a call gave nothing. The session goes on after each of these.
+/// The reason why a call failed. The session continues after each of these.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ToolError {
-    /// There is no such tool.
+    /// The tool does not exist.
     NotFound,
-    /// The input does not fit, in words that an agent can act on.
+    /// The input is invalid; the message tells the agent what to correct.
     InvalidInput(String),
-    /// Two tools share the name.
+    /// Two tools have the same name.
     Collision(String),
     /// The tool ran and failed, with this message.
     Failed(String),
-    /// The episode had finished before. The host says so, and so does the
-    /// harness of unit tests; an environment does not see such a call.
+    /// The episode has finished. The host and the test harness return this; the
+    /// environment does not see the call.
     EpisodeFinished,
 }
 

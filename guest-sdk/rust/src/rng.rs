@@ -1,19 +1,19 @@
-//! A random number generator that gives the same numbers for ever.
+//! A random number generator with a stable sequence.
 //!
 //! An episode can be replayed only if its random numbers depend on its seed
-//! and on nothing else: not on the machine, the build, or a release of some
-//! crate, and the general-purpose crates keep the right to change what their
-//! sampling gives. So this one is small, written down, and pinned by tests.
-//! It is no generator for secrets.
+//! alone: not on the machine, the build or the version of a crate. The
+//! general-purpose crates may change their sampling in any release. So this
+//! generator is small, documented and pinned by tests. It is not
+//! cryptographically secure.
 
 use std::ops::Range;
 
 /// xoshiro256++, its state filled from the seed by SplitMix64.
 ///
-/// Get the session's own from [`Opening::rng`](crate::Opening::rng), or make
-/// one [from a seed](Rng::from_seed), say that of a task. Which numbers a seed
-/// gives, and what every method makes of them, is part of this crate's
-/// promise.
+/// Take the session's generator from
+/// [`SessionParams::rng`](crate::SessionParams::rng), or create one
+/// [from a seed](Rng::from_seed), such as that of a task. The sequence of a seed
+/// and the results of every method are part of the stable API.
 ///
 /// ```
 /// use orwd_sdk::Rng;
@@ -30,7 +30,7 @@ pub struct Rng {
 }
 
 impl Rng {
-    /// The generator of a seed.
+    /// Creates a generator from a seed.
     pub fn from_seed(seed: u64) -> Self {
         let mut next = seed;
         let mut split_mix = || {
@@ -45,7 +45,7 @@ impl Rng {
         }
     }
 
-    /// 64 random bits.
+    /// Returns 64 random bits.
     pub fn next_u64(&mut self) -> u64 {
         let [a, b, c, d] = self.state;
         let result = a.wrapping_add(d).rotate_left(23).wrapping_add(a);
@@ -55,14 +55,14 @@ impl Rng {
         result
     }
 
-    /// A whole number below `bound`, each as likely as the others; 0 if
-    /// `bound` is 0.
+    /// Returns a uniformly distributed integer below `bound`, or 0 if `bound` is
+    /// 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         if bound == 0 {
             return 0;
         }
-        // The high half of a product is uniform but for the lowest few values
-        // of the low half; those are drawn again.
+        // The high half of the product is uniform, except for the lowest few
+        // values of the low half; those are rejected.
         let uneven = bound.wrapping_neg() % bound;
         loop {
             let product = u128::from(self.next_u64()) * u128::from(bound);
@@ -73,8 +73,8 @@ impl Rng {
         }
     }
 
-    /// A whole number of the range, each as likely as the others; the start of
-    /// an empty range.
+    /// Returns a uniformly distributed integer of the range, or the start of an
+    /// empty range.
     pub fn range(&mut self, range: Range<i64>) -> i64 {
         let width = if range.is_empty() {
             0
@@ -84,27 +84,27 @@ impl Rng {
         range.start.wrapping_add(self.below(width) as i64)
     }
 
-    /// An index into something of this length; 0 if it is empty.
+    /// Returns a random index below `len`, or 0 if `len` is 0.
     pub fn index(&mut self, len: usize) -> usize {
         self.below(len as u64) as usize
     }
 
-    /// A number from 0 to before 1, of 53 random bits.
+    /// Returns a number in [0, 1) from 53 random bits.
     pub fn unit(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// True with this probability.
+    /// Returns true with this probability.
     pub fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }
 
-    /// One of the items, each as likely as the others; none of none.
+    /// Returns a random item, or `None` if there are no items.
     pub fn choose<'i, T>(&mut self, items: &'i [T]) -> Option<&'i T> {
         items.get(self.index(items.len()))
     }
 
-    /// Puts the items in a random order.
+    /// Shuffles the items.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.index(last + 1));

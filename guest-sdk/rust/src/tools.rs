@@ -1,62 +1,62 @@
-//! Tools: how they are declared, found and called.
+//! Tools: declaration, lookup and dispatch.
 //!
-//! `#[tools]` turns the marked methods of an `impl` block into a table, one
-//! row a tool; what is here reads such tables. A name that several owners
-//! declare is a collision and cannot be called, rather than quietly meaning
-//! one of them.
+//! `#[tools]` turns the marked methods of an `impl` block into a table with one
+//! row for each tool; this module reads these tables. A name that several owners
+//! declare is a collision and cannot be called.
 
 use std::rc::Rc;
 
 use serde_json::Value;
 
 use crate::{
-    Environment, Error, Output, Result, ToolError,
+    Error, Output, Result, ToolError,
     input::{InputSchema, ToolInput},
     json::Object,
 };
 
-/// Which calls of a session a tool may overlap with, were the host to run
-/// several at once.
+/// The calls of a session that may run in parallel with a tool. A host may
+/// always run calls in sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Not with another call of the same tool.
+    /// All but calls of the same tool.
     Serial,
-    /// With any call.
+    /// All calls.
     Concurrent,
-    /// With no call at all.
+    /// None.
     Exclusive,
 }
 
-/// Who learns of a tool.
+/// Where a tool is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visibility {
-    /// Every client, in the listing.
+    /// In the tool listing.
     Listed,
-    /// Nobody, but whoever knows the name may call it.
+    /// Nowhere; a client that knows the name can call it.
     Unlisted,
-    /// It grades the agent's final message, which the named string argument
-    /// takes; none, if it grades from state alone.
+    /// As the terminal tool, which grades the agent's final message. Holds the
+    /// name of the string argument for that message; `None` if the tool grades
+    /// the state of the episode.
     Terminal(Option<&'static str>),
 }
 
 /// A tool as an environment describes it.
 #[derive(Clone, Debug)]
 pub struct ToolDescription {
-    /// What it is called.
+    /// The name.
     pub name: &'static str,
-    /// What it is for.
+    /// The description for the agent.
     pub description: &'static str,
-    /// The schema of its input; none, if it takes none.
+    /// The schema of its input; `None` if it takes no input.
     pub input_schema: Option<Value>,
-    /// What it may overlap with.
+    /// The calls that may run in parallel with it.
     pub access: Access,
-    /// Who learns of it.
+    /// Where it is listed.
     pub visibility: Visibility,
-    /// The toolset that brought it, if it is not the environment's own.
+    /// The toolset that declares it; `None` for the environment itself.
     pub toolset: Option<&'static str>,
 }
 
-/// A row of the table that `#[tools]` makes.
+/// A row of the table that `#[tools]` generates.
 #[doc(hidden)]
 pub struct Tool<T> {
     pub name: &'static str,
@@ -67,7 +67,7 @@ pub struct Tool<T> {
     pub run: fn(&mut T, &str) -> Result<Output, ToolError>,
 }
 
-/// A toolset as seen without an instance of its owner.
+/// The description of a toolset.
 #[doc(hidden)]
 pub struct Toolset {
     pub name: &'static str,
@@ -89,12 +89,12 @@ pub trait Tools: Sized + 'static {
     const TOOLS: &'static [Tool<Self>];
     #[doc(hidden)]
     const TOOLSETS: &'static [Toolset];
-    /// The toolset in that place of `TOOLSETS`.
+    /// Returns the toolset at this index of `TOOLSETS`.
     #[doc(hidden)]
     fn toolset(&mut self, place: usize) -> Option<&mut dyn Dispatch>;
 }
 
-/// A toolset whose type is out of sight.
+/// A toolset as a trait object.
 #[doc(hidden)]
 pub trait Dispatch {
     fn own_tool(&mut self, name: &str, input: &str) -> Option<Result<Output, ToolError>>;
@@ -107,8 +107,7 @@ impl<T: Tools> Dispatch for T {
     }
 }
 
-/// A row of `TOOLSETS`. A toolset with toolsets of its own is refused when
-/// the environment is compiled.
+/// Returns a row of `TOOLSETS`. A nested toolset is a compile error.
 #[doc(hidden)]
 pub const fn toolset<T: Tools>() -> Toolset {
     assert!(
@@ -134,8 +133,8 @@ const fn terminals<T>(tools: &[Tool<T>]) -> usize {
     count
 }
 
-/// Refuses, when the environment is compiled, a second terminal tool: one in a
-/// toolset, for `#[tools]` sees those of one block.
+/// Rejects a second terminal tool at compile time. `#[tools]` sees only the
+/// tools of one block, but not those of its toolsets.
 ///
 /// ```compile_fail,E0080
 /// # use orwd_sdk::prelude::*;
@@ -183,7 +182,7 @@ fn own_tools<T: Tools>() -> Vec<ToolDescription> {
         .collect()
 }
 
-/// Every tool: the environment's own, then those of its toolsets.
+/// Returns every tool: the environment's own, then those of its toolsets.
 pub(crate) fn describe<T: Tools>() -> Vec<ToolDescription> {
     let mut tools = own_tools::<T>();
     for toolset in T::TOOLSETS {
@@ -231,13 +230,13 @@ fn collision(name: &str, one: &str, other: &str) -> ToolError {
     ))
 }
 
-/// The `schema` of a tool with an argument.
+/// Returns the `schema` of a tool with an argument.
 #[doc(hidden)]
 pub fn schema<I: ToolInput>() -> Rc<InputSchema> {
     InputSchema::of::<I>()
 }
 
-/// What the `run` of a tool with an argument begins with.
+/// Deserializes the argument of a tool.
 #[doc(hidden)]
 pub fn read<I: ToolInput>(input: &str) -> Result<I, ToolError> {
     InputSchema::of::<I>()
@@ -247,20 +246,20 @@ pub fn read<I: ToolInput>(input: &str) -> Result<I, ToolError> {
 
 /// A tool that one task adds to the listing.
 ///
-/// It must be one that the environment declares, usually `#[tool(unlisted)]`:
-/// only its listing depends on the task.
+/// The environment must declare the tool, usually as `#[tool(unlisted)]`: only
+/// its listing depends on the task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskTool {
     /// The name of a declared tool.
     pub name: String,
-    /// What the agent reads.
+    /// The description for the agent.
     pub description: String,
-    /// The schema of its input; none, if it takes none.
+    /// The schema of its input; `None` if it takes no input.
     pub input_schema: Option<Object>,
 }
 
 impl TaskTool {
-    /// Lists a declared tool as it is declared.
+    /// Lists a declared tool with its own description and schema.
     ///
     /// ```
     /// # use orwd_sdk::prelude::*;
@@ -276,7 +275,7 @@ impl TaskTool {
     /// #     type Task = Json;
     /// #     fn splits() -> Vec<Split> { vec![Split::named("train")] }
     /// #     fn tasks(_: &str) -> Result<Vec<Json>> { Ok(vec![]) }
-    /// #     fn open(_: Json, _: &Opening) -> Result<Self> { Ok(Maze) }
+    /// #     fn open(_: Json, _: &SessionParams) -> Result<Self> { Ok(Maze) }
     /// #     fn prompt(&mut self) -> Result<Vec<Block>> { Ok(vec![]) }
     ///
     /// // in the environment
@@ -286,7 +285,7 @@ impl TaskTool {
     /// # }
     /// # assert_eq!(Maze.task_tools().unwrap()[0].description, "Shows the map.");
     /// ```
-    pub fn declared<E: Environment>(name: &str) -> Result<Self> {
+    pub fn declared<E: Tools>(name: &str) -> Result<Self> {
         let tool = describe::<E>()
             .into_iter()
             .find(|tool| tool.name == name)
@@ -298,8 +297,8 @@ impl TaskTool {
         })
     }
 
-    /// Lists a declared tool in other words. It takes no input, as far as the
-    /// listing says, until it is given a [schema](Self::input_schema).
+    /// Lists a declared tool with another description. Without a
+    /// [schema](Self::input_schema) it is listed as a tool that takes no input.
     pub fn new(name: impl Into<String>, description: impl Into<String>) -> Self {
         Self {
             name: name.into(),

@@ -1,7 +1,7 @@
-//! The committed bindings are those of `wit/`.
+//! The committed bindings match `wit/`.
 //!
-//! Users build without WIT tooling, so what the generator makes is in the
-//! repository, with a copy of the text that it was made from.
+//! Users build without WIT tooling, so the generated bindings are committed,
+//! with a copy of the WIT text that they were generated from.
 
 #![allow(clippy::unwrap_used, reason = "what fails is the test")]
 
@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 #[test]
-fn the_bindings_were_made_from_the_wit_package_as_it_is() {
+fn the_bindings_match_the_wit_package() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &str| fs::read_to_string(here.join(path)).unwrap();
     assert!(

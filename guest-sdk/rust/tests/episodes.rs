@@ -1,10 +1,10 @@
-//! Environments as a host sees them, by way of the harness.
+//! Environments as a host sees them, through the harness.
 
 #![allow(clippy::unwrap_used, reason = "what fails is the test")]
 
 use orwd_sdk::prelude::*;
 
-/// A house with a door and a bell, whose tasks say what goes wrong.
+/// An environment with toolsets whose tasks choose what fails.
 struct House {
     task: Task,
     secret: Option<String>,
@@ -39,7 +39,7 @@ impl Environment for House {
         })
     }
 
-    fn open(task: Task, session: &Opening) -> Result<Self> {
+    fn open(task: Task, session: &SessionParams) -> Result<Self> {
         if task.wrong == "open" {
             bail!("the house is locked");
         }
@@ -185,7 +185,7 @@ fn state_lives_as_long_as_the_episode() {
 }
 
 #[test]
-fn setup_runs_once_and_its_error_is_told_each_time() {
+fn setup_runs_once_and_each_request_returns_its_error() {
     let mut ready = house("");
     ready.setup().unwrap();
     ready.setup().unwrap();
@@ -209,7 +209,7 @@ fn random_numbers_depend_on_the_seed_alone() {
 }
 
 #[test]
-fn errors_are_told_as_they_are_and_the_episode_goes_on() {
+fn errors_are_returned_unchanged_and_the_episode_continues() {
     let mut episode = house("");
     assert_eq!(
         said(&mut episode, "use").unwrap_err(),
@@ -230,7 +230,7 @@ fn errors_are_told_as_they_are_and_the_episode_goes_on() {
 }
 
 #[test]
-fn no_tool_runs_after_the_last() {
+fn no_tool_runs_after_the_episode_has_finished() {
     let mut episode = Harness::<House>::secret("KEY", "7")
         .open(json!({}))
         .unwrap();
@@ -275,9 +275,9 @@ fn tools_are_described_in_the_order_of_declaration() {
     );
 }
 
-/// What a host would refuse is refused in a test, and says what it is.
+/// The harness rejects what a host rejects, and says what is wrong.
 #[test]
-fn the_harness_holds_an_environment_to_what_the_host_does() {
+fn the_harness_validates_results_as_the_host_does() {
     let one = [Candidate::new([])];
     type Request = fn(&mut Harness<House>, &[Candidate]) -> Result<()>;
     let cases: [(&str, Request, &str); 5] = [
@@ -315,7 +315,7 @@ fn the_harness_holds_an_environment_to_what_the_host_does() {
 }
 
 mod odd {
-    //! An environment that no host would serve.
+    //! An environment that a host refuses to serve.
 
     use super::*;
 
@@ -337,7 +337,7 @@ mod odd {
             Ok((index != -1).then_some(index))
         }
 
-        fn open(_task: i64, _session: &Opening) -> Result<Self> {
+        fn open(_task: i64, _session: &SessionParams) -> Result<Self> {
             Ok(Self)
         }
 
@@ -360,7 +360,7 @@ mod odd {
         mark: i64,
     }
 
-    /// Different in nothing but its tools.
+    /// Environments that differ only in their tools.
     macro_rules! variant {
         ($name:ident, $mark:meta, $input:ty) => {
             pub(super) struct $name;
@@ -374,7 +374,7 @@ mod odd {
                 fn tasks(_split: &str) -> Result<Vec<Json>> {
                     Ok(vec![])
                 }
-                fn open(_task: Json, _session: &Opening) -> Result<Self> {
+                fn open(_task: Json, _session: &SessionParams) -> Result<Self> {
                     Ok(Self)
                 }
                 fn prompt(&mut self) -> Result<Vec<Block>> {
@@ -398,7 +398,7 @@ mod odd {
 }
 
 #[test]
-fn a_catalog_that_no_host_would_serve_is_refused() {
+fn an_invalid_catalog_is_rejected() {
     let problem = |checked: Result<()>| checked.unwrap_err().to_string();
     assert_eq!(
         problem(Harness::<odd::Odd>::check()),
@@ -420,7 +420,7 @@ fn a_catalog_that_no_host_would_serve_is_refused() {
 }
 
 #[test]
-fn own_look_ups_decide_what_an_index_means() {
+fn an_overridden_task_function_interprets_the_index() {
     type Catalog = Harness<odd::Odd>;
     assert_eq!(Catalog::num_tasks("same"), Ok(7));
     assert_eq!(Catalog::task("same", -1), Err(TaskError::InvalidIndex));

@@ -1,4 +1,4 @@
-//! `#[environment]`: reads which functions of the trait are there.
+//! `#[environment]`: records which functions of the trait are implemented.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -28,10 +28,10 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let looks_up = has("task");
     block.items.push(parse_quote! {
         #[doc(hidden)]
-        const MARKED_WITH_ENVIRONMENT: ::orwd_sdk::__private::About = ::orwd_sdk::__private::About {
+        const MARKED_WITH_ENVIRONMENT: ::orwd_sdk::__private::EnvironmentInfo = ::orwd_sdk::__private::EnvironmentInfo {
             name: ::core::env!("CARGO_PKG_NAME"),
             version: ::core::env!("CARGO_PKG_VERSION"),
-            supports: ::orwd_sdk::Supports {
+            capabilities: ::orwd_sdk::Capabilities {
                 prompts: #prompts,
                 messages: #messages,
                 task_tools: #task_tools,

@@ -1,19 +1,18 @@
 //! The attributes of `orwd-sdk`, which documents them.
 //!
-//! Each reads an `impl` block and leaves it as it was written, but for the
-//! marks; what it learns goes into an `impl` of its own. What an author got
-//! wrong is reported where it is, all of it at once, and in terms of what is to
-//! be written instead.
+//! Each attribute reads an `impl` block and removes only its own marks; the
+//! generated code is a separate `impl`. All errors are reported together, each
+//! at its place, and say what to write instead.
 
 mod environment;
 mod tools;
 
 use proc_macro::TokenStream;
 
-/// Marks the `impl Environment for …` block. Which functions are in it says
-/// what the environment supports.
+/// Marks the `impl Environment for …` block. The functions in it determine the
+/// capabilities of the environment.
 ///
-/// Needed are `prompt` or `messages`, and `tasks` or `num_tasks` with `task`.
+/// Required are `prompt` or `messages`, and `tasks` or `num_tasks` with `task`.
 #[proc_macro_attribute]
 pub fn environment(arguments: TokenStream, item: TokenStream) -> TokenStream {
     environment::expand(arguments.into(), item.into()).into()

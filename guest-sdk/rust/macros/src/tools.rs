@@ -1,4 +1,4 @@
-//! `#[tools]`: makes a table of the methods that are marked with `#[tool]`.
+//! `#[tools]`: generates a table of the methods that are marked with `#[tool]`.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -143,7 +143,7 @@ impl Tool {
         if let Some(word) = &signature.asyncness {
             return Err(Error::new(
                 word.span(),
-                "a tool is not async: calls of an episode come one after another",
+                "a tool is not async: the calls of an episode run in sequence",
             ));
         }
         if !signature.generics.params.is_empty() {
@@ -271,7 +271,7 @@ impl Tool {
     }
 }
 
-/// What stands in `#[tool(…)]`.
+/// The arguments of `#[tool(…)]`.
 struct Options {
     name: Option<String>,
     access: &'static str,
@@ -345,7 +345,7 @@ fn string(value: &Expr) -> Result<String> {
     }
 }
 
-/// What stands in `#[tools(…)]`.
+/// The arguments of `#[tools(…)]`.
 #[derive(Default)]
 struct Toolsets {
     fields: Vec<ToolsetField>,
@@ -388,7 +388,7 @@ impl Parse for ToolsetField {
     }
 }
 
-/// The doc comment, its lines as they were written.
+/// Returns the lines of the doc comment, unchanged.
 fn description(attributes: &[Attribute]) -> String {
     let lines = attributes.iter().filter_map(|attribute| {
         let Meta::NameValue(pair) = &attribute.meta else {

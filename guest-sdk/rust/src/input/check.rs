@@ -1,16 +1,15 @@
-//! Checks a value against a JSON Schema, and makes lenient scalars what they
-//! stand for.
+//! Validates a value against a JSON Schema and coerces scalars.
 //!
-//! It knows the keywords that schemars writes for Rust types. A keyword that it
-//! does not know (`pattern`, `not`, `if`, …) refuses nothing here: what serde
-//! cannot read, serde refuses. Work is bounded by the size of the value, save
-//! for unions of objects that no field tells apart.
+//! It supports the keywords that schemars generates for Rust types. It ignores
+//! other keywords (`pattern`, `not`, `if`, …) and leaves them to serde. Work is
+//! bounded by the size of the value, except for unions of objects that no field
+//! distinguishes.
 
 use serde_json::{Map, Value};
 
-use super::{coerce, words};
+use super::{coerce, describe};
 
-/// Reads a value by a schema and gathers what is wrong with it.
+/// Validates a value and collects the problems.
 pub(super) struct Checker<'s> {
     root: &'s Value,
     path: Vec<Step>,
@@ -35,7 +34,7 @@ impl<'s> Checker<'s> {
         }
     }
 
-    /// The problems, and whether the value was changed.
+    /// Returns the problems, and whether a scalar was coerced.
     pub(super) fn finish(self) -> (Vec<String>, bool) {
         (self.problems, self.coerced)
     }
@@ -89,29 +88,30 @@ impl<'s> Checker<'s> {
         }
     }
 
-    /// What `$ref` points to: the schema itself or one of its definitions.
+    /// Returns the target of a `$ref`: the schema itself or one of its
+    /// definitions.
     fn target(&self, members: &Map<String, Value>) -> Option<&'s Value> {
         let pointer = members.get("$ref")?.as_str()?.strip_prefix('#')?;
         self.root.pointer(pointer)
     }
 
-    /// The schema, or what it does nothing but point to.
+    /// Returns the schema, or the target if it is only a reference.
     fn resolved(&self, schema: &'s Value) -> &'s Value {
         let target = schema.as_object().and_then(|members| self.target(members));
-        // A definition that points to a definition is not something that
-        // schemars writes, so one step is enough.
+        // schemars never generates a reference to a reference, so one step is
+        // enough.
         target.unwrap_or(schema)
     }
 
-    /// False if the value is of none of the types; a lenient scalar becomes one
-    /// of the first type that it can stand for.
+    /// Returns false if the value has none of the types. A scalar is coerced to
+    /// the first type that it can represent.
     fn check_type(
         &mut self,
         schema: &Value,
         members: &Map<String, Value>,
         value: &mut Value,
     ) -> bool {
-        let kinds = words::kinds(members);
+        let kinds = describe::kinds(members);
         if kinds.is_empty() || kinds.iter().any(|kind| is_of(kind, value)) {
             return true;
         }
@@ -163,7 +163,7 @@ impl<'s> Checker<'s> {
             for (place, item) in items.iter().enumerate() {
                 if items.iter().take(place).any(|earlier| earlier == item) {
                     self.within(Step::Item(place), |this| {
-                        this.problem(format_args!("{} came before", words::got(item)));
+                        this.problem(format_args!("{} came before", describe::got(item)));
                     });
                 }
             }
@@ -188,7 +188,7 @@ impl<'s> Checker<'s> {
             } else if !members.contains_key("patternProperties") {
                 match members.get("additionalProperties") {
                     Some(Value::Bool(false)) => self.within(step, |this| {
-                        let known = properties.map(|known| words::names(known.keys()));
+                        let known = properties.map(|known| describe::names(known.keys()));
                         let known = known.unwrap_or_else(|| "nothing".to_owned());
                         this.problem(format_args!("unknown field, expected only {known}"));
                     }),
@@ -199,17 +199,17 @@ impl<'s> Checker<'s> {
         }
     }
 
-    /// A value of a union is read by the first part that it fits as it is, else
-    /// by the first that it fits leniently, so that a union of integer and
-    /// string leaves `"3"` a string. That `oneOf` asks for exactly one is left
-    /// to serde, which takes the first too.
+    /// Validates a union by the first variant that matches without coercion, or
+    /// else by the first that matches with it. So a union of integer and string
+    /// keeps `"3"` a string. `oneOf` requires exactly one match; like serde, this
+    /// takes the first.
     fn check_union(&mut self, parts: &'s [Value], value: &mut Value) {
         let likely: Vec<&'s Value> = parts
             .iter()
             .filter(|part| self.is_likely(self.resolved(part), value))
             .collect();
-        // Tried on a copy only where there is a choice: trials within trials
-        // would cost twice as much at each level.
+        // Copies the value only if several variants are possible: nested copies
+        // would double the cost at each level.
         if let [only] = likely.as_slice() {
             return self.check(only, value);
         }
@@ -232,17 +232,17 @@ impl<'s> Checker<'s> {
         if likely.is_empty() {
             return self.check_tag(parts, value);
         }
-        let expected = words::either(likely.iter().map(|part| self.expected(part)));
+        let expected = describe::either(likely.iter().map(|part| self.expected(part)));
         self.mismatch(&expected, value);
     }
 
-    /// Whether a value is meant for this part of a union: its kind fits, and if
-    /// it is an object, its tag does too.
+    /// Returns whether the type of a value, and the tag of an object, match this
+    /// variant of a union.
     fn is_likely(&self, part: &Value, value: &Value) -> bool {
         let Some(members) = part.as_object() else {
             return part != &Value::Bool(false);
         };
-        let kinds = words::kinds(members);
+        let kinds = describe::kinds(members);
         let scalar = !matches!(value, Value::Object(_) | Value::Array(_) | Value::Null);
         let fits = |kind: &&str| {
             is_of(kind, value) || scalar && matches!(*kind, "integer" | "number" | "boolean")
@@ -262,7 +262,7 @@ impl<'s> Checker<'s> {
                 Some((name, tag))
             });
         let tagged = tags.clone().next().is_some();
-        // A variant without a tag inside is named by its only field.
+        // An externally tagged variant is named by its only field.
         let named = list(members, "required")
             .iter()
             .filter_map(Value::as_str)
@@ -275,8 +275,8 @@ impl<'s> Checker<'s> {
         }
     }
 
-    /// Nothing of a union is meant. If a tag tells its parts apart, that is what
-    /// is wrong.
+    /// Reports that no variant of a union matches, or that the tag is wrong if
+    /// there is one.
     fn check_tag(&mut self, parts: &'s [Value], value: &Value) {
         let tag_of = |part: &'s Value| {
             let properties = self.resolved(part).get("properties")?.as_object()?;
@@ -289,14 +289,14 @@ impl<'s> Checker<'s> {
             && tags.len() == parts.len()
             && tags.iter().all(|(other, _)| other == name)
         {
-            let expected = words::one_of(tags.iter().map(|(_, tag)| *tag));
+            let expected = describe::one_of(tags.iter().map(|(_, tag)| *tag));
             let step = Step::Field((*name).clone());
             return self.within(step, |this| match fields.get(*name) {
                 Some(tag) => this.mismatch(&expected, tag),
                 None => this.problem(format_args!("missing, expected {expected}")),
             });
         }
-        let expected = words::either(parts.iter().map(|part| self.expected(part)));
+        let expected = describe::either(parts.iter().map(|part| self.expected(part)));
         self.mismatch(&expected, value);
     }
 
@@ -306,23 +306,23 @@ impl<'s> Checker<'s> {
             .into_iter()
             .find_map(|keyword| schema.get(keyword)?.as_array());
         match parts {
-            Some(parts) => words::either(
+            Some(parts) => describe::either(
                 parts
                     .iter()
-                    .map(|part| words::expected(self.resolved(part))),
+                    .map(|part| describe::expected(self.resolved(part))),
             ),
-            None => words::expected(schema),
+            None => describe::expected(schema),
         }
     }
 
     fn unexpected(&mut self, schema: &Value, value: &Value) {
-        self.mismatch(&words::expected(schema), value);
+        self.mismatch(&describe::expected(schema), value);
     }
 
     fn mismatch(&mut self, expected: &str, value: &Value) {
         self.problem(format_args!(
             "expected {expected}, got {}",
-            words::got(value)
+            describe::got(value)
         ));
     }
 
@@ -372,7 +372,7 @@ fn in_bounds(members: &Map<String, Value>, number: Option<f64>) -> bool {
         && holds("exclusiveMinimum", |number, bound| number > bound)
         && holds("exclusiveMaximum", |number, bound| number < bound)
         && holds("multipleOf", |number, step| {
-            // Decimal steps have no exact floats, so near is near enough.
+            // Decimal steps have no exact floats, so this compares with a tolerance.
             let times = number / step;
             (times - times.round()).abs() <= 1e-9 * times.abs().max(1.0)
         })

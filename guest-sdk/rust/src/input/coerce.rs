@@ -1,13 +1,11 @@
-//! The lenient reading of scalars: what else an integer, a number or a boolean
-//! may be written as.
+//! Coercion of scalars to integers, numbers and booleans.
 //!
-//! The rules are those that Python's pydantic has in its lax mode, which agents
-//! and environments are used to. Nothing becomes a string, and nothing becomes
-//! null.
+//! The rules are those of pydantic's lax mode, which agents and environments are
+//! used to. No value is coerced to a string or to null.
 
 use serde_json::{Number, Value};
 
-/// The integer that a value stands for.
+/// Coerces a value to an integer.
 pub(super) fn integer(value: &Value) -> Option<Value> {
     match value {
         Value::Bool(truth) => Some(i64::from(*truth).into()),
@@ -28,7 +26,7 @@ pub(super) fn integer(value: &Value) -> Option<Value> {
     }
 }
 
-/// The number that a value stands for. It is finite, as all JSON is.
+/// Coerces a value to a number. It is finite, as in all JSON.
 pub(super) fn number(value: &Value) -> Option<Value> {
     match value {
         Value::Bool(truth) => Some(f64::from(*truth).into()),
@@ -40,7 +38,7 @@ pub(super) fn number(value: &Value) -> Option<Value> {
     }
 }
 
-/// The truth that a value stands for.
+/// Coerces a value to a boolean.
 pub(super) fn boolean(value: &Value) -> Option<Value> {
     let truth = match value {
         Value::Number(number) => match number.as_f64()? {

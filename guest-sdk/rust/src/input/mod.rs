@@ -1,30 +1,18 @@
 //! The input of a tool: from what an agent sent to the tool's typed argument.
 //!
-//! Agents get input wrong, and mend it if they are told what is wrong. So it is
-//! checked against the tool's own JSON Schema first, which finds every problem
-//! at once and can say where it is, what was expected and what came; serde,
-//! which stops at the first, has the last word. Scalars are read leniently, for
+//! An agent can correct its input if the error lists every problem. So the input
+//! is validated against the tool's JSON Schema first, which reports the field,
+//! the expected type and the received value of each problem. Then serde, which
+//! stops at the first problem, deserializes it. Scalars are coerced, because
 //! models write `"3"` for 3.
 
 mod check;
 mod coerce;
+mod describe;
 mod schema;
-mod words;
 
 pub(crate) use schema::InputSchema;
-
-use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
-
-/// What a tool can take as its argument: a type that derives `Deserialize` and
-/// `JsonSchema`.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the input of a tool",
-    note = "add `#[derive(Deserialize, JsonSchema)]` to it"
-)]
-pub trait ToolInput: DeserializeOwned + JsonSchema + 'static {}
-
-impl<T: DeserializeOwned + JsonSchema + 'static> ToolInput for T {}
+pub use schema::ToolInput;
 
 #[cfg(test)]
 mod tests;

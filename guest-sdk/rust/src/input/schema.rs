@@ -1,15 +1,25 @@
-//! The JSON Schema of a tool's input: made once a type, shown to agents, and
-//! used to read what they send.
+//! The JSON Schema of a tool's input: generated once for each type, shown to
+//! agents, and used to validate their input.
 
 use std::{any::TypeId, cell::RefCell, collections::BTreeMap, rc::Rc};
 
-use schemars::{Schema, generate::SchemaSettings, transform::RecursiveTransform};
+use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::RecursiveTransform};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{ToolInput, check::Checker};
+use super::check::Checker;
 
-/// A schema that an agent can read.
+/// A type that a tool can take as its argument: it derives `Deserialize` and
+/// `JsonSchema`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the input of a tool",
+    note = "add `#[derive(Deserialize, JsonSchema)]` to it"
+)]
+pub trait ToolInput: DeserializeOwned + JsonSchema + 'static {}
+
+impl<T: DeserializeOwned + JsonSchema + 'static> ToolInput for T {}
+
+/// The schema of a tool's input.
 #[doc(hidden)]
 pub struct InputSchema(Value);
 
@@ -18,7 +28,7 @@ thread_local! {
 }
 
 impl InputSchema {
-    /// The schema of a type.
+    /// Returns the schema of a type, from a cache.
     pub fn of<I: ToolInput>() -> Rc<Self> {
         let known = KNOWN.with_borrow(|known| known.get(&TypeId::of::<I>()).cloned());
         known.unwrap_or_else(|| {
@@ -33,17 +43,17 @@ impl InputSchema {
             .with(|settings| settings.meta_schema = None)
             .with_transform(RecursiveTransform(plain_numbers));
         let mut schema = settings.into_generator().into_root_schema_for::<I>();
-        // The name of a Rust type tells an agent nothing.
+        // The name of a Rust type means nothing to an agent.
         schema.ensure_object().shift_remove("title");
         Self(schema.to_value())
     }
 
-    /// The schema as JSON.
+    /// Returns the schema as JSON.
     pub fn json(&self) -> &Value {
         &self.0
     }
 
-    /// Reads an input, or says in words all that is wrong with it.
+    /// Deserializes an input, or returns a message that lists every problem.
     pub(crate) fn read<I: DeserializeOwned>(&self, text: &str) -> Result<I, String> {
         let mut value: Value = serde_json::from_str(text)
             .map_err(|error| failure([format!("the input is not JSON: {error}")]))?;
@@ -53,8 +63,8 @@ impl InputSchema {
         if !problems.is_empty() {
             return Err(failure(problems));
         }
-        // What came is read from its text where possible, which keeps what a
-        // value loses, such as the digits of a great number.
+        // The text keeps details that a `Value` loses, such as the digits of a
+        // large number.
         if !coerced && let Ok(input) = serde_json::from_str(text) {
             return Ok(input);
         }
@@ -73,8 +83,8 @@ fn failure(problems: impl IntoIterator<Item = String>) -> String {
     format!("Tool input validation error: {}", problems.join("; "))
 }
 
-/// Writes the size of a number, which schemars gives as a format of Rust's
-/// (`uint8`), as bounds, which every reader of schemas understands.
+/// Replaces the Rust number formats of schemars (`uint8`) by bounds, which every
+/// reader of schemas understands.
 fn plain_numbers(schema: &mut Schema) {
     let bounds: Option<(i64, i64)> = match schema.get("format").and_then(Value::as_str) {
         Some("int8") => Some((i8::MIN.into(), i8::MAX.into())),
@@ -88,7 +98,7 @@ fn plain_numbers(schema: &mut Schema) {
         }
         _ => return,
     };
-    // Shifted, for `remove` would put the last member in its place.
+    // `remove` would change the order of the members.
     schema.ensure_object().shift_remove("format");
     let Some((least, most)) = bounds else { return };
     for (keyword, exclusive, bound) in [

@@ -1,4 +1,4 @@
-//! What agents send, and what becomes of it.
+//! Tool inputs, and the values or errors that they result in.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ fn read<I: ToolInput>(input: &str) -> Result<I, String> {
     InputSchema::of::<I>().read(input)
 }
 
-/// Each input and what it is read as, or what is wrong with it.
+/// Checks the value or the problems of each input.
 fn check<I: ToolInput + Serialize>(cases: &[(Value, Result<Value, &str>)]) {
     for (input, expected) in cases {
         let got = read::<I>(&input.to_string()).map(|input| json!(input));
@@ -43,7 +43,7 @@ fn scalars(field: &str, value: Value) -> Value {
 }
 
 #[test]
-fn scalars_are_read_leniently() {
+fn scalars_are_coerced() {
     let cases = [
         ("whole", json!("3"), json!(3)),
         ("whole", json!(" -3 "), json!(-3)),
@@ -72,7 +72,7 @@ fn scalars_are_read_leniently() {
 }
 
 #[test]
-fn what_a_scalar_cannot_be_is_said() {
+fn scalars_of_the_wrong_type_are_reported() {
     let whole = "whole: expected an integer or null, got";
     let cases = [
         (
@@ -274,7 +274,7 @@ enum Direction {
     South,
 }
 
-/// With words for each, schemars writes an enum as a union of constants.
+/// With doc comments on its variants, an enum is a union of constants.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Speed {
@@ -291,7 +291,7 @@ struct Walk {
 }
 
 #[test]
-fn words_are_chosen_from() {
+fn enums_accept_their_variants() {
     check::<Walk>(&[
         (
             json!({"direction": "north", "speed": "slow"}),
@@ -347,7 +347,7 @@ struct Unions {
 }
 
 #[test]
-fn unions_are_told_apart() {
+fn unions_are_distinguished() {
     let unions = |field: &str, value: Value| {
         let mut all = json!({"shapes": [], "edit": null, "key": null});
         all[field] = value;
@@ -401,7 +401,7 @@ struct Tree {
 }
 
 #[test]
-fn problems_deep_inside_are_found() {
+fn nested_problems_are_reported() {
     check::<Tree>(&[
         (
             json!({"name": "a", "children": [{"name": "b", "pair": ["1", "x"]}], "ages": {"c": "7"}}),
@@ -430,8 +430,8 @@ fn problems_deep_inside_are_found() {
     ]);
 }
 
-/// A check per level of nesting, not one per path through the levels: else
-/// this would not end.
+/// Each level of nesting is checked once, not once for each path through the
+/// levels: otherwise this test would not end.
 #[test]
 fn nesting_costs_no_more_than_its_depth() {
     #[derive(Debug, Deserialize, JsonSchema)]
@@ -462,7 +462,7 @@ fn free_json_keeps_every_digit() {
     );
 }
 
-/// A type whose `Deserialize` knows more than its schema.
+/// A type whose `Deserialize` is stricter than its schema.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[allow(dead_code)]
 struct Guarded {
@@ -485,7 +485,7 @@ impl TryFrom<i64> for Even {
 }
 
 #[test]
-fn serde_has_the_last_word() {
+fn errors_of_serde_are_reported() {
     assert!(read::<Guarded>(r#"{"even": "4"}"#).is_ok());
     assert_eq!(
         read::<Guarded>(r#"{"even": 3}"#).unwrap_err(),
@@ -494,7 +494,7 @@ fn serde_has_the_last_word() {
 }
 
 #[test]
-fn schemas_are_what_an_agent_should_read() {
+fn schemas_have_descriptions_and_no_rust_formats() {
     /// How to knock.
     #[derive(Debug, Deserialize, JsonSchema)]
     #[allow(dead_code)]

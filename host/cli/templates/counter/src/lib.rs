@@ -38,7 +38,7 @@ impl Environment for Counter {
         Ok(targets.into_iter().map(task).collect())
     }
 
-    fn open(task: Task, _session: &Opening) -> Result<Self> {
+    fn open(task: Task, _session: &SessionParams) -> Result<Self> {
         Ok(Self {
             target: task.target,
             value: 0,

@@ -73,7 +73,7 @@ impl Environment for Quiz {
             .collect())
     }
 
-    fn open(task: Task, _session: &Opening) -> Result<Self> {
+    fn open(task: Task, _session: &SessionParams) -> Result<Self> {
         Ok(Self { task })
     }
 

@@ -2,19 +2,17 @@ use orwd_sdk::prelude::*;
 
 struct Door;
 
+#[environment]
 impl Environment for Door {
     type Task = Json;
     fn splits() -> Vec<Split> {
         vec![Split::named("train")]
     }
-    fn tasks(_split: &str) -> Result<Vec<Json>> {
-        Ok(vec![])
+    fn num_tasks(_split: &str) -> Result<u64> {
+        Ok(1)
     }
-    fn open(_task: Json, _session: &Opening) -> Result<Self> {
+    fn open(_task: Json, _session: &SessionParams) -> Result<Self> {
         Ok(Door)
-    }
-    fn prompt(&mut self) -> Result<Vec<Block>> {
-        Ok(vec![])
     }
 }
 
@@ -25,5 +23,7 @@ impl Door {
         "who is there?"
     }
 }
+
+export!(Door);
 
 fn main() {}

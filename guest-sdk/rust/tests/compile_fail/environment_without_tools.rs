@@ -8,19 +8,14 @@ impl Environment for Door {
     fn splits() -> Vec<Split> {
         vec![Split::named("train")]
     }
-    fn num_tasks(_split: &str) -> Result<u64> {
-        Ok(1)
+    fn tasks(_split: &str) -> Result<Vec<Json>> {
+        Ok(vec![])
     }
-    fn open(_task: Json, _session: &Opening) -> Result<Self> {
+    fn open(_task: Json, _session: &SessionParams) -> Result<Self> {
         Ok(Door)
     }
-}
-
-#[tools]
-impl Door {
-    #[tool]
-    fn knock(&self) -> &str {
-        "who is there?"
+    fn prompt(&mut self) -> Result<Vec<Block>> {
+        Ok(vec![])
     }
 }
 

@@ -2,7 +2,6 @@ use orwd_sdk::prelude::*;
 
 struct Door;
 
-#[environment]
 impl Environment for Door {
     type Task = Json;
     fn splits() -> Vec<Split> {
@@ -11,7 +10,7 @@ impl Environment for Door {
     fn tasks(_split: &str) -> Result<Vec<Json>> {
         Ok(vec![])
     }
-    fn open(_task: Json, _session: &Opening) -> Result<Self> {
+    fn open(_task: Json, _session: &SessionParams) -> Result<Self> {
         Ok(Door)
     }
     fn prompt(&mut self) -> Result<Vec<Block>> {
@@ -19,6 +18,12 @@ impl Environment for Door {
     }
 }
 
-export!(Door);
+#[tools]
+impl Door {
+    #[tool]
+    fn knock(&self) -> &str {
+        "who is there?"
+    }
+}
 
 fn main() {}

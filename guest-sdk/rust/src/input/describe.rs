@@ -1,10 +1,10 @@
-//! Schemas and values in words that an agent can act on.
+//! Descriptions of schemas and values for error messages.
 
 use serde_json::{Map, Value};
 
 use crate::json::clipped;
 
-/// What a schema asks for, in a few words.
+/// Describes the values that a schema accepts.
 pub(super) fn expected(schema: &Value) -> String {
     let members = match schema {
         Value::Object(members) => members,
@@ -24,7 +24,7 @@ pub(super) fn expected(schema: &Value) -> String {
     }
 }
 
-/// The types that a schema names.
+/// Returns the types that a schema names.
 pub(super) fn kinds(members: &Map<String, Value>) -> Vec<&str> {
     match members.get("type") {
         Some(Value::String(kind)) => vec![kind],
@@ -48,7 +48,7 @@ fn of_kind(kind: &str, members: &Map<String, Value>) -> String {
 
 fn bounds(members: &Map<String, Value>) -> String {
     let get = |keyword: &str| members.get(keyword);
-    let mut words = match (get("minimum"), get("maximum")) {
+    let mut text = match (get("minimum"), get("maximum")) {
         (Some(least), Some(most)) => format!(" from {least} to {most}"),
         (Some(least), None) => format!(" of at least {least}"),
         (None, Some(most)) => format!(" of at most {most}"),
@@ -60,11 +60,11 @@ fn bounds(members: &Map<String, Value>) -> String {
         ("multipleOf", "divisible by"),
     ] {
         if let Some(bound) = get(keyword) {
-            let joint = if words.is_empty() { "" } else { " and" };
-            words.push_str(&format!("{joint} {phrase} {bound}"));
+            let joint = if text.is_empty() { "" } else { " and" };
+            text.push_str(&format!("{joint} {phrase} {bound}"));
         }
     }
-    words
+    text
 }
 
 fn size(members: &Map<String, Value>, keyword: &str, unit: &str) -> String {
@@ -82,7 +82,7 @@ fn size(members: &Map<String, Value>, keyword: &str, unit: &str) -> String {
     }
 }
 
-/// What came, in a few words.
+/// Describes a received value.
 pub(super) fn got(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
@@ -101,17 +101,17 @@ pub(super) fn got(value: &Value) -> String {
     }
 }
 
-/// Names in a sentence: `a, b and c`.
+/// Joins names: `a, b and c`.
 pub(super) fn names<'n>(names: impl Iterator<Item = &'n String>) -> String {
     listed(names.map(|name| format!("`{name}`")), "and")
 }
 
-/// Alternatives in a sentence: `"a", "b" or "c"`.
+/// Joins alternatives: `"a", "b" or "c"`.
 pub(super) fn one_of<'v>(values: impl Iterator<Item = &'v Value>) -> String {
     listed(values.map(written), "or")
 }
 
-/// Alternatives in a sentence, each said once.
+/// Joins alternatives without duplicates.
 pub(super) fn either(phrases: impl Iterator<Item = String>) -> String {
     let mut said: Vec<String> = Vec::new();
     for phrase in phrases {
