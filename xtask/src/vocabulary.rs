@@ -167,41 +167,45 @@ fn occurrences<'a>(words: &'a [Word], phrase: &'a [String]) -> impl Iterator<Ite
         .filter_map(|window| window.first().map(|word| word.line))
 }
 
-/// Finds names that two public types of the product crates bear.
+/// Finds names that two public types bear, among the host's crates and among
+/// those for environments. The two sides share the names of the WIT package on
+/// purpose: a block or a score is the same thing on both.
 fn twice(workspace: &Workspace, shared: &[String]) -> Result<Vec<Finding>> {
-    let mut places: BTreeMap<String, BTreeSet<(PathBuf, usize)>> = BTreeMap::new();
-    for package in workspace.product() {
-        let source = package.folder.join("src");
-        for file in workspace
-            .files("rs")
-            .filter(|file| file.starts_with(&source))
-        {
-            let text = workspace.read(file)?;
-            if text.starts_with("// Generated") || text.starts_with("// @generated") {
-                continue;
-            }
-            let stream: TokenStream = text
-                .parse()
-                .map_err(|error| format!("{}: {error}", file.display()))?;
-            for (name, line) in public_types(stream) {
-                places
-                    .entry(name)
-                    .or_default()
-                    .insert((file.to_owned(), line));
-            }
-        }
-    }
     let mut findings = Vec::new();
-    for (name, places) in places {
-        if shared.contains(&name) {
-            continue;
+    for side in ["host", "guest-sdk"] {
+        let mut places: BTreeMap<String, BTreeSet<(PathBuf, usize)>> = BTreeMap::new();
+        for package in workspace.product() {
+            let source = package.folder.join("src");
+            let files = workspace
+                .files("rs")
+                .filter(|file| file.starts_with(&source));
+            for file in files.filter(|file| file.starts_with(side)) {
+                let text = workspace.read(file)?;
+                if text.starts_with("// Generated") {
+                    continue;
+                }
+                let stream: TokenStream = text
+                    .parse()
+                    .map_err(|error| format!("{}: {error}", file.display()))?;
+                for (name, line) in public_types(stream) {
+                    places
+                        .entry(name)
+                        .or_default()
+                        .insert((file.to_owned(), line));
+                }
+            }
         }
-        for (file, line) in &places {
-            if let Some((other, at)) = places.iter().find(|place| *place != &(file.clone(), *line))
-            {
+        places.retain(|name, places| places.len() > 1 && !shared.contains(name));
+        for (name, places) in places {
+            for (file, line) in &places {
+                let others: Vec<String> = places
+                    .iter()
+                    .filter(|place| *place != &(file.clone(), *line))
+                    .map(|(file, line)| format!("{}:{line}", file.display()))
+                    .collect();
                 let problem = format!(
-                    "the public type `{name}` has the name of one in {}:{at}",
-                    other.display()
+                    "the public type `{name}` has the name of {}",
+                    others.join(", ")
                 );
                 findings.push(Finding::new(file, *line, problem));
             }

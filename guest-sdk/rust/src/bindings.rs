@@ -409,17 +409,18 @@ pub mod orwd {
                 }
             }
             ::orwd_sdk::__private::bitflags::bitflags! {
-                #[doc = " What an environment can do beyond the least."]
+                #[doc = " The optional functions that an environment supports."]
                 #[derive(PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Clone, Copy)] pub
                 struct Support : u8 { #[doc =
-                " `prompt` gives blocks. At least one of `prompts` and `messages`."]
-                const PROMPTS = 1 << 0; #[doc = " `messages` gives a conversation."]
+                " `prompt` returns blocks. At least one of `prompts` and `messages` is set."]
+                const PROMPTS = 1 << 0; #[doc = " `messages` returns a conversation."]
                 const MESSAGES = 1 << 1; #[doc =
                 " `task-tools` may add tools to the listing."] const TASK_TOOLS = 1 << 2;
-                #[doc = " `score-group` scores candidates beside each other."] const
-                SCORE_GROUP = 1 << 3; #[doc =
-                " `tasks` lists every task of a split. Without it clients count the"]
-                #[doc = " tasks and take them by index."] const LISTING = 1 << 4; }
+                #[doc = " `score-group` scores a group of candidates."] const SCORE_GROUP
+                = 1 << 3; #[doc =
+                " `tasks` lists every task of a split. Without it, clients request the"]
+                #[doc = " number of tasks and each task by index."] const LISTING = 1 <<
+                4; }
             }
             /// The description of an environment.
             #[derive(Clone)]
