@@ -13,10 +13,10 @@ use orwd_engine::{
     Cache, Component, ComponentError, Engine, EntryError, FileError, Instance, TaskLookup,
 };
 use orwd_model::{
-    ClockMode, DataDigest, Description, Digest, EnvName, Fault, Genesis, Json, Pace, Seed,
-    SessionId, SessionLimits,
+    ClockMode, DataDigest, DeterminismConfig, Digest, EnvName, EnvironmentDescription, Fault, Json,
+    Seed, SessionId, SessionLimits, SleepMode,
 };
-use orwd_sandbox::{DataDir, Label, Mode, Outfit};
+use orwd_sandbox::{DataDir, DataMode, Label, Outfit};
 
 /// What an environment is loaded from; all of it checked already, but for the
 /// component.
@@ -29,7 +29,7 @@ pub struct Blueprint {
     /// What its sessions see at `/orwd_data`.
     pub data: Option<DataDir>,
     /// What becomes of what its sessions write.
-    pub mode: Mode,
+    pub mode: DataMode,
     /// The limits of each session on it.
     pub limits: SessionLimits,
     /// The secrets that it asks for; others it does not get.
@@ -78,7 +78,7 @@ struct Inner {
     blueprint: Blueprint,
     engine: Engine,
     component: Component,
-    description: Description,
+    description: EnvironmentDescription,
     questions: Questions,
 }
 
@@ -155,7 +155,7 @@ impl Environment {
     }
 
     /// The environment in its own words.
-    pub fn description(&self) -> &Description {
+    pub fn description(&self) -> &EnvironmentDescription {
         &self.0.description
     }
 
@@ -191,7 +191,7 @@ impl Environment {
     }
 
     /// What becomes of what its sessions write.
-    pub fn mode(&self) -> &Mode {
+    pub fn mode(&self) -> &DataMode {
         &self.0.blueprint.mode
     }
 
@@ -274,8 +274,8 @@ pub(super) async fn on_trial(
     blueprint: &Blueprint,
 ) -> Result<Instance, Fault> {
     let birth = Birth {
-        genesis: Genesis::CATALOG,
-        pace: Pace::Live,
+        determinism: DeterminismConfig::CATALOG,
+        sleep_mode: SleepMode::RealTime,
         limits: blueprint.limits,
         mode: blueprint.mode.clone(),
     };
@@ -286,13 +286,13 @@ pub(super) async fn on_trial(
 #[derive(Clone, Debug)]
 pub struct Birth {
     /// Its chance and time.
-    pub genesis: Genesis,
+    pub determinism: DeterminismConfig,
     /// Whether it is waited for when it sleeps.
-    pub pace: Pace,
+    pub sleep_mode: SleepMode,
     /// What it may use up: for a session played again, what it might then.
     pub limits: SessionLimits,
     /// What becomes of what it writes.
-    pub mode: Mode,
+    pub mode: DataMode,
 }
 
 /// Makes an instance with the world that the blueprint gives it.
@@ -309,8 +309,8 @@ async fn start(
             environment: blueprint.name.as_str().into(),
             session: session.into(),
         },
-        genesis: birth.genesis,
-        pace: birth.pace,
+        determinism: birth.determinism,
+        sleep_mode: birth.sleep_mode,
         data: blueprint.data.clone(),
         mode: birth.mode,
         limits: birth.limits,

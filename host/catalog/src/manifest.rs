@@ -16,8 +16,8 @@ use toml::de::{DeTable, DeValue};
 use orwd_config::Narrowing;
 use orwd_config::limits::{Amount, Limit, Unit};
 use orwd_config::units::Size;
-use orwd_model::{ClockMode, EnvName, InvalidSeed, RESERVED, Seed};
-use orwd_sandbox::{Existing, Mode, Publish};
+use orwd_model::{ClockMode, EnvName, InvalidSeed, RESERVED_PATHS, Seed};
+use orwd_sandbox::{DataMode, OnConflict, PublishRules};
 use table::{Table, kind, place};
 
 /// The name of the file.
@@ -37,7 +37,7 @@ pub struct Manifest {
     /// The data directory as written, relative to the folder.
     pub data: Option<PathBuf>,
     /// What becomes of what its sessions write, if the operator allows it.
-    pub mode: Mode,
+    pub mode: DataMode,
     /// The limits that it asks for.
     pub limits: Narrowing,
     /// The secrets that it asks its clients for, in order; others that they send
@@ -87,7 +87,7 @@ impl fmt::Display for ManifestError {
 /// Why a text may not be an environment's name on this server.
 pub fn check_name(text: &str) -> Result<EnvName, String> {
     let name = EnvName::new(text).map_err(|error| error.to_string())?;
-    if RESERVED.contains(&name.as_str()) {
+    if RESERVED_PATHS.contains(&name.as_str()) {
         return Err(format!(
             "{text:?} is a route of the protocol and cannot be the name of an environment"
         ));
@@ -104,7 +104,7 @@ impl Manifest {
             version: None,
             build: BuildRule::Cargo,
             data: None,
-            mode: Mode::default(),
+            mode: DataMode::default(),
             limits: Narrowing::default(),
             secrets: Vec::new(),
             clock: ClockMode::default(),
@@ -199,7 +199,7 @@ fn build(root: &Table<'_>) -> Result<BuildRule, ManifestError> {
     }
 }
 
-fn mode(root: &Table<'_>) -> Result<Mode, ManifestError> {
+fn mode(root: &Table<'_>) -> Result<DataMode, ManifestError> {
     let written = root.text("data-mode")?;
     let shared = root.table("shared")?;
     let is_shared = match &written {
@@ -207,17 +207,17 @@ fn mode(root: &Table<'_>) -> Result<Mode, ManifestError> {
         Some(text) => match text.value {
             "session" => false,
             "shared" => true,
-            "read-only" if shared.is_none() => return Ok(Mode::ReadOnly),
+            "read-only" if shared.is_none() => return Ok(DataMode::ReadOnly),
             "read-only" => false,
             _ => return Err(text.wrong("expected \"read-only\", \"session\" or \"shared\"")),
         },
     };
     match (written, shared) {
-        (_, None) if !is_shared => Ok(Mode::Session),
+        (_, None) if !is_shared => Ok(DataMode::Session),
         (Some(text), None) => Err(text.wrong(
             "needs a table [shared] that says what is published, such as publish = [\"results/\"]",
         )),
-        (_, Some(shared)) if is_shared => publish(&shared).map(Mode::Shared),
+        (_, Some(shared)) if is_shared => publish(&shared).map(DataMode::Shared),
         _ => Err(root.error(
             root.value("shared"),
             "`shared` is only for data-mode = \"shared\"",
@@ -225,7 +225,7 @@ fn mode(root: &Table<'_>) -> Result<Mode, ManifestError> {
     }
 }
 
-fn publish(table: &Table<'_>) -> Result<Publish, ManifestError> {
+fn publish(table: &Table<'_>) -> Result<PublishRules, ManifestError> {
     table.only(&["publish", "existing"])?;
     let mut folders = Vec::new();
     for folder in table.texts("publish")?.unwrap_or_default() {
@@ -244,15 +244,18 @@ fn publish(table: &Table<'_>) -> Result<Publish, ManifestError> {
             "`shared.publish` names no folder: say which are published, such as [\"results/\"]",
         ));
     }
-    let existing = match table.text("existing")? {
-        None => Existing::default(),
+    let on_conflict = match table.text("existing")? {
+        None => OnConflict::default(),
         Some(text) => match text.value {
-            "keep" => Existing::Keep,
-            "replace" => Existing::Replace,
+            "keep" => OnConflict::Keep,
+            "replace" => OnConflict::Replace,
             _ => return Err(text.wrong("expected \"keep\" or \"replace\"")),
         },
     };
-    Ok(Publish { folders, existing })
+    Ok(PublishRules {
+        folders,
+        on_conflict,
+    })
 }
 
 fn clock(root: &Table<'_>) -> Result<ClockMode, ManifestError> {
@@ -388,9 +391,9 @@ mod tests {
         assert_eq!(manifest.data, Some(PathBuf::from("data")));
         assert_eq!(
             manifest.mode,
-            Mode::Shared(Publish {
+            DataMode::Shared(PublishRules {
                 folders: vec!["results".to_owned(), "logs/runs".to_owned()],
-                existing: Existing::Replace,
+                on_conflict: OnConflict::Replace,
             })
         );
         assert_eq!(manifest.secrets, ["B", "A"]);
@@ -468,7 +471,7 @@ mod tests {
             ),
             (
                 "name = 'ab'",
-                "line 1, column 8: `name`: \"ab\" is no name for an environment: 3 to 64 letters, digits, '-' and '_' are",
+                "line 1, column 8: `name`: invalid environment name \"ab\": expected 3 to 64 letters, digits, '-' or '_'",
             ),
             (
                 "name = 'health'",

@@ -15,7 +15,7 @@ use super::environment::Blueprint;
 use super::manifest::{self, FILE_NAME, Manifest, ManifestError};
 use orwd_config::{Capped, Places};
 use orwd_model::{EnvName, SessionLimits};
-use orwd_sandbox::{DataDir, DataDirError, Mode};
+use orwd_sandbox::{DataDir, DataDirError, DataMode};
 
 /// An environment, ready to be loaded.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub struct Source {
     pub data: Option<DataDir>,
     /// What becomes of what its sessions write; shared only if the manifest
     /// asks for it and the operator allows it.
-    pub mode: Mode,
+    pub mode: DataMode,
 }
 
 impl Source {
@@ -300,9 +300,9 @@ fn data(place: &Place, places: &Places) -> Result<Option<DataDir>, DataDirError>
 }
 
 /// To share needs the manifest and the operator, and data to share.
-fn mode(place: &Place, places: &Places, has_data: bool) -> Mode {
+fn mode(place: &Place, places: &Places, has_data: bool) -> DataMode {
     match &place.manifest.mode {
-        Mode::Shared(_) if !(places.writable_data && has_data) => Mode::Session,
+        DataMode::Shared(_) if !(places.writable_data && has_data) => DataMode::Session,
         mode => mode.clone(),
     }
 }
@@ -445,7 +445,7 @@ mod tests {
                 "F/gone: No such file or directory (os error 2)",
                 "F/typo: orwd.toml: line 1, column 1: `nmae` is no key here; did you mean `name`?",
                 "F/empty: there is no environment here: neither orwd.toml, nor a folder that has one, nor a .wasm file",
-                "F/ab.wasm: the file's name does not do for an environment: \"ab\" is no name for an environment: 3 to 64 letters, digits, '-' and '_' are; rename it",
+                "F/ab.wasm: the file's name does not do for an environment: invalid environment name \"ab\": expected 3 to 64 letters, digits, '-' or '_'; rename it",
                 "F/good/orwd.toml: this is a manifest; say the folder that it is in",
                 "F/again: its name is \"good\", and so is that of F/good",
                 "F/nodata: the data directory F/nodata/gone cannot be used: No such file or directory (os error 2)",

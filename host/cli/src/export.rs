@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{Ending, Failure, terminal};
-use orwd_journal::{Episode, EpisodeId, Filter, Portable, SqliteStore, Store};
+use orwd_journal::{
+    EpisodeArchive, EpisodeFilter, EpisodeId, IndexedEpisode, JournalStore, SqliteStore,
+};
 
 /// Export a session from a server's journal into one file
 ///
@@ -42,24 +44,24 @@ impl Export {
     pub(super) fn run(self) -> Result<Ending, Failure> {
         let store = SqliteStore::visit(&self.state)?;
         let episode = find(&store, &self.which)?;
-        let mut portable = Portable::export(&store, episode.id)?;
+        let mut archive = EpisodeArchive::export(&store, episode.id)?;
         if self.component {
-            let path = store.dir().component(episode.opening.component);
+            let path = store.dir().component(episode.header.component);
             let bytes = std::fs::read(&path).map_err(|error| {
                 Failure::new(format!("the component {}: {error}", path.display()))
             })?;
-            portable = portable.with_component(bytes)?;
+            archive = archive.with_component(bytes)?;
         }
         let named = || PathBuf::from(format!("{}.episode", episode.id));
         let output = self.output.unwrap_or_else(named);
-        write(&portable, &output)
+        write(&archive, &output)
             .map_err(|error| Failure::new(format!("{}: {error}", output.display())))?;
         terminal::print(&format!(
             "{}: session {} of {}, {} records\n",
             output.display(),
-            episode.opening.session,
-            episode.opening.environment,
-            portable.history().next(),
+            episode.header.session,
+            episode.header.environment,
+            archive.history().next(),
         ))?;
         Ok(Ending::Fine)
     }
@@ -67,14 +69,14 @@ impl Export {
 
 /// The one episode that is meant: an episode's id, or the id of a session and
 /// then its newest life.
-pub(super) fn find(store: &SqliteStore, which: &str) -> Result<Episode, Failure> {
+pub(super) fn find(store: &SqliteStore, which: &str) -> Result<IndexedEpisode, Failure> {
     if let Some(id) = EpisodeId::parse(which)
         && let Some(episode) = store.episode(id)?
     {
         return Ok(episode);
     }
-    let mut found = store.list(&Filter::default())?;
-    found.retain(|episode| episode.opening.session.as_str() == which.trim());
+    let mut found = store.list(&EpisodeFilter::default())?;
+    found.retain(|episode| episode.header.session.as_str() == which.trim());
     let Some(newest) = found.first().cloned() else {
         return Err(Failure::new(format!(
             "there is no session or episode {which:?} in the journal"
@@ -82,24 +84,24 @@ pub(super) fn find(store: &SqliteStore, which: &str) -> Result<Episode, Failure>
     };
     let others = found
         .iter()
-        .any(|episode| episode.opening.owner != newest.opening.owner);
+        .any(|episode| episode.header.owner != newest.header.owner);
     if !others {
         return Ok(newest);
     }
     let mut message = format!("several clients have a session {which:?}; name the episode:");
     for episode in found {
-        let owner = episode.opening.owner.as_deref().unwrap_or("nobody");
+        let owner = episode.header.owner.as_deref().unwrap_or("nobody");
         message.push_str(&format!("\n  {} of {owner}", episode.id));
     }
     Err(Failure::new(message))
 }
 
 /// Writes the file under its name only when it is whole.
-fn write(portable: &Portable, path: &Path) -> std::io::Result<()> {
+fn write(archive: &EpisodeArchive, path: &Path) -> std::io::Result<()> {
     let folder = path.parent().filter(|path| !path.as_os_str().is_empty());
     let draft = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
     let mut file = BufWriter::new(draft);
-    portable.write(&mut file)?;
+    archive.write(&mut file)?;
     file.flush()?;
     let draft = file
         .into_inner()
@@ -110,9 +112,9 @@ fn write(portable: &Portable, path: &Path) -> std::io::Result<()> {
 }
 
 /// Reads an exported file.
-pub(super) fn read(path: &Path) -> Result<Portable, Failure> {
+pub(super) fn read(path: &Path) -> Result<EpisodeArchive, Failure> {
     let named =
         |error: &dyn std::fmt::Display| Failure::new(format!("{}: {error}", path.display()));
     let file = File::open(path).map_err(|error| named(&error))?;
-    Portable::read(std::io::BufReader::new(file)).map_err(|error| named(&error))
+    EpisodeArchive::read(std::io::BufReader::new(file)).map_err(|error| named(&error))
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Ending, Failure, export, terminal};
-use orwd_journal::{Durability, Imported, SqliteStore, StateDir};
+use orwd_journal::{Durability, ImportOutcome, SqliteStore, StateDir};
 use orwd_model::Digest;
 
 /// Bring an exported session into a server's journal
@@ -30,20 +30,20 @@ pub(super) struct Import {
 
 impl Import {
     pub(super) fn run(self) -> Result<Ending, Failure> {
-        let portable = export::read(&self.file)?;
+        let archive = export::read(&self.file)?;
         let store = if StateDir::open(&self.state)?.has_journal()? {
             SqliteStore::visit(&self.state)?
         } else {
             SqliteStore::open(&self.state, Durability::Power)?
         };
         // Before the records, which are of no use without it.
-        let history = portable.history();
-        if let Some(component) = portable.component() {
+        let history = archive.history();
+        if let Some(component) = archive.component() {
             keep(store.dir(), history.created().component, component)?;
         }
-        let what = match portable.import(&store)? {
-            Imported::New => "brought in",
-            Imported::Already => "is there already",
+        let what = match archive.import(&store)? {
+            ImportOutcome::Added => "brought in",
+            ImportOutcome::AlreadyPresent => "is there already",
         };
         terminal::print(&format!(
             "episode {} {what}: session {} of {}, {} records\n",
@@ -84,11 +84,13 @@ mod tests {
     use crate::logging::Log;
     use crate::{Cli, Ending, Failure};
     use orwd_journal::{
-        Answered, Ask, Asked, At, ClockMode, Created, Durability, Entry, EpisodeId, Hash, History,
-        HostFacts, Link, Outcome, Receipt, Record, SealedSecrets, Signer, SqliteStore, Store,
+        AppendEntry, ChainLink, CreatedRecord, Durability, EpisodeHistory, EpisodeId, GuestOutcome,
+        GuestRequest, Hash, JournalStore, OutcomeRecord, Receipt, ReceiptSigner, Record,
+        RequestRecord, SealedSecrets, SqliteStore,
     };
     use orwd_model::{
-        Budget, Digest, EnvName, Json, Mode, Reward, SessionId, SessionLimits, ToolOutput,
+        Budget, ClockMode, DataMode, Digest, EnvName, Json, Reward, Seed, SessionId, SessionLimits,
+        Timestamp, ToolOutput,
     };
 
     const BUDGET: Budget = Budget {
@@ -97,18 +99,18 @@ mod tests {
     };
 
     /// The records of an episode with this many calls, ready for a store.
-    fn entries(episode: EpisodeId, owner: Option<&str>, calls: u64) -> Vec<Entry> {
+    fn entries(episode: EpisodeId, owner: Option<&str>, calls: u64) -> Vec<AppendEntry> {
         let json = |text: &str| Json::object(text.to_owned()).unwrap();
-        let mut records = vec![Record::Created(Box::new(Created {
+        let mut records = vec![Record::Created(Box::new(CreatedRecord {
             owner: owner.map(str::to_owned),
             session: SessionId::new("s").unwrap(),
             environment: EnvName::new("counter").unwrap(),
             component: Digest::of(b"component"),
             data: None,
-            mode: Mode::Session,
+            mode: DataMode::Session,
             task: json(r#"{"target":3}"#),
-            seed: vec![7; 32],
-            start: At(1_700_000_000_000_000_000),
+            seed: Seed::new(7),
+            start: Timestamp::from_nanos(1_700_000_000_000_000_000),
             clock: ClockMode::Virtual,
             limits: SessionLimits {
                 memory: 256 << 20,
@@ -127,42 +129,40 @@ mod tests {
                 open_files: 256,
                 journal: 256 << 20,
             },
-            host: HostFacts {
-                version: "0.1.0".to_owned(),
-                engine: "engine 48".to_owned(),
-            },
+            host_version: "0.1.0".to_owned(),
+            engine: "engine 48".to_owned(),
             secrets: SealedSecrets::None,
             request: Hash::of(b"request"),
             toolset: None,
             parent: None,
         }))];
         for n in 0..calls {
-            records.push(Record::Asked(Box::new(Asked {
-                at: At(n),
-                ask: Ask::Call {
+            records.push(Record::Request(Box::new(RequestRecord {
+                at: Timestamp::from_nanos(n),
+                request: GuestRequest::Call {
                     tool: "add".to_owned(),
                     input: json(r#"{"amount":1}"#),
                 },
                 run: None,
                 sealed: None,
             })));
-            let outcome = Outcome::Output(ToolOutput {
+            let outcome = GuestOutcome::Output(ToolOutput {
                 blocks: Vec::new(),
                 metadata: None,
                 reward: Some(Reward::new(0.5).unwrap()),
                 finished: false,
             });
-            records.push(Record::Answered(Box::new(Answered::new(
+            records.push(Record::Outcome(Box::new(OutcomeRecord::new(
                 2 * n + 1,
                 outcome,
                 3,
             ))));
         }
-        let mut link = Link::beginning(episode);
+        let mut link = ChainLink::initial(episode);
         let numbered = (0..).zip(&records);
         numbered
             .map(|(seq, record)| {
-                let entry = Entry::new(episode, seq, link, record);
+                let entry = AppendEntry::new(episode, seq, link, record);
                 link = entry.link;
                 entry
             })
@@ -186,8 +186,8 @@ mod tests {
         let store = SqliteStore::open(&here, Durability::Process).unwrap();
         let id = EpisodeId::new();
         store.append(&entries(id, Some("alice"), 3)).unwrap();
-        let history = History::read(id, &store.read(id, 0).unwrap()).unwrap();
-        let signer = Signer::open(store.dir()).unwrap();
+        let history = EpisodeHistory::read(id, &store.read(id, 0).unwrap()).unwrap();
+        let signer = ReceiptSigner::open(store.dir()).unwrap();
         let receipt = dir.path().join("receipt.json");
         let signed = Receipt::sign(&history, &signer);
         std::fs::write(&receipt, signed.to_json().unwrap()).unwrap();
@@ -203,7 +203,7 @@ mod tests {
         let receipt = text(&receipt);
         let key = signer.key().to_string();
         orwd(&["verify", receipt, "--key", &key, "--journal", file]).unwrap();
-        let other = Signer::random().key().to_string();
+        let other = ReceiptSigner::random().key().to_string();
         assert!(orwd(&["verify", receipt, "--key", &other]).is_err());
         for _ in 0..2 {
             orwd(&["import", file, "--state", text(&there)]).unwrap();

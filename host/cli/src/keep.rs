@@ -16,7 +16,9 @@ use orwd_catalog::source::Gathered;
 use orwd_catalog::{Prepared, Shelf};
 use orwd_config::{Keeping, KeepingLevel};
 use orwd_engine::EngineSettings;
-use orwd_journal::{Durability, Filter, Journal, SealKey, SqliteStore, StateDir, Store};
+use orwd_journal::{
+    Durability, EpisodeFilter, Journal, JournalStore, SealKey, SqliteStore, StateDir,
+};
 use orwd_model::{Digest, EnvName, SessionLimits};
 use orwd_sandbox::DataDir;
 use orwd_session::{Gauge, Older};
@@ -104,8 +106,8 @@ impl Kept {
     /// not served any more.
     pub(super) fn start(self) -> Result<(Journal, Vec<Older>, Option<Gauge>), Failure> {
         let journal = match self.state {
-            Some(state) => Journal::of_state(state.store, state.durability, state.seal)?,
-            None => Journal::off(),
+            Some(state) => Journal::with_state(state.store, state.durability, state.seal)?,
+            None => Journal::disabled(),
         };
         Ok((journal, self.older, self.gauge))
     }
@@ -114,9 +116,9 @@ impl Kept {
 /// Sessions keep the limits that they began with, and those may have been
 /// larger.
 pub(super) fn make_room(keeping: &Keeping, settings: &mut EngineSettings) {
-    let state = keeping.state.as_deref().map(StateDir::existing);
+    let state = keeping.state.as_deref().map(StateDir::open_existing);
     if let Some(Ok(state)) = state
-        && let Some((memory, tables)) = state.noted_most()
+        && let Some((memory, tables)) = state.saved_memory_limits()
     {
         settings.max_memory = settings.max_memory.max(memory);
         settings.max_tables = settings.max_tables.max(tables);
@@ -126,8 +128,11 @@ pub(super) fn make_room(keeping: &Keeping, settings: &mut EngineSettings) {
 /// Notes what the largest of the live sessions may have, and of those that are
 /// about to begin.
 fn note_most(state: &StateDir, limits: SessionLimits, live: bool) {
-    let (memory, tables) = state.noted_most().filter(|_| live).unwrap_or_default();
-    let noted = state.note_most(memory.max(limits.memory), tables.max(limits.tables));
+    let (memory, tables) = state
+        .saved_memory_limits()
+        .filter(|_| live)
+        .unwrap_or_default();
+    let noted = state.save_memory_limits(memory.max(limits.memory), tables.max(limits.tables));
     if let Err(error) = noted {
         tracing::warn!("the limits of sessions are not noted: {error}");
     }
@@ -149,7 +154,7 @@ pub(super) fn digest_data(gathered: &mut Gathered, cache: &Path) -> Result<(), F
 fn note_data(state: &StateDir, ready: &Ready) {
     for blueprint in ready.prepared().map(Prepared::blueprint) {
         let data = blueprint.data.as_ref().map(DataDir::path);
-        if let Err(error) = state.note_data(&blueprint.name, data) {
+        if let Err(error) = state.save_data_path(&blueprint.name, data) {
             tracing::warn!(environment = %blueprint.name, "its data is not noted: {error}");
         }
     }
@@ -167,13 +172,13 @@ fn gauge(keeping: &Keeping) -> Option<Gauge> {
 /// The versions that live sessions run on.
 fn needed(store: &SqliteStore) -> Result<HashSet<(EnvName, Digest)>, Failure> {
     let live = store
-        .list(&Filter {
+        .list(&EpisodeFilter {
             live: true,
-            ..Filter::default()
+            ..EpisodeFilter::default()
         })
         .map_err(orwd_journal::JournalError::from)?;
-    let version = |episode: orwd_journal::Episode| {
-        let opening = episode.opening;
+    let version = |episode: orwd_journal::IndexedEpisode| {
+        let opening = episode.header;
         (opening.environment, opening.component)
     };
     Ok(live.into_iter().map(version).collect())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{Ending, Failure, terminal};
-use orwd_journal::{Signer, StateDir};
+use orwd_journal::{ReceiptSigner, StateDir};
 
 /// Make API keys for `orwd serve --api-keys`, and show a server's own key
 #[derive(Args, Debug)]
@@ -58,7 +58,7 @@ impl Keys {
         let New { name, api_keys } = match self.command {
             Command::New(new) => new,
             Command::Host(Host { state }) => {
-                let signer = Signer::open(&StateDir::existing(&state)?)?;
+                let signer = ReceiptSigner::open(&StateDir::open_existing(&state)?)?;
                 terminal::print(&format!("{}\n", signer.key()))?;
                 return Ok(Ending::Fine);
             }

@@ -307,11 +307,11 @@ mod tests {
             ("some/where/My_Env2", "my_env2"),
             (
                 "ab",
-                "\"ab\" is no name for an environment: 3 to 64 letters, digits, '-' and '_' are",
+                "invalid environment name \"ab\": expected 3 to 64 letters, digits, '-' or '_'",
             ),
             (
                 "my env",
-                "\"my env\" is no name for an environment: 3 to 64 letters, digits, '-' and '_' are",
+                "invalid environment name \"my env\": expected 3 to 64 letters, digits, '-' or '_'",
             ),
             (
                 "match",

@@ -20,11 +20,11 @@ use orwd_catalog::{Blueprint, Environment, Prepared};
 use orwd_config::{AdmissionFlags, EnvironmentFlags, Places, WallWish};
 use orwd_engine::{Cache, Engine, EngineSettings};
 use orwd_journal::{
-    Ask, ClockMode, Created, EpisodeId, History, Outcome, SealKey, SealedSecrets, SqliteStore,
-    Step, Store,
+    CreatedRecord, EpisodeHistory, EpisodeId, EpisodeStep, GuestOutcome, GuestRequest,
+    JournalStore, SealKey, SealedSecrets, SqliteStore,
 };
-use orwd_model::{ClockMode as Clock, Digest, EnvName, Secrets};
-use orwd_sandbox::{DataDir, Mode};
+use orwd_model::{ClockMode, Digest, EnvName, Secrets};
+use orwd_sandbox::{DataDir, DataMode};
 use orwd_session::{Rehearsed, Rerun, rehearse};
 
 /// Where what an episode needs is found.
@@ -52,9 +52,9 @@ pub(super) struct RehearsalFlags {
 /// An episode that is to be done again.
 pub(super) struct Piece {
     pub(super) episode: EpisodeId,
-    pub(super) created: Created,
+    pub(super) created: CreatedRecord,
     /// Its records; none if they are read from the journal when it is its turn.
-    pub(super) history: Option<History>,
+    pub(super) history: Option<EpisodeHistory>,
     pub(super) component: Code,
     /// Where its data was, as far as that is known.
     pub(super) data: Option<PathBuf>,
@@ -174,7 +174,7 @@ impl RehearsalFlags {
         }
         let threads = host::threads();
         let at_once = threads * 2;
-        let largest = |limit: fn(&Created) -> usize| {
+        let largest = |limit: fn(&CreatedRecord) -> usize| {
             let limits = pieces.iter().map(|piece| limit(&piece.created));
             limits.max().unwrap_or_default()
         };
@@ -326,7 +326,7 @@ impl Stages<'_> {
 
     fn make(
         &mut self,
-        created: &Created,
+        created: &CreatedRecord,
         file: &Path,
         own: Option<Digest>,
         data: Where,
@@ -351,10 +351,10 @@ impl Stages<'_> {
             name: created.environment.clone(),
             component: file.to_owned(),
             data,
-            mode: Mode::default(),
+            mode: DataMode::default(),
             limits: created.limits,
             secrets: Vec::new(),
-            clock: Clock::Virtual,
+            clock: ClockMode::Virtual,
             seed: None,
         };
         let prepared = Prepared::new(self.engine, Some(&self.cache), blueprint)
@@ -372,8 +372,8 @@ impl Stages<'_> {
 /// An episode with all that it takes to do it.
 pub(super) struct Score {
     pub(super) episode: EpisodeId,
-    pub(super) created: Created,
-    history: Option<History>,
+    pub(super) created: CreatedRecord,
+    history: Option<EpisodeHistory>,
     staging: Staging,
     secrets: Result<Secrets, Report>,
     /// Opens what is sealed of its records.
@@ -411,7 +411,7 @@ impl Score {
             (None, Some(store)) => {
                 let rows = store.read(self.episode, 0);
                 let rows = rows.map_err(|error| error.to_string())?;
-                History::read(self.episode, &rows).map_err(|error| error.to_string())?
+                EpisodeHistory::read(self.episode, &rows).map_err(|error| error.to_string())?
             }
             (None, None) => return Err("its records are nowhere".to_owned()),
         };
@@ -429,9 +429,9 @@ impl Played {
     fn of(rehearsed: &Rehearsed<'_>) -> Played {
         let Rehearsed { step, now } = rehearsed;
         let then = step
-            .answer
+            .outcome
             .as_ref()
-            .and_then(|answer| answer.answered.outcome.as_ref());
+            .and_then(|answer| answer.record.outcome.as_ref());
         let (verdict, after) = match now {
             Rerun::Same => (Verdict::Equal, then),
             Rerun::Different(outcome) => (Verdict::Different, Some(outcome)),
@@ -439,7 +439,7 @@ impl Played {
         };
         Played {
             record: step.seq,
-            kind: step.asked.ask.as_str(),
+            kind: step.record.request.as_str(),
             tool: tool(step),
             verdict,
             fault: then.and_then(fault),
@@ -449,23 +449,23 @@ impl Played {
     }
 }
 
-fn tool(step: &Step) -> Option<String> {
-    match &step.asked.ask {
-        Ask::Call { tool, .. } => Some(tool.clone()),
+fn tool(step: &EpisodeStep) -> Option<String> {
+    match &step.record.request {
+        GuestRequest::Call { tool, .. } => Some(tool.clone()),
         _ => None,
     }
 }
 
-fn fault(outcome: &Outcome) -> Option<&'static str> {
+fn fault(outcome: &GuestOutcome) -> Option<&'static str> {
     match outcome {
-        Outcome::Faulted(fault) => Some(fault.code.as_str()),
+        GuestOutcome::Faulted(fault) => Some(fault.code.as_str()),
         _ => None,
     }
 }
 
-fn reward(outcome: &Outcome) -> Option<f64> {
+fn reward(outcome: &GuestOutcome) -> Option<f64> {
     match outcome {
-        Outcome::Output(output) => output.reward.map(|reward| reward.get()),
+        GuestOutcome::Output(output) => output.reward.map(|reward| reward.get()),
         _ => None,
     }
 }

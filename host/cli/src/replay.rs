@@ -8,7 +8,10 @@ use serde::Serialize;
 use super::logging::Log;
 use super::rehearsal::{Code, Piece, Played, RehearsalFlags, Report, Score, Verdict};
 use super::{Ending, Failure, export, terminal};
-use orwd_journal::{Episode, Filter, History, JournalError, SqliteStore, StateDir, Store};
+use orwd_journal::{
+    EpisodeFilter, EpisodeHistory, IndexedEpisode, JournalError, JournalStore, SqliteStore,
+    StateDir,
+};
 
 /// Do sessions again from their journal, call by call
 ///
@@ -162,7 +165,7 @@ impl Replay {
         }
         if let Some(store) = store.as_ref().filter(|_| self.all) {
             // From the oldest on.
-            for episode in store.list(&Filter::default())?.iter().rev() {
+            for episode in store.list(&EpisodeFilter::default())?.iter().rev() {
                 match self.kept(store, episode) {
                     Ok(piece) => pieces.push(piece),
                     Err(error) => {
@@ -177,13 +180,13 @@ impl Replay {
 
     /// An episode of the journal. Its records are read again when it is done,
     /// so that a large journal is never in memory.
-    fn kept(&self, store: &SqliteStore, episode: &Episode) -> Result<Piece, Failure> {
+    fn kept(&self, store: &SqliteStore, episode: &IndexedEpisode) -> Result<Piece, Failure> {
         let rows = store.read(episode.id, 0).map_err(JournalError::from)?;
-        let history = History::read(episode.id, &rows)?;
-        let own = store.dir().component(episode.opening.component);
+        let history = EpisodeHistory::read(episode.id, &rows)?;
+        let own = store.dir().component(episode.header.component);
         Ok(Piece {
             episode: episode.id,
-            data: store.dir().noted_data(&episode.opening.environment)?,
+            data: store.dir().saved_data_path(&episode.header.environment)?,
             created: history.created().clone(),
             history: None,
             component: self.against.clone().map_or(Code::Own(own), Code::Another),
@@ -192,9 +195,9 @@ impl Replay {
 
     /// An episode in a file.
     fn brought(&self, path: &Path) -> Result<Piece, Failure> {
-        let portable = export::read(path)?;
-        let history = portable.history().clone();
-        let component = match (&self.against, portable.component()) {
+        let archive = export::read(path)?;
+        let history = archive.history().clone();
+        let component = match (&self.against, archive.component()) {
             (Some(against), _) => Code::Another(against.clone()),
             (None, Some(bytes)) => {
                 let mut file = tempfile::NamedTempFile::new()?;
@@ -211,9 +214,8 @@ impl Replay {
             episode: history.episode(),
             created: history.created().clone(),
             data: match &self.state {
-                Some(state) => {
-                    StateDir::existing(state)?.noted_data(&history.created().environment)?
-                }
+                Some(state) => StateDir::open_existing(state)?
+                    .saved_data_path(&history.created().environment)?,
                 None => None,
             },
             history: Some(history),
@@ -230,7 +232,7 @@ impl Replay {
                 return String::new();
             }
             let (session, env) = (created.session.as_str(), &created.environment);
-            let session = orwd_model::quoted(session);
+            let session = orwd_model::python_repr(session);
             format!("{verdict:<14}  {env}  {session}  {}{rest}\n", score.episode)
         };
         let done = match report {
@@ -287,8 +289,8 @@ impl Tally {
     }
 }
 
-fn named(episode: &Episode) -> String {
-    let session = orwd_model::quoted(episode.opening.session.as_str());
+fn named(episode: &IndexedEpisode) -> String {
+    let session = orwd_model::python_repr(episode.header.session.as_str());
     format!("episode {} of session {session}", episode.id)
 }
 
@@ -307,7 +309,7 @@ fn line(step: &Played) -> String {
     let verdict = step.verdict.as_str();
     let mut text = format!("{:>6}  {:<11} {verdict}", step.record, step.kind);
     if let Some(tool) = &step.tool {
-        text.push_str(&format!("  {}", orwd_model::quoted(tool)));
+        text.push_str(&format!("  {}", orwd_model::python_repr(tool)));
     }
     if let Some(fault) = step.fault {
         text.push_str(&format!("  {fault}"));

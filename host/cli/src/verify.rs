@@ -9,7 +9,7 @@ use clap::Args;
 use super::logging::Log;
 use super::rehearsal::{Code, Piece, Played, RehearsalFlags, Report, Score, Verdict};
 use super::{Ending, Failure, export, terminal};
-use orwd_journal::{History, Portable, Receipt, ReceiptKey, SealKey, SealedSecrets};
+use orwd_journal::{EpisodeArchive, EpisodeHistory, Receipt, ReceiptKey, SealKey, SealedSecrets};
 
 /// The largest receipt that is read.
 const RECEIPT: u64 = 256 << 20;
@@ -64,8 +64,8 @@ impl Verify {
             ),
         };
         if let Some(path) = &self.journal {
-            let portable = export::read(path)?;
-            let sealed = &portable.history().created().secrets;
+            let archive = export::read(path)?;
+            let sealed = &archive.history().created().secrets;
             let key = match sealed {
                 SealedSecrets::Sealed(_) => Some(self.rehearsal.seal_key()?.ok_or_else(|| {
                     Failure::new(
@@ -75,7 +75,7 @@ impl Verify {
                 })?),
                 SealedSecrets::None | SealedSecrets::Withheld => None,
             };
-            let history = compare(&receipt, &portable, key.as_ref())?;
+            let history = compare(&receipt, &archive, key.as_ref())?;
             said.push_str("the journal bears out every hash and every reward\n");
             if let Some(component) = &self.component {
                 said.push_str(&self.run_again(history, component, log)?);
@@ -102,7 +102,7 @@ impl Verify {
     /// Runs the episode again, which has to come to the same in every step.
     fn run_again(
         &self,
-        history: History,
+        history: EpisodeHistory,
         component: &Path,
         log: &mut Log,
     ) -> Result<String, Failure> {
@@ -152,14 +152,14 @@ impl Verify {
 /// Holds a receipt against the part of the journal that it tells of.
 fn compare(
     receipt: &Receipt,
-    portable: &Portable,
+    archive: &EpisodeArchive,
     key: Option<&SealKey>,
-) -> Result<History, Failure> {
+) -> Result<EpisodeHistory, Failure> {
     let records = receipt.receipt.records;
-    let Some(history) = portable.history_of(records) else {
+    let Some(history) = archive.history_prefix(records) else {
         return Err(Failure::new(format!(
             "the receipt tells of {records} records, and the journal has {}",
-            portable.history().next()
+            archive.history().next()
         )));
     };
     let history = history?;

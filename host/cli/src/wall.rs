@@ -8,7 +8,7 @@ use super::scratch::Scratch;
 use orwd_catalog::Prepared;
 use orwd_config::WallWish;
 use orwd_hardening::{Access, Needs, Work};
-use orwd_sandbox::Mode;
+use orwd_sandbox::DataMode;
 
 /// The places that a server uses after it has begun to serve. The cache is not
 /// among them: everything is compiled by then. The directory of state is,
@@ -29,8 +29,8 @@ pub(super) fn needs<'e>(
     for blueprint in environments.map(Prepared::blueprint) {
         if let Some(data) = &blueprint.data {
             let access = match blueprint.mode {
-                Mode::Shared(_) => Access::Write,
-                Mode::ReadOnly | Mode::Session => Access::Read,
+                DataMode::Shared(_) => Access::Write,
+                DataMode::ReadOnly | DataMode::Session => Access::Read,
             };
             needs = needs.and(data.path(), access);
         }

@@ -12,7 +12,7 @@ use wasmtime::{Store, UpdateDeadline};
 
 use super::fair::Fair;
 use super::fault::{Failure, classify};
-use orwd_model::{Budget, Fault, FaultCode, Pace, Secrets, SessionLimits};
+use orwd_model::{Budget, Fault, FaultCode, Secrets, SessionLimits, SleepMode};
 use orwd_sandbox::GuestState;
 
 /// Handles of the component model for each handle that the host keeps
@@ -70,10 +70,10 @@ impl Life {
                 return Err(fault);
             }
         };
-        let pace = store.data().clock.begin(budget.wall);
-        let budget = match pace {
-            Pace::Live => budget,
-            Pace::Replay => budget.for_replay(),
+        let sleep_mode = store.data().clock.begin(budget.wall);
+        let budget = match sleep_mode {
+            SleepMode::RealTime => budget,
+            SleepMode::Skip => budget.for_replay(),
         };
         let meter = store.data().meter.clone();
         meter.reset(budget.cpu);

@@ -28,7 +28,7 @@ pub(super) enum Failure {
 /// Names the fault, and adds the guest's last words.
 pub(super) fn classify(failure: &Failure, state: &mut GuestState, budget: Budget) -> Fault {
     Fault {
-        words: state.log.take_words(),
+        stderr_tail: state.log.take_words(),
         ..name(failure, state, budget)
     }
 }

@@ -19,8 +19,9 @@ use super::lift::{self, Unfit};
 use super::lower;
 use super::runtime::Engine;
 use orwd_model::{
-    Block, Budget, Candidate, Description, Fault, FaultCode, Json, Levels, Message, Pace, Score,
-    Secrets, Seed, SessionLimits, Timestamp, ToolOutput, ToolSpec, Weigh,
+    Block, Budget, Candidate, EncodedSize, EnvironmentDescription, Fault, FaultCode, Json,
+    JsonDepth, Message, Score, Secrets, Seed, SessionLimits, SleepMode, Timestamp, ToolOutput,
+    ToolSpec,
 };
 use orwd_sandbox::{GuestState, Meter, Outfit};
 
@@ -189,14 +190,14 @@ impl Instance {
     /// Whether the guest is waited for, from the next entry on, when it
     /// sleeps. In a replay an entry has several times its budget, since what
     /// was done in time once must not fail because this machine is slower.
-    pub fn set_pace(&mut self, pace: Pace) {
+    pub fn set_sleep_mode(&mut self, sleep_mode: SleepMode) {
         if let Life::Live(store) = &self.life {
-            store.data().clock.set_pace(pace);
+            store.data().clock.set_sleep_mode(sleep_mode);
         }
     }
 
     /// The environment in its own words.
-    pub async fn describe(&mut self) -> Result<Description, EntryError> {
+    pub async fn describe(&mut self) -> Result<EnvironmentDescription, EntryError> {
         let description = ask!(self, "describe", |catalog, store| catalog
             .call_describe(store))?;
         Ok(lift::description(description)?)
@@ -368,8 +369,8 @@ impl Instance {
     /// Lets a result through that is within the limits. One that is too large
     /// ends the instance, since what it says of itself is lost; one that is too
     /// deep is a mistake like any other that a result can have.
-    fn weigh<T: Weigh + Levels>(&mut self, result: T) -> Result<T, EntryError> {
-        self.bear(result.weight())?;
+    fn weigh<T: EncodedSize + JsonDepth>(&mut self, result: T) -> Result<T, EntryError> {
+        self.bear(result.encoded_size())?;
         Ok(self.shallow(result)?)
     }
 
@@ -423,7 +424,7 @@ impl Instance {
     }
 
     /// Lets through what holds no JSON that is nested too deep.
-    fn shallow<T: Levels>(&self, result: T) -> Result<T, Unfit> {
+    fn shallow<T: JsonDepth>(&self, result: T) -> Result<T, Unfit> {
         lift::shallow(result, self.limits.json_depth)
     }
 }

@@ -7,8 +7,8 @@ use orwd_bindings::orwd::environment::types as wit;
 
 use super::{escapes, schema};
 use orwd_model::{
-    Block, Description, Json, Levels, Message, MessageBlock, Reward, Role, Score, Split, SplitKind,
-    Support, Tool, ToolAccess, ToolOutput, ToolSpec, Visibility,
+    Block, Capabilities, EnvironmentDescription, Json, JsonDepth, Message, MessageBlock, Reward,
+    Role, Score, Split, SplitKind, Tool, ToolAccess, ToolOutput, ToolSpec, ToolVisibility,
 };
 
 /// What is wrong with a value, and where.
@@ -36,8 +36,8 @@ fn object(place: &str, text: String) -> Lifted<Json> {
 }
 
 /// Lets through what holds no JSON of more levels than these.
-pub(super) fn shallow<T: Levels>(value: T, most: usize) -> Lifted<T> {
-    let levels = value.levels();
+pub(super) fn shallow<T: JsonDepth>(value: T, most: usize) -> Lifted<T> {
+    let levels = value.json_depth();
     if levels <= most {
         return Ok(value);
     }
@@ -180,7 +180,7 @@ fn spec(name: String, description: String, schema: Option<String>) -> Lifted<Too
 
 /// Lifts a description and checks what every host relies on: at least one
 /// split, tool and way to begin; names that are there and unique.
-pub(super) fn description(description: wit::Description) -> Lifted<Description> {
+pub(super) fn description(description: wit::Description) -> Lifted<EnvironmentDescription> {
     at_most("splits", description.splits.len(), SPLITS)?;
     at_most("tools", description.tools.len(), TOOLS)?;
     let splits: Vec<Split> = description.splits.into_iter().map(split).collect();
@@ -190,7 +190,7 @@ pub(super) fn description(description: wit::Description) -> Lifted<Description> 
         .map(tool)
         .collect::<Lifted<_>>()?;
     let has = |flag| description.supports.contains(flag);
-    let supports = Support {
+    let supports = Capabilities {
         prompts: has(wit::Support::PROMPTS),
         messages: has(wit::Support::MESSAGES),
         task_tools: has(wit::Support::TASK_TOOLS),
@@ -220,11 +220,11 @@ pub(super) fn description(description: wit::Description) -> Lifted<Description> 
             return unfit(format!("it describes the tool {name:?} twice"));
         }
     }
-    let terminal = |tool: &&Tool| matches!(tool.visibility, Visibility::Terminal(_));
+    let terminal = |tool: &&Tool| matches!(tool.visibility, ToolVisibility::Terminal(_));
     if tools.iter().filter(terminal).count() > 1 {
         return unfit("it describes more than one terminal tool".to_owned());
     }
-    Ok(Description {
+    Ok(EnvironmentDescription {
         name: description.name,
         version: description.version,
         splits,
@@ -267,9 +267,9 @@ fn tool(tool: wit::Tool) -> Lifted<Tool> {
             wit::Access::Exclusive => ToolAccess::Exclusive,
         },
         visibility: match tool.visibility {
-            wit::Visibility::Listed => Visibility::Listed,
-            wit::Visibility::Unlisted => Visibility::Unlisted,
-            wit::Visibility::Terminal(arg) => Visibility::Terminal(arg),
+            wit::Visibility::Listed => ToolVisibility::Listed,
+            wit::Visibility::Unlisted => ToolVisibility::Unlisted,
+            wit::Visibility::Terminal(arg) => ToolVisibility::Terminal(arg),
         },
         toolset: tool.toolset,
     })

@@ -1,23 +1,23 @@
-//! What the journal costs by itself: appends a second, beside the least that
-//! appending can cost on the same disk in the same run.
+//! Appends per second of the journal, compared with plain file appends on the same
+//! disk in the same run.
 //!
 //! ```sh
 //! cargo bench -p orwd --bench journal             # a minute
 //! cargo bench -p orwd --bench journal -- DIR      # on another disk
-//! cargo bench -p orwd --bench journal -- --at-least 0.7   # fails if `power` has less of the bare
+//! cargo bench -p orwd --bench journal -- --at-least 0.7   # fails if `power` is below this part of the baseline
 //! ```
 //!
-//! The bare store puts the bytes of a batch behind a file, with one sync where
-//! power is to be survived. It hangs behind the same writer, so that it gets
-//! the same grouping. The two take turns, and the ratios are medians of the
-//! rounds: what else the machine does meets both.
+//! The baseline store appends the bytes of a batch to a file, with one sync if the
+//! durability is `power`. It uses the same committing thread, so its batches are
+//! grouped in the same way. The two run alternately, and the ratios are medians
+//! of the rounds, so that other load of the machine affects both.
 
 #![allow(
     missing_docs,
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::indexing_slicing,
-    reason = "a benchmark that cannot go on should stop, and what it prints is what it is for"
+    reason = "a benchmark prints its results and stops at the first error"
 )]
 
 use std::fs::File;
@@ -28,69 +28,70 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use orwd_journal::{
-    Answered, Ask, Asked, At, ClockMode, Created, Durability, Entry, Episode, EpisodeId, Filter,
-    Hash, HostFacts, Journal, Outcome, Put, Record, Row, RunMark, SealedSecrets, SqliteStore,
-    Store, StoreError,
+    AppendEntry, AppendResult, CreatedRecord, Durability, EpisodeFilter, EpisodeId, GuestOutcome,
+    GuestRequest, Hash, IndexedEpisode, Journal, JournalStore, OutcomeRecord, Record,
+    RequestRecord, RunIdentity, SealedSecrets, SqliteStore, StoreError, StoredRecord,
 };
 use orwd_model::{
-    Block, Budget, Digest, EnvName, Json, SessionId, SessionLimits, TaskId, ToolOutput,
+    Block, Budget, ClockMode, Digest, EnvName, Json, RunId, Seed, SessionId, SessionLimits,
+    Timestamp, ToolOutput,
 };
 
 const ROUNDS: usize = 3;
-const TURN: Duration = Duration::from_secs(2);
+const ROUND_TIME: Duration = Duration::from_secs(2);
 
-/// A file that everything is put behind.
-struct Bare {
+/// A store that appends to a file.
+struct BaselineStore {
     file: Mutex<File>,
     durability: Durability,
 }
 
-impl Bare {
-    fn open(dir: &Path, durability: Durability) -> Bare {
+impl BaselineStore {
+    fn open(dir: &Path, durability: Durability) -> BaselineStore {
         let name = format!("bare-{:016x}", rand::random::<u64>());
-        Bare {
+        BaselineStore {
             file: Mutex::new(File::create_new(dir.join(name)).unwrap()),
             durability,
         }
     }
 }
 
-impl Store for Bare {
-    fn append(&self, batch: &[Entry]) -> Result<Vec<Put>, StoreError> {
+impl JournalStore for BaselineStore {
+    fn append(&self, batch: &[AppendEntry]) -> Result<Vec<AppendResult>, StoreError> {
         let bytes: Vec<u8> = batch.iter().flat_map(|entry| entry.bytes.clone()).collect();
         let mut file = self.file.lock().unwrap();
         file.write_all(&bytes).unwrap();
         if self.durability == Durability::Power {
             file.sync_data().unwrap();
         }
-        Ok(vec![Put::Done; batch.len()])
+        Ok(vec![AppendResult::Appended; batch.len()])
     }
 
-    fn read(&self, _: EpisodeId, _: u64) -> Result<Vec<Row>, StoreError> {
+    fn read(&self, _: EpisodeId, _: u64) -> Result<Vec<StoredRecord>, StoreError> {
         Ok(Vec::new())
     }
 
-    fn episode(&self, _: EpisodeId) -> Result<Option<Episode>, StoreError> {
+    fn episode(&self, _: EpisodeId) -> Result<Option<IndexedEpisode>, StoreError> {
         Ok(None)
     }
 
-    fn find(&self, _: Option<&str>, _: &SessionId) -> Result<Option<Episode>, StoreError> {
+    fn find(&self, _: Option<&str>, _: &SessionId) -> Result<Option<IndexedEpisode>, StoreError> {
         Ok(None)
     }
 
-    fn list(&self, _: &Filter) -> Result<Vec<Episode>, StoreError> {
+    fn list(&self, _: &EpisodeFilter) -> Result<Vec<IndexedEpisode>, StoreError> {
         Ok(Vec::new())
     }
 
-    fn keep(&self, _: &str, fresh: &[u8]) -> Result<Vec<u8>, StoreError> {
+    fn get_or_insert(&self, _: &str, fresh: &[u8]) -> Result<Vec<u8>, StoreError> {
         Ok(fresh.to_vec())
     }
 
-    fn forget(&self, _: EpisodeId) -> Result<(), StoreError> {
+    fn purge(&self, _: EpisodeId) -> Result<(), StoreError> {
         Ok(())
     }
 
-    fn rest(&self) -> Result<(), StoreError> {
+    fn checkpoint(&self) -> Result<(), StoreError> {
         Ok(())
     }
 
@@ -103,21 +104,21 @@ fn json(text: &str) -> Json {
     Json::object(text.to_owned()).unwrap()
 }
 
-fn created(session: &str) -> Created {
+fn created(session: &str) -> CreatedRecord {
     let budget = Budget {
         cpu: Duration::from_secs(30),
         wall: Duration::from_secs(60),
     };
-    Created {
+    CreatedRecord {
         owner: None,
         session: SessionId::new(session).unwrap(),
         environment: EnvName::new("counter").unwrap(),
         component: Digest::of(b"component"),
         data: None,
-        mode: orwd_model::Mode::Session,
+        mode: orwd_model::DataMode::Session,
         task: json(r#"{"target":3}"#),
-        seed: vec![7; 32],
-        start: At(1_700_000_000_000_000_000),
+        seed: Seed::new(7),
+        start: Timestamp::from_nanos(1_700_000_000_000_000_000),
         clock: ClockMode::Virtual,
         limits: SessionLimits {
             memory: 256 << 20,
@@ -136,10 +137,8 @@ fn created(session: &str) -> Created {
             open_files: 256,
             journal: 256 << 20,
         },
-        host: HostFacts {
-            version: "0".to_owned(),
-            engine: "none".to_owned(),
-        },
+        host_version: "0".to_owned(),
+        engine: "none".to_owned(),
         secrets: SealedSecrets::None,
         request: Hash::of(b""),
         toolset: None,
@@ -147,18 +146,18 @@ fn created(session: &str) -> Created {
     }
 }
 
-/// A call of `echo` with 100 bytes, or its answer.
+/// A call of `echo` with 100 bytes, or its outcome.
 fn record(seq: u64) -> Record {
     let text = "x".repeat(100);
     if seq % 2 == 1 {
-        return Record::Asked(Box::new(Asked {
-            at: At(seq),
-            ask: Ask::Call {
+        return Record::Request(Box::new(RequestRecord {
+            at: Timestamp::from_nanos(seq),
+            request: GuestRequest::Call {
                 tool: "echo".to_owned(),
                 input: json(&format!("{{\"text\":\"{text}\"}}")),
             },
-            run: Some(RunMark {
-                task: TaskId::random(),
+            run: Some(RunIdentity {
+                id: RunId::random(),
                 body: Hash::of(text.as_bytes()),
                 idempotency_key: None,
             }),
@@ -171,31 +170,35 @@ fn record(seq: u64) -> Record {
         reward: None,
         finished: false,
     };
-    Record::Answered(Box::new(Answered::new(seq - 1, Outcome::Output(output), 1)))
+    Record::Outcome(Box::new(OutcomeRecord::new(
+        seq - 1,
+        GuestOutcome::Output(output),
+        1,
+    )))
 }
 
-/// What a turn came to.
-struct Pace {
+/// The results of one round.
+struct RoundResult {
     appends_per_second: f64,
     p50: Duration,
     p99: Duration,
 }
 
-/// So many sessions append one record after another.
-async fn turn(journal: &Journal, writers: usize) -> Pace {
+/// Runs this many sessions, each of which appends records in sequence.
+async fn run_round(journal: &Journal, writers: usize) -> RoundResult {
     let begun = Instant::now();
     let mut tasks = Vec::new();
     for _ in 0..writers {
         let journal = journal.clone();
         tasks.push(tokio::spawn(async move {
             let id = EpisodeId::new();
-            let (mut pen, ticket) = journal.begin(id, created(&id.to_string()));
-            ticket.await.unwrap();
+            let (mut writer, commit) = journal.begin(id, created(&id.to_string()));
+            commit.await.unwrap();
             let mut taken = Vec::new();
-            while begun.elapsed() < TURN {
-                let record = record(pen.next());
+            while begun.elapsed() < ROUND_TIME {
+                let record = record(writer.next());
                 let asked = Instant::now();
-                pen.append(&record).await.unwrap();
+                writer.append(&record).await.unwrap();
                 taken.push(asked.elapsed());
             }
             taken
@@ -207,7 +210,7 @@ async fn turn(journal: &Journal, writers: usize) -> Pace {
     }
     let seconds = begun.elapsed().as_secs_f64();
     taken.sort();
-    Pace {
+    RoundResult {
         appends_per_second: taken.len() as f64 / seconds,
         p50: taken[taken.len() / 2],
         p99: taken[taken.len() * 99 / 100],
@@ -219,47 +222,50 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Shows a line; gives the ratio.
+/// Prints a line and returns the ratio.
 async fn compare(dir: &Path, durability: Durability, writers: usize) -> f64 {
     let (mut kept, mut bare, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let state = dir.join(format!("state-{:016x}", rand::random::<u64>()));
         let store = SqliteStore::open(&state, durability).unwrap();
-        let journal = Journal::over(store, durability, None).unwrap();
-        let one = turn(&journal, writers).await;
+        let journal = Journal::with_store(store, durability, None).unwrap();
+        let one = run_round(&journal, writers).await;
         journal.close().await;
-        let journal = Journal::over(Bare::open(dir, durability), durability, None).unwrap();
-        let two = turn(&journal, writers).await;
+        let journal =
+            Journal::with_store(BaselineStore::open(dir, durability), durability, None).unwrap();
+        let two = run_round(&journal, writers).await;
         journal.close().await;
         ratios.push(one.appends_per_second / two.appends_per_second);
         kept.push(one);
         bare.push(two);
     }
-    let pick = |paces: &[Pace], pick: fn(&Pace) -> f64| median(paces.iter().map(pick).collect());
+    let pick = |rounds: &[RoundResult], pick: fn(&RoundResult) -> f64| {
+        median(rounds.iter().map(pick).collect())
+    };
     let ratio = median(ratios);
     println!(
         "{durability:8} {writers:7} {:10.0} {:9.0} {:9.0} {:10.0} {:9.0} {:6.2}",
-        pick(&kept, |pace| pace.appends_per_second),
-        pick(&kept, |pace| pace.p50.as_secs_f64() * 1e6),
-        pick(&kept, |pace| pace.p99.as_secs_f64() * 1e6),
-        pick(&bare, |pace| pace.appends_per_second),
-        pick(&bare, |pace| pace.p50.as_secs_f64() * 1e6),
+        pick(&kept, |round| round.appends_per_second),
+        pick(&kept, |round| round.p50.as_secs_f64() * 1e6),
+        pick(&kept, |round| round.p99.as_secs_f64() * 1e6),
+        pick(&bare, |round| round.appends_per_second),
+        pick(&bare, |round| round.p50.as_secs_f64() * 1e6),
         ratio,
     );
     ratio
 }
 
-/// What an episode takes on the disk, and how long it takes to read.
+/// Measures the size of an episode on disk, and the time to read it.
 async fn read(dir: &Path) {
     println!("\ncalls  bytes on disk a call  history read in ms");
     for calls in [100u64, 1000, 10_000] {
         let state = dir.join(format!("read-{calls}"));
         let store = SqliteStore::open(&state, Durability::Process).unwrap();
-        let journal = Journal::over(store, Durability::Process, None).unwrap();
+        let journal = Journal::with_store(store, Durability::Process, None).unwrap();
         let id = EpisodeId::new();
-        let (mut pen, mut last) = journal.begin(id, created("s"));
+        let (mut writer, mut last) = journal.begin(id, created("s"));
         for _ in 0..2 * calls {
-            last = pen.append(&record(pen.next()));
+            last = writer.append(&record(writer.next()));
         }
         last.await.unwrap();
         let begun = Instant::now();
@@ -267,8 +273,8 @@ async fn read(dir: &Path) {
         let took = begun.elapsed();
         assert_eq!(history.steps().len() as u64, calls);
         journal.close().await;
-        drop((journal, pen));
-        // The last handle carries the log over, on the writer's thread.
+        drop((journal, writer));
+        // The last handle runs the checkpoint, on the committing thread.
         let log = state.join("journal.db-wal");
         while log.metadata().is_ok_and(|log| log.len() > 0) {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -282,34 +288,36 @@ async fn read(dir: &Path) {
     }
 }
 
-/// What is asked for on the command line.
+/// The command line.
 #[derive(Default)]
-struct Given {
+struct Arguments {
     dir: Option<PathBuf>,
     at_least: Option<f64>,
 }
 
-impl Given {
-    fn read() -> Given {
-        let mut given = Given::default();
+impl Arguments {
+    fn read() -> Arguments {
+        let mut arguments = Arguments::default();
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
             match word.as_str() {
-                // Cargo says it before what was given to it.
+                // Cargo passes it before the arguments of the command line.
                 "--bench" => {}
-                "--at-least" => given.at_least = words.next().map(|ratio| ratio.parse().unwrap()),
-                dir => given.dir = Some(dir.into()),
+                "--at-least" => {
+                    arguments.at_least = words.next().map(|ratio| ratio.parse().unwrap())
+                }
+                dir => arguments.dir = Some(dir.into()),
             }
         }
-        given
+        arguments
     }
 }
 
 fn main() -> ExitCode {
     if cfg!(debug_assertions) {
-        println!("this build is not optimised; its figures say little");
+        println!("this build is not optimised; its figures are not representative");
     }
-    let Given { dir, at_least } = Given::read();
+    let Arguments { dir, at_least } = Arguments::read();
     let above = dir.unwrap_or_else(std::env::temp_dir);
     let dir = tempfile::TempDir::new_in(above).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -327,7 +335,7 @@ fn main() -> ExitCode {
         read(dir.path()).await;
     });
     if !met {
-        println!("`power` has less of the bare appends than was asked for");
+        println!("`power` is below the required part of the baseline");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS

@@ -1,28 +1,27 @@
-//! Why something could not be written down or read back.
+//! Errors of the journal.
 
 use std::fmt;
 
-use super::id::EpisodeId;
-use super::store::StoreError;
+use crate::record::EpisodeId;
 
-/// What went wrong with the journal. Cheap to clone: everybody whose record
-/// was in a batch learns of it.
+/// The journal could not write or read. Cheap to clone: every writer whose
+/// record was in a batch gets the error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JournalError {
-    /// There is no space for the record. Nothing is lost: what was written
-    /// stays, and records are taken again once there is space.
+    /// There is no space for the record. Existing records are kept, and appends
+    /// work again once there is space.
     #[error("there is no space left for the journal")]
     Full,
-    /// The slot holds another record, so another owner writes this episode
-    /// now; or the episode has ended. Whoever learns of it stops writing.
-    #[error("record {seq} of episode {episode} is there already, written by another")]
+    /// The slot holds another record: another owner writes this episode now, or
+    /// the episode has ended. The writer must stop.
+    #[error("record {seq} of episode {episode} exists already, written by another owner")]
     Fenced {
         /// The episode.
         episode: EpisodeId,
         /// The slot.
         seq: u64,
     },
-    /// A record before this one did not get in, so this one cannot.
+    /// An earlier record was not written, so this one cannot be.
     #[error("record {seq} of episode {episode} follows one that was not written")]
     Gap {
         /// The episode.
@@ -31,32 +30,32 @@ pub enum JournalError {
         seq: u64,
     },
     /// A live episode of the same owner has this session id.
-    #[error("the session of episode {episode} is there already")]
+    #[error("the session of episode {episode} exists already")]
     Exists {
-        /// The episode that was to begin.
+        /// The new episode.
         episode: EpisodeId,
     },
-    /// What was read is not what was written.
+    /// The bytes read are not those that were written.
     #[error("the journal is damaged: {place}: {what}", place = Place(episode, seq))]
     Damaged {
-        /// The episode, where it is known.
+        /// The episode, if known.
         episode: Option<EpisodeId>,
-        /// The record, where it is known.
+        /// The record, if known.
         seq: Option<u64>,
-        /// What does not hold.
+        /// The failed check.
         what: String,
     },
     /// There is no such episode.
     #[error("there is no episode {0} in the journal")]
     Unknown(EpisodeId),
-    /// What was written may not have reached the disk, or the journal was
-    /// closed. Nothing is written any more, and the host should end: only what
-    /// the disk really holds counts, and only a new process learns that.
+    /// Written records may not have reached the disk, or the journal was closed.
+    /// Nothing is written any more, and the host must exit: only a new process
+    /// can find out what the disk holds.
     #[error("the journal has stopped: {0}")]
     Stopped(String),
-    /// There is no journal: the host runs without one.
+    /// The host runs without a journal.
     #[error("this host keeps no journal")]
-    Off,
+    Disabled,
     /// Secrets cannot be sealed or unsealed.
     #[error("{0}")]
     Seal(String),
@@ -65,7 +64,7 @@ pub enum JournalError {
     Io(String),
 }
 
-/// Names a record as closely as is known.
+/// Formats the place of a damage as precisely as it is known.
 struct Place<'a>(&'a Option<EpisodeId>, &'a Option<u64>);
 
 impl fmt::Display for Place<'_> {
@@ -79,8 +78,8 @@ impl fmt::Display for Place<'_> {
 }
 
 impl JournalError {
-    /// Whether the same may work another time.
-    pub fn is_for_now(&self) -> bool {
+    /// Whether a retry may succeed.
+    pub fn is_transient(&self) -> bool {
         match self {
             JournalError::Full
             | JournalError::Fenced { .. }
@@ -91,29 +90,25 @@ impl JournalError {
             | JournalError::Unknown(_)
             | JournalError::Seal(_)
             | JournalError::Stopped(_)
-            | JournalError::Off => false,
+            | JournalError::Disabled => false,
         }
     }
 
-    /// A record that is not what was written.
-    pub(super) fn damaged(episode: EpisodeId, seq: u64, what: impl Into<String>) -> JournalError {
+    /// Reports a damaged record.
+    pub(crate) fn damaged(episode: EpisodeId, seq: u64, what: impl Into<String>) -> JournalError {
         JournalError::Damaged {
             episode: Some(episode),
             seq: Some(seq),
             what: what.into(),
         }
     }
-}
 
-impl From<StoreError> for JournalError {
-    fn from(error: StoreError) -> JournalError {
-        match error {
-            StoreError::Full => JournalError::Full,
-            StoreError::Sync(what) => JournalError::Stopped(what),
-            StoreError::Damaged { episode, seq, what } => {
-                JournalError::Damaged { episode, seq, what }
-            }
-            StoreError::Io(what) => JournalError::Io(what),
+    /// Reports a damage that belongs to no known episode.
+    pub(crate) fn damaged_index(what: impl Into<String>) -> JournalError {
+        JournalError::Damaged {
+            episode: None,
+            seq: None,
+            what: what.into(),
         }
     }
 }

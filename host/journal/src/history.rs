@@ -1,64 +1,65 @@
-//! The records of an episode, checked: what a replay goes by.
+//! The history of an episode: its records, checked and paired, for a replay.
 //!
-//! Making one follows the chain from the beginning, reads every record and
-//! pairs answers with asks; anything that does not fit is refused with the
-//! record's number.
+//! Reading follows the chain from the first record, decodes every record and
+//! pairs outcomes with requests. A record that does not fit is refused by its
+//! number.
 
-use super::chain::Link;
-use super::error::JournalError;
-use super::format;
-use super::id::EpisodeId;
-use super::record::{Answered, Asked, Created, Ended, Record};
-use super::seal::SealKey;
-use super::store::{Episode, Row};
-use super::veil;
+use crate::error::JournalError;
+use crate::record::{
+    self, ChainLink, CreatedRecord, EndedRecord, EpisodeId, OutcomeRecord, Record, RequestRecord,
+};
+use crate::sealing::{self, SealKey};
+use crate::store::{IndexedEpisode, StoredRecord};
 
-/// All that is written down of an episode.
+/// All records of an episode.
 #[derive(Clone, Debug, PartialEq)]
-pub struct History {
+pub struct EpisodeHistory {
     episode: EpisodeId,
-    created: Created,
-    steps: Vec<Step>,
-    ended: Option<Ended>,
+    created: CreatedRecord,
+    steps: Vec<EpisodeStep>,
+    ended: Option<EndedRecord>,
     next: u64,
-    tip: Link,
+    tip: ChainLink,
     bytes: u64,
 }
 
-/// Something asked of an episode, with its answer.
+/// A request of an episode, with its outcome.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Step {
-    /// The slot of the ask.
+pub struct EpisodeStep {
+    /// The slot of the request.
     pub seq: u64,
-    /// The ask.
-    pub asked: Asked,
-    /// The chain up to the ask.
-    pub link: Link,
-    /// The answer; none if the host ended before there was one.
-    pub answer: Option<Answer>,
+    /// The request.
+    pub record: RequestRecord,
+    /// The chain after the request.
+    pub link: ChainLink,
+    /// The outcome; `None` if the host stopped before there was one.
+    pub outcome: Option<StepOutcome>,
 }
 
-/// An answer in its place.
+/// The outcome of a step.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
-    /// Its slot.
+pub struct StepOutcome {
+    /// The slot of the outcome.
     pub seq: u64,
-    /// The answer.
-    pub answered: Answered,
-    /// The chain up to the answer.
-    pub link: Link,
+    /// The outcome.
+    pub record: OutcomeRecord,
+    /// The chain after the outcome.
+    pub link: ChainLink,
 }
 
-impl History {
-    /// Checks the records of an episode, which are all of them from the first.
-    pub fn read(episode: EpisodeId, rows: &[Row]) -> Result<History, JournalError> {
-        let Some((first, rest)) = rows.split_first() else {
+impl EpisodeHistory {
+    /// Checks the records of an episode, which must be complete from the first.
+    pub fn read(
+        episode: EpisodeId,
+        records: &[StoredRecord],
+    ) -> Result<EpisodeHistory, JournalError> {
+        let Some((first, rest)) = records.split_first() else {
             return Err(JournalError::Unknown(episode));
         };
-        let mut reader = Reader {
+        let mut reader = ChainReader {
             episode,
             next: 0,
-            tip: Link::beginning(episode),
+            tip: ChainLink::initial(episode),
         };
         let Record::Created(created) = reader.take(first)? else {
             return Err(JournalError::damaged(
@@ -67,34 +68,39 @@ impl History {
                 "it does not say how the episode began",
             ));
         };
-        let mut history = History {
+        let mut history = EpisodeHistory {
             episode,
             created: *created,
             steps: Vec::new(),
             ended: None,
             next: 0,
             tip: reader.tip,
-            bytes: rows.iter().map(|row| row.bytes.len() as u64).sum(),
+            bytes: records.iter().map(|record| record.bytes.len() as u64).sum(),
         };
-        for row in rest {
-            let record = reader.take(row)?;
+        for stored in rest {
+            let record = reader.take(stored)?;
             history
-                .add(row.seq, record, reader.tip)
-                .map_err(|what| JournalError::damaged(episode, row.seq, what))?;
+                .add(stored.seq, record, reader.tip)
+                .map_err(|what| JournalError::damaged(episode, stored.seq, what))?;
         }
         history.next = reader.next;
         history.tip = reader.tip;
         Ok(history)
     }
 
-    /// Checks the records of an episode, and that none is missing of those
-    /// that the index knows of.
-    pub(super) fn read_all(index: &Episode, rows: &[Row]) -> Result<History, JournalError> {
-        let history = History::read(index.id, rows)?;
-        // Records may have come since the index was asked.
-        let last = usize::try_from(index.head).ok().and_then(|at| rows.get(at));
+    /// Checks the records of an episode, and that none is missing that the index
+    /// knows of.
+    pub(crate) fn read_indexed(
+        index: &IndexedEpisode,
+        records: &[StoredRecord],
+    ) -> Result<EpisodeHistory, JournalError> {
+        let history = EpisodeHistory::read(index.id, records)?;
+        // Records may have been added since the index was read.
+        let last = usize::try_from(index.head)
+            .ok()
+            .and_then(|at| records.get(at));
         match last {
-            Some(row) if row.link == index.tip => Ok(history),
+            Some(record) if record.link == index.tip => Ok(history),
             Some(_) => Err(JournalError::damaged(
                 index.id,
                 index.head,
@@ -108,30 +114,28 @@ impl History {
         }
     }
 
-    fn add(&mut self, seq: u64, record: Record, link: Link) -> Result<(), &'static str> {
+    fn add(&mut self, seq: u64, record: Record, link: ChainLink) -> Result<(), &'static str> {
         if self.ended.is_some() {
             return Err("it follows the end of the episode");
         }
         match record {
             Record::Created(_) => return Err("the episode began before"),
-            Record::Asked(asked) => self.steps.push(Step {
+            Record::Request(record) => self.steps.push(EpisodeStep {
                 seq,
-                asked: *asked,
+                record: *record,
                 link,
-                answer: None,
+                outcome: None,
             }),
-            Record::Answered(answered) => {
-                let place = self
-                    .steps
-                    .binary_search_by_key(&answered.of, |step| step.seq);
+            Record::Outcome(record) => {
+                let place = self.steps.binary_search_by_key(&record.of, |step| step.seq);
                 let step = place.ok().and_then(|at| self.steps.get_mut(at));
                 let step = step.ok_or("it answers nothing that was asked")?;
-                if step.answer.is_some() {
+                if step.outcome.is_some() {
                     return Err("it answers what was answered before");
                 }
-                step.answer = Some(Answer {
+                step.outcome = Some(StepOutcome {
                     seq,
-                    answered: *answered,
+                    record: *record,
                     link,
                 });
             }
@@ -140,69 +144,75 @@ impl History {
         Ok(())
     }
 
-    /// Opens what is sealed of it. Without this, calls have no input and
-    /// answers no outcome.
+    /// Unseals the sealed content. Without this, calls have no input and their
+    /// outcomes are missing.
     pub fn unseal(&mut self, key: &SealKey) -> Result<(), JournalError> {
-        let episode = self.episode;
-        self.steps
-            .iter_mut()
-            .try_for_each(|step| veil::lift(step, key, episode))
+        for step in &mut self.steps {
+            sealing::unseal_request(&mut step.record, key, self.episode, step.seq)?;
+            if let Some(outcome) = &mut step.outcome {
+                sealing::unseal_outcome(&mut outcome.record, key, self.episode, outcome.seq)?;
+            }
+        }
+        Ok(())
     }
 
-    /// The episode.
+    /// Returns the id of the episode.
     pub fn episode(&self) -> EpisodeId {
         self.episode
     }
 
-    /// How it began.
-    pub fn created(&self) -> &Created {
+    /// Returns the first record.
+    pub fn created(&self) -> &CreatedRecord {
         &self.created
     }
 
-    /// What was asked of it, in order, with the answers.
-    pub fn steps(&self) -> &[Step] {
+    /// Returns the requests in order, with their outcomes.
+    pub fn steps(&self) -> &[EpisodeStep] {
         &self.steps
     }
 
-    /// How it ended, if it has.
-    pub fn ended(&self) -> Option<&Ended> {
+    /// Returns the last record of an episode that has ended.
+    pub fn ended(&self) -> Option<&EndedRecord> {
         self.ended.as_ref()
     }
 
-    /// Bytes of all records.
+    /// Returns the bytes of all records.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The slot of the next record.
+    /// Returns the slot of the next record.
     pub fn next(&self) -> u64 {
         self.next
     }
 
-    /// What the chain has come to.
-    pub fn tip(&self) -> Link {
+    /// Returns the last link of the chain.
+    pub fn tip(&self) -> ChainLink {
         self.tip
     }
 }
 
 /// Follows the chain.
-struct Reader {
+struct ChainReader {
     episode: EpisodeId,
     next: u64,
-    tip: Link,
+    tip: ChainLink,
 }
 
-impl Reader {
-    fn take(&mut self, row: &Row) -> Result<Record, JournalError> {
+impl ChainReader {
+    fn take(&mut self, stored: &StoredRecord) -> Result<Record, JournalError> {
         let damaged = |what: String| JournalError::damaged(self.episode, self.next, what);
-        if row.seq != self.next {
-            return Err(damaged(format!("record {} stands in its place", row.seq)));
+        if stored.seq != self.next {
+            return Err(damaged(format!(
+                "record {} stands in its place",
+                stored.seq
+            )));
         }
-        let link = self.tip.then(row.seq, &row.bytes);
-        if link != row.link {
+        let link = self.tip.extend(stored.seq, &stored.bytes);
+        if link != stored.link {
             return Err(damaged("its hash is not that of what is there".to_owned()));
         }
-        let record = format::decode(&row.bytes).map_err(|error| damaged(error.to_string()))?;
+        let record = record::decode(&stored.bytes).map_err(|error| damaged(error.to_string()))?;
         self.tip = link;
         self.next += 1;
         Ok(record)

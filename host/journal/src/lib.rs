@@ -1,55 +1,46 @@
-//! What is written down of sessions, so that they outlive the host's process.
+//! The journal: durable records of sessions, so that they survive a restart.
 //!
-//! A life of a session is an *episode*: a chain of records, of which the first
-//! says how it began and each other what was asked of it or what that came to.
-//! Everything here rests on one primitive, [`Store::append`]: put a record at
-//! its slot if the slot is empty. [`Journal`] drives it from one thread that
-//! commits what is queued together.
+//! One life of a session is an *episode*: a chain of records. The first says how
+//! the session was created; the others hold a request to its guest, the outcome
+//! of a request, or the end. Everything is built on one primitive,
+//! [`JournalStore::append`]: put a record at its slot if the slot is empty.
+//! [`Journal`] calls it from one thread that commits queued records together.
 //!
-//! The room keeps records and knows nothing of how they are replayed. Each
-//! record is chained to those before it ([`Link`]); a reader checks the chain
-//! and refuses what does not hold, with the episode and the record named.
+//! The journal does not replay anything. Each record is chained to those before
+//! it ([`ChainLink`]). A reader checks the chain and refuses a record that does
+//! not fit, naming the episode and the record.
 
-mod chain;
+mod archive;
+mod durability;
 mod error;
-mod facade;
-mod format;
 mod history;
-mod id;
-mod memory;
-mod pen;
-mod portable;
-mod queue;
+mod journal;
 mod receipt;
 mod record;
-mod seal;
-mod sqlite;
-mod state;
+mod sealing;
+mod state_dir;
 mod store;
-mod veil;
 mod writer;
 
-pub use chain::Link;
+pub use archive::{ArchiveError, EpisodeArchive, ImportOutcome};
+pub use durability::Durability;
 pub use error::JournalError;
-pub use facade::{Durability, Journal, JournalConfig};
-pub use history::{Answer, History, Step};
-pub use id::{EpisodeId, Hash};
-pub use memory::MemoryStore;
-pub use pen::{Pen, Ticket};
-pub use portable::{Imported, Portable, PortableError};
-pub use receipt::{Body, CallLine, Receipt, ReceiptError, ReceiptKey, Signer};
+pub use history::{EpisodeHistory, EpisodeStep, StepOutcome};
+pub use journal::{Journal, JournalConfig};
+pub use receipt::{Receipt, ReceiptBody, ReceiptCall, ReceiptError, ReceiptKey, ReceiptSigner};
 pub use record::{
-    Answered, Ask, Asked, At, ClockMode, Created, EndReason, Ended, HostFacts, Outcome, Parent,
-    Record, RunMark, SealedSecrets,
+    ChainLink, CreatedRecord, EndReason, EndedRecord, EpisodeId, ForkOrigin, GuestOutcome,
+    GuestRequest, Hash, OutcomeRecord, Record, RequestRecord, RunIdentity, SealedSecrets,
 };
-pub use seal::SealKey;
-pub use sqlite::SqliteStore;
-pub use state::{StateDir, StateLock};
+pub use sealing::SealKey;
+pub use state_dir::{StateDir, StateLock};
 pub use store::{
-    Change, Entry, Episode, EpisodeState, Filter, Opening, Put, Row, Store, StoreError,
+    AppendEntry, AppendResult, EpisodeFilter, EpisodeHeader, EpisodeState, IndexChange,
+    IndexedEpisode, JournalStore, MemoryStore, SqliteStore, StoreError, StoredRecord,
 };
+pub use writer::{EpisodeWriter, PendingCommit};
 
 #[cfg(test)]
-pub(crate) mod testing;
+mod testing;
 #[cfg(test)]
 mod tests;

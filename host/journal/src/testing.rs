@@ -1,14 +1,14 @@
-//! For tests: records to write.
+//! Sample records for tests.
 
 use std::time::Duration;
 
 use crate::{
-    Answered, Ask, Asked, At, ClockMode, Created, EndReason, Ended, Entry, EpisodeId, Hash,
-    HostFacts, Link, Outcome, Record, RunMark, SealedSecrets,
+    AppendEntry, ChainLink, CreatedRecord, EndReason, EndedRecord, EpisodeId, GuestOutcome,
+    GuestRequest, Hash, OutcomeRecord, Record, RequestRecord, RunIdentity, SealedSecrets,
 };
 use orwd_model::{
-    Block, Budget, DataDigest, Digest, EnvName, Json, Mode, Reward, SessionId, SessionLimits,
-    TaskId, ToolOutput,
+    Block, Budget, ClockMode, DataDigest, DataMode, Digest, EnvName, Json, Reward, RunId, Seed,
+    SessionId, SessionLimits, Timestamp, ToolOutput,
 };
 
 pub(crate) fn json(text: &str) -> Json {
@@ -39,23 +39,21 @@ pub(crate) fn limits() -> SessionLimits {
     }
 }
 
-pub(crate) fn created(owner: Option<&str>, session: &str) -> Created {
-    Created {
+pub(crate) fn created(owner: Option<&str>, session: &str) -> CreatedRecord {
+    CreatedRecord {
         owner: owner.map(str::to_owned),
         session: SessionId::new(session).unwrap(),
         environment: EnvName::new("counter").unwrap(),
         component: Digest::of(b"component"),
         data: Some(DataDigest::from_bytes(*Digest::of(b"data").as_bytes())),
-        mode: Mode::Session,
+        mode: DataMode::Session,
         task: json(r#"{"target":3}"#),
-        seed: vec![7; 32],
-        start: At(1_700_000_000_000_000_000),
+        seed: Seed::new(0x0707_0707_0707_0707),
+        start: Timestamp::from_nanos(1_700_000_000_000_000_000),
         clock: ClockMode::Virtual,
         limits: limits(),
-        host: HostFacts {
-            version: "0.1.0".to_owned(),
-            engine: "engine 48".to_owned(),
-        },
+        host_version: "0.1.0".to_owned(),
+        engine: "engine 48".to_owned(),
         secrets: SealedSecrets::None,
         request: Hash::of(b"request"),
         toolset: None,
@@ -64,14 +62,14 @@ pub(crate) fn created(owner: Option<&str>, session: &str) -> Created {
 }
 
 pub(crate) fn call(n: u64) -> Record {
-    Record::Asked(Box::new(Asked {
-        at: At(n),
-        ask: Ask::Call {
+    Record::Request(Box::new(RequestRecord {
+        at: Timestamp::from_nanos(n),
+        request: GuestRequest::Call {
             tool: "add".to_owned(),
             input: json(&format!(r#"{{"amount":{n}}}"#)),
         },
-        run: Some(RunMark {
-            task: TaskId::from_bytes([n as u8; 16]),
+        run: Some(RunIdentity {
+            id: RunId::from_bytes([n as u8; 16]),
             body: Hash::of(&n.to_be_bytes()),
             idempotency_key: n.is_multiple_of(2).then(|| format!("key-{n}")),
         }),
@@ -79,8 +77,8 @@ pub(crate) fn call(n: u64) -> Record {
     }))
 }
 
-pub(crate) fn answer(of: u64, reward: Option<f64>) -> Record {
-    let outcome = Outcome::Output(ToolOutput {
+pub(crate) fn outcome(of: u64, reward: Option<f64>) -> Record {
+    let outcome = GuestOutcome::Output(ToolOutput {
         blocks: vec![Block::Text {
             text: format!("the answer to {of}"),
             detail: None,
@@ -89,33 +87,33 @@ pub(crate) fn answer(of: u64, reward: Option<f64>) -> Record {
         reward: reward.map(|reward| Reward::new(reward).unwrap()),
         finished: false,
     });
-    Record::Answered(Box::new(Answered::new(of, outcome, 3)))
+    Record::Outcome(Box::new(OutcomeRecord::new(of, outcome, 3)))
 }
 
 pub(crate) fn ended() -> Record {
-    Record::Ended(Ended {
-        at: At(99),
+    Record::Ended(EndedRecord {
+        at: Timestamp::from_nanos(99),
         reason: EndReason::Deleted,
     })
 }
 
-/// An episode with this many calls, not ended.
+/// The records of a live episode with this many calls.
 pub(crate) fn episode(owner: Option<&str>, session: &str, calls: u64) -> Vec<Record> {
     let mut records = vec![Record::Created(Box::new(created(owner, session)))];
     for n in 0..calls {
         records.push(call(n));
-        records.push(answer(2 * n + 1, Some(0.5)));
+        records.push(outcome(2 * n + 1, Some(0.5)));
     }
     records
 }
 
-/// The records as they go into a store.
-pub(crate) fn entries(episode: EpisodeId, records: &[Record]) -> Vec<Entry> {
-    let mut link = Link::beginning(episode);
+/// The entries that append these records.
+pub(crate) fn entries(episode: EpisodeId, records: &[Record]) -> Vec<AppendEntry> {
+    let mut link = ChainLink::initial(episode);
     let numbered = records.iter().enumerate();
     numbered
         .map(|(seq, record)| {
-            let entry = Entry::new(episode, seq as u64, link, record);
+            let entry = AppendEntry::new(episode, seq as u64, link, record);
             link = entry.link;
             entry
         })

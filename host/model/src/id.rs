@@ -1,30 +1,46 @@
-//! Names of things: sessions, runs, environments.
+//! Ids of sessions and runs, and names of environments.
 //!
-//! Made once at the edge and compared by value afterwards, so that nothing
-//! past it handles a raw string. Only an environment's name can be refused.
+//! They are made once at the edge and compared by value afterwards, so that no
+//! inner code handles a raw string.
 
 use std::fmt;
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
+use serde::{Deserialize, Serialize};
 
-/// The id of a session: chosen by the client, opaque, case-sensitive.
-/// Wire contract section 3; the surrounding white space is gone by the time
-/// that one is made.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// The id of a session: chosen by the client, opaque and case-sensitive (wire
+/// contract section 3). It has no white space around it and is never empty.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct SessionId(Arc<str>);
 
 impl SessionId {
-    /// Takes the id as the client wrote it; `None` if nothing is left of it
-    /// once the surrounding white space is gone.
+    /// Trims the client's text. Returns `None` if nothing is left of it.
     pub fn new(text: &str) -> Option<SessionId> {
         let text = text.trim();
         (!text.is_empty()).then(|| SessionId(text.into()))
     }
 
-    /// The id as it goes back to the client.
+    /// Returns the id as it goes back to the client.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for SessionId {
+    type Error = &'static str;
+
+    /// Takes an id that is trimmed already.
+    fn try_from(text: String) -> Result<SessionId, &'static str> {
+        SessionId::new(&text)
+            .filter(|id| id.as_str() == text)
+            .ok_or("invalid session id")
+    }
+}
+
+impl From<SessionId> for String {
+    fn from(id: SessionId) -> String {
+        id.as_str().to_owned()
     }
 }
 
@@ -40,65 +56,33 @@ impl fmt::Debug for SessionId {
     }
 }
 
-/// The id of a run, which the wire calls `task_id`: 128 random bits, written
-/// as 32 hexadecimal digits. Possession lets a client of the session fetch the
-/// result, so ids are not guessable.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TaskId([u8; 16]);
+byte_array_type! {
+    /// The id of a run, which the wire calls `task_id`: 128 random bits.
+    /// Possession lets a client of the session fetch the result, so ids cannot
+    /// be guessed.
+    RunId, 16, ""
+}
 
-impl TaskId {
+impl RunId {
     /// Draws a new id.
-    pub fn random() -> TaskId {
-        TaskId(rand::random())
-    }
-
-    /// The id of these bytes.
-    pub fn from_bytes(bytes: [u8; 16]) -> TaskId {
-        TaskId(bytes)
-    }
-
-    /// The bytes.
-    pub fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-
-    /// Reads an id as [`TaskId`] writes it; `None` for any other text, which
-    /// then names no run.
-    pub fn parse(text: &str) -> Option<TaskId> {
-        if text.len() != 32 || text.bytes().any(|b| b.is_ascii_uppercase()) {
-            return None;
-        }
-        u128::from_str_radix(text, 16)
-            .ok()
-            .filter(|_| text.bytes().all(|b| b.is_ascii_hexdigit()))
-            .map(|bits| TaskId(bits.to_be_bytes()))
+    pub fn random() -> RunId {
+        RunId(rand::random())
     }
 }
 
-impl fmt::Display for TaskId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
-    }
-}
-
-impl fmt::Debug for TaskId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// The name of an environment: 3 to 64 letters, digits, `-` and `_`, kept in
-/// lower case because clients may write it in any.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// The name of an environment: 3 to 64 letters, digits, `-` and `_`. It is
+/// stored in lower case because clients may write it in any case.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct EnvName(Arc<str>);
 
-/// Why a text names no environment.
+/// The text is not the name of an environment.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is no name for an environment: 3 to 64 letters, digits, '-' and '_' are")]
+#[error("invalid environment name {0:?}: expected 3 to 64 letters, digits, '-' or '_'")]
 pub struct InvalidEnvName(String);
 
 impl EnvName {
-    /// Checks and lower-cases a name.
+    /// Checks a name and converts it to lower case.
     pub fn new(text: &str) -> Result<EnvName, InvalidEnvName> {
         let fits = (3..=64).contains(&text.len());
         let plain = text
@@ -111,9 +95,23 @@ impl EnvName {
         }
     }
 
-    /// The name in lower case.
+    /// Returns the name in lower case.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for EnvName {
+    type Error = InvalidEnvName;
+
+    fn try_from(text: String) -> Result<EnvName, InvalidEnvName> {
+        EnvName::new(&text)
+    }
+}
+
+impl From<EnvName> for String {
+    fn from(name: EnvName) -> String {
+        name.as_str().to_owned()
     }
 }
 
@@ -129,86 +127,14 @@ impl fmt::Debug for EnvName {
     }
 }
 
-/// The SHA-256 of a component's bytes, which names a version of an
-/// environment.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Digest([u8; 32]);
-
-impl Digest {
-    /// Hashes bytes.
-    pub fn of(bytes: &[u8]) -> Digest {
-        Digest(Sha256::digest(bytes).into())
-    }
-
-    /// The digest of these bytes.
-    pub fn from_bytes(bytes: [u8; 32]) -> Digest {
-        Digest(bytes)
-    }
-
-    /// The bytes.
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// The 64 digits alone.
-    pub fn hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha256:{}", self.hex())
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// The BLAKE3 of all that a guest can see of a data directory.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct DataDigest([u8; 32]);
-
-impl DataDigest {
-    /// The digest of these bytes.
-    pub fn from_bytes(bytes: [u8; 32]) -> DataDigest {
-        DataDigest(bytes)
-    }
-
-    /// The bytes.
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// The 64 digits alone.
-    pub fn hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
-impl fmt::Display for DataDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "blake3:{}", self.hex())
-    }
-}
-
-impl fmt::Debug for DataDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_task_id_reads_back_and_nothing_else_does() {
-        let id = TaskId::random();
-        assert_eq!(TaskId::parse(&id.to_string()), Some(id));
+    fn a_run_id_reads_back_and_nothing_else_does() {
+        let id = RunId::random();
+        assert_eq!(RunId::parse(&id.to_string()), Some(id));
         for other in [
             "",
             "plain",
@@ -216,7 +142,7 @@ mod tests {
             &id.to_string()[1..],
             "ABCDEF00000000000000000000000000",
         ] {
-            assert_eq!(TaskId::parse(other), None, "{other}");
+            assert_eq!(RunId::parse(other), None, "{other}");
         }
     }
 
@@ -224,6 +150,7 @@ mod tests {
     fn a_session_id_is_trimmed_and_never_blank() {
         assert_eq!(SessionId::new(" a b\t").unwrap().as_str(), "a b");
         assert_eq!(SessionId::new(" \t"), None);
+        assert!(SessionId::try_from(" a".to_owned()).is_err());
     }
 
     #[test]

@@ -1,47 +1,39 @@
-//! The words that every room shares: ids, JSON that we do not own, blocks,
-//! tools, outcomes and faults.
+//! Value types that every orwd crate shares: ids, digests, JSON that orwd does
+//! not own, blocks, tools, outcomes, faults and limits.
 //!
-//! Plain values. This module knows no HTTP and no wasmtime, and uses no other
-//! module of the crate.
+//! Plain values only. This crate knows neither HTTP nor wasmtime and depends on
+//! no other crate of the workspace.
+//!
+//! Where a type implements serde, that is its form in journal records. A change
+//! of it changes the record format, which the golden test of `orwd-journal`
+//! refuses.
 
-mod admission;
-mod block;
-mod description;
-mod fault;
-mod genesis;
+#[macro_use]
+mod macros;
+
+mod content;
+mod digest;
+mod environment;
+pub mod hex;
 mod id;
-mod json;
-mod levels;
-mod limits;
-mod mode;
 mod outcome;
-mod quoted;
-mod reserved;
-mod secret;
-mod seed;
-mod task;
-mod timestamp;
-mod tool;
-mod toolset;
-mod weigh;
+mod session;
 
-pub use admission::AdmissionLimits;
-pub use block::{Block, Candidate, Message, MessageBlock, Role};
-pub use description::{Description, Named, Support, Tool, ToolAccess, Visibility};
-pub use fault::{Fault, FaultCode, TrapKind};
-pub use genesis::{ClockMode, Genesis, Pace};
-pub use id::{DataDigest, Digest, EnvName, InvalidEnvName, SessionId, TaskId};
-pub use json::{Json, NotAnObject};
-pub use levels::Levels;
-pub use limits::{Budget, SessionLimits};
-pub use mode::{Existing, Mode, Publish};
-pub use outcome::{NonFinite, Refusal, RefusalReason, Reward, RunOutcome, Score, ToolOutput};
-pub use quoted::quoted;
-pub use reserved::RESERVED;
-pub use secret::{Secret, Secrets};
-pub use seed::{InvalidSeed, Seed};
-pub use task::{Split, SplitKind, TaskSource};
-pub use timestamp::Timestamp;
-pub use tool::{TerminalTool, ToolListing, ToolSpec};
-pub use toolset::TOOLSETS;
-pub use weigh::Weigh;
+pub use content::{
+    Block, Candidate, EncodedSize, InvalidJsonObject, Json, JsonDepth, Message, MessageBlock, Role,
+    json_text,
+};
+pub use digest::{DataDigest, Digest};
+pub use environment::{
+    Capabilities, EnvironmentDescription, RESERVED_PATHS, Split, SplitKind, TOOLSETS, TaskSource,
+    TerminalTool, Tool, ToolAccess, ToolListing, ToolLookup, ToolSpec, ToolVisibility,
+};
+pub use id::{EnvName, InvalidEnvName, RunId, SessionId};
+pub use outcome::{
+    Fault, FaultCode, NonFiniteReward, Refusal, RefusalReason, Reward, RunOutcome, Score,
+    ToolOutput, TrapKind, python_repr,
+};
+pub use session::{
+    AdmissionLimits, Budget, ClockMode, DataMode, DeterminismConfig, InvalidSeed, OnConflict,
+    PublishRules, Secret, Secrets, Seed, SessionLimits, SleepMode, Timestamp,
+};

@@ -20,7 +20,7 @@ use super::ops::How;
 use super::store::PAGE;
 use super::walk::At;
 use super::{Fs, Tree};
-use orwd_model::{Existing, Publish};
+use orwd_model::{OnConflict, PublishRules};
 
 /// What became of a session's files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,7 @@ enum Outcome {
 impl Tree {
     /// Puts what the session wrote below these folders into the data
     /// directory. Waits for the disk.
-    pub fn publish(&self, what: &Publish) -> Published {
+    pub fn publish(&self, what: &PublishRules) -> Published {
         let mut done = Published::default();
         let Some(root) = self.data() else {
             return done;
@@ -54,7 +54,7 @@ impl Tree {
             Vec::new()
         });
         for path in paths {
-            match self.publish_file(root, &path, what.existing) {
+            match self.publish_file(root, &path, what.on_conflict) {
                 Ok(Outcome::Published) => done.published += 1,
                 Ok(Outcome::Kept) => done.kept += 1,
                 Err(error) => {
@@ -66,30 +66,35 @@ impl Tree {
         done
     }
 
-    fn publish_file(&self, root: NodeId, path: &str, existing: Existing) -> io::Result<Outcome> {
+    fn publish_file(
+        &self,
+        root: NodeId,
+        path: &str,
+        on_conflict: OnConflict,
+    ) -> io::Result<Outcome> {
         let base = self.lock().base.clone();
         let base = base.ok_or(ErrorKind::NotFound)?;
         let (folders, name) = path.rsplit_once('/').ok_or(ErrorKind::InvalidInput)?;
         let dir = enter(&base, folders)?;
-        if existing == Existing::Keep && is_there(&dir, name)? {
+        if on_conflict == OnConflict::Keep && is_there(&dir, name)? {
             return Ok(Outcome::Kept);
         }
         let file = self
             .read_only_handle(root, path)
             .map_err(io::Error::other)?;
         let unfinished = format!("{UNFINISHED}{}", uuid::Uuid::new_v4().simple());
-        let placed = write(&dir, &unfinished, &file).and_then(|()| match existing {
-            Existing::Replace => dir
+        let placed = write(&dir, &unfinished, &file).and_then(|()| match on_conflict {
+            OnConflict::Replace => dir
                 .rename(&unfinished, &dir, name)
                 .map(|()| Outcome::Published),
             // A link is never put over something, whoever was faster.
-            Existing::Keep => match dir.hard_link(&unfinished, &dir, name) {
+            OnConflict::Keep => match dir.hard_link(&unfinished, &dir, name) {
                 Ok(()) => Ok(Outcome::Published),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Outcome::Kept),
                 Err(error) => Err(error),
             },
         });
-        if existing == Existing::Keep || placed.is_err() {
+        if on_conflict == OnConflict::Keep || placed.is_err() {
             match dir.remove_file(&unfinished) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     tracing::warn!("a file that was not finished stays behind: {error}");

@@ -46,7 +46,7 @@ pub(super) struct TestClock(AtomicU64);
 
 impl TestClock {
     pub(super) fn set(&self, time: Timestamp) {
-        self.0.store(time.nanos(), Ordering::Relaxed);
+        self.0.store(time.as_nanos(), Ordering::Relaxed);
     }
 }
 

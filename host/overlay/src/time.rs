@@ -14,7 +14,7 @@ pub trait TimeSource: Debug + Send + Sync {
 
 /// Converts a time of the host's into one of WASI.
 pub fn datetime(time: Timestamp) -> Datetime {
-    let nanos = time.nanos();
+    let nanos = time.as_nanos();
     Datetime {
         seconds: nanos / 1_000_000_000,
         // Below a billion.

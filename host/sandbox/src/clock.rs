@@ -19,7 +19,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use orwd_model::{ClockMode, Genesis, Pace, Timestamp};
+use orwd_model::{ClockMode, DeterminismConfig, SleepMode, Timestamp};
 use orwd_overlay::TimeSource;
 
 /// What a look at the clock takes, and its resolution, in nanoseconds.
@@ -37,7 +37,7 @@ pub struct Clock(Arc<Mutex<Inner>>);
 #[derive(Debug)]
 struct Inner {
     mode: ClockMode,
-    pace: Pace,
+    sleep_mode: SleepMode,
     /// Monotonic time, in nanoseconds.
     now: u64,
     /// A wall time, and the monotonic time that it belongs to.
@@ -61,12 +61,12 @@ enum Wait {
 }
 
 impl Clock {
-    pub fn new(genesis: Genesis, pace: Pace) -> Clock {
+    pub fn new(determinism: DeterminismConfig, sleep_mode: SleepMode) -> Clock {
         Clock(Arc::new(Mutex::new(Inner {
-            mode: genesis.clock,
-            pace,
+            mode: determinism.clock,
+            sleep_mode,
             now: 0,
-            wall: (genesis.start, 0),
+            wall: (determinism.start, 0),
             born: Instant::now(),
             patience: 0,
         })))
@@ -79,15 +79,15 @@ impl Clock {
         clock.wall = (clock.virtual_wall().max(at), now);
     }
 
-    pub fn set_pace(&self, pace: Pace) {
-        self.lock().pace = pace;
+    pub fn set_sleep_mode(&self, sleep_mode: SleepMode) {
+        self.lock().sleep_mode = sleep_mode;
     }
 
     /// An entry into the guest begins, which may take so long.
-    pub fn begin(&self, wall: Duration) -> Pace {
+    pub fn begin(&self, wall: Duration) -> SleepMode {
         let mut clock = self.lock();
         clock.patience = nanos(wall);
-        clock.pace
+        clock.sleep_mode
     }
 
     /// Looks at monotonic time.
@@ -151,7 +151,7 @@ impl Inner {
 
     fn virtual_wall(&self) -> Timestamp {
         let (wall, then) = self.wall;
-        wall.plus(self.now.saturating_sub(then))
+        wall.plus_nanos(self.now.saturating_sub(then))
     }
 
     fn step(&mut self) {
@@ -160,18 +160,18 @@ impl Inner {
 
     fn wait(&mut self, until: Option<u64>) -> Wait {
         let left = until.map(|until| until.saturating_sub(self.monotonic()));
-        match (left, self.mode, self.pace) {
+        match (left, self.mode, self.sleep_mode) {
             (Some(0), ..) => Wait::Over,
             (Some(left), ClockMode::Real, _) => Wait::Sleep(Duration::from_nanos(left)),
-            (Some(left), ClockMode::Virtual, Pace::Live) if left <= self.patience => {
+            (Some(left), ClockMode::Virtual, SleepMode::RealTime) if left <= self.patience => {
                 Wait::Sleep(Duration::from_nanos(left))
             }
-            (Some(left), ClockMode::Virtual, Pace::Replay) if left <= self.patience => {
+            (Some(left), ClockMode::Virtual, SleepMode::Skip) if left <= self.patience => {
                 self.slept(until);
                 Wait::Over
             }
-            (_, ClockMode::Virtual, Pace::Replay) => Wait::Overslept,
-            (_, _, Pace::Live) | (None, ClockMode::Real, _) => Wait::UntilCut,
+            (_, ClockMode::Virtual, SleepMode::Skip) => Wait::Overslept,
+            (_, _, SleepMode::RealTime) | (None, ClockMode::Real, _) => Wait::UntilCut,
         }
     }
 
@@ -196,31 +196,31 @@ mod tests {
     const START: u64 = 1_000_000_000_000;
     const MS: u64 = 1_000_000;
 
-    fn clock(pace: Pace) -> Clock {
-        let genesis = Genesis {
+    fn clock(sleep_mode: SleepMode) -> Clock {
+        let determinism = DeterminismConfig {
             seed: Seed::new(1),
             start: Timestamp::from_nanos(START),
             clock: ClockMode::Virtual,
         };
-        let clock = Clock::new(genesis, pace);
+        let clock = Clock::new(determinism, sleep_mode);
         clock.begin(Duration::from_secs(3600));
         clock
     }
 
     #[test]
     fn every_look_takes_a_step() {
-        let clock = clock(Pace::Live);
+        let clock = clock(SleepMode::RealTime);
         let looks: Vec<u64> = (0..3).map(|_| clock.look()).collect();
         assert_eq!(looks, [0, STEP, 2 * STEP]);
         // Wall time moves with it, and looking at it does too.
-        assert_eq!(clock.look_at_wall().nanos(), START + 3 * STEP);
+        assert_eq!(clock.look_at_wall().as_nanos(), START + 3 * STEP);
         assert_eq!(clock.look(), 4 * STEP);
         assert_eq!(clock.now(), clock.now());
     }
 
     #[test]
     fn wall_time_moves_to_each_arrival_and_never_back() {
-        let clock = clock(Pace::Live);
+        let clock = clock(SleepMode::RealTime);
         for (arrival, expected) in [
             (START, START),
             (START + 500, START + STEP),
@@ -231,7 +231,7 @@ mod tests {
             (START, u64::MAX),
         ] {
             clock.arrive(Timestamp::from_nanos(arrival));
-            assert_eq!(clock.look_at_wall().nanos(), expected, "{arrival}");
+            assert_eq!(clock.look_at_wall().as_nanos(), expected, "{arrival}");
         }
         // Between calls monotonic time stands still.
         assert_eq!(clock.look(), 7 * STEP);
@@ -239,23 +239,23 @@ mod tests {
 
     #[tokio::test]
     async fn a_sleep_takes_its_time_when_live_and_none_in_a_replay() {
-        for (pace, least) in [(Pace::Live, 40), (Pace::Replay, 0)] {
-            let clock = clock(pace);
+        for (sleep_mode, least) in [(SleepMode::RealTime, 40), (SleepMode::Skip, 0)] {
+            let clock = clock(sleep_mode);
             let began = Instant::now();
             clock.wait(Some(40 * MS)).await.unwrap();
             assert!(began.elapsed() >= Duration::from_millis(least));
-            assert_eq!(clock.look(), 40 * MS, "{pace:?}");
-            assert_eq!(clock.now().nanos(), START + 40 * MS + STEP);
+            assert_eq!(clock.look(), 40 * MS, "{sleep_mode:?}");
+            assert_eq!(clock.now().as_nanos(), START + 40 * MS + STEP);
             // What is past is not waited for.
             clock.wait(Some(MS)).await.unwrap();
             assert_eq!(clock.look(), 40 * MS + STEP);
         }
         // Hours are over at once.
-        let clock = clock(Pace::Replay);
+        let clock = clock(SleepMode::Skip);
         clock.wait(Some(3_599_000 * MS)).await.unwrap();
         // After a replay it goes on live.
-        clock.set_pace(Pace::Live);
-        assert_eq!(clock.begin(Duration::from_secs(1)), Pace::Live);
+        clock.set_sleep_mode(SleepMode::RealTime);
+        assert_eq!(clock.begin(Duration::from_secs(1)), SleepMode::RealTime);
         let began = Instant::now();
         clock.wait(Some(3_599_020 * MS)).await.unwrap();
         assert!(began.elapsed() >= Duration::from_millis(20));
@@ -269,7 +269,7 @@ mod tests {
             &[Some(u64::MAX / MS)],
             &[None],
         ] {
-            let clock = clock(Pace::Replay);
+            let clock = clock(SleepMode::Skip);
             clock.begin(Duration::from_secs(1));
             let mut ended = Ok(());
             for until in sleeps {
@@ -286,7 +286,7 @@ mod tests {
     #[tokio::test]
     async fn an_endless_sleep_can_be_cut_when_live() {
         for until in [None, Some(u64::MAX)] {
-            let clock = clock(Pace::Live);
+            let clock = clock(SleepMode::RealTime);
             let wait = clock.wait(until);
             let cut = tokio::time::timeout(Duration::from_millis(20), wait).await;
             assert!(cut.is_err());
@@ -295,16 +295,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_real_clock_is_that_of_the_machine() {
-        let genesis = Genesis {
+        let determinism = DeterminismConfig {
             clock: ClockMode::Real,
-            ..Genesis::CATALOG
+            ..DeterminismConfig::CATALOG
         };
-        let clock = Clock::new(genesis, Pace::Live);
+        let clock = Clock::new(determinism, SleepMode::RealTime);
         let before = Timestamp::now();
         let then = clock.look();
         let until = then + 5 * MS;
         clock.wait(Some(until)).await.unwrap();
         assert!(clock.look() >= until);
-        assert!(clock.look_at_wall() >= before.plus(5 * MS));
+        assert!(clock.look_at_wall() >= before.plus_nanos(5 * MS));
     }
 }

@@ -22,7 +22,7 @@ pub use grants::{Grant, grant_of};
 pub use meter::Meter;
 pub use state::{GuestState, Label, Outfit, Results};
 
-pub use orwd_model::{Existing, Mode, Publish};
+pub use orwd_model::{DataMode, OnConflict, PublishRules};
 
 pub use chance::TooMuchChance;
 pub use clock::Overslept;

@@ -161,7 +161,7 @@ mod tests {
 
     use super::super::clock::Overslept;
     use super::*;
-    use orwd_model::{Genesis, Pace};
+    use orwd_model::{DeterminismConfig, SleepMode};
 
     const MS: u64 = 1_000_000;
 
@@ -172,7 +172,7 @@ mod tests {
 
     impl World {
         fn new() -> World {
-            let clock = Clock::new(Genesis::CATALOG, Pace::Replay);
+            let clock = Clock::new(DeterminismConfig::CATALOG, SleepMode::Skip);
             clock.begin(Duration::from_secs(1));
             World {
                 clock,

@@ -10,8 +10,8 @@ use super::clock::Clock;
 use super::memory::Memory;
 use super::poll::Timed;
 use super::stdio::{GuestLog, Stream};
-use super::{DataDir, Meter, Mode, Publish};
-use orwd_model::{Genesis, Pace, SessionLimits};
+use super::{DataDir, DataMode, Meter, PublishRules};
+use orwd_model::{DeterminismConfig, SessionLimits, SleepMode};
 use orwd_overlay::{Allowance, Refused, Tree, View};
 
 /// Where a guest may put what it needs for itself.
@@ -33,13 +33,13 @@ pub struct Outfit {
     /// Whose it is.
     pub label: Label,
     /// Its randomness and its clock.
-    pub genesis: Genesis,
+    pub determinism: DeterminismConfig,
     /// Whether it is waited for when it sleeps, to begin with.
-    pub pace: Pace,
+    pub sleep_mode: SleepMode,
     /// What it sees at `/orwd_data`, if anything.
     pub data: Option<DataDir>,
     /// What becomes of what it writes.
-    pub mode: Mode,
+    pub mode: DataMode,
     /// What it may use up.
     pub limits: SessionLimits,
 }
@@ -50,7 +50,7 @@ pub struct Results {
     label: Label,
     tree: Tree,
     data: Option<DataDir>,
-    publish: Publish,
+    publish: PublishRules,
 }
 
 impl Results {
@@ -101,9 +101,9 @@ impl GuestState {
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(log.stream(Stream::Out))
             .stderr(log.stream(Stream::Err));
-        let clock = Clock::new(outfit.genesis, outfit.pace);
+        let clock = Clock::new(outfit.determinism, outfit.sleep_mode);
         let data = outfit.data.as_ref();
-        let read_only = outfit.mode == Mode::ReadOnly;
+        let read_only = outfit.mode == DataMode::ReadOnly;
         let tree = Tree::new(
             data.map(|data| (data.ground(), DataDir::GUEST_PATH)),
             if read_only { &[] } else { &[SCRATCH] },
@@ -116,13 +116,13 @@ impl GuestState {
             Arc::new(clock.clone()),
         );
         let results = match outfit.mode {
-            Mode::Shared(publish) => Some(Results {
+            DataMode::Shared(publish) => Some(Results {
                 label: outfit.label,
                 tree: tree.clone(),
                 data: outfit.data,
                 publish,
             }),
-            Mode::ReadOnly | Mode::Session => None,
+            DataMode::ReadOnly | DataMode::Session => None,
         };
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
@@ -133,7 +133,7 @@ impl GuestState {
             results,
             memory: Memory::new(limits.memory, limits.tables),
             clock,
-            chance: Chance::new(outfit.genesis.seed),
+            chance: Chance::new(outfit.determinism.seed),
             meter: Meter::default(),
             log,
             out_of_cpu: false,

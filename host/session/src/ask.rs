@@ -1,41 +1,41 @@
 //! What comes of an entry into the guest, as those who asked are told it.
 //!
-//! An entry is a [`journal::Ask`](orwd_journal::Ask) and what comes of it an
-//! [`Outcome`], whether a journal is kept or not: each entry may change what
+//! An entry is a [`journal::GuestRequest`](orwd_journal::GuestRequest) and what comes of it an
+//! [`GuestOutcome`], whether a journal is kept or not: each entry may change what
 //! the guest holds, so that these, in their order, are what a session is.
 
 use super::service::{Conversation, SessionError};
-use orwd_journal::Outcome;
+use orwd_journal::GuestOutcome;
 use orwd_model::{Fault, FaultCode, RunOutcome, ToolSpec};
 
 /// What the readers of a run are told. A guest gives the kind of answer that
 /// fits the question, so that another kind is a mistake of ours.
-pub(super) fn run(outcome: Outcome) -> RunOutcome {
+pub(super) fn run(outcome: GuestOutcome) -> RunOutcome {
     let run = outcome.into_run();
     run.unwrap_or_else(|| RunOutcome::Faulted(misfit()))
 }
 
 /// What the reader of a prompt or a conversation is told.
-pub(super) fn conversation(outcome: Outcome) -> Result<Conversation, SessionError> {
+pub(super) fn conversation(outcome: GuestOutcome) -> Result<Conversation, SessionError> {
     match outcome {
-        Outcome::Blocks(blocks) => Ok(Conversation::Prompt(blocks)),
-        Outcome::Messages(messages) => Ok(Conversation::Messages(messages)),
+        GuestOutcome::Blocks(blocks) => Ok(Conversation::Prompt(blocks)),
+        GuestOutcome::Messages(messages) => Ok(Conversation::Messages(messages)),
         other => Err(error(other)),
     }
 }
 
 /// What the reader of a listing is told.
-pub(super) fn tools(outcome: Outcome) -> Result<Vec<ToolSpec>, SessionError> {
+pub(super) fn tools(outcome: GuestOutcome) -> Result<Vec<ToolSpec>, SessionError> {
     match outcome {
-        Outcome::Tools(tools) => Ok(tools),
+        GuestOutcome::Tools(tools) => Ok(tools),
         other => Err(error(other)),
     }
 }
 
-fn error(outcome: Outcome) -> SessionError {
+fn error(outcome: GuestOutcome) -> SessionError {
     match outcome {
-        Outcome::Failed(message) => SessionError::Failed(message),
-        Outcome::Faulted(fault) => SessionError::Faulted(fault),
+        GuestOutcome::Failed(message) => SessionError::Failed(message),
+        GuestOutcome::Faulted(fault) => SessionError::Faulted(fault),
         _ => SessionError::Faulted(misfit()),
     }
 }

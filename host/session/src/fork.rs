@@ -11,16 +11,16 @@ use tokio::sync::watch;
 use super::handle::Handle;
 use super::overview::is_counted;
 use super::owner::{Ending, Holding};
-use super::record::timestamp;
 use super::service::{BeyondError, Session, SessionError};
 use super::sessions::Inner;
 use super::shares::AllTaken;
 use super::state::{Identity, Phase, Shared};
 use super::table::{Creating, Key, Reservation, Taken};
 use orwd_journal::{
-    Answered, ClockMode, Created, EpisodeId, Hash, History, Parent, Record, SealedSecrets, Step,
+    CreatedRecord, EpisodeHistory, EpisodeId, EpisodeStep, ForkOrigin, Hash, OutcomeRecord, Record,
+    SealedSecrets,
 };
-use orwd_model::SessionId;
+use orwd_model::{ClockMode, SessionId};
 
 /// Children of one request at most.
 pub(super) const MOST: u32 = 256;
@@ -66,8 +66,8 @@ pub(super) async fn fork(
 async fn bear(
     inner: &Arc<Inner>,
     parent: &Handle,
-    history: &History,
-    past: &[Step],
+    history: &EpisodeHistory,
+    past: &[EpisodeStep],
     count: u32,
     children: &mut Vec<(SessionId, Handle)>,
 ) -> Result<(), BeyondError> {
@@ -87,11 +87,11 @@ async fn bear(
 }
 
 /// The answered steps up to and including so many calls.
-fn past(history: &History, at: Option<u64>) -> Result<&[Step], BeyondError> {
+fn past(history: &EpisodeHistory, at: Option<u64>) -> Result<&[EpisodeStep], BeyondError> {
     let steps = history.steps();
     let answered = steps
         .iter()
-        .position(|step| step.answer.is_none())
+        .position(|step| step.outcome.is_none())
         .unwrap_or(steps.len());
     let answered = steps.get(..answered).unwrap_or_default();
     let Some(at) = at else {
@@ -116,8 +116,8 @@ fn past(history: &History, at: Option<u64>) -> Result<&[Step], BeyondError> {
 async fn child(
     inner: &Arc<Inner>,
     parent: &Handle,
-    history: &History,
-    past: &[Step],
+    history: &EpisodeHistory,
+    past: &[EpisodeStep],
 ) -> Result<(SessionId, Handle), BeyondError> {
     let house = &inner.house;
     let text = uuid::Uuid::from_u128(rand::random())
@@ -145,15 +145,15 @@ async fn child(
     let secrets = house
         .journal
         .unseal(&history.created().secrets, history.episode())?;
-    let created = Created {
+    let created = CreatedRecord {
         session: id.clone(),
         secrets: house.journal.seal(&secrets, episode)?,
         request: Hash::from_bytes(rand::random()),
-        parent: Some(Parent {
+        parent: Some(ForkOrigin {
             episode: history.episode(),
             seq: past
                 .last()
-                .and_then(|step| step.answer.as_ref())
+                .and_then(|step| step.outcome.as_ref())
                 .map_or(0, |answer| answer.seq),
         }),
         ..history.created().clone()
@@ -164,20 +164,20 @@ async fn child(
         episode,
         environment: created.environment.clone(),
         component: created.component,
-        created: timestamp(created.start),
+        created: created.start,
         birthmark: None,
     };
     let (mut pen, mut written) = house.journal.begin(episode, created);
     for step in past {
-        let Some(answer) = &step.answer else {
+        let Some(answer) = &step.outcome else {
             continue;
         };
         let of = pen.next();
         // An answer is committed after its ask or not at all.
-        pen.append_soon(&Record::Asked(Box::new(step.asked.clone())));
-        written = pen.append(&Record::Answered(Box::new(Answered {
+        pen.append_deferred(&Record::Request(Box::new(step.record.clone())));
+        written = pen.append(&Record::Outcome(Box::new(OutcomeRecord {
             of,
-            ..answer.answered.clone()
+            ..answer.record.clone()
         })));
     }
     written.await?;

@@ -12,10 +12,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use orwd_catalog::{Birth, Environment};
 use orwd_engine::{CallError, EntryError, Instance};
-use orwd_journal::{Ask, Outcome};
+use orwd_journal::{GuestOutcome, GuestRequest};
 use orwd_model::{
-    Fault, Json, Pace, Refusal, RefusalReason, Secrets, SessionId, Timestamp, ToolOutput, ToolSpec,
-    quoted,
+    Fault, Json, Refusal, RefusalReason, Secrets, SessionId, SleepMode, Timestamp, ToolOutput,
+    ToolSpec, python_repr,
 };
 
 /// An instance with an open episode.
@@ -37,10 +37,10 @@ pub(super) enum NotOpen {
 
 impl NotOpen {
     /// Whether the host is to blame, so that it may work another time.
-    pub(super) fn is_ours(&self) -> bool {
+    pub(super) fn is_host_fault(&self) -> bool {
         match self {
             NotOpen::Start(fault) | NotOpen::Entry(EntryError::Fault(fault)) => {
-                fault.code.is_ours()
+                fault.code.is_host_fault()
             }
             NotOpen::Entry(EntryError::Failed(_)) => false,
         }
@@ -64,7 +64,7 @@ impl Guest {
         task: &Json,
         secrets: Secrets,
     ) -> Result<(Guest, Vec<ToolSpec>), NotOpen> {
-        let seed = birth.genesis.seed;
+        let seed = birth.determinism.seed;
         let mut instance = env
             .start(session, birth, slot)
             .await
@@ -83,46 +83,48 @@ impl Guest {
         Ok((guest, tools))
     }
 
-    /// Does what was asked at this moment. After [`Outcome::Faulted`], and where
+    /// Does what was asked at this moment. After [`GuestOutcome::Faulted`], and where
     /// this is dropped before it is through, the guest is gone and every later
     /// entry tells so.
-    pub(super) async fn perform(&mut self, ask: &Ask, at: Timestamp) -> Outcome {
+    pub(super) async fn perform(&mut self, ask: &GuestRequest, at: Timestamp) -> GuestOutcome {
         let instance = &mut self.instance;
         instance.arrive(at);
         match ask {
-            Ask::Setup => {
-                let outcome = told(instance.setup().await, |()| Outcome::Done);
-                self.set_up = matches!(outcome, Outcome::Done);
+            GuestRequest::Setup => {
+                let outcome = told(instance.setup().await, |()| GuestOutcome::Done);
+                self.set_up = matches!(outcome, GuestOutcome::Done);
                 outcome
             }
-            Ask::Prompt => told(instance.prompt().await, Outcome::Blocks),
-            Ask::Messages => told(instance.messages().await, Outcome::Messages),
-            Ask::TaskTools => told(instance.task_tools().await, Outcome::Tools),
-            Ask::Call { tool, .. } if self.finished => Outcome::Refused(episode_finished(tool)),
-            Ask::Call { tool, input } => {
+            GuestRequest::Prompt => told(instance.prompt().await, GuestOutcome::Blocks),
+            GuestRequest::Messages => told(instance.messages().await, GuestOutcome::Messages),
+            GuestRequest::TaskTools => told(instance.task_tools().await, GuestOutcome::Tools),
+            GuestRequest::Call { tool, .. } if self.finished => {
+                GuestOutcome::Refused(episode_finished(tool))
+            }
+            GuestRequest::Call { tool, input } => {
                 let outcome = called(tool, instance.call(tool, input).await);
-                if let Outcome::Output(output) = &outcome {
+                if let GuestOutcome::Output(output) = &outcome {
                     self.finished |= output.finished;
                 }
                 outcome
             }
-            Ask::Score { candidates } => {
+            GuestRequest::Score { candidates } => {
                 let count = candidates.len();
                 match instance.score_group(candidates.clone()).await {
-                    Ok(scores) if scores.len() != count => Outcome::Failed(format!(
+                    Ok(scores) if scores.len() != count => GuestOutcome::Failed(format!(
                         "score_group returned {} scores for {count} candidates",
                         scores.len()
                     )),
-                    scores => told(scores, Outcome::Scores),
+                    scores => told(scores, GuestOutcome::Scores),
                 }
             }
-            Ask::Teardown => told(instance.teardown().await, |()| Outcome::Done),
+            GuestRequest::Teardown => told(instance.teardown().await, |()| GuestOutcome::Done),
         }
     }
 
     /// Whether a sleeping guest is waited for.
-    pub(super) fn set_pace(&mut self, pace: Pace) {
-        self.instance.set_pace(pace);
+    pub(super) fn set_sleep_mode(&mut self, sleep_mode: SleepMode) {
+        self.instance.set_sleep_mode(sleep_mode);
     }
 
     /// CPU time that the last entry took.
@@ -142,22 +144,22 @@ impl Guest {
     }
 }
 
-fn told<T>(result: Result<T, EntryError>, answer: impl FnOnce(T) -> Outcome) -> Outcome {
+fn told<T>(result: Result<T, EntryError>, answer: impl FnOnce(T) -> GuestOutcome) -> GuestOutcome {
     match result {
         Ok(value) => answer(value),
-        Err(EntryError::Failed(message)) => Outcome::Failed(message),
-        Err(EntryError::Fault(fault)) => Outcome::Faulted(fault),
+        Err(EntryError::Failed(message)) => GuestOutcome::Failed(message),
+        Err(EntryError::Fault(fault)) => GuestOutcome::Faulted(fault),
     }
 }
 
-fn called(tool: &str, result: Result<ToolOutput, CallError>) -> Outcome {
-    let refused = |reason, message| Outcome::Refused(Refusal { reason, message });
+fn called(tool: &str, result: Result<ToolOutput, CallError>) -> GuestOutcome {
+    let refused = |reason, message| GuestOutcome::Refused(Refusal { reason, message });
     match result {
-        Ok(output) => Outcome::Output(output),
-        Err(CallError::NotFound) => Outcome::Refused(Refusal::not_found(tool)),
+        Ok(output) => GuestOutcome::Output(output),
+        Err(CallError::NotFound) => GuestOutcome::Refused(Refusal::not_found(tool)),
         Err(CallError::InvalidInput(message)) => refused(RefusalReason::InputValidation, message),
         Err(CallError::Collision(message)) => refused(RefusalReason::NameCollision, message),
-        Err(CallError::Entry(error)) => told(Err(error), Outcome::Output),
+        Err(CallError::Entry(error)) => told(Err(error), GuestOutcome::Output),
     }
 }
 
@@ -167,7 +169,7 @@ fn episode_finished(tool: &str) -> Refusal {
         message: format!(
             "{} was not run: the episode has finished (a tool returned finished=True), \
              so no further tool calls are accepted.",
-            quoted(tool)
+            python_repr(tool)
         ),
     }
 }

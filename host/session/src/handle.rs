@@ -14,10 +14,10 @@ use super::service::{Conversation, Errand, Imprint, Session, SessionError};
 use super::shares::AllTaken;
 use super::state::{Busy, Phase, Shared};
 use super::wake::Recalled;
-use orwd_journal::Ask;
+use orwd_journal::GuestRequest;
 use orwd_model::{
-    EnvName, Fault, FaultCode, Levels, Named, Refusal, RefusalReason, RunOutcome, TaskId,
-    ToolListing, Weigh, quoted,
+    EncodedSize, EnvName, Fault, FaultCode, JsonDepth, Refusal, RefusalReason, RunId, RunOutcome,
+    ToolListing, ToolLookup, python_repr,
 };
 
 /// A cheap handle on a session; clones share it.
@@ -99,13 +99,13 @@ impl Handle {
 
     /// A run for the owner to do, which takes its place in the queue when it is
     /// announced.
-    fn run_of(&self, id: TaskId, errand: Errand, imprint: Imprint) -> Result<Run, SessionError> {
+    fn run_of(&self, id: RunId, errand: Errand, imprint: Imprint) -> Result<Run, SessionError> {
         let taken = self.house.calls.take(&self.shared.identity.owner);
         let share = taken.map_err(|AllTaken| SessionError::TooManyCalls)?;
         let handle = self.clone();
         let ask = match errand {
-            Errand::Call { tool, input } => Ask::Call { tool, input },
-            Errand::Score(candidates) => Ask::Score { candidates },
+            Errand::Call { tool, input } => GuestRequest::Call { tool, input },
+            Errand::Score(candidates) => GuestRequest::Score { candidates },
         };
         Ok(Run::new(id, move |run, promise, go| {
             handle.shared.runs().begin(run.clone());
@@ -141,12 +141,12 @@ impl Handle {
     }
 
     /// A run whose outcome is known before it starts.
-    fn decided(&self, id: TaskId, outcome: RunOutcome) -> Run {
+    fn decided(&self, id: RunId, outcome: RunOutcome) -> Run {
         let shared = self.shared.clone();
         Run::new(id, move |run, promise, _go| {
             let mut runs = shared.runs();
             runs.begin(run.clone());
-            runs.finish(id, outcome.weight(), Instant::now());
+            runs.finish(id, outcome.encoded_size(), Instant::now());
             drop(runs);
             promise.keep(outcome);
         })
@@ -156,8 +156,8 @@ impl Handle {
     fn refusal(&self, errand: &Errand) -> Option<RunOutcome> {
         let ground = self.shared.ground()?;
         let most = ground.json_depth;
-        let deep = |what, value: &dyn Levels| {
-            let levels = value.levels();
+        let deep = |what, value: &dyn JsonDepth| {
+            let levels = value.json_depth();
             (levels > most).then(|| too_deep(what, levels, most))
         };
         let (tool, input) = match errand {
@@ -166,19 +166,19 @@ impl Handle {
                 return deep("candidates", candidates).map(RunOutcome::Failed);
             }
         };
-        let refusal = match ground.environment.description().named(tool) {
-            Named::Tool => Refusal {
+        let refusal = match ground.environment.description().find_tool(tool) {
+            ToolLookup::Found => Refusal {
                 reason: RefusalReason::InputValidation,
                 message: deep("input", input)?,
             },
-            Named::Nothing => Refusal::not_found(tool),
-            Named::Collision(toolset) => Refusal {
+            ToolLookup::NotFound => Refusal::not_found(tool),
+            ToolLookup::Collision(toolset) => Refusal {
                 reason: RefusalReason::NameCollision,
                 message: format!(
                     "Tool name collision: {} is defined in both the environment and toolset {}. \
                      Please rename one of them to avoid conflicts.",
-                    quoted(tool),
-                    quoted(toolset)
+                    python_repr(tool),
+                    python_repr(toolset)
                 ),
             },
         };
@@ -189,7 +189,7 @@ impl Handle {
     /// its client was gone before it could, begins now.
     async fn known(
         &self,
-        id: TaskId,
+        id: RunId,
         errand: Errand,
         imprint: Imprint,
     ) -> Result<Run, SessionError> {
@@ -207,12 +207,7 @@ impl Handle {
     }
 
     /// Begins a run whose id was drawn before and that no journal knows.
-    fn begin_late(
-        &self,
-        id: TaskId,
-        errand: Errand,
-        imprint: Imprint,
-    ) -> Result<Run, SessionError> {
+    fn begin_late(&self, id: RunId, errand: Errand, imprint: Imprint) -> Result<Run, SessionError> {
         let refusal = self.refusal(&errand);
         let mut resends = self.shared.resends();
         // Another request may have been quicker.
@@ -336,7 +331,7 @@ impl Session for Handle {
         errand: Errand,
         imprint: Imprint,
     ) -> Result<Option<Run>, SessionError> {
-        let Some(id) = TaskId::parse(task_id) else {
+        let Some(id) = RunId::parse(task_id) else {
             return Ok(None);
         };
         if let Some(run) = self.shared.runs().get(id, Instant::now()) {

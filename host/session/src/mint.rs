@@ -7,7 +7,7 @@
 //! very episode, and runs the call. An id of the client's own making is none.
 
 use orwd_journal::{EpisodeId, Hash};
-use orwd_model::TaskId;
+use orwd_model::RunId;
 
 /// What the checks are made with.
 #[derive(Clone)]
@@ -25,12 +25,12 @@ impl Mint {
     }
 
     /// Draws an id for a run of this episode.
-    pub(super) fn draw(&self, episode: EpisodeId) -> TaskId {
+    pub(super) fn draw(&self, episode: EpisodeId) -> RunId {
         self.checked(episode, rand::random())
     }
 
     /// Whether the id was drawn here, for a run of this episode.
-    pub(super) fn drew(&self, episode: EpisodeId, id: TaskId) -> bool {
+    pub(super) fn drew(&self, episode: EpisodeId, id: RunId) -> bool {
         let drawn = id.as_bytes().first_chunk::<DRAWN>();
         // Ids are as long as they are, and a check of 64 bits is not guessed
         // over a network in whatever time the comparison takes.
@@ -43,7 +43,7 @@ impl Mint {
         Hash::from_bytes(*blake3::keyed_hash(&self.key, request).as_bytes())
     }
 
-    fn checked(&self, episode: EpisodeId, drawn: [u8; DRAWN]) -> TaskId {
+    fn checked(&self, episode: EpisodeId, drawn: [u8; DRAWN]) -> RunId {
         let mut hasher = blake3::Hasher::new_keyed(&self.key);
         hasher.update(b"task");
         hasher.update(episode.as_bytes());
@@ -52,7 +52,7 @@ impl Mint {
         let (front, check) = id.split_at_mut(DRAWN);
         front.copy_from_slice(&drawn);
         hasher.finalize_xof().fill(check);
-        TaskId::from_bytes(id)
+        RunId::from_bytes(id)
     }
 }
 
@@ -72,7 +72,7 @@ mod tests {
         for bit in 0..128 {
             let mut bytes = *id.as_bytes();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert!(!mint.drew(episode, TaskId::from_bytes(bytes)), "{bit}");
+            assert!(!mint.drew(episode, RunId::from_bytes(bytes)), "{bit}");
         }
     }
 }

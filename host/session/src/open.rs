@@ -9,16 +9,17 @@ use tokio::sync::watch;
 use super::guest::{Guest, NotOpen};
 use super::house::House;
 use super::owner::Holding;
-use super::record::{Awake, Book, at};
+use super::record::{Awake, Book};
 use super::replay;
 use super::service::{CreateError, Created, Resumable};
 use super::state::{Birthmark, Ground, Identity, Phase, Shared};
 use super::table::{Key, Place};
 use orwd_catalog::{Birth, Environment};
 use orwd_engine::EntryError;
-use orwd_journal::{EpisodeId, Hash, HostFacts, JournalError, Pen, SealedSecrets};
+use orwd_journal::{CreatedRecord, EpisodeId, EpisodeWriter, Hash, JournalError, SealedSecrets};
 use orwd_model::{
-    ClockMode, FaultCode, Genesis, Json, Mode, Pace, Secrets, Seed, TOOLSETS, Timestamp,
+    ClockMode, DataMode, DeterminismConfig, FaultCode, Json, Secrets, Seed, SleepMode, TOOLSETS,
+    Timestamp,
 };
 
 /// The time between two looks whether an id is free.
@@ -57,14 +58,14 @@ pub(super) async fn open(
         imprint,
     } = opening;
     let slot = house.slot().await.ok_or(CreateError::Full)?;
-    let genesis = Genesis {
+    let determinism = DeterminismConfig {
         seed: seed.unwrap_or_else(|| env.seed()),
         start: Timestamp::now(),
         clock: env.clock(),
     };
     let birth = Birth {
-        genesis,
-        pace: Pace::Live,
+        determinism,
+        sleep_mode: SleepMode::RealTime,
         limits: *env.limits(),
         mode: env.mode().clone(),
     };
@@ -81,7 +82,7 @@ pub(super) async fn open(
     };
     let episode = EpisodeId::new();
     let sealed = house.journal.seal(&secrets, episode).map_err(unwritten)?;
-    let resumable = resumable(house, genesis.clock, &mode, &sealed);
+    let resumable = resumable(house, determinism.clock, &mode, &sealed);
     let publishes = mode.publishes();
     let opened = Guest::open(&env, &key.id, birth, slot, &task, secrets).await;
     let (guest, first_task_tools) = opened.map_err(|error| match error {
@@ -104,15 +105,15 @@ pub(super) async fn open(
         episode,
         environment: env.name().clone(),
         component: env.component().digest(),
-        created: genesis.start,
+        created: determinism.start,
         birthmark: Some(Birthmark {
             imprint,
-            seed: genesis.seed,
+            seed: determinism.seed,
             resumable,
         }),
     };
     let book = if house.is_kept() {
-        let created = orwd_journal::Created {
+        let created = CreatedRecord {
             owner: key.owner.name().map(str::to_owned),
             session: key.id.clone(),
             environment: identity.environment.clone(),
@@ -120,17 +121,12 @@ pub(super) async fn open(
             data,
             mode,
             task,
-            seed: genesis.seed.get().to_be_bytes().to_vec(),
-            start: at(genesis.start),
-            clock: match genesis.clock {
-                ClockMode::Virtual => orwd_journal::ClockMode::Virtual,
-                ClockMode::Real => orwd_journal::ClockMode::Real,
-            },
+            seed: determinism.seed,
+            start: determinism.start,
+            clock: determinism.clock,
             limits,
-            host: HostFacts {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                engine: orwd_engine::LINE.to_owned(),
-            },
+            host_version: env!("CARGO_PKG_VERSION").to_owned(),
+            engine: orwd_engine::LINE.to_owned(),
             secrets: sealed,
             request: imprint,
             toolset: None,
@@ -149,7 +145,7 @@ pub(super) async fn open(
         json_depth: limits.json_depth,
     });
     let created = Created {
-        seed: genesis.seed,
+        seed: determinism.seed,
         resumable,
         told: shared.told.clone(),
     };
@@ -165,8 +161,8 @@ pub(super) async fn open(
 async fn begin(
     house: &House,
     episode: EpisodeId,
-    created: orwd_journal::Created,
-) -> Result<Pen, CreateError> {
+    created: CreatedRecord,
+) -> Result<EpisodeWriter, CreateError> {
     let begun = Instant::now();
     loop {
         let (pen, written) = house.journal.begin(episode, created.clone());
@@ -183,7 +179,7 @@ async fn begin(
 pub(super) fn resumable(
     house: &House,
     clock: ClockMode,
-    mode: &Mode,
+    mode: &DataMode,
     secrets: &SealedSecrets,
 ) -> Resumable {
     if !house.is_kept() {
@@ -232,11 +228,11 @@ pub(super) async fn again(
             let history = house.journal.history(shared.identity.episode).await;
             let history = history.map_err(unwritten)?;
             let created = history.created();
-            let genesis = replay::genesis(created);
+            let determinism = replay::determinism(created);
             Birthmark {
                 imprint: created.request,
-                seed: genesis.seed,
-                resumable: resumable(house, genesis.clock, &created.mode, &created.secrets),
+                seed: determinism.seed,
+                resumable: resumable(house, determinism.clock, &created.mode, &created.secrets),
             }
         }
     };

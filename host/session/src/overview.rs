@@ -3,10 +3,9 @@
 use serde::Serialize;
 
 use super::handle::Handle;
-use super::record::timestamp;
 use super::replay;
 use super::state::Shared;
-use orwd_journal::{Ask, History, Outcome, SealedSecrets, Step};
+use orwd_journal::{EpisodeHistory, EpisodeStep, GuestOutcome, GuestRequest, SealedSecrets};
 use orwd_model::{SessionId, Timestamp};
 
 /// A session in a line.
@@ -95,13 +94,13 @@ impl Overview {
     }
 
     /// One that is over.
-    pub(super) fn ended(session: &SessionId, history: &History) -> Overview {
+    pub(super) fn ended(session: &SessionId, history: &EpisodeHistory) -> Overview {
         let created = history.created();
         Overview {
             session: session.as_str().to_owned(),
             environment: created.environment.as_str().to_owned(),
             component: created.component.to_string(),
-            created_ms: millis(timestamp(created.start)),
+            created_ms: millis(created.start),
             state: history
                 .ended()
                 .map_or("asleep", |ended| ended.reason.as_str()),
@@ -111,16 +110,17 @@ impl Overview {
 }
 
 impl Detail {
-    pub(super) fn of(overview: Overview, history: &History) -> Detail {
+    pub(super) fn of(overview: Overview, history: &EpisodeHistory) -> Detail {
         let created = history.created();
-        let genesis = replay::genesis(created);
+        let determinism = replay::determinism(created);
         let mut count = 0;
         let steps = history.steps().iter();
         Detail {
             overview,
             episode: history.episode().to_string(),
-            seed: genesis.seed.get(),
-            replayable: genesis.clock.is_replayable() && created.secrets != SealedSecrets::Withheld,
+            seed: determinism.seed.get(),
+            replayable: determinism.clock.is_replayable()
+                && created.secrets != SealedSecrets::Withheld,
             parent: created.parent.map(|parent| Origin {
                 episode: parent.episode.to_string(),
                 record: parent.seq,
@@ -130,28 +130,28 @@ impl Detail {
     }
 }
 
-fn entry(step: &Step, count: &mut u64) -> Entry {
-    let asked = &step.asked;
+fn entry(step: &EpisodeStep, count: &mut u64) -> Entry {
+    let asked = &step.record;
     let number = is_counted(step).then(|| {
         *count += 1;
         *count
     });
-    let answered = step.answer.as_ref().map(|answer| &answer.answered);
+    let answered = step.outcome.as_ref().map(|answer| &answer.record);
     let outcome = answered.and_then(|answered| answered.outcome.as_ref());
     let output = match outcome {
-        Some(Outcome::Output(output)) => Some(output),
+        Some(GuestOutcome::Output(output)) => Some(output),
         _ => None,
     };
     Entry {
         record: step.seq,
         step: number,
-        at_ms: millis(timestamp(asked.at)),
-        kind: asked.ask.as_str(),
-        tool: match &asked.ask {
-            Ask::Call { tool, .. } => Some(tool.clone()),
+        at_ms: millis(asked.at),
+        kind: asked.request.as_str(),
+        tool: match &asked.request {
+            GuestRequest::Call { tool, .. } => Some(tool.clone()),
             _ => None,
         },
-        task_id: asked.run.as_ref().map(|run| run.task.to_string()),
+        task_id: asked.run.as_ref().map(|run| run.id.to_string()),
         outcome: answered.map(|_| outcome.map_or("not kept", kind)),
         hash: answered.map(|answered| answered.hash.to_string()),
         reward: output
@@ -162,26 +162,29 @@ fn entry(step: &Step, count: &mut u64) -> Entry {
 }
 
 /// Whether a step is one that people count.
-pub(super) fn is_counted(step: &Step) -> bool {
-    matches!(step.asked.ask, Ask::Call { .. } | Ask::Score { .. })
+pub(super) fn is_counted(step: &EpisodeStep) -> bool {
+    matches!(
+        step.record.request,
+        GuestRequest::Call { .. } | GuestRequest::Score { .. }
+    )
 }
 
 /// The kind of an outcome in a word.
-pub(super) fn kind(outcome: &Outcome) -> &'static str {
+pub(super) fn kind(outcome: &GuestOutcome) -> &'static str {
     match outcome {
-        Outcome::Done => "done",
-        Outcome::Blocks(_) => "prompt",
-        Outcome::Messages(_) => "messages",
-        Outcome::Tools(_) => "tools",
-        Outcome::Output(_) => "output",
-        Outcome::Scores(_) => "scores",
-        Outcome::Refused(_) => "refused",
-        Outcome::Failed(_) => "failed",
-        Outcome::Faulted(_) => "faulted",
-        Outcome::Published { .. } => "published",
+        GuestOutcome::Done => "done",
+        GuestOutcome::Blocks(_) => "prompt",
+        GuestOutcome::Messages(_) => "messages",
+        GuestOutcome::Tools(_) => "tools",
+        GuestOutcome::Output(_) => "output",
+        GuestOutcome::Scores(_) => "scores",
+        GuestOutcome::Refused(_) => "refused",
+        GuestOutcome::Failed(_) => "failed",
+        GuestOutcome::Faulted(_) => "faulted",
+        GuestOutcome::Published { .. } => "published",
     }
 }
 
 fn millis(moment: Timestamp) -> u64 {
-    moment.nanos() / 1_000_000
+    moment.as_nanos() / 1_000_000
 }

@@ -25,8 +25,8 @@ use super::service::{Conversation, Imprint, SessionError};
 use super::shares::Share;
 use super::state::{Busy, Phase, Shared};
 use super::wake::{self, Recalled};
-use orwd_journal::{Ask, EndReason, Hash, JournalError, Outcome, RunMark};
-use orwd_model::{Fault, TaskId, ToolSpec, TrapKind, Weigh};
+use orwd_journal::{EndReason, GuestOutcome, GuestRequest, Hash, JournalError, RunIdentity};
+use orwd_model::{EncodedSize, Fault, RunId, ToolSpec, TrapKind};
 
 /// Something asked of a session.
 pub(super) enum Command {
@@ -39,7 +39,7 @@ pub(super) enum Command {
     /// Leave the memory, if the journal can bring the guest back.
     Hibernate(oneshot::Sender<()>),
     /// Look a run up in the journal.
-    Recall(TaskId, Reply<Recalled>, Busy),
+    Recall(RunId, Reply<Recalled>, Busy),
     /// Finish what is queued, then end; the reply comes after.
     End(Ending, oneshot::Sender<()>),
 }
@@ -59,8 +59,8 @@ pub(super) enum Ending {
 
 /// A run that was announced.
 pub(super) struct Job {
-    pub(super) id: TaskId,
-    pub(super) ask: Ask,
+    pub(super) id: RunId,
+    pub(super) ask: GuestRequest,
     pub(super) imprint: Imprint,
     pub(super) promise: Promise,
     /// Comes once the run's id is on its way to the client.
@@ -110,7 +110,7 @@ impl Owner {
     /// Sets a new episode up, then does what is asked until the session ends.
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         if let Holding::Awake(awake) = &mut self.holding {
-            let pending = awake.ask(Ask::Setup, None);
+            let pending = awake.ask(GuestRequest::Setup, None);
             self.set_up(&pending).await;
         }
         let mut end = None;
@@ -149,7 +149,7 @@ impl Owner {
                 let _ = reply.send(messages);
             }
             Command::TaskTools(reply, busy) => {
-                let tools = self.answer(Ask::TaskTools, None).await;
+                let tools = self.answer(GuestRequest::TaskTools, None).await;
                 drop(busy);
                 let _ = reply.send(tools.and_then(ask::tools));
             }
@@ -164,8 +164,8 @@ impl Owner {
                 } = *job;
                 // Whoever announced the run starts it, come what may.
                 let _ = go.await;
-                let mark = RunMark {
-                    task: id,
+                let mark = RunIdentity {
+                    id,
                     body: Hash::from_bytes(imprint.body),
                     idempotency_key: imprint.key,
                 };
@@ -194,15 +194,15 @@ impl Owner {
     /// Tells the readers of a run how it went.
     pub(super) fn keep(
         &self,
-        id: TaskId,
-        outcome: Result<Outcome, SessionError>,
+        id: RunId,
+        outcome: Result<GuestOutcome, SessionError>,
         promise: Promise,
         held: (Busy, Option<Share>),
     ) {
         let outcome = match outcome {
             Ok(outcome) => {
                 let outcome = ask::run(outcome);
-                let bytes = outcome.weight();
+                let bytes = outcome.encoded_size();
                 self.shared.runs().finish(id, bytes, Instant::now());
                 outcome
             }
@@ -228,8 +228,8 @@ impl Owner {
             (supports.prompts, supports.messages)
         });
         let ask = match (prompt, supports) {
-            (true, Some((false, _))) | (false, Some((_, true)) | None) => Ask::Messages,
-            (true, _) | (false, Some((_, false))) => Ask::Prompt,
+            (true, Some((false, _))) | (false, Some((_, true)) | None) => GuestRequest::Messages,
+            (true, _) | (false, Some((_, false))) => GuestRequest::Prompt,
         };
         self.answer(ask, None).await.and_then(ask::conversation)
     }
@@ -248,8 +248,8 @@ impl Owner {
         };
         match outcome {
             None => self.holding = Holding::Gone,
-            Some(Ok(Outcome::Faulted(fault))) => self.fault(&fault),
-            Some(Ok(Outcome::Failed(message))) => {
+            Some(Ok(GuestOutcome::Faulted(fault))) => self.fault(&fault),
+            Some(Ok(GuestOutcome::Failed(message))) => {
                 let identity = &self.shared.identity;
                 tracing::info!(
                     session = %identity.id,
@@ -300,7 +300,7 @@ impl Owner {
                 )
             };
         }
-        if fault.code.is_ours() {
+        if fault.code.is_host_fault() {
             line!(error);
         } else {
             line!(warn);
@@ -347,7 +347,11 @@ impl Owner {
     }
 
     /// Asks the guest, in memory or not. A fault ends the session.
-    async fn answer(&mut self, ask: Ask, run: Option<RunMark>) -> Result<Outcome, SessionError> {
+    async fn answer(
+        &mut self,
+        ask: GuestRequest,
+        run: Option<RunIdentity>,
+    ) -> Result<GuestOutcome, SessionError> {
         self.wake().await?;
         let verdict = self.shared.phase.borrow().verdict();
         let awake = match (verdict, &mut self.holding) {
@@ -367,11 +371,11 @@ impl Owner {
     /// Sorts out what a question came to.
     pub(super) fn settle(
         &mut self,
-        outcome: Result<Outcome, JournalError>,
-    ) -> Result<Outcome, SessionError> {
+        outcome: Result<GuestOutcome, JournalError>,
+    ) -> Result<GuestOutcome, SessionError> {
         match outcome {
             Ok(outcome) => {
-                if let Outcome::Faulted(fault) = &outcome {
+                if let GuestOutcome::Faulted(fault) = &outcome {
                     self.fault(fault);
                 }
                 Ok(outcome)
@@ -426,7 +430,7 @@ impl Owner {
                 session = %identity.id, episode = %identity.episode,
                 "the end of a session is not in the journal: {error}"
             );
-            if error.is_for_now() {
+            if error.is_transient() {
                 let later = wake::write_end_later(self.house.clone(), identity.episode, reason);
                 self.house.engine.spawn(later);
             }
@@ -441,8 +445,8 @@ impl Owner {
         let (session, environment) = (&identity.id, &identity.environment);
         match outcome {
             // Its own words are in its own log.
-            Outcome::Failed(_) => tracing::info!(%session, %environment, "teardown failed"),
-            Outcome::Faulted(fault) => {
+            GuestOutcome::Failed(_) => tracing::info!(%session, %environment, "teardown failed"),
+            GuestOutcome::Faulted(fault) => {
                 let (code, trap) = (fault.code.as_str(), fault.trap.map(TrapKind::as_str));
                 tracing::info!(%session, %environment, code, trap, "teardown failed: {fault}");
             }

@@ -8,9 +8,8 @@
 use std::sync::Weak;
 use std::time::Duration;
 
-use super::record::at;
 use super::sessions::Inner;
-use orwd_journal::{At, Filter, Journal, JournalError};
+use orwd_journal::{EpisodeFilter, Journal, JournalError};
 use orwd_model::Timestamp;
 
 /// Episodes that are looked up at once.
@@ -23,7 +22,6 @@ const BREATH: Duration = Duration::from_millis(5);
 pub(super) async fn run(sessions: Weak<Inner>, keep_ended: Duration) {
     let pause = keep_ended / 4;
     let pause = pause.clamp(Duration::from_millis(250), Duration::from_secs(600));
-    let nanos = u64::try_from(keep_ended.as_nanos()).unwrap_or(u64::MAX);
     let mut ticks = tokio::time::interval(pause);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -33,8 +31,8 @@ pub(super) async fn run(sessions: Weak<Inner>, keep_ended: Duration) {
         };
         let journal = sessions.house.journal.clone();
         drop(sessions);
-        let At(now) = at(Timestamp::now());
-        match prune(&journal, At(now.saturating_sub(nanos))).await {
+        let ended_before = Timestamp::now().saturating_sub(keep_ended);
+        match prune(&journal, ended_before).await {
             Ok(0) => {}
             Ok(episodes) => tracing::info!(episodes, "the journal is rid of what ended long ago"),
             Err(error) => tracing::warn!(%error, "what ended long ago stays in the journal"),
@@ -43,21 +41,21 @@ pub(super) async fn run(sessions: Weak<Inner>, keep_ended: Duration) {
 }
 
 /// Removes what ended before this moment; says how many episodes that were.
-async fn prune(journal: &Journal, ended_before: At) -> Result<u64, JournalError> {
+async fn prune(journal: &Journal, ended_before: Timestamp) -> Result<u64, JournalError> {
     let mut removed = 0;
     loop {
         let page = journal
-            .list(Filter {
+            .list(EpisodeFilter {
                 ended_before: Some(ended_before),
                 limit: Some(PAGE),
-                ..Filter::default()
+                ..EpisodeFilter::default()
             })
             .await?;
         if page.is_empty() {
             return Ok(removed);
         }
         for episode in page {
-            journal.forget(episode.id).await?;
+            journal.purge(episode.id).await?;
             removed += 1;
             tokio::time::sleep(BREATH).await;
         }

@@ -10,20 +10,21 @@ use std::time::Duration;
 
 use super::guest::Guest;
 use orwd_journal::{
-    Answered, Ask, Asked, At, EndReason, Ended, JournalError, Outcome, Pen, Record, RunMark,
+    EndReason, EndedRecord, EpisodeWriter, GuestOutcome, GuestRequest, JournalError, OutcomeRecord,
+    Record, RequestRecord, RunIdentity,
 };
 use orwd_model::{Fault, FaultCode, Timestamp};
 
 /// Where an episode is written down, if it is.
 pub(super) struct Book {
-    pen: Option<Pen>,
+    pen: Option<EpisodeWriter>,
     /// Bytes after which nothing more is done.
     limit: u64,
 }
 
 impl Book {
     /// One that is kept, of about so many bytes at most.
-    pub(super) fn kept(pen: Pen, limit: u64) -> Book {
+    pub(super) fn kept(pen: EpisodeWriter, limit: u64) -> Book {
         Book {
             pen: Some(pen),
             limit,
@@ -40,7 +41,7 @@ impl Book {
 
     /// The fault that ends the session, once the book has had all it may.
     fn full(&self) -> Option<Fault> {
-        let bytes = self.pen.as_ref().map_or(0, Pen::bytes);
+        let bytes = self.pen.as_ref().map_or(0, EpisodeWriter::bytes);
         (bytes > self.limit).then(|| {
             let message = "more written down of the session than the journal takes";
             Fault::new(FaultCode::LimitDisk, message)
@@ -51,8 +52,8 @@ impl Book {
     pub(super) async fn end(&mut self, reason: EndReason) -> Result<(), JournalError> {
         match &mut self.pen {
             Some(pen) => {
-                let at = at(Timestamp::now());
-                pen.append(&Record::Ended(Ended { at, reason })).await
+                let at = Timestamp::now();
+                pen.append(&Record::Ended(EndedRecord { at, reason })).await
             }
             None => Ok(()),
         }
@@ -62,18 +63,18 @@ impl Book {
     async fn answered(
         &mut self,
         of: u64,
-        outcome: Outcome,
+        outcome: GuestOutcome,
         spent: Duration,
-    ) -> Result<Outcome, JournalError> {
+    ) -> Result<GuestOutcome, JournalError> {
         let Some(pen) = &mut self.pen else {
             return Ok(outcome);
         };
-        let record = Record::Answered(Box::new(Answered::new(of, outcome, micros(spent))));
+        let record = Record::Outcome(Box::new(OutcomeRecord::new(of, outcome, micros(spent))));
         // With this one all those before it are there.
         pen.append(&record).await?;
         match record {
-            Record::Answered(answered) => answered.outcome.ok_or(JournalError::Off),
-            _ => Err(JournalError::Off),
+            Record::Outcome(answered) => answered.outcome.ok_or(JournalError::Disabled),
+            _ => Err(JournalError::Disabled),
         }
     }
 }
@@ -88,23 +89,23 @@ pub(super) struct Awake {
 pub(super) struct Pending {
     pub(super) seq: u64,
     pub(super) at: Timestamp,
-    pub(super) ask: Ask,
+    pub(super) ask: GuestRequest,
 }
 
 impl Pending {
     /// One that the journal has had for long.
-    pub(super) fn written(seq: u64, asked: Asked) -> Pending {
+    pub(super) fn written(seq: u64, asked: RequestRecord) -> Pending {
         Pending {
             seq,
-            at: timestamp(asked.at),
-            ask: asked.ask,
+            at: asked.at,
+            ask: asked.request,
         }
     }
 }
 
 impl Awake {
     /// Writes down that this is asked now.
-    pub(super) fn ask(&mut self, ask: Ask, run: Option<RunMark>) -> Pending {
+    pub(super) fn ask(&mut self, ask: GuestRequest, run: Option<RunIdentity>) -> Pending {
         let now = Timestamp::now();
         let Some(pen) = &mut self.book.pen else {
             return Pending {
@@ -114,27 +115,30 @@ impl Awake {
             };
         };
         let seq = pen.next();
-        let record = Record::Asked(Box::new(Asked {
-            at: at(now),
-            ask,
+        let record = Record::Request(Box::new(RequestRecord {
+            at: now,
+            request: ask,
             run,
             sealed: None,
         }));
         // Nobody has to wait for it: an answer is committed after its ask or
         // not at all.
-        pen.append_soon(&record);
+        pen.append_deferred(&record);
         let ask = match record {
-            Record::Asked(asked) => asked.ask,
+            Record::Request(asked) => asked.request,
             // It was made above.
-            _ => Ask::Teardown,
+            _ => GuestRequest::Teardown,
         };
         Pending { seq, at: now, ask }
     }
 
     /// Does what is asked, and tells what came of it once that is written.
-    pub(super) async fn perform(&mut self, pending: &Pending) -> Result<Outcome, JournalError> {
+    pub(super) async fn perform(
+        &mut self,
+        pending: &Pending,
+    ) -> Result<GuestOutcome, JournalError> {
         let outcome = match self.book.full() {
-            Some(fault) => Outcome::Faulted(fault),
+            Some(fault) => GuestOutcome::Faulted(fault),
             None => self.guest.perform(&pending.ask, pending.at).await,
         };
         let spent = self.guest.spent();
@@ -146,8 +150,8 @@ impl Awake {
     pub(super) async fn tear_down(
         mut self,
         reason: EndReason,
-    ) -> (Outcome, Result<(), JournalError>) {
-        let pending = self.ask(Ask::Teardown, None);
+    ) -> (GuestOutcome, Result<(), JournalError>) {
+        let pending = self.ask(GuestRequest::Teardown, None);
         self.finish(&pending, reason).await
     }
 
@@ -156,7 +160,7 @@ impl Awake {
         self,
         pending: &Pending,
         reason: EndReason,
-    ) -> (Outcome, Result<(), JournalError>) {
+    ) -> (GuestOutcome, Result<(), JournalError>) {
         let Awake {
             mut guest,
             mut book,
@@ -164,9 +168,9 @@ impl Awake {
         let mut outcome = guest.perform(&pending.ask, pending.at).await;
         let spent = guest.spent();
         let published = guest.publish().await;
-        if let (Outcome::Done, Some(files)) = (&outcome, published) {
+        if let (GuestOutcome::Done, Some(files)) = (&outcome, published) {
             let files = u64::try_from(files).unwrap_or(u64::MAX);
-            outcome = Outcome::Published { files };
+            outcome = GuestOutcome::Published { files };
         }
         let told = outcome.clone();
         let written = match book.answered(pending.seq, outcome, spent).await {
@@ -179,14 +183,4 @@ impl Awake {
 
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// The moment as the journal writes it.
-pub(super) fn at(moment: Timestamp) -> At {
-    At(moment.nanos())
-}
-
-/// The moment that the journal holds.
-pub(super) fn timestamp(at: At) -> Timestamp {
-    Timestamp::from_nanos(at.0)
 }

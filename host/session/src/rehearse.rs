@@ -8,14 +8,14 @@
 use super::replay::{self, Replay};
 use orwd_catalog::Environment;
 use orwd_engine::Engine;
-use orwd_journal::{History, Outcome, Step};
+use orwd_journal::{EpisodeHistory, EpisodeStep, GuestOutcome};
 use orwd_model::Secrets;
 
 /// A step that was done again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rehearsed<'h> {
     /// The step, with what came of it then.
-    pub step: &'h Step,
+    pub step: &'h EpisodeStep,
     /// What came of it now.
     pub now: Rerun,
 }
@@ -26,7 +26,7 @@ pub enum Rerun {
     /// The same.
     Same,
     /// Something else.
-    Different(Outcome),
+    Different(GuestOutcome),
     /// It was not done again: it was a fault, which ended the session, or
     /// there was never an answer.
     Skipped,
@@ -41,7 +41,7 @@ pub enum Rerun {
 pub async fn rehearse<'h>(
     engine: &Engine,
     env: &Environment,
-    history: &'h History,
+    history: &'h EpisodeHistory,
     secrets: Secrets,
     mut each: impl FnMut(Rehearsed<'h>),
 ) -> Result<Option<String>, String> {

@@ -7,26 +7,25 @@
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::guest::{Guest, NotOpen};
-use super::record::timestamp;
 use orwd_catalog::{Birth, Environment};
 use orwd_engine::EntryError;
-use orwd_journal::{Created, History, Outcome, Step};
-use orwd_model::{ClockMode, DataDigest, Genesis, Pace, Secrets, Seed, ToolSpec};
+use orwd_journal::{CreatedRecord, EpisodeHistory, EpisodeStep, GuestOutcome, OutcomeRecord};
+use orwd_model::{DataDigest, DeterminismConfig, Secrets, SleepMode, ToolSpec};
 
 /// An episode on its way through its past.
 pub(super) struct Replay<'h> {
     pub(super) guest: Guest,
     /// The tools that its task added in the beginning.
     pub(super) tools: Vec<ToolSpec>,
-    rest: std::slice::Iter<'h, Step>,
+    rest: std::slice::Iter<'h, EpisodeStep>,
 }
 
 /// A step that was done again.
 pub(super) struct Done<'h> {
-    pub(super) step: &'h Step,
+    pub(super) step: &'h EpisodeStep,
     /// What came of it now; none if that was a fault then, which is not done
     /// again and ends the replay.
-    pub(super) seen: Option<Outcome>,
+    pub(super) seen: Option<GuestOutcome>,
 }
 
 impl Done<'_> {
@@ -34,9 +33,9 @@ impl Done<'_> {
     /// what was published is not published again: there, that the teardown went
     /// well is all that there is to be the same.
     pub(super) fn is_same(&self) -> bool {
-        match (&self.seen, &self.step.answer) {
-            (Some(Outcome::Done), Some(answer)) if published(&answer.answered) => true,
-            (Some(seen), Some(answer)) => seen.hash() == answer.answered.hash,
+        match (&self.seen, &self.step.outcome) {
+            (Some(GuestOutcome::Done), Some(answer)) if published(&answer.record) => true,
+            (Some(seen), Some(answer)) => seen.hash() == answer.record.hash,
             _ => true,
         }
     }
@@ -46,14 +45,14 @@ impl<'h> Replay<'h> {
     /// Opens the episode as it was opened.
     pub(super) async fn open(
         env: &Environment,
-        history: &'h History,
+        history: &'h EpisodeHistory,
         secrets: Secrets,
         slot: OwnedSemaphorePermit,
     ) -> Result<Replay<'h>, NotOpen> {
         let created = history.created();
         let birth = Birth {
-            genesis: genesis(created),
-            pace: Pace::Replay,
+            determinism: determinism(created),
+            sleep_mode: SleepMode::Skip,
             limits: created.limits,
             mode: created.mode.within(env.mode()),
         };
@@ -70,14 +69,14 @@ impl<'h> Replay<'h> {
     /// answered.
     pub(super) async fn next(&mut self) -> Option<Done<'h>> {
         let step = self.rest.next()?;
-        let answer = step.answer.as_ref()?;
-        if fault(&answer.answered).is_some() {
+        let answer = step.outcome.as_ref()?;
+        if fault(&answer.record).is_some() {
             self.rest = [].iter();
             return Some(Done { step, seen: None });
         }
-        let at = timestamp(step.asked.at);
-        let seen = self.guest.perform(&step.asked.ask, at).await;
-        if matches!(seen, Outcome::Faulted(_)) {
+        let at = step.record.at;
+        let seen = self.guest.perform(&step.record.request, at).await;
+        if matches!(seen, GuestOutcome::Faulted(_)) {
             self.rest = [].iter();
         }
         let seen = Some(seen);
@@ -86,38 +85,29 @@ impl<'h> Replay<'h> {
 }
 
 /// Whether something was published with it.
-fn published(answered: &orwd_journal::Answered) -> bool {
-    matches!(answered.outcome, Some(Outcome::Published { .. }))
+fn published(answered: &OutcomeRecord) -> bool {
+    matches!(answered.outcome, Some(GuestOutcome::Published { .. }))
 }
 
 /// The fault that an answer tells of.
-pub(super) fn fault(answered: &orwd_journal::Answered) -> Option<&orwd_model::Fault> {
+pub(super) fn fault(answered: &OutcomeRecord) -> Option<&orwd_model::Fault> {
     match &answered.outcome {
-        Some(Outcome::Faulted(fault)) => Some(fault),
+        Some(GuestOutcome::Faulted(fault)) => Some(fault),
         _ => None,
     }
 }
 
 /// What the episode was born with.
-pub(super) fn genesis(created: &Created) -> Genesis {
-    Genesis {
-        seed: seed(created),
-        start: timestamp(created.start),
-        clock: match created.clock {
-            orwd_journal::ClockMode::Virtual => ClockMode::Virtual,
-            orwd_journal::ClockMode::Real => ClockMode::Real,
-        },
+pub(super) fn determinism(created: &CreatedRecord) -> DeterminismConfig {
+    DeterminismConfig {
+        seed: created.seed,
+        start: created.start,
+        clock: created.clock,
     }
 }
 
-/// The seed, which the journal keeps as bytes.
-fn seed(created: &Created) -> Seed {
-    let bytes = created.seed.first_chunk().copied().unwrap_or_default();
-    Seed::new(u64::from_be_bytes(bytes))
-}
-
 /// Why an episode cannot be done again over this data; none if it can.
-pub(super) fn other_data(created: &Created, now: Option<DataDigest>) -> Option<String> {
+pub(super) fn other_data(created: &CreatedRecord, now: Option<DataDigest>) -> Option<String> {
     match (created.data, now) {
         (then, now) if then == now => None,
         (Some(then), Some(now)) => Some(format!(

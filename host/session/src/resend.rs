@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::run::Run;
 use super::service::Imprint;
-use orwd_model::TaskId;
+use orwd_model::RunId;
 
 /// How long a repetition is expected after a connection broke.
 pub(super) const DOUBT: Duration = Duration::from_secs(60);
@@ -24,7 +24,7 @@ pub(super) const DOUBT: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub(super) struct Resends {
     last: Option<Last>,
-    keys: HashMap<Box<str>, (TaskId, [u8; 32])>,
+    keys: HashMap<Box<str>, (RunId, [u8; 32])>,
     attached: u64,
 }
 
@@ -40,7 +40,7 @@ pub(super) enum Verdict {
     /// This one again.
     Again(Run),
     /// The one of this id, by the key that it has.
-    Known(TaskId),
+    Known(RunId),
     /// Another one with a key that is taken.
     Conflict,
 }
@@ -78,14 +78,14 @@ impl Resends {
     }
 
     /// Notes the key of an earlier one.
-    pub(super) fn note_key(&mut self, id: TaskId, imprint: &Imprint) {
+    pub(super) fn note_key(&mut self, id: RunId, imprint: &Imprint) {
         if let Some(key) = &imprint.key {
             self.keys.insert(key.as_str().into(), (id, imprint.body));
         }
     }
 
     /// Forgets a call that came to nothing.
-    pub(super) fn discard(&mut self, id: TaskId) {
+    pub(super) fn discard(&mut self, id: RunId) {
         self.last = self.last.take().filter(|last| last.run.id() != id);
         self.keys.retain(|_, (known, _)| *known != id);
     }
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     fn run() -> Run {
-        Run::new(TaskId::random(), |_, promise, _| drop(promise))
+        Run::new(RunId::random(), |_, promise, _| drop(promise))
     }
 
     fn body(byte: u8) -> Imprint {

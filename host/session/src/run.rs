@@ -12,12 +12,12 @@ use std::time::Instant;
 
 use tokio::sync::{oneshot, watch};
 
-use orwd_model::{Fault, FaultCode, RunOutcome, TaskId};
+use orwd_model::{Fault, FaultCode, RunId, RunOutcome};
 
 /// A handle on a run; clones share it.
 #[derive(Clone)]
 pub struct Run {
-    id: TaskId,
+    id: RunId,
     stage: Arc<Mutex<Stage>>,
     outcome: watch::Receiver<Option<Arc<RunOutcome>>>,
     readers: Arc<Mutex<Readers>>,
@@ -85,7 +85,7 @@ impl Promise {
 impl Run {
     /// A run that `announce` makes known and queues, given the run itself, the
     /// promise to keep, and what to wait for before anything is done.
-    pub fn new(id: TaskId, announce: impl FnOnce(&Run, Promise, Go) + Send + 'static) -> Run {
+    pub fn new(id: RunId, announce: impl FnOnce(&Run, Promise, Go) + Send + 'static) -> Run {
         let (sender, outcome) = watch::channel(None);
         let announce = move |run: &Run, go: Go| announce(run, Promise(sender), go);
         Run {
@@ -97,7 +97,7 @@ impl Run {
     }
 
     /// A run that goes on already, and the promise to keep.
-    pub fn under_way(id: TaskId) -> (Run, Promise) {
+    pub fn under_way(id: RunId) -> (Run, Promise) {
         let (sender, outcome) = watch::channel(None);
         let run = Run {
             id,
@@ -109,14 +109,14 @@ impl Run {
     }
 
     /// A run that is over already.
-    pub fn over(id: TaskId, outcome: RunOutcome) -> Run {
+    pub fn over(id: RunId, outcome: RunOutcome) -> Run {
         let run = Run::new(id, |_, promise, _| promise.keep(outcome));
         run.start();
         run
     }
 
     /// The id that the wire calls `task_id`.
-    pub fn id(&self) -> TaskId {
+    pub fn id(&self) -> RunId {
         self.id
     }
 
@@ -226,7 +226,7 @@ mod tests {
     async fn a_run_is_announced_and_started_once_and_tells_every_reader() {
         let announced = Arc::new(AtomicUsize::new(0));
         let counter = announced.clone();
-        let run = Run::new(TaskId::random(), move |_, promise, go| {
+        let run = Run::new(RunId::random(), move |_, promise, go| {
             counter.fetch_add(1, SeqCst);
             tokio::spawn(async move {
                 go.await.unwrap();
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn readers_at_the_same_time_share_one_text() {
-        let run = Run::new(TaskId::random(), |_, promise, _| promise.keep(failed("x")));
+        let run = Run::new(RunId::random(), |_, promise, _| promise.keep(failed("x")));
         run.start();
         let first = run.text(|| "one".to_owned());
         run.start();
@@ -259,7 +259,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_broken_promise_is_an_interruption() {
-        let run = Run::new(TaskId::random(), |_, promise, _| drop(promise));
+        let run = Run::new(RunId::random(), |_, promise, _| drop(promise));
         run.start();
         let RunOutcome::Faulted(fault) = &*run.outcome().await else {
             panic!("not a fault");

@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::Run;
-use orwd_model::TaskId;
+use orwd_model::RunId;
 
 /// Finished runs kept at most.
 const MOST: usize = 256;
@@ -20,13 +20,13 @@ const MOST_BYTES: usize = 16 << 20;
 /// The table of one session.
 pub(super) struct Runs {
     linger: Duration,
-    known: HashMap<TaskId, Run>,
+    known: HashMap<RunId, Run>,
     finished: VecDeque<Finished>,
     bytes: usize,
 }
 
 struct Finished {
-    id: TaskId,
+    id: RunId,
     until: Instant,
     bytes: usize,
 }
@@ -47,12 +47,12 @@ impl Runs {
     }
 
     /// Forgets a run that came to nothing.
-    pub(super) fn discard(&mut self, id: TaskId) {
+    pub(super) fn discard(&mut self, id: RunId) {
         self.known.remove(&id);
     }
 
     /// Notes that a run has ended with a result of this size.
-    pub(super) fn finish(&mut self, id: TaskId, bytes: usize, now: Instant) {
+    pub(super) fn finish(&mut self, id: RunId, bytes: usize, now: Instant) {
         self.finished.push_back(Finished {
             id,
             until: now + self.linger,
@@ -63,12 +63,12 @@ impl Runs {
     }
 
     /// Whether there is a run of this id.
-    pub(super) fn knows(&self, id: TaskId) -> bool {
+    pub(super) fn knows(&self, id: RunId) -> bool {
         self.known.contains_key(&id)
     }
 
     /// The run of this id, unless it is forgotten.
-    pub(super) fn get(&mut self, id: TaskId, now: Instant) -> Option<Run> {
+    pub(super) fn get(&mut self, id: RunId, now: Instant) -> Option<Run> {
         self.forget(now);
         self.known.get(&id).cloned()
     }
@@ -92,8 +92,8 @@ impl Runs {
 mod tests {
     use super::*;
 
-    fn add(runs: &mut Runs, bytes: usize, now: Instant) -> TaskId {
-        let run = Run::new(TaskId::random(), |_, promise, _| drop(promise));
+    fn add(runs: &mut Runs, bytes: usize, now: Instant) -> RunId {
+        let run = Run::new(RunId::random(), |_, promise, _| drop(promise));
         let id = run.id();
         runs.begin(run);
         runs.finish(id, bytes, now);
@@ -113,7 +113,7 @@ mod tests {
     fn a_run_that_goes_on_is_never_forgotten() {
         let start = Instant::now();
         let mut runs = Runs::new(Duration::ZERO);
-        let run = Run::new(TaskId::random(), |_, promise, _| drop(promise));
+        let run = Run::new(RunId::random(), |_, promise, _| drop(promise));
         let id = run.id();
         runs.begin(run);
         assert!(runs.get(id, start + Duration::from_secs(900)).is_some());

@@ -357,7 +357,7 @@ pub enum BeyondError {
 impl From<JournalError> for BeyondError {
     fn from(error: JournalError) -> BeyondError {
         match error {
-            JournalError::Off => BeyondError::NoJournal,
+            JournalError::Disabled => BeyondError::NoJournal,
             JournalError::Unknown(_) => BeyondError::NoSession,
             JournalError::Seal(_) => BeyondError::NotReplayable,
             JournalError::Damaged { .. } => BeyondError::Damaged(error.to_string()),

@@ -8,7 +8,6 @@ use super::owner::{Command, Ending, Holding, Owner};
 use super::pressure::{self, Gauge};
 use super::prune;
 use super::reaper;
-use super::record::timestamp;
 use super::residents::Residents;
 use super::service::{
     BeyondError, CatalogError, CreateError, Created, NewSession, Principal, Service,
@@ -20,8 +19,8 @@ use super::turns::Turns;
 use super::versions::{Older, Versions};
 use orwd_catalog::Environment;
 use orwd_engine::{ENGINE, Engine, EntryError, TaskLookup};
-use orwd_journal::{Episode, EpisodeId, Journal, JournalError};
-use orwd_model::{EnvName, Json, SessionId, Split, TaskSource, ToolListing, quoted};
+use orwd_journal::{EpisodeId, IndexedEpisode, Journal, JournalError};
+use orwd_model::{EnvName, Json, SessionId, Split, TaskSource, ToolListing, python_repr};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -185,8 +184,8 @@ impl Inner {
     }
 
     /// Puts a session of the journal into the table, asleep.
-    pub(super) fn restore(&self, episode: &Episode) -> Handle {
-        let opening = &episode.opening;
+    pub(super) fn restore(&self, episode: &IndexedEpisode) -> Handle {
+        let opening = &episode.header;
         let owner = Principal::of(opening.owner.as_deref());
         let key = Key::new(&owner, &opening.session);
         let identity = Identity {
@@ -195,7 +194,7 @@ impl Inner {
             episode: episode.id,
             environment: opening.environment.clone(),
             component: opening.component,
-            created: timestamp(opening.created),
+            created: opening.created,
             birthmark: None,
         };
         let linger = self.house.settings.result_linger;
@@ -344,14 +343,14 @@ impl Service for Sessions {
             CreateError::UnknownEnvironment(new.environment.clone().unwrap_or_default())
         })?;
         if let TaskSource::Spec(task) = &new.source {
-            let (levels, most) = (task.levels(), env.limits().json_depth);
+            let (levels, most) = (task.depth(), env.limits().json_depth);
             if levels > most {
                 return Err(CreateError::TooDeep(too_deep("task_spec", levels, most)));
             }
         }
         let task = Sessions::resolve(env, new.source).await?;
         let mut secrets = new.secrets.map_err(CreateError::Secrets)?;
-        let withheld = secrets.keep(env.secrets());
+        let withheld = secrets.retain_named(env.secrets());
         tell_withheld(env.name(), &withheld);
         let opening = Opening {
             env: env.clone(),
@@ -394,7 +393,10 @@ const UNASKED: [&str; 2] = ["api_key", "OPENREWARD_API_KEY"];
 fn tell_withheld(environment: &EnvName, names: &[String]) {
     let missed = names.iter().filter(|name| !UNASKED.contains(&&***name));
     // As many as make a line; the names are the client's own.
-    let told: Vec<String> = missed.take(8).map(|name| quoted(shortened(name))).collect();
+    let told: Vec<String> = missed
+        .take(8)
+        .map(|name| python_repr(shortened(name)))
+        .collect();
     if !told.is_empty() {
         tracing::warn!(
             %environment,

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use orwd_catalog::{Environment, Prepared};
-use orwd_journal::Created;
+use orwd_journal::CreatedRecord;
 use orwd_model::{Digest, EnvName};
 
 /// A version that live sessions began on and that is not served any more.
@@ -57,7 +57,7 @@ impl Versions {
     }
 
     /// The version that an episode began on; or why it cannot be had.
-    pub(super) async fn of(&self, created: &Created) -> Result<Environment, String> {
+    pub(super) async fn of(&self, created: &CreatedRecord) -> Result<Environment, String> {
         let (name, digest) = (&created.environment, created.component);
         let served = self.served(name);
         if let Some(env) = served.filter(|env| env.component().digest() == digest) {

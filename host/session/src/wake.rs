@@ -13,15 +13,16 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::house::House;
 use super::open;
 use super::owner::{Holding, Owner};
-use super::record::{Awake, Book, Pending, timestamp};
+use super::record::{Awake, Book, Pending};
 use super::replay::{self, Replay};
 use super::run::{Promise, Run};
 use super::service::{Imprint, SessionError};
 use super::state::{Busy, Ground, Phase};
 use orwd_journal::{
-    Ask, ClockMode, EndReason, EpisodeId, History, JournalError, Outcome, RunMark, Step,
+    EndReason, EpisodeHistory, EpisodeId, EpisodeStep, GuestOutcome, GuestRequest, JournalError,
+    RunIdentity,
 };
-use orwd_model::{Fault, TaskId, Timestamp, Weigh};
+use orwd_model::{ClockMode, EncodedSize, Fault, RunId, Timestamp};
 
 /// The time between two looks for a place.
 const LOOK: Duration = Duration::from_millis(50);
@@ -74,10 +75,10 @@ enum Rest {
     /// Nothing: its setup failed, in these words.
     SetupFailed(String),
     /// What was asked last.
-    Last(Box<Step>),
+    Last(Box<EpisodeStep>),
     /// To end: it was being torn down, which is left to be done if it was not
     /// answered.
-    End(Option<Box<Step>>),
+    End(Option<Box<EpisodeStep>>),
 }
 
 impl Owner {
@@ -140,9 +141,9 @@ impl Owner {
         let answered = history
             .steps()
             .iter()
-            .filter_map(|step| step.answer.as_ref());
+            .filter_map(|step| step.outcome.as_ref());
         if let Some(fault) = answered
-            .map(|answer| &answer.answered)
+            .map(|answer| &answer.record)
             .find_map(replay::fault)
         {
             return Err(Failure::Faulted(fault.clone()));
@@ -161,15 +162,15 @@ impl Owner {
             .await
             .map_err(|error| {
                 let why = replay::why_not(&error);
-                if error.is_ours() {
+                if error.is_host_fault() {
                     Failure::NotNow(why)
                 } else {
                     Failure::Lost(why)
                 }
             })?;
         while let Some(done) = replay.next().await {
-            if let Some(Outcome::Faulted(fault)) = &done.seen
-                && fault.code.is_ours()
+            if let Some(GuestOutcome::Faulted(fault)) = &done.seen
+                && fault.code.is_host_fault()
             {
                 return Err(Failure::NotNow(fault.to_string()));
             }
@@ -177,18 +178,18 @@ impl Owner {
                 return Err(Failure::Lost(format!(
                     "record {} ({}) came to something else when it was done again",
                     done.step.seq,
-                    done.step.asked.ask.as_str()
+                    done.step.record.request.as_str()
                 )));
             }
         }
         let mut guest = replay.guest;
-        guest.set_pace(orwd_model::Pace::Live);
+        guest.set_sleep_mode(orwd_model::SleepMode::RealTime);
         self.shared.stand_on(Ground {
             environment: environment.clone(),
             first_task_tools: replay.tools,
             resumable: open::resumable(
                 &house,
-                replay::genesis(created).clock,
+                replay::determinism(created).clock,
                 &created.mode,
                 &created.secrets,
             ),
@@ -230,14 +231,17 @@ impl Owner {
         let Holding::Awake(awake) = &mut self.holding else {
             return;
         };
-        let Some(Step { seq, asked, .. }) = step else {
-            let pending = awake.ask(Ask::Setup, None);
+        let Some(EpisodeStep {
+            seq, record: asked, ..
+        }) = step
+        else {
+            let pending = awake.ask(GuestRequest::Setup, None);
             self.shared.advance(Phase::Starting);
             return self.set_up(&pending).await;
         };
         let mark = asked.run.clone();
         let pending = Pending::written(seq, asked);
-        if pending.ask == Ask::Setup {
+        if pending.ask == GuestRequest::Setup {
             self.shared.advance(Phase::Starting);
             return self.set_up(&pending).await;
         }
@@ -256,7 +260,7 @@ impl Owner {
     }
 
     /// Ends what the host was about to end when it ended itself.
-    async fn go_on_ending(&mut self, step: Option<Box<Step>>) {
+    async fn go_on_ending(&mut self, step: Option<Box<EpisodeStep>>) {
         let Holding::Awake(awake) = std::mem::replace(&mut self.holding, Holding::Gone) else {
             return;
         };
@@ -264,7 +268,9 @@ impl Owner {
         let reason = EndReason::Deleted;
         let written = match step {
             Some(step) => {
-                let Step { seq, asked, .. } = *step;
+                let EpisodeStep {
+                    seq, record: asked, ..
+                } = *step;
                 awake.finish(&Pending::written(seq, asked), reason).await.1
             }
             None => awake.book.end(reason).await,
@@ -280,17 +286,17 @@ impl Owner {
     }
 
     /// A run that was begun before and is to be done now.
-    fn begin_again(&self, mark: &RunMark) -> (TaskId, Promise) {
-        let (run, promise) = Run::under_way(mark.task);
+    fn begin_again(&self, mark: &RunIdentity) -> (RunId, Promise) {
+        let (run, promise) = Run::under_way(mark.id);
         // The connection that it came by is gone.
         drop(run.reader());
         self.shared.runs().begin(run.clone());
         self.shared.resends().note(&run, &imprint(mark));
-        (mark.task, promise)
+        (mark.id, promise)
     }
 
     /// Knows again what clients may ask for: the results of a while, keys.
-    fn remember(&self, history: &History) {
+    fn remember(&self, history: &EpisodeHistory) {
         let linger = self.house.settings.result_linger;
         let now = Timestamp::now();
         // In this order everywhere.
@@ -299,29 +305,34 @@ impl Owner {
         let last = history
             .steps()
             .iter()
-            .rposition(|step| step.asked.run.is_some());
+            .rposition(|step| step.record.run.is_some());
         for (place, step) in history.steps().iter().enumerate() {
-            let (Some(mark), Some(answer)) = (&step.asked.run, &step.answer) else {
+            let (Some(mark), Some(answer)) = (&step.record.run, &step.outcome) else {
                 continue;
             };
-            if !self.house.mint.drew(history.episode(), mark.task) {
+            if !self.house.mint.drew(history.episode(), mark.id) {
                 continue;
             }
-            resends.note_key(mark.task, &imprint(mark));
-            let lingers = timestamp(step.asked.at).plus(nanos(linger)) >= now;
-            if !(lingers || Some(place) == last) || runs.knows(mark.task) {
+            resends.note_key(mark.id, &imprint(mark));
+            let lingers = step.record.at.saturating_add(linger) >= now;
+            if !(lingers || Some(place) == last) || runs.knows(mark.id) {
                 continue;
             }
-            if let Some(outcome) = answer.answered.outcome.clone().and_then(Outcome::into_run) {
-                let bytes = outcome.weight();
-                runs.begin(Run::over(mark.task, outcome));
-                runs.finish(mark.task, bytes, Instant::now());
+            if let Some(outcome) = answer
+                .record
+                .outcome
+                .clone()
+                .and_then(GuestOutcome::into_run)
+            {
+                let bytes = outcome.encoded_size();
+                runs.begin(Run::over(mark.id, outcome));
+                runs.finish(mark.id, bytes, Instant::now());
             }
         }
     }
 
     /// Looks a run up in the journal.
-    pub(super) async fn recall(&mut self, id: TaskId) -> Result<Recalled, SessionError> {
+    pub(super) async fn recall(&mut self, id: RunId) -> Result<Recalled, SessionError> {
         if !self.house.is_kept() {
             return Ok(Recalled::Forgotten);
         }
@@ -334,14 +345,14 @@ impl Owner {
         let step = history
             .steps()
             .iter()
-            .find(|step| step.asked.run.as_ref().is_some_and(|run| run.task == id));
+            .find(|step| step.record.run.as_ref().is_some_and(|run| run.id == id));
         Ok(match step {
             None => Recalled::Never,
             Some(step) => step
-                .answer
+                .outcome
                 .as_ref()
-                .and_then(|answer| answer.answered.outcome.clone())
-                .and_then(Outcome::into_run)
+                .and_then(|answer| answer.record.outcome.clone())
+                .and_then(GuestOutcome::into_run)
                 .map_or(Recalled::Forgotten, |outcome| {
                     Recalled::Over(Run::over(id, outcome))
                 }),
@@ -385,7 +396,7 @@ pub(super) async fn write_end_later(house: Arc<House>, episode: EpisodeId, reaso
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST);
         match write_end(&house, episode, reason).await {
-            Err(error) if error.is_for_now() => {}
+            Err(error) if error.is_transient() => {}
             Ok(()) => return tracing::info!(%episode, "the end of a session is in the journal now"),
             // The host ends, or there is nothing that could be gone on with.
             Err(_) => return,
@@ -394,31 +405,27 @@ pub(super) async fn write_end_later(house: Arc<House>, episode: EpisodeId, reaso
 }
 
 /// What is left to do after this past.
-fn rest(history: &History) -> Rest {
+fn rest(history: &EpisodeHistory) -> Rest {
     let set_up = history
         .steps()
         .first()
-        .and_then(|step| step.answer.as_ref());
-    let set_up = set_up.and_then(|answer| answer.answered.outcome.as_ref());
+        .and_then(|step| step.outcome.as_ref());
+    let set_up = set_up.and_then(|answer| answer.record.outcome.as_ref());
     match history.steps().last() {
         None => Rest::SetUp,
-        Some(step) if step.asked.ask == Ask::Teardown => {
-            let unanswered = step.answer.is_none();
+        Some(step) if step.record.request == GuestRequest::Teardown => {
+            let unanswered = step.outcome.is_none();
             Rest::End(unanswered.then(|| Box::new(step.clone())))
         }
-        _ if let Some(Outcome::Failed(message)) = set_up => Rest::SetupFailed(message.clone()),
-        Some(step) if step.answer.is_none() => Rest::Last(Box::new(step.clone())),
+        _ if let Some(GuestOutcome::Failed(message)) = set_up => Rest::SetupFailed(message.clone()),
+        Some(step) if step.outcome.is_none() => Rest::Last(Box::new(step.clone())),
         Some(_) => Rest::Nothing,
     }
 }
 
-fn imprint(mark: &RunMark) -> Imprint {
+fn imprint(mark: &RunIdentity) -> Imprint {
     Imprint {
         body: *mark.body.as_bytes(),
         key: mark.idempotency_key.clone(),
     }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,6 @@
 //! `orwd.toml`.
 //!
-//! A manifest is refused with a reason and an existing line, or it survives being
+//! A manifest is refused with a reason and an on_conflict line, or it survives being
 //! written and parsed again; and no limit in it exceeds the operator's.
 
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use orwd_catalog::manifest::{BuildRule, Manifest};
 use orwd_config::limits::Limit;
 use orwd_model::{Budget, SessionLimits};
-use orwd_sandbox::{Existing, Mode};
+use orwd_sandbox::{DataMode, OnConflict};
 
 pub(crate) fn run(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
@@ -115,14 +115,14 @@ fn write(manifest: &Manifest) -> String {
             pair(&mut out, "component", &quoted(&component.to_string_lossy()));
         }
     }
-    if let Mode::Shared(publish) = &manifest.mode {
+    if let DataMode::Shared(publish) = &manifest.mode {
         out.push_str("[shared]\n");
         pair(&mut out, "publish", &list(&publish.folders));
-        let existing = match publish.existing {
-            Existing::Keep => "keep",
-            Existing::Replace => "replace",
+        let on_conflict = match publish.on_conflict {
+            OnConflict::Keep => "keep",
+            OnConflict::Replace => "replace",
         };
-        pair(&mut out, "existing", &quoted(existing));
+        pair(&mut out, "existing", &quoted(on_conflict));
     }
     out.push_str("[limits]\n");
     // With the largest limits allowed, the requested values remain.

@@ -10,8 +10,8 @@ use serde::{Serialize, Serializer};
 
 use crate::terminal::{Paint, Style, harmless};
 use orwd_catalog::Environment;
-use orwd_model::{Json, Tool, Visibility};
-use orwd_sandbox::{Grant, Mode};
+use orwd_model::{Json, Tool, ToolVisibility};
+use orwd_sandbox::{DataMode, Grant};
 
 /// Everything that is told.
 #[derive(Debug, Serialize)]
@@ -131,8 +131,8 @@ impl Report {
             writes: Writes {
                 mode: environment.mode().as_str(),
                 publish: match environment.mode() {
-                    Mode::Shared(publish) => publish.folders.clone(),
-                    Mode::ReadOnly | Mode::Session => Vec::new(),
+                    DataMode::Shared(publish) => publish.folders.clone(),
+                    DataMode::ReadOnly | DataMode::Session => Vec::new(),
                 },
             },
             clock: environment.clock().as_str(),
@@ -241,9 +241,9 @@ impl Report {
 impl ToolReport {
     fn of(tool: &Tool) -> ToolReport {
         let (visibility, terminal_argument) = match &tool.visibility {
-            Visibility::Listed => ("listed", None),
-            Visibility::Unlisted => ("unlisted", None),
-            Visibility::Terminal(argument) => ("terminal", argument.clone()),
+            ToolVisibility::Listed => ("listed", None),
+            ToolVisibility::Unlisted => ("unlisted", None),
+            ToolVisibility::Terminal(argument) => ("terminal", argument.clone()),
         };
         ToolReport {
             name: tool.spec.name.clone(),

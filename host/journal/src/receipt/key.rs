@@ -1,42 +1,41 @@
-//! The key that a host signs receipts with, and what others know it by.
+//! The key pair of receipts.
 
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use orwd_model::hex;
 use zeroize::Zeroizing;
 
-use super::{hex, unhex};
 use crate::error::JournalError;
-use crate::state::{StateDir, unusable};
+use crate::state_dir::{StateDir, io_error};
 
-/// Signs receipts. Wiped from memory when it is dropped; its `Debug` shows the
-/// public key alone.
+/// Signs receipts. Zeroed on drop; `Debug` shows the public key only.
 #[derive(Clone)]
-pub struct Signer(SigningKey);
+pub struct ReceiptSigner(SigningKey);
 
-/// The public key of a host: who signed a receipt. Written as 64 hexadecimal
-/// digits.
+/// The public key of a host, which identifies the signer of a receipt. Displayed
+/// as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ReceiptKey(VerifyingKey);
 
-impl Signer {
-    /// A key that is gone with the process.
-    pub fn random() -> Signer {
+impl ReceiptSigner {
+    /// Draws a key.
+    pub fn random() -> ReceiptSigner {
         let seed: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
-        Signer(SigningKey::from_bytes(&seed))
+        ReceiptSigner(SigningKey::from_bytes(&seed))
     }
 
-    /// The key of this directory of state, made if there is none.
-    pub fn open(dir: &StateDir) -> Result<Signer, JournalError> {
-        if let Some(signer) = Signer::read(dir)? {
+    /// Reads the key of a state directory. Creates it if there is none.
+    pub fn open(dir: &StateDir) -> Result<ReceiptSigner, JournalError> {
+        if let Some(signer) = ReceiptSigner::read(dir)? {
             return Ok(signer);
         }
         let path = dir.receipts_key();
         let seed: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
-        let text = Zeroizing::new(format!("{}\n", hex(&*seed)));
-        // Under its name only when it is whole, and never in place of another:
-        // a second host or command may make one at the same time.
+        let text = Zeroizing::new(format!("{}\n", hex::encode(&*seed)));
+        // The file gets its name when it is complete, and never replaces another
+        // one: a second process may create a key at the same time.
         let make = || -> std::io::Result<()> {
             let mut draft = tempfile::NamedTempFile::new_in(dir.path())?;
             draft.write_all(text.as_bytes())?;
@@ -47,32 +46,29 @@ impl Signer {
                 Err(error) => Err(error.error),
             }
         };
-        make().map_err(|error| unusable(&path, &error))?;
-        Signer::read(dir)?.ok_or_else(|| unusable(&path, &ErrorKind::NotFound.into()))
+        make().map_err(|error| io_error(&path, &error))?;
+        ReceiptSigner::read(dir)?.ok_or_else(|| io_error(&path, &ErrorKind::NotFound.into()))
     }
 
-    fn read(dir: &StateDir) -> Result<Option<Signer>, JournalError> {
+    fn read(dir: &StateDir) -> Result<Option<ReceiptSigner>, JournalError> {
         let path = dir.receipts_key();
         let mut text = Zeroizing::new(String::new());
         match std::fs::File::open(&path) {
             Ok(file) => file
                 .take(256)
                 .read_to_string(&mut text)
-                .map_err(|error| unusable(&path, &error))?,
+                .map_err(|error| io_error(&path, &error))?,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(unusable(&path, &error)),
+            Err(error) => return Err(io_error(&path, &error)),
         };
-        let seed = unhex(text.trim()).map(Zeroizing::new);
-        let seed: Option<&[u8; 32]> = seed
-            .as_ref()
-            .and_then(|seed| seed.as_slice().try_into().ok());
-        let seed = seed.ok_or_else(|| {
-            JournalError::Io(format!("{} holds no key to sign with", path.display()))
-        })?;
-        Ok(Some(Signer(SigningKey::from_bytes(seed))))
+        let seed: Option<[u8; 32]> = hex::decode(text.trim());
+        let seed = seed
+            .map(Zeroizing::new)
+            .ok_or_else(|| JournalError::Io(format!("{} holds no signing key", path.display())))?;
+        Ok(Some(ReceiptSigner(SigningKey::from_bytes(&seed))))
     }
 
-    /// What others know it by.
+    /// Returns the public key.
     pub fn key(&self) -> ReceiptKey {
         ReceiptKey(self.0.verifying_key())
     }
@@ -82,29 +78,29 @@ impl Signer {
     }
 }
 
-impl fmt::Debug for Signer {
+impl fmt::Debug for ReceiptSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Signer({})", self.key())
+        write!(f, "ReceiptSigner({})", self.key())
     }
 }
 
 impl ReceiptKey {
-    /// Reads a key as it is written; `None` for any other text.
+    /// Parses a key as it is displayed. Returns `None` for any other text.
     pub fn parse(text: &str) -> Option<ReceiptKey> {
-        let bytes = unhex(text)?.try_into().ok()?;
+        let bytes = hex::decode(text)?;
         VerifyingKey::from_bytes(&bytes).ok().map(ReceiptKey)
     }
 
-    /// Whether it made the signature. Strictly: of the forms that a signature
-    /// can have, one is let in.
-    pub(super) fn has_signed(&self, bytes: &[u8], signature: &Signature) -> bool {
+    /// Whether this key made the signature. Strict: only one of the possible
+    /// encodings of a signature is accepted.
+    pub(super) fn verifies(&self, bytes: &[u8], signature: &Signature) -> bool {
         self.0.verify_strict(bytes, signature).is_ok()
     }
 }
 
 impl fmt::Display for ReceiptKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(self.0.as_bytes()))
+        f.write_str(&hex::encode(self.0.as_bytes()))
     }
 }
 

@@ -1,33 +1,36 @@
-//! What every store does alike.
+//! The common behaviour of all stores.
 
 use tempfile::TempDir;
 
 use crate::testing as sample;
 use crate::{
-    At, Durability, Entry, EpisodeId, EpisodeState, Filter, History, JournalError, MemoryStore,
-    Put, SqliteStore, Store,
+    AppendEntry, AppendResult, Durability, EpisodeFilter, EpisodeHistory, EpisodeId, EpisodeState,
+    JournalError, JournalStore, MemoryStore, SqliteStore,
 };
-use orwd_model::SessionId;
+use orwd_model::{SessionId, Timestamp};
 
-/// Runs a story over every store.
-fn each(story: impl Fn(&dyn Store)) {
-    story(&MemoryStore::new());
+/// Runs a test with every store.
+fn each(test: impl Fn(&dyn JournalStore)) {
+    test(&MemoryStore::new());
     for durability in [Durability::Process, Durability::Power] {
         let dir = TempDir::new().unwrap();
-        story(&SqliteStore::open(dir.path(), durability).unwrap());
+        test(&SqliteStore::open(dir.path(), durability).unwrap());
     }
 }
 
-fn begin(store: &dyn Store, session: &str, calls: u64) -> (EpisodeId, Vec<Entry>) {
+fn begin(store: &dyn JournalStore, session: &str, calls: u64) -> (EpisodeId, Vec<AppendEntry>) {
     let id = EpisodeId::new();
     let entries = sample::entries(id, &sample::episode(Some("alice"), session, calls));
     let put = store.append(&entries).unwrap();
-    assert!(put.iter().all(|put| *put == Put::Done), "{put:?}");
+    assert!(
+        put.iter().all(|put| *put == AppendResult::Appended),
+        "{put:?}"
+    );
     (id, entries)
 }
 
 #[test]
-fn what_was_appended_is_read_in_order_and_from_any_slot() {
+fn reads_records_in_order_and_from_any_slot() {
     each(|store| {
         let (id, entries) = begin(store, "s", 3);
         let rows = store.read(id, 0).unwrap();
@@ -41,71 +44,83 @@ fn what_was_appended_is_read_in_order_and_from_any_slot() {
         assert_eq!(store.read(id, 5).unwrap(), rows[5..]);
         assert_eq!(store.read(id, 7).unwrap(), []);
         assert_eq!(store.read(EpisodeId::new(), 0).unwrap(), []);
-        let history = History::read(id, &rows).unwrap();
+        let history = EpisodeHistory::read(id, &rows).unwrap();
         assert_eq!(history.steps().len(), 3);
         assert_eq!(history.next(), 7);
     });
 }
 
 #[test]
-fn a_lost_answer_is_made_good_by_repeating_the_append() {
+fn an_append_can_be_repeated() {
     each(|store| {
         let (id, entries) = begin(store, "s", 3);
         let again = store.append(&entries).unwrap();
-        assert!(again.iter().all(|put| *put == Put::Already), "{again:?}");
+        assert!(
+            again.iter().all(|put| *put == AppendResult::AlreadyPresent),
+            "{again:?}"
+        );
         assert_eq!(store.read(id, 0).unwrap().len(), entries.len());
     });
 }
 
 #[test]
-fn a_zombie_that_writes_another_future_is_fenced() {
+fn a_second_writer_is_fenced() {
     each(|store| {
         let (id, _) = begin(store, "s", 2);
         let mut other = sample::episode(Some("alice"), "s", 2);
         other[3] = sample::call(77);
-        let zombie = sample::entries(id, &other);
-        let put = store.append(&zombie).unwrap();
+        let second = sample::entries(id, &other);
+        let put = store.append(&second).unwrap();
         let expected = [
-            Put::Already,
-            Put::Already,
-            Put::Already,
-            Put::Taken,
-            Put::Taken,
+            AppendResult::AlreadyPresent,
+            AppendResult::AlreadyPresent,
+            AppendResult::AlreadyPresent,
+            AppendResult::SlotTaken,
+            AppendResult::SlotTaken,
         ];
         assert_eq!(put, expected);
-        let history = History::read(id, &store.read(id, 0).unwrap()).unwrap();
+        let history = EpisodeHistory::read(id, &store.read(id, 0).unwrap()).unwrap();
         assert_eq!(history.steps().len(), 2);
     });
 }
 
 #[test]
-fn no_record_stands_behind_an_empty_slot() {
+fn no_record_follows_an_empty_slot() {
     each(|store| {
         let id = EpisodeId::new();
         let entries = sample::entries(id, &sample::episode(None, "s", 2));
-        assert_eq!(store.append(&entries[1..2]).unwrap(), [Put::Gap]);
-        assert_eq!(store.append(&entries[..1]).unwrap(), [Put::Done]);
-        assert_eq!(store.append(&entries[2..3]).unwrap(), [Put::Gap]);
-        assert_eq!(store.append(&entries[1..3]).unwrap(), [Put::Done; 2]);
+        assert_eq!(store.append(&entries[1..2]).unwrap(), [AppendResult::Gap]);
+        assert_eq!(
+            store.append(&entries[..1]).unwrap(),
+            [AppendResult::Appended]
+        );
+        assert_eq!(store.append(&entries[2..3]).unwrap(), [AppendResult::Gap]);
+        assert_eq!(
+            store.append(&entries[1..3]).unwrap(),
+            [AppendResult::Appended; 2]
+        );
     });
 }
 
 #[test]
-fn nothing_follows_the_end() {
+fn no_record_follows_the_end() {
     each(|store| {
         let id = EpisodeId::new();
         let mut records = sample::episode(None, "s", 1);
         records.push(sample::ended());
         records.push(sample::call(5));
         let put = store.append(&sample::entries(id, &records)).unwrap();
-        assert_eq!(put.last(), Some(&Put::Taken));
+        assert_eq!(put.last(), Some(&AppendResult::SlotTaken));
         let index = store.episode(id).unwrap().unwrap();
-        assert_eq!((index.state, index.head), (EpisodeState::Ended(At(99)), 3));
+        assert_eq!(
+            (index.state, index.head),
+            (EpisodeState::Ended(Timestamp::from_nanos(99)), 3)
+        );
     });
 }
 
 #[test]
-fn of_two_live_episodes_with_one_name_the_second_is_not_begun() {
+fn a_second_live_episode_of_a_session_id_is_refused() {
     each(|store| {
         let id = EpisodeId::new();
         let first = sample::entries(id, &sample::episode(None, "s", 0));
@@ -114,18 +129,22 @@ fn of_two_live_episodes_with_one_name_the_second_is_not_begun() {
         let batch = [&first[..], &second, &theirs].concat();
         assert_eq!(
             store.append(&batch).unwrap(),
-            [Put::Done, Put::Exists, Put::Done]
+            [
+                AppendResult::Appended,
+                AppendResult::SessionExists,
+                AppendResult::Appended
+            ]
         );
         let mut records = sample::episode(None, "s", 0);
         records.push(sample::ended());
         let end = sample::entries(id, &records);
-        assert_eq!(store.append(&end[1..]).unwrap(), [Put::Done]);
-        assert_eq!(store.append(&second).unwrap(), [Put::Done]);
+        assert_eq!(store.append(&end[1..]).unwrap(), [AppendResult::Appended]);
+        assert_eq!(store.append(&second).unwrap(), [AppendResult::Appended]);
     });
 }
 
 #[test]
-fn a_name_finds_its_newest_episode_and_no_other_owner_s() {
+fn finds_the_newest_episode_of_the_owner_only() {
     each(|store| {
         let old = EpisodeId::from_bytes([1; 16]);
         let new = EpisodeId::from_bytes([2; 16]);
@@ -147,7 +166,7 @@ fn a_name_finds_its_newest_episode_and_no_other_owner_s() {
 }
 
 #[test]
-fn the_list_is_filtered_and_comes_in_pages() {
+fn the_list_is_filtered_and_paged() {
     each(|store| {
         for n in 1..=6u8 {
             let owner = (n % 2 == 0).then_some("alice");
@@ -158,29 +177,29 @@ fn the_list_is_filtered_and_comes_in_pages() {
             let id = EpisodeId::from_bytes([n; 16]);
             store.append(&sample::entries(id, &records)).unwrap();
         }
-        let list = |filter: Filter| -> Vec<u8> {
+        let list = |filter: EpisodeFilter| -> Vec<u8> {
             let found = store.list(&filter).unwrap();
             found
                 .iter()
                 .map(|episode| episode.id.as_bytes()[0])
                 .collect()
         };
-        let all = Filter::default();
+        let all = EpisodeFilter::default();
         assert_eq!(list(all.clone()), [6, 5, 4, 3, 2, 1]);
         assert_eq!(
-            list(Filter {
+            list(EpisodeFilter {
                 live: true,
                 ..all.clone()
             }),
             [4, 3, 2, 1]
         );
-        let owner = |owner: Option<&str>| Filter {
+        let owner = |owner: Option<&str>| EpisodeFilter {
             owner: Some(owner.map(str::to_owned)),
-            ..Filter::default()
+            ..EpisodeFilter::default()
         };
         assert_eq!(list(owner(None)), [5, 3, 1]);
         assert_eq!(list(owner(Some("alice"))), [6, 4, 2]);
-        let page = Filter {
+        let page = EpisodeFilter {
             before: Some(EpisodeId::from_bytes([5; 16])),
             limit: Some(2),
             ..all
@@ -190,46 +209,46 @@ fn the_list_is_filtered_and_comes_in_pages() {
 }
 
 #[test]
-fn the_first_value_that_is_kept_stays() {
+fn the_first_inserted_value_stays() {
     each(|store| {
-        assert_eq!(store.keep("key", b"one").unwrap(), b"one");
-        assert_eq!(store.keep("key", b"two").unwrap(), b"one");
-        assert_eq!(store.keep("other", b"two").unwrap(), b"two");
+        assert_eq!(store.get_or_insert("key", b"one").unwrap(), b"one");
+        assert_eq!(store.get_or_insert("key", b"two").unwrap(), b"one");
+        assert_eq!(store.get_or_insert("other", b"two").unwrap(), b"two");
     });
 }
 
 #[test]
-fn a_forgotten_episode_leaves_the_others_alone() {
+fn a_purge_leaves_other_episodes_unchanged() {
     each(|store| {
         let (gone, _) = begin(store, "a", 3);
         let (stays, entries) = begin(store, "b", 3);
-        store.forget(gone).unwrap();
-        store.forget(gone).unwrap();
+        store.purge(gone).unwrap();
+        store.purge(gone).unwrap();
         assert_eq!(store.episode(gone).unwrap(), None);
         assert_eq!(store.read(gone, 0).unwrap(), []);
         assert_eq!(store.read(stays, 0).unwrap().len(), entries.len());
-        assert_eq!(store.list(&Filter::default()).unwrap().len(), 1);
+        assert_eq!(store.list(&EpisodeFilter::default()).unwrap().len(), 1);
         begin(store, "a", 1);
     });
 }
 
 #[test]
-fn a_database_that_is_opened_again_holds_what_it_held() {
+fn a_reopened_database_has_the_same_records() {
     let dir = TempDir::new().unwrap();
     let store = SqliteStore::open(dir.path(), Durability::Process).unwrap();
     let (id, entries) = begin(&store, "s", 40);
     let (gone, _) = begin(&store, "gone", 2);
-    store.forget(gone).unwrap();
+    store.purge(gone).unwrap();
     let before = store.read(id, 0).unwrap();
     drop(store);
     let store = SqliteStore::open(dir.path(), Durability::Power).unwrap();
     assert_eq!(store.read(id, 0).unwrap(), before);
     assert_eq!(before.len(), entries.len());
-    assert_eq!(store.list(&Filter::default()).unwrap().len(), 1);
+    assert_eq!(store.list(&EpisodeFilter::default()).unwrap().len(), 1);
 }
 
 #[test]
-fn two_hosts_never_share_a_directory_but_a_visitor_may_look() {
+fn a_directory_has_one_host_and_any_number_of_visitors() {
     let dir = TempDir::new().unwrap();
     let missing = SqliteStore::visit(dir.path()).unwrap_err();
     assert!(matches!(missing, JournalError::Io(_)), "{missing}");
@@ -239,15 +258,15 @@ fn two_hosts_never_share_a_directory_but_a_visitor_may_look() {
     assert!(second.to_string().contains("another orwd uses"), "{second}");
     let visitor = SqliteStore::visit(dir.path()).unwrap();
     assert_eq!(visitor.read(id, 0).unwrap().len(), entries.len());
-    begin(&visitor, "brought in", 1);
+    begin(&visitor, "imported", 1);
     begin(&host, "s2", 1);
-    assert_eq!(visitor.list(&Filter::default()).unwrap().len(), 3);
+    assert_eq!(visitor.list(&EpisodeFilter::default()).unwrap().len(), 3);
     drop(host);
     SqliteStore::open(dir.path(), Durability::Process).unwrap();
 }
 
 #[test]
-fn nobody_else_may_read_the_files_of_the_state() {
+fn only_the_owner_may_read_the_state_files() {
     use std::os::unix::fs::PermissionsExt;
     let above = TempDir::new().unwrap();
     let dir = above.path().join("deep/state");

@@ -1,18 +1,19 @@
-//! Journals that the disk did not keep as they were.
+//! Damaged journals.
 //!
-//! Whatever became of the bytes, opening and reading gives what was written,
-//! a beginning of it, or an error that names what is damaged; never something
-//! else, and never a panic.
+//! For any change of the bytes, opening and reading returns what was written, a
+//! prefix of it, or an error that names the damage; never anything else, and
+//! never a panic.
 
 use std::fs;
 use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::sqlite::SqliteStore;
+use crate::SqliteStore;
 use crate::testing as sample;
 use crate::{
-    Change, Durability, Entry, EpisodeId, Filter, History, JournalError, Put, Store, StoreError,
+    AppendEntry, AppendResult, Durability, EpisodeFilter, EpisodeHistory, EpisodeId, IndexChange,
+    JournalError, JournalStore, StoreError,
 };
 
 const EPISODES: [EpisodeId; 2] = [
@@ -20,8 +21,8 @@ const EPISODES: [EpisodeId; 2] = [
     EpisodeId::from_bytes([2; 16]),
 ];
 
-/// Two episodes of a few records, each record a transaction of its own.
-fn small() -> Vec<Entry> {
+/// Two episodes of a few records.
+fn small() -> Vec<AppendEntry> {
     let mut ended = sample::episode(Some("alice"), "a", 2);
     ended.push(sample::ended());
     let mut all = sample::entries(EPISODES[0], &ended);
@@ -29,22 +30,23 @@ fn small() -> Vec<Entry> {
     all
 }
 
-/// Writes them in small pages, so that there are fewer bytes to go through.
+/// Writes them with small pages, each record in its own transaction, so that
+/// there are fewer bytes to iterate over.
 fn write(dir: &Path) -> SqliteStore {
-    let store = SqliteStore::with_pages(dir, Durability::Process, 512).unwrap();
+    let store = SqliteStore::open_with_pages(dir, Durability::Process, 512).unwrap();
     for entry in small() {
-        assert_eq!(store.append(&[entry]).unwrap(), [Put::Done]);
+        assert_eq!(store.append(&[entry]).unwrap(), [AppendResult::Appended]);
     }
     store
 }
 
-/// A directory in memory where there is one: these tests sync very often.
+/// Creates a directory in memory if possible: these tests sync very often.
 fn directory() -> TempDir {
     TempDir::new_in("/dev/shm").unwrap_or_else(|_| TempDir::new().unwrap())
 }
 
-/// How many bytes to go from one case to the next: all are a matter of
-/// minutes, which `ORWD_EVERY_BYTE=1` takes.
+/// The distance between tested bytes. `ORWD_EVERY_BYTE=1` tests all of them,
+/// which takes minutes.
 fn stride() -> usize {
     match std::env::var_os("ORWD_EVERY_BYTE") {
         Some(_) => 1,
@@ -52,8 +54,8 @@ fn stride() -> usize {
     }
 }
 
-/// The files of a journal, as a host that was killed leaves them (with a log)
-/// or as one leaves them that ended in peace.
+/// The files of a journal after a kill, with a write-ahead log, or after a normal
+/// exit.
 fn files(killed: bool) -> Vec<(&'static str, Vec<u8>)> {
     let dir = directory();
     let store = write(dir.path());
@@ -65,17 +67,17 @@ fn files(killed: bool) -> Vec<(&'static str, Vec<u8>)> {
     vec![read("format"), read("journal.db")]
 }
 
-/// What is found of a journal.
+/// The result of reading a journal.
 #[derive(Debug, PartialEq)]
 enum Found {
-    /// This many records of each episode, each as it was written.
+    /// This many unchanged records of each episode.
     Records([usize; 2]),
-    /// It was refused.
+    /// An error.
     Refused,
 }
 
-/// Opens a journal of these files and reads everything. Panics if anything is
-/// there that was never written.
+/// Opens a journal of these files and reads everything. Panics if it has
+/// anything that was never written.
 fn examine(dir: &Path, files: &[(&'static str, Vec<u8>)], what: &str) -> Found {
     examine_as(dir, files, what, Durability::Process)
 }
@@ -122,7 +124,7 @@ fn examine_as(
             Ok(None) => panic!("{what}: records without an episode"),
             Err(_) => return Found::Refused,
         };
-        match History::read_all(&index, &rows) {
+        match EpisodeHistory::read_indexed(&index, &rows) {
             Ok(_) => {}
             Err(JournalError::Damaged { episode, seq, .. }) => {
                 assert_eq!(episode, Some(id), "{what}");
@@ -140,21 +142,21 @@ fn examine_as(
         }
         *count = rows.len();
     }
-    // Another key may stand in an index, but never another record.
-    match store.list(&Filter::default()) {
+    // A key in an index may be wrong, but never a row.
+    match store.list(&EpisodeFilter::default()) {
         Ok(list) => {
             for episode in &list {
                 let mut mine = written.iter().filter(|entry| entry.episode == episode.id);
                 let first = mine.next().map(|entry| &entry.change);
-                let Some(Change::Begin(opening)) = first else {
+                let Some(IndexChange::Begin(header)) = first else {
                     panic!("{what}: {episode:?} never began");
                 };
-                assert_eq!(episode.opening, **opening, "{what}");
+                assert_eq!(episode.header, **header, "{what}");
                 let at = usize::try_from(episode.head).unwrap();
                 let all = written.iter().filter(|entry| entry.episode == episode.id);
                 let last = all.clone().nth(at).expect("a record that was written");
                 assert_eq!(episode.tip, last.link, "{what}");
-                let ended = matches!(last.change, Change::End(_));
+                let ended = matches!(last.change, IndexChange::End(_));
                 assert_eq!(episode.is_live(), !ended, "{what}");
             }
         }
@@ -163,7 +165,7 @@ fn examine_as(
     Found::Records(counts)
 }
 
-/// Every byte of the files that matter, one after another.
+/// The positions to test in all files.
 fn each_byte(files: &[(&'static str, Vec<u8>)], stride: usize) -> Vec<(usize, usize)> {
     let numbered = files.iter().enumerate();
     numbered
@@ -172,21 +174,24 @@ fn each_byte(files: &[(&'static str, Vec<u8>)], stride: usize) -> Vec<(usize, us
 }
 
 #[test]
-fn a_journal_that_was_killed_is_whole() {
+fn a_journal_is_complete_after_a_kill() {
     let dir = directory();
     for killed in [true, false] {
         let found = examine(dir.path(), &files(killed), "as it was");
         assert_eq!(found, Found::Records([6, 5]));
     }
-    // And it can be written again, from where it was.
+    // And it can be appended to.
     let dir = directory();
     drop(write(dir.path()));
     let store = SqliteStore::open(dir.path(), Durability::Power).unwrap();
-    assert_eq!(store.append(&small()).unwrap(), [Put::Already; 11]);
+    assert_eq!(
+        store.append(&small()).unwrap(),
+        [AppendResult::AlreadyPresent; 11]
+    );
 }
 
 #[test]
-fn a_torn_log_is_cut_at_a_record() {
+fn a_truncated_log_ends_at_a_record() {
     let whole = files(true);
     let dir = directory();
     let log = whole.last().unwrap().1.len();
@@ -209,7 +214,7 @@ fn a_torn_log_is_cut_at_a_record() {
 }
 
 #[test]
-fn a_database_that_is_cut_short_gives_a_beginning_or_is_refused() {
+fn a_truncated_database_has_a_prefix_or_is_refused() {
     let dir = directory();
     for killed in [true, false] {
         let whole = files(killed);
@@ -240,8 +245,8 @@ fn flipped_bits_are_harmless_or_refused() {
             match examine(dir.path(), &flipped, &what) {
                 Found::Refused => seen[0] += 1,
                 Found::Records([6, 5]) => seen[1] += 1,
-                // Only the end of a log can be missing: a frame that does not
-                // check is where SQLite takes the log to end.
+                // Only the end of a log can be missing: SQLite takes an invalid
+                // frame as the end of the log.
                 Found::Records(counts) => {
                     assert_eq!(name, "journal.db-wal", "{what}: {counts:?}");
                     assert!(counts[1] == 0 || counts[0] == 6, "{what}: {counts:?}");
@@ -253,7 +258,7 @@ fn flipped_bits_are_harmless_or_refused() {
 }
 
 #[test]
-fn a_log_of_synced_records_with_a_flipped_bit_is_refused_but_for_its_last_frame() {
+fn a_synced_log_with_a_flipped_bit_is_refused_except_in_its_last_frame() {
     let dir = directory();
     let whole = files(true);
     let log = whole.last().unwrap().1.len();

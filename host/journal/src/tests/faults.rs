@@ -1,9 +1,8 @@
-//! A disk that is full or does not sync, as the system tells it to a process.
+//! A disk that is full or fails to sync.
 //!
-//! The test starts itself again, with a small library loaded that makes the
-//! system's calls fail on demand, and afterwards looks at what that process
-//! left behind. The library is C, since Rust's tests need a C compiler at hand
-//! to be linked with anyway.
+//! The test starts itself in a second process, with a small preloaded library
+//! that makes system calls fail on demand, and then checks the files of that
+//! process. The library is C, since linking Rust tests needs a C compiler anyway.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,14 +12,15 @@ use tempfile::TempDir;
 
 use crate::testing as sample;
 use crate::{
-    Durability, EpisodeId, Filter, Journal, JournalConfig, JournalError, SqliteStore, Store,
+    Durability, EpisodeFilter, EpisodeId, Journal, JournalConfig, JournalError, JournalStore,
+    SqliteStore,
 };
 
 const FAULTS: &str = "ORWD_FAULTS";
 const STATE: &str = "ORWD_FAULTS_STATE";
 
-/// Runs the inner test of this name in a process of its own.
-fn apart(name: &str) -> TempDir {
+/// Runs the inner test of this name in a second process.
+fn run_in_process(name: &str) -> TempDir {
     let dir = TempDir::new().unwrap();
     let library = dir.path().join("faults.so");
     let source = dir.path().join("faults.c");
@@ -72,11 +72,11 @@ fn open(durability: Durability) -> Journal {
 }
 
 #[test]
-fn a_disk_without_space_refuses_what_is_new_and_loses_nothing() {
-    let dir = apart("inner_full");
+fn a_full_disk_refuses_appends_and_loses_nothing() {
+    let dir = run_in_process("inner_full");
     let store = SqliteStore::open(&dir.path().join("state"), Durability::Process).unwrap();
     let heads: Vec<u64> = store
-        .list(&Filter::default())
+        .list(&EpisodeFilter::default())
         .unwrap()
         .iter()
         .map(|episode| episode.head)
@@ -89,35 +89,35 @@ fn a_disk_without_space_refuses_what_is_new_and_loses_nothing() {
 async fn inner_full() {
     let journal = open(Durability::Process);
     let id = EpisodeId::from_bytes([1; 16]);
-    let (mut pen, begun) = journal.begin(id, sample::created(None, "s"));
-    begun.await.unwrap();
-    pen.append(&sample::call(1)).await.unwrap();
+    let (mut writer, created) = journal.begin(id, sample::created(None, "s"));
+    created.await.unwrap();
+    writer.append(&sample::call(1)).await.unwrap();
     fs::write(fault("space"), "").unwrap();
     assert_eq!(
-        pen.append(&sample::answer(1, None)).await,
+        writer.append(&sample::outcome(1, None)).await,
         Err(JournalError::Full)
     );
     let other = EpisodeId::from_bytes([2; 16]);
     let (_, refused) = journal.begin(other, sample::created(None, "t"));
     assert_eq!(refused.await, Err(JournalError::Full));
-    // What was written can be read while there is no space.
+    // Records can be read while there is no space.
     let history = journal.history(id).await.unwrap();
     assert_eq!(history.next(), 2);
     fs::remove_file(fault("space")).unwrap();
-    let mut pen = journal.resume(&history);
-    pen.append(&sample::answer(1, None)).await.unwrap();
-    let (mut pen, begun) = journal.begin(other, sample::created(None, "t"));
-    begun.await.unwrap();
-    pen.append(&sample::call(1)).await.unwrap();
+    let mut writer = journal.resume(&history);
+    writer.append(&sample::outcome(1, None)).await.unwrap();
+    let (mut writer, created) = journal.begin(other, sample::created(None, "t"));
+    created.await.unwrap();
+    writer.append(&sample::call(1)).await.unwrap();
     journal.close().await;
 }
 
 #[test]
-fn a_disk_that_does_not_sync_stops_the_journal() {
-    let dir = apart("inner_sync");
+fn a_failed_sync_stops_the_journal() {
+    let dir = run_in_process("inner_sync");
     let store = SqliteStore::open(&dir.path().join("state"), Durability::Power).unwrap();
-    let list = store.list(&Filter::default()).unwrap();
-    // What was acknowledged is there. The record whose sync failed may be.
+    let list = store.list(&EpisodeFilter::default()).unwrap();
+    // Acknowledged records are there. The record whose sync failed may be.
     assert_eq!(list.len(), 1);
     assert!((1..=2).contains(&list[0].head), "{list:?}");
 }
@@ -126,17 +126,17 @@ fn a_disk_that_does_not_sync_stops_the_journal() {
 #[ignore = "run by the test above, in a process whose disk can fail to sync"]
 async fn inner_sync() {
     let journal = open(Durability::Power);
-    let (mut pen, begun) = journal.begin(EpisodeId::new(), sample::created(None, "s"));
-    begun.await.unwrap();
-    pen.append(&sample::call(1)).await.unwrap();
+    let (mut writer, created) = journal.begin(EpisodeId::new(), sample::created(None, "s"));
+    created.await.unwrap();
+    writer.append(&sample::call(1)).await.unwrap();
     fs::write(fault("sync"), "").unwrap();
-    let failed = pen.append(&sample::answer(1, None)).await;
+    let failed = writer.append(&sample::outcome(1, None)).await;
     assert!(
         matches!(failed, Err(JournalError::Stopped(_))),
         "{failed:?}"
     );
     assert!(journal.stopped().await.contains("could not be synced"));
-    // Even if the disk pretends to be well again: what it lost is lost.
+    // Even if the disk syncs again: what it lost is lost.
     fs::remove_file(fault("sync")).unwrap();
     let (_, other) = journal.begin(EpisodeId::new(), sample::created(None, "t"));
     assert!(matches!(other.await, Err(JournalError::Stopped(_))));

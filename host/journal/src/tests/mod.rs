@@ -1,11 +1,11 @@
-//! The journal's tests: one behaviour of all stores, and what happens to a
-//! journal whose disk is full, lies, or loses bits.
+//! Tests of the journal: the common behaviour of all stores, and disks that are
+//! full, fail to sync, or corrupt data.
 
+mod archive;
 mod batches;
 mod conformance;
 mod damage;
 mod faults;
-mod portable;
 mod receipts;
 mod records;
 mod sealing;

@@ -1,16 +1,18 @@
-//! Records to bytes and back, and bytes that are no records.
+//! The encoding of records, and invalid bytes.
 
 use proptest::prelude::*;
 
-use crate::format::{decode, encode};
+use crate::record::{decode, encode};
 use crate::testing as sample;
 use crate::{
-    Answered, Ask, Asked, At, ClockMode, EndReason, Ended, EpisodeId, Hash, History, JournalError,
-    Outcome, Parent, Record, Row, RunMark, SealedSecrets,
+    EndReason, EndedRecord, EpisodeHistory, EpisodeId, ForkOrigin, GuestOutcome, GuestRequest,
+    Hash, JournalError, OutcomeRecord, Record, RequestRecord, RunIdentity, SealedSecrets,
+    StoredRecord,
 };
 use orwd_model::{
-    Block, Candidate, Existing, Fault, FaultCode, Message, MessageBlock, Mode, Publish, Refusal,
-    RefusalReason, Reward, Role, RunOutcome, Score, TaskId, ToolOutput, ToolSpec, TrapKind,
+    Block, Candidate, ClockMode, DataMode, Fault, FaultCode, Message, MessageBlock, OnConflict,
+    PublishRules, Refusal, RefusalReason, Reward, Role, RunId, RunOutcome, Score, Timestamp,
+    ToolOutput, ToolSpec, TrapKind,
 };
 
 fn text(text: &str) -> Block {
@@ -67,10 +69,10 @@ fn conversation() -> Vec<Message> {
     ]
 }
 
-fn outcomes() -> Vec<Outcome> {
+fn outcomes() -> Vec<GuestOutcome> {
     let reward = |value| Reward::new(value).unwrap();
     let output = |reward, finished| {
-        Outcome::Output(ToolOutput {
+        GuestOutcome::Output(ToolOutput {
             blocks: vec![text("x")],
             metadata: None,
             reward,
@@ -78,10 +80,10 @@ fn outcomes() -> Vec<Outcome> {
         })
     };
     let mut all = vec![
-        Outcome::Done,
-        Outcome::Blocks(vec![text("prompt")]),
-        Outcome::Messages(conversation()),
-        Outcome::Tools(vec![ToolSpec {
+        GuestOutcome::Done,
+        GuestOutcome::Blocks(vec![text("prompt")]),
+        GuestOutcome::Messages(conversation()),
+        GuestOutcome::Tools(vec![ToolSpec {
             name: "t".to_owned(),
             description: String::new(),
             input_schema: Some(sample::json(r#"{"type":"object"}"#)),
@@ -91,18 +93,18 @@ fn outcomes() -> Vec<Outcome> {
         output(Some(reward(-0.0)), true),
         output(Some(reward(f64::MAX)), true),
         output(Some(reward(5e-324)), true),
-        Outcome::Scores(vec![Score {
+        GuestOutcome::Scores(vec![Score {
             reward: reward(1.0),
             metadata: Some(sample::json("{}")),
         }]),
-        Outcome::Failed("no".to_owned()),
-        Outcome::Published { files: 3 },
+        GuestOutcome::Failed("no".to_owned()),
+        GuestOutcome::Published { files: 3 },
     ];
     for code in FaultCode::ALL {
-        all.push(Outcome::Faulted(Fault::new(*code, "why")));
+        all.push(GuestOutcome::Faulted(Fault::new(*code, "why")));
     }
     for kind in TrapKind::ALL {
-        all.push(Outcome::Faulted(Fault::trap(*kind, "why")));
+        all.push(GuestOutcome::Faulted(Fault::trap(*kind, "why")));
     }
     for reason in [
         RefusalReason::NotFound,
@@ -111,29 +113,30 @@ fn outcomes() -> Vec<Outcome> {
         RefusalReason::EpisodeFinished,
     ] {
         let message = "why".to_owned();
-        all.push(Outcome::Refused(Refusal { reason, message }));
+        all.push(GuestOutcome::Refused(Refusal { reason, message }));
     }
     all
 }
 
-/// One of every kind, with every optional part there once and missing once.
+/// A record of every kind, with every optional field once present and once
+/// absent.
 fn records() -> Vec<Record> {
     let mut forked = sample::created(Some("alice"), "s");
     forked.data = None;
     forked.clock = ClockMode::Real;
     forked.secrets = SealedSecrets::Sealed(vec![1, 2, 3]);
     forked.toolset = Some("web".to_owned());
-    forked.parent = Some(Parent {
-        episode: EpisodeId::new(),
+    forked.parent = Some(ForkOrigin {
+        episode: EpisodeId::from_bytes([9; 16]),
         seq: 12,
     });
-    forked.mode = Mode::Shared(Publish {
+    forked.mode = DataMode::Shared(PublishRules {
         folders: vec!["results".to_owned()],
-        existing: Existing::Replace,
+        on_conflict: OnConflict::Replace,
     });
     let mut withheld = sample::created(None, "s");
     withheld.secrets = SealedSecrets::Withheld;
-    withheld.mode = Mode::ReadOnly;
+    withheld.mode = DataMode::ReadOnly;
     let mut all = vec![
         Record::Created(Box::new(forked)),
         Record::Created(Box::new(withheld)),
@@ -144,27 +147,27 @@ fn records() -> Vec<Record> {
         messages: conversation(),
         metadata: Some(sample::json("{}")),
     }];
-    for ask in [
-        Ask::Setup,
-        Ask::Prompt,
-        Ask::Messages,
-        Ask::TaskTools,
-        Ask::Score { candidates },
-        Ask::Teardown,
+    for request in [
+        GuestRequest::Setup,
+        GuestRequest::Prompt,
+        GuestRequest::Messages,
+        GuestRequest::TaskTools,
+        GuestRequest::Score { candidates },
+        GuestRequest::Teardown,
     ] {
         let run = None;
-        all.push(Record::Asked(Box::new(Asked {
-            at: At(1),
-            ask,
+        all.push(Record::Request(Box::new(RequestRecord {
+            at: Timestamp::from_nanos(1),
+            request,
             run,
             sealed: None,
         })));
     }
     for outcome in outcomes() {
-        let mut answered = Answered::new(7, outcome, u64::MAX);
-        all.push(Record::Answered(Box::new(answered.clone())));
+        let mut answered = OutcomeRecord::new(7, outcome, u64::MAX);
+        all.push(Record::Outcome(Box::new(answered.clone())));
         answered.outcome = None;
-        all.push(Record::Answered(Box::new(answered)));
+        all.push(Record::Outcome(Box::new(answered)));
     }
     for reason in [
         EndReason::Deleted,
@@ -174,8 +177,8 @@ fn records() -> Vec<Record> {
         EndReason::Diverged,
         EndReason::Stopped,
     ] {
-        let at = At(u64::MAX);
-        all.push(Record::Ended(Ended { at, reason }));
+        let at = Timestamp::from_nanos(u64::MAX);
+        all.push(Record::Ended(EndedRecord { at, reason }));
     }
     all
 }
@@ -185,53 +188,56 @@ fn every_kind_of_record_reads_back() {
     for record in records() {
         let bytes = encode(&record);
         assert_eq!(decode(&bytes).unwrap(), record);
-        // Each value has one form, by which hashes stand for values.
+        // Each value has one encoding, so that hashes identify values.
         assert_eq!(encode(&decode(&bytes).unwrap()), bytes);
     }
 }
 
 #[test]
-fn outcomes_that_differ_hash_differently_and_runs_keep_theirs() {
+fn hashes_of_outcomes_differ_and_survive_the_conversion_of_runs() {
     let all = outcomes();
-    let mut hashes: Vec<Hash> = all.iter().map(Outcome::hash).collect();
+    let mut hashes: Vec<Hash> = all.iter().map(GuestOutcome::hash).collect();
     hashes.sort();
     hashes.dedup();
     assert_eq!(hashes.len(), all.len());
     for outcome in all {
         let hash = outcome.hash();
         if let Some(run) = outcome.into_run() {
-            assert_eq!(Outcome::from(run).hash(), hash);
+            assert_eq!(GuestOutcome::from(run).hash(), hash);
         }
     }
     let failed = RunOutcome::Failed("no".to_owned());
-    assert_eq!(Outcome::from(failed), Outcome::Failed("no".to_owned()));
+    assert_eq!(
+        GuestOutcome::from(failed),
+        GuestOutcome::Failed("no".to_owned())
+    );
 }
 
 #[test]
-fn a_guests_last_words_are_not_written_down() {
+fn standard_error_of_a_guest_is_not_recorded() {
     let fault = Fault::trap(TrapKind::Unreachable, "why");
-    let spoken = Fault {
-        words: Some("hunter2".to_owned()),
+    let with_stderr = Fault {
+        stderr_tail: Some("hunter2".to_owned()),
         ..fault.clone()
     };
-    let [silent, spoken] = [fault, spoken].map(|fault| {
-        let answered = Answered::new(1, Outcome::Faulted(fault), 0);
-        encode(&Record::Answered(Box::new(answered)))
+    let [without, with] = [fault, with_stderr].map(|fault| {
+        let answered = OutcomeRecord::new(1, GuestOutcome::Faulted(fault), 0);
+        encode(&Record::Outcome(Box::new(answered)))
     });
-    assert_eq!(spoken, silent);
+    assert_eq!(with, without);
 }
 
-/// The format as it lies on disks: a change here is a new version of it.
+/// A change of these bytes needs a new version of the format.
 #[test]
-fn the_format_stays_what_it_is() {
-    let asked = Record::Asked(Box::new(Asked {
-        at: At(5),
-        ask: Ask::Call {
+fn the_format_is_unchanged() {
+    let asked = Record::Request(Box::new(RequestRecord {
+        at: Timestamp::from_nanos(5),
+        request: GuestRequest::Call {
             tool: "add".to_owned(),
             input: sample::json(r#"{"a":1}"#),
         },
-        run: Some(RunMark {
-            task: TaskId::from_bytes([1; 16]),
+        run: Some(RunIdentity {
+            id: RunId::from_bytes([1; 16]),
             body: Hash::from_bytes([2; 32]),
             idempotency_key: None,
         }),
@@ -245,12 +251,28 @@ fn the_format_stays_what_it_is() {
     expected.extend_from_slice(&[2; 32]);
     assert_eq!(encode(&asked), expected);
     let created = encode(&Record::Created(Box::new(sample::created(None, "s"))));
-    let known = "d6bb9fa973fd205d961bab728d8fdbeb788fea75bae69d890fb4b3e71b8957bf";
+    let known = "146fef65c99118013be01fe10a6ca1cc4ea21c5fb368864786958fd94dbb5f94";
     assert_eq!(Hash::of(&created).to_string(), known);
 }
 
+/// The bytes of a record of every kind. They were written before the records
+/// had a serde form of their own.
 #[test]
-fn what_is_no_record_is_refused_by_name() {
+fn every_kind_of_record_has_its_golden_bytes() {
+    let golden = include_str!("golden/records.hex");
+    let records = records();
+    assert_eq!(golden.lines().count(), records.len());
+    for (record, golden) in records.iter().zip(golden.lines()) {
+        assert_eq!(
+            orwd_model::hex::encode(&encode(record)),
+            golden,
+            "{record:?}"
+        );
+    }
+}
+
+#[test]
+fn an_invalid_record_is_refused_by_name() {
     let valid = encode(&sample::ended());
     let mut longer = valid.clone();
     longer.push(0);
@@ -278,7 +300,7 @@ fn what_is_no_record_is_refused_by_name() {
         ),
         (
             b"\x01\xa1eended\xa2bat\x01freason\xa1gfaultedfcosmic",
-            "there is no fault \"cosmic\"",
+            "it cannot be read: unknown variant `cosmic`, expected one of `limit_cpu`",
         ),
     ] {
         let error = decode(bytes).unwrap_err().to_string();
@@ -287,19 +309,19 @@ fn what_is_no_record_is_refused_by_name() {
 }
 
 #[test]
-fn a_record_that_does_not_fit_its_place_is_named() {
+fn a_record_in_the_wrong_place_is_named() {
     let id = EpisodeId::new();
     let story = |records: &[Record]| -> String {
         let entries = sample::entries(id, records);
-        let rows: Vec<Row> = entries
+        let rows: Vec<StoredRecord> = entries
             .into_iter()
-            .map(|entry| Row {
+            .map(|entry| StoredRecord {
                 seq: entry.seq,
                 bytes: entry.bytes,
                 link: entry.link,
             })
             .collect();
-        match History::read(id, &rows) {
+        match EpisodeHistory::read(id, &rows) {
             Ok(history) => format!("{} steps", history.steps().len()),
             Err(JournalError::Damaged { episode, seq, what }) => {
                 assert_eq!(episode, Some(id));
@@ -309,7 +331,7 @@ fn a_record_that_does_not_fit_its_place_is_named() {
         }
     };
     let begin = || Record::Created(Box::new(sample::created(None, "s")));
-    let (call, answer, end) = (sample::call, sample::answer, sample::ended);
+    let (call, answer, end) = (sample::call, sample::outcome, sample::ended);
     for (records, expected) in [
         (vec![], format!("there is no episode {id} in the journal")),
         (
@@ -348,7 +370,7 @@ fn a_record_that_does_not_fit_its_place_is_named() {
 
 proptest! {
     #[test]
-    fn bytes_that_mean_nothing_are_refused_and_never_a_panic(
+    fn random_bytes_are_refused_without_a_panic(
         bytes in prop::collection::vec(any::<u8>(), 0..200)
     ) {
         let _ = decode(&bytes);
@@ -356,7 +378,7 @@ proptest! {
     }
 
     #[test]
-    fn a_record_with_bytes_changed_is_refused_or_another_record(
+    fn a_changed_record_is_refused_or_another_record(
         which in any::<prop::sample::Index>(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {

@@ -1,11 +1,11 @@
-//! Secrets on their way to the disk and back.
+//! Sealing of secrets and of record content.
 
 use zeroize::Zeroizing;
 
 use crate::testing as sample;
 use crate::{
-    Created, Durability, EpisodeId, Journal, MemoryStore, Outcome, Record, SealKey, SealedSecrets,
-    Store,
+    CreatedRecord, Durability, EpisodeId, GuestOutcome, Journal, JournalStore, MemoryStore, Record,
+    SealKey, SealedSecrets,
 };
 use orwd_model::{Secret, Secrets};
 
@@ -36,7 +36,7 @@ fn sealed(journal: &Journal, episode: EpisodeId) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_sealed_opens_with_the_key_and_shows_nothing_without() {
+fn sealed_secrets_can_be_unsealed_with_the_key_only() {
     let (journal, id) = (journal(Some(KEY)), EpisodeId::new());
     let bytes = sealed(&journal, id);
     let shows = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
@@ -58,30 +58,30 @@ fn without_a_key_secrets_are_withheld() {
     assert!(error.contains("there was no key"), "{error}");
 }
 
-/// An episode with secrets, of one call, under this key; what lies in the store.
-async fn told(key: Option<&str>) -> (Journal, MemoryStore, EpisodeId) {
+/// An episode with secrets and one call, with this seal key, and its store.
+async fn with_secrets(key: Option<&str>) -> (Journal, MemoryStore, EpisodeId) {
     let store = MemoryStore::new();
     let key = key.map(|key| SealKey::parse(key).unwrap());
-    let journal = Journal::over(store.clone(), Durability::Process, key).unwrap();
+    let journal = Journal::with_store(store.clone(), Durability::Process, key).unwrap();
     let id = EpisodeId::new();
-    let created = Created {
+    let created = CreatedRecord {
         secrets: journal.seal(&secrets(), id).unwrap(),
         ..sample::created(None, "s")
     };
-    let (mut pen, begun) = journal.begin(id, created);
-    begun.await.unwrap();
-    pen.append(&sample::call(41)).await.unwrap();
-    pen.append(&sample::answer(1, Some(0.5))).await.unwrap();
-    // As a session does that goes on.
-    let mut pen = journal.resume(&journal.history(id).await.unwrap());
-    pen.append(&sample::call(42)).await.unwrap();
+    let (mut writer, created) = journal.begin(id, created);
+    created.await.unwrap();
+    writer.append(&sample::call(41)).await.unwrap();
+    writer.append(&sample::outcome(1, Some(0.5))).await.unwrap();
+    // As a resumed session does.
+    let mut writer = journal.resume(&journal.history(id).await.unwrap());
+    writer.append(&sample::call(42)).await.unwrap();
     (journal, store, id)
 }
 
 #[tokio::test]
-async fn the_words_of_an_episode_with_secrets_are_sealed_or_left_out() {
+async fn the_content_of_an_episode_with_secrets_is_sealed_or_withheld() {
     for key in [Some(KEY), None] {
-        let (journal, store, id) = told(key).await;
+        let (journal, store, id) = with_secrets(key).await;
         for row in store.read(id, 1).unwrap() {
             let text = String::from_utf8_lossy(&row.bytes).into_owned();
             assert!(
@@ -92,19 +92,19 @@ async fn the_words_of_an_episode_with_secrets_are_sealed_or_left_out() {
         }
         let history = journal.history(id).await.unwrap();
         let steps = history.steps();
-        let outcome = |n: usize| steps[n].answer.as_ref().unwrap().answered.outcome.clone();
+        let outcome = |n: usize| steps[n].outcome.as_ref().unwrap().record.outcome.clone();
         if key.is_some() {
-            let Record::Asked(asked) = sample::call(42) else {
+            let Record::Request(asked) = sample::call(42) else {
                 panic!("not asked");
             };
-            assert_eq!(steps[1].asked, *asked);
-            assert!(matches!(outcome(0), Some(Outcome::Output(_))));
-            // Another key opens nothing, and does not keep it from its end.
+            assert_eq!(steps[1].record, *asked);
+            assert!(matches!(outcome(0), Some(GuestOutcome::Output(_))));
+            // Another key unseals nothing, and the episode can still be ended.
             let other = SealKey::parse(OTHER).ok();
-            let other = Journal::over(store.clone(), Durability::Process, other).unwrap();
+            let other = Journal::with_store(store.clone(), Durability::Process, other).unwrap();
             let closed = other.history(id).await.unwrap();
             assert_eq!(
-                closed.steps()[0].answer.as_ref().unwrap().answered.outcome,
+                closed.steps()[0].outcome.as_ref().unwrap().record.outcome,
                 None
             );
             other
@@ -114,27 +114,27 @@ async fn the_words_of_an_episode_with_secrets_are_sealed_or_left_out() {
                 .unwrap();
         } else {
             assert_eq!(outcome(0), None);
-            assert_eq!(steps[0].asked.sealed, None);
+            assert_eq!(steps[0].record.sealed, None);
         }
     }
 }
 
 #[tokio::test]
-async fn sealed_words_open_in_their_place_alone() {
-    let (_, store, id) = told(Some(KEY)).await;
+async fn sealed_content_is_bound_to_its_slot() {
+    let (_, store, id) = with_secrets(Some(KEY)).await;
     let rows = store.read(id, 0).unwrap();
     let key = SealKey::parse(KEY).unwrap();
-    let sealed = |seq: usize| match crate::format::decode(&rows[seq].bytes).unwrap() {
-        Record::Asked(asked) => asked.sealed.unwrap(),
+    let sealed = |seq: usize| match crate::record::decode(&rows[seq].bytes).unwrap() {
+        Record::Request(asked) => asked.sealed.unwrap(),
         other => panic!("{other:?}"),
     };
-    assert!(key.open_words(&sealed(1), id, 1).is_ok());
-    assert!(key.open_words(&sealed(1), id, 3).is_err());
-    assert!(key.open_words(&sealed(3), EpisodeId::new(), 3).is_err());
+    assert!(key.unseal_content(&sealed(1), id, 1).is_ok());
+    assert!(key.unseal_content(&sealed(1), id, 3).is_err());
+    assert!(key.unseal_content(&sealed(3), EpisodeId::new(), 3).is_err());
 }
 
 #[test]
-fn what_cannot_be_opened_says_why() {
+fn an_error_says_why_secrets_cannot_be_unsealed() {
     let id = EpisodeId::new();
     let bytes = sealed(&journal(Some(KEY)), id);
     let open = |key: Option<&str>, bytes: &[u8], id| {
@@ -154,7 +154,7 @@ fn what_cannot_be_opened_says_why() {
 }
 
 #[test]
-fn keys() {
+fn parses_and_reads_keys() {
     let dir = tempfile::TempDir::new().unwrap();
     let path = dir.path().join("key");
     std::fs::write(&path, format!(" {KEY}\n")).unwrap();

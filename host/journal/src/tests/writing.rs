@@ -1,16 +1,16 @@
-//! The writer's thread, driven through the journal: what tickets tell.
+//! The committing thread, and the results of appends.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::testing as sample;
 use crate::{
-    Durability, Entry, Episode, EpisodeId, Filter, Journal, JournalError, MemoryStore, Put, Row,
-    Store, StoreError,
+    AppendEntry, AppendResult, Durability, EpisodeFilter, EpisodeId, IndexedEpisode, Journal,
+    JournalError, JournalStore, MemoryStore, StoreError, StoredRecord,
 };
 use orwd_model::SessionId;
 
-/// A store that fails when it is told to, and counts its transactions.
+/// A store that fails on demand and counts its transactions.
 #[derive(Clone, Default)]
 struct Faulty(Arc<Inner>);
 
@@ -19,7 +19,7 @@ struct Inner {
     store: MemoryStore,
     fault: Mutex<Option<StoreError>>,
     commits: AtomicUsize,
-    /// Held by the test, it holds up the writer.
+    /// The test holds it to block the committing thread.
     gate: Mutex<()>,
 }
 
@@ -29,8 +29,8 @@ impl Faulty {
     }
 }
 
-impl Store for Faulty {
-    fn append(&self, batch: &[Entry]) -> Result<Vec<Put>, StoreError> {
+impl JournalStore for Faulty {
+    fn append(&self, batch: &[AppendEntry]) -> Result<Vec<AppendResult>, StoreError> {
         drop(self.0.gate.lock().unwrap());
         self.0.commits.fetch_add(1, Ordering::SeqCst);
         match self.0.fault.lock().unwrap().clone() {
@@ -39,31 +39,35 @@ impl Store for Faulty {
         }
     }
 
-    fn read(&self, episode: EpisodeId, from: u64) -> Result<Vec<Row>, StoreError> {
+    fn read(&self, episode: EpisodeId, from: u64) -> Result<Vec<StoredRecord>, StoreError> {
         self.0.store.read(episode, from)
     }
 
-    fn episode(&self, episode: EpisodeId) -> Result<Option<Episode>, StoreError> {
+    fn episode(&self, episode: EpisodeId) -> Result<Option<IndexedEpisode>, StoreError> {
         self.0.store.episode(episode)
     }
 
-    fn find(&self, owner: Option<&str>, id: &SessionId) -> Result<Option<Episode>, StoreError> {
+    fn find(
+        &self,
+        owner: Option<&str>,
+        id: &SessionId,
+    ) -> Result<Option<IndexedEpisode>, StoreError> {
         self.0.store.find(owner, id)
     }
 
-    fn list(&self, filter: &Filter) -> Result<Vec<Episode>, StoreError> {
+    fn list(&self, filter: &EpisodeFilter) -> Result<Vec<IndexedEpisode>, StoreError> {
         self.0.store.list(filter)
     }
 
-    fn keep(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, StoreError> {
-        self.0.store.keep(name, fresh)
+    fn get_or_insert(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.0.store.get_or_insert(name, fresh)
     }
 
-    fn forget(&self, episode: EpisodeId) -> Result<(), StoreError> {
-        self.0.store.forget(episode)
+    fn purge(&self, episode: EpisodeId) -> Result<(), StoreError> {
+        self.0.store.purge(episode)
     }
 
-    fn rest(&self) -> Result<(), StoreError> {
+    fn checkpoint(&self) -> Result<(), StoreError> {
         Ok(())
     }
 
@@ -74,24 +78,27 @@ impl Store for Faulty {
 
 fn journal() -> (Faulty, Journal) {
     let store = Faulty::default();
-    let journal = Journal::over(store.clone(), Durability::Process, None).unwrap();
+    let journal = Journal::with_store(store.clone(), Durability::Process, None).unwrap();
     (store, journal)
 }
 
 #[tokio::test]
-async fn an_episode_is_written_read_and_gone_on_with() {
+async fn an_episode_is_written_read_and_continued() {
     let (_, journal) = journal();
     let id = EpisodeId::new();
-    let (mut pen, begun) = journal.begin(id, sample::created(Some("alice"), "s"));
-    let asked = pen.append(&sample::call(1));
-    let answered = pen.append(&sample::answer(1, Some(1.0)));
-    for ticket in [begun, asked, answered] {
-        ticket.await.unwrap();
+    let (mut writer, created) = journal.begin(id, sample::created(Some("alice"), "s"));
+    let requested = writer.append(&sample::call(1));
+    let outcome = writer.append(&sample::outcome(1, Some(1.0)));
+    for commit in [created, requested, outcome] {
+        commit.await.unwrap();
     }
     let history = journal.history(id).await.unwrap();
-    assert_eq!((history.next(), history.tip()), (pen.next(), pen.tip()));
-    let mut pen = journal.resume(&history);
-    pen.append(&sample::ended()).await.unwrap();
+    assert_eq!(
+        (history.next(), history.tip()),
+        (writer.next(), writer.tip())
+    );
+    let mut writer = journal.resume(&history);
+    writer.append(&sample::ended()).await.unwrap();
     assert!(journal.history(id).await.unwrap().ended().is_some());
     assert!(journal.live().await.unwrap().is_empty());
     let session = SessionId::new("s").unwrap();
@@ -100,11 +107,11 @@ async fn an_episode_is_written_read_and_gone_on_with() {
 }
 
 #[tokio::test]
-async fn whatever_is_queued_is_committed_together() {
+async fn queued_records_are_committed_together() {
     let (store, journal) = journal();
     let gate = store.0.gate.lock().unwrap();
-    // The first is under way, and the others come while it is.
-    let tickets: Vec<_> = (0..50)
+    // The others are queued while the first is being committed.
+    let commits: Vec<_> = (0..50)
         .map(|n| {
             journal
                 .begin(EpisodeId::new(), sample::created(None, &format!("s{n}")))
@@ -112,8 +119,8 @@ async fn whatever_is_queued_is_committed_together() {
         })
         .collect();
     drop(gate);
-    for ticket in tickets {
-        ticket.await.unwrap();
+    for commit in commits {
+        commit.await.unwrap();
     }
     let commits = store.0.commits.load(Ordering::SeqCst);
     assert!(commits <= 2, "{commits} transactions for 50 records");
@@ -121,23 +128,23 @@ async fn whatever_is_queued_is_committed_together() {
 }
 
 #[tokio::test]
-async fn what_nobody_waits_for_is_there_when_what_follows_it_is() {
+async fn a_deferred_record_is_committed_with_the_next_one() {
     let (store, journal) = journal();
     let id = EpisodeId::new();
-    let (mut pen, begun) = journal.begin(id, sample::created(None, "s"));
-    begun.await.unwrap();
-    pen.append_soon(&sample::call(1));
-    pen.append(&sample::answer(1, None)).await.unwrap();
+    let (mut writer, created) = journal.begin(id, sample::created(None, "s"));
+    created.await.unwrap();
+    writer.append_deferred(&sample::call(1));
+    writer.append(&sample::outcome(1, None)).await.unwrap();
     assert_eq!(journal.history(id).await.unwrap().next(), 3);
-    // Where it is lost, so is what follows it.
+    // If it is lost, so is the next one.
     store.fail(Some(StoreError::Full));
     let before = store.0.commits.load(Ordering::SeqCst);
-    pen.append_soon(&sample::call(2));
+    writer.append_deferred(&sample::call(2));
     while store.0.commits.load(Ordering::SeqCst) == before {
         tokio::task::yield_now().await;
     }
     store.fail(None);
-    let late = pen.append(&sample::answer(3, None)).await;
+    let late = writer.append(&sample::outcome(3, None)).await;
     assert_eq!(
         late,
         Err(JournalError::Gap {
@@ -149,16 +156,19 @@ async fn what_nobody_waits_for_is_there_when_what_follows_it_is() {
 }
 
 #[tokio::test]
-async fn a_full_store_refuses_and_goes_on_when_there_is_space() {
+async fn a_full_store_refuses_appends_until_there_is_space() {
     let (store, journal) = journal();
     let id = EpisodeId::new();
-    let (mut pen, begun) = journal.begin(id, sample::created(None, "s"));
-    begun.await.unwrap();
+    let (mut writer, created) = journal.begin(id, sample::created(None, "s"));
+    created.await.unwrap();
     store.fail(Some(StoreError::Full));
-    assert_eq!(pen.append(&sample::call(1)).await, Err(JournalError::Full));
+    assert_eq!(
+        writer.append(&sample::call(1)).await,
+        Err(JournalError::Full)
+    );
     store.fail(None);
-    // What follows a lost record must not get in without it.
-    let late = pen.append(&sample::answer(1, None)).await;
+    // A record after a lost one must not be stored.
+    let late = writer.append(&sample::outcome(1, None)).await;
     assert_eq!(
         late,
         Err(JournalError::Gap {
@@ -168,18 +178,18 @@ async fn a_full_store_refuses_and_goes_on_when_there_is_space() {
     );
     let history = journal.history(id).await.unwrap();
     assert_eq!(history.next(), 1);
-    let mut pen = journal.resume(&history);
-    pen.append(&sample::call(1)).await.unwrap();
+    let mut writer = journal.resume(&history);
+    writer.append(&sample::call(1)).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_failed_sync_stops_the_journal_for_good() {
+async fn a_failed_sync_stops_the_journal_permanently() {
     let (store, journal) = journal();
-    let (mut pen, begun) = journal.begin(EpisodeId::new(), sample::created(None, "s"));
-    begun.await.unwrap();
+    let (mut writer, created) = journal.begin(EpisodeId::new(), sample::created(None, "s"));
+    created.await.unwrap();
     store.fail(Some(StoreError::Sync("the disk is gone".to_owned())));
     let stopped = JournalError::Stopped("the disk is gone".to_owned());
-    assert_eq!(pen.append(&sample::call(1)).await, Err(stopped.clone()));
+    assert_eq!(writer.append(&sample::call(1)).await, Err(stopped.clone()));
     assert_eq!(journal.stopped().await, "the disk is gone");
     store.fail(None);
     let commits = store.0.commits.load(Ordering::SeqCst);
@@ -188,53 +198,53 @@ async fn a_failed_sync_stops_the_journal_for_good() {
     assert_eq!(
         store.0.commits.load(Ordering::SeqCst),
         commits,
-        "it was tried again"
+        "it was retried"
     );
 }
 
 #[tokio::test]
-async fn two_pens_on_one_episode_do_not_both_write() {
+async fn only_one_of_two_writers_of_an_episode_succeeds() {
     let (_, journal) = journal();
     let id = EpisodeId::new();
-    let (mut pen, begun) = journal.begin(id, sample::created(None, "s"));
-    begun.await.unwrap();
-    let mut zombie = journal.resume(&journal.history(id).await.unwrap());
-    pen.append(&sample::call(1)).await.unwrap();
+    let (mut writer, created) = journal.begin(id, sample::created(None, "s"));
+    created.await.unwrap();
+    let mut second = journal.resume(&journal.history(id).await.unwrap());
+    writer.append(&sample::call(1)).await.unwrap();
     let fenced = JournalError::Fenced {
         episode: id,
         seq: 1,
     };
-    assert_eq!(zombie.append(&sample::call(2)).await, Err(fenced));
+    assert_eq!(second.append(&sample::call(2)).await, Err(fenced));
 }
 
 #[tokio::test]
-async fn a_journal_that_is_closed_has_written_what_was_queued() {
+async fn a_closed_journal_has_committed_what_was_queued() {
     let (store, journal) = journal();
-    let (mut pen, begun) = journal.begin(EpisodeId::new(), sample::created(None, "s"));
-    let asked = pen.append(&sample::call(1));
+    let (mut writer, created) = journal.begin(EpisodeId::new(), sample::created(None, "s"));
+    let requested = writer.append(&sample::call(1));
     journal.close().await;
-    begun.await.unwrap();
-    asked.await.unwrap();
-    let late = pen.append(&sample::answer(1, None)).await;
+    created.await.unwrap();
+    requested.await.unwrap();
+    let late = writer.append(&sample::outcome(1, None)).await;
     assert_eq!(late, Err(JournalError::Stopped("it was closed".to_owned())));
-    assert_eq!(store.list(&Filter::default()).unwrap()[0].head, 1);
+    assert_eq!(store.list(&EpisodeFilter::default()).unwrap()[0].head, 1);
     assert_eq!(journal.stopped().await, "it was closed");
 }
 
 #[tokio::test]
-async fn a_journal_that_is_off_keeps_nothing_and_says_so() {
-    let journal = Journal::off();
+async fn a_disabled_journal_stores_nothing() {
+    let journal = Journal::disabled();
     assert_eq!(journal.durability(), Durability::None);
     let id = EpisodeId::new();
-    let (mut pen, begun) = journal.begin(id, sample::created(None, "s"));
-    begun.await.unwrap();
-    pen.append(&sample::call(1)).await.unwrap();
-    assert_eq!(journal.history(id).await, Err(JournalError::Off));
+    let (mut writer, created) = journal.begin(id, sample::created(None, "s"));
+    created.await.unwrap();
+    writer.append(&sample::call(1)).await.unwrap();
+    assert_eq!(journal.history(id).await, Err(JournalError::Disabled));
     assert!(journal.live().await.unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn a_key_of_the_host_is_drawn_once() {
+async fn a_host_key_is_drawn_once() {
     let (_, journal) = journal();
     let key = journal.host_key("tasks").await.unwrap();
     assert_eq!(journal.host_key("tasks").await.unwrap(), key);

@@ -6,11 +6,11 @@
 
 use std::fmt::Write;
 
-use orwd_model::quoted;
+use orwd_model::python_repr;
 
 /// Returns a list of strings as a Python literal.
 pub(crate) fn list(items: &[&str]) -> String {
-    let quoted: Vec<String> = items.iter().map(|item| quoted(item)).collect();
+    let quoted: Vec<String> = items.iter().map(|item| python_repr(item)).collect();
     format!("[{}]", quoted.join(", "))
 }
 

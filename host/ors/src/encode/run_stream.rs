@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use orwd_model::{Fault, RunOutcome, Weigh};
+use orwd_model::{EncodedSize, Fault, RunOutcome};
 use orwd_session::{Reader, Run};
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -124,11 +124,11 @@ impl RunStream {
                         RunOutcome::Failed(message) => {
                             return self.end(Ok(event("error", message).into()));
                         }
-                        RunOutcome::Faulted(fault) if fault.code.is_ours() => {
+                        RunOutcome::Faulted(fault) if fault.code.is_host_fault() => {
                             return self.end(Err(StreamAborted(fault.clone())));
                         }
                         RunOutcome::Faulted(fault) => {
-                            return self.end(Ok(event("error", &fault.for_owner("")).into()));
+                            return self.end(Ok(event("error", &fault.owner_message("")).into()));
                         }
                     },
                     Poll::Pending => {
@@ -160,7 +160,7 @@ impl RunStream {
 
     fn send(&mut self, outcome: &RunOutcome, result: &impl Serialize, size_hint: usize) {
         let text = || result_text(result, size_hint);
-        self.state = StreamState::Sending(if outcome.weight() < SHARED_TEXT_SIZE {
+        self.state = StreamState::Sending(if outcome.encoded_size() < SHARED_TEXT_SIZE {
             ResultEvents::new(text())
         } else {
             ResultEvents::shared(self.run.text(text))
@@ -208,7 +208,7 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
-    use orwd_model::{FaultCode, Refusal, RefusalReason, TaskId, TrapKind};
+    use orwd_model::{FaultCode, Refusal, RefusalReason, RunId, TrapKind};
     use orwd_session::{Go, Promise};
 
     #[test]
@@ -231,7 +231,7 @@ mod tests {
     /// Returns a run that gives the test what it was announced with.
     fn run() -> (Run, Announced) {
         let (sender, announced) = std::sync::mpsc::channel();
-        let run = Run::new(TaskId::random(), move |_, outcome, start| {
+        let run = Run::new(RunId::random(), move |_, outcome, start| {
             sender.send((outcome, start)).unwrap();
         });
         (run, Announced(announced))
@@ -350,7 +350,7 @@ mod tests {
             ),
             (
                 RunOutcome::Faulted(Fault {
-                    words: Some("a\nb".to_owned()),
+                    stderr_tail: Some("a\nb".to_owned()),
                     ..Fault::trap(TrapKind::Unreachable, "it trapped")
                 }),
                 Ok(

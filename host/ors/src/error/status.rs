@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use orwd_model::{Fault, FaultCode, TOOLSETS, quoted};
+use orwd_model::{Fault, FaultCode, TOOLSETS, python_repr};
 use orwd_session::{BeyondError, CatalogError, CreateError, SessionError};
 use serde_json::json;
 
@@ -221,12 +221,12 @@ fn host_rejected(rejection: &HostRejection) -> String {
     format!(
         "the {header} {} is not this machine's own, so a web page may be behind this request; \
          start the server with --allow-host NAME if it is a name of yours",
-        quoted(value)
+        python_repr(value)
     )
 }
 
 fn unknown_environment(name: &str) -> ErrorResponse {
-    let name = quoted(name);
+    let name = python_repr(name);
     error_response(StatusCode::NOT_FOUND, format!("unknown environment {name}"))
 }
 
@@ -255,7 +255,7 @@ fn fault_to_owner(
 ) -> ErrorResponse {
     ErrorResponse {
         log: Some(fault.to_string()),
-        ..respond(fault.for_owner(suffix))
+        ..respond(fault.owner_message(suffix))
     }
 }
 
@@ -299,12 +299,12 @@ fn create_error(error: CreateError) -> ErrorResponse {
         CreateError::TooDeep(reason) => error_response(StatusCode::BAD_REQUEST, reason),
         CreateError::Faulted(fault) => session_fault(&fault),
         CreateError::UnknownToolset(name) => {
-            let (name, known) = (quoted(&name), python_repr::list(&TOOLSETS));
+            let (name, known) = (python_repr(&name), python_repr::list(&TOOLSETS));
             let detail = format!("unknown toolset {name}; valid options are {known}");
             error_response(StatusCode::BAD_REQUEST, detail)
         }
         CreateError::NoSandbox(name) => {
-            let name = quoted(&name);
+            let name = python_repr(&name);
             let detail = format!("toolset {name} needs a sandbox, and this server has none");
             error_response(StatusCode::BAD_REQUEST, detail)
         }

@@ -290,7 +290,7 @@ fn each_error_has_its_status_and_text() {
 #[test]
 fn guest_text_is_sent_to_the_owner_and_not_logged() {
     let fault = || Fault {
-        words: Some("the\nsecret".to_owned()),
+        stderr_tail: Some("the\nsecret".to_owned()),
         ..Fault::new(FaultCode::EnvExit, "it went")
     };
     let words = "; its last words: 'the\\nsecret'";

@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use orwd_model::RESERVED;
+use orwd_model::RESERVED_PATHS;
 use percent_encoding::percent_decode_str;
 
 /// A route with the parameters of its path.
@@ -86,7 +86,9 @@ pub(crate) fn decide<'p>(
     let first = path.trim_matches('/').split('/').next().unwrap_or_default();
     let found = find(path);
     let exempt = matches!(found, Some((Route::RequiredSecrets { .. }, _)));
-    let reserved = RESERVED.iter().any(|name| first.eq_ignore_ascii_case(name));
+    let reserved = RESERVED_PATHS
+        .iter()
+        .any(|name| first.eq_ignore_ascii_case(name));
     if !exempt && !reserved && !is_environment(first) {
         return RoutingDecision::RedirectToDefault;
     }

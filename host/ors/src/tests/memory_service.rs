@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use orwd_model::{
-    Block, Candidate, EnvName, Fault, FaultCode, Json, Message, MessageBlock, Reward, Role,
-    RunOutcome, Score, Secrets, Seed, SessionId, Split, SplitKind, TOOLSETS, TaskId, TaskSource,
+    Block, Candidate, EnvName, Fault, FaultCode, Json, Message, MessageBlock, Reward, Role, RunId,
+    RunOutcome, Score, Secrets, Seed, SessionId, Split, SplitKind, TOOLSETS, TaskSource,
     ToolListing, ToolOutput, ToolSpec,
 };
 use orwd_session::{
@@ -229,7 +229,7 @@ impl Service for MemoryService {
 
 impl MemorySession {
     fn new_run(&self, result: impl Future<Output = RunOutcome> + Send + 'static) -> Run {
-        let id = TaskId::random();
+        let id = RunId::random();
         let run = Run::new(id, |_, outcome, start| {
             tokio::spawn(async move {
                 let _ = start.await;

@@ -4,12 +4,12 @@ use std::fs;
 
 use super::*;
 use crate::publish::Published;
-use orwd_model::{Existing, Publish};
+use orwd_model::{OnConflict, PublishRules};
 
-fn publish(session: &Session, folders: &[&str], existing: Existing) -> (usize, usize, usize) {
-    let what = Publish {
+fn publish(session: &Session, folders: &[&str], on_conflict: OnConflict) -> (usize, usize, usize) {
+    let what = PublishRules {
         folders: folders.iter().map(|folder| (*folder).to_owned()).collect(),
-        existing,
+        on_conflict,
     };
     let Published {
         published,
@@ -38,7 +38,7 @@ fn only_the_folders_named_and_only_what_is_new() {
     let done = publish(
         &session,
         &["results", "results/deep", "none"],
-        Existing::Keep,
+        OnConflict::Keep,
     );
     assert_eq!(done, (1, 0, 0));
     let expected: Vec<(String, Option<Vec<u8>>)> = [
@@ -58,9 +58,9 @@ fn only_the_folders_named_and_only_what_is_new() {
 
 #[test]
 fn an_existing_name_is_kept_or_replaced() {
-    for (existing, expected, done) in [
-        (Existing::Keep, "old", (0, 1, 0)),
-        (Existing::Replace, "new", (1, 0, 0)),
+    for (on_conflict, expected, done) in [
+        (OnConflict::Keep, "old", (0, 1, 0)),
+        (OnConflict::Replace, "new", (1, 0, 0)),
     ] {
         let data = Data::with(&[("results/x", b"old")]);
         let ground = data.ground();
@@ -68,7 +68,7 @@ fn an_existing_name_is_kept_or_replaced() {
         let reader = Session::on(&ground, false, ROOMY);
         let open = reader.open("results/x", READ).unwrap();
         session.write("results/x", b"new").unwrap();
-        assert_eq!(publish(&session, &["results"], existing), done);
+        assert_eq!(publish(&session, &["results"], on_conflict), done);
         // Who has it open reads on as before; who opens it sees the new one.
         assert_eq!(read_all(&open).unwrap(), b"old");
         assert_eq!(reader.text("results/x"), expected);
@@ -78,7 +78,7 @@ fn an_existing_name_is_kept_or_replaced() {
 
 #[test]
 fn of_two_sessions_the_first_or_the_last_wins() {
-    for (existing, expected) in [(Existing::Keep, "one"), (Existing::Replace, "two")] {
+    for (on_conflict, expected) in [(OnConflict::Keep, "one"), (OnConflict::Replace, "two")] {
         let data = Data::with(&[]);
         let ground = data.ground();
         for text in ["one", "two"] {
@@ -88,7 +88,7 @@ fn of_two_sessions_the_first_or_the_last_wins() {
                 session.make_dir("results").unwrap();
             }
             session.write("results/x", text.as_bytes()).unwrap();
-            publish(&session, &["results"], existing);
+            publish(&session, &["results"], on_conflict);
         }
         assert_eq!(fs::read_to_string(data.at("results/x")).unwrap(), expected);
     }
@@ -101,7 +101,7 @@ fn what_was_moved_there_is_published_too() {
     session.make_dir("results").unwrap();
     session.rename("in/a", "results/a").unwrap();
     session.link("in/z", "results/z").unwrap();
-    assert_eq!(publish(&session, &["results"], Existing::Keep), (3, 0, 0));
+    assert_eq!(publish(&session, &["results"], OnConflict::Keep), (3, 0, 0));
     for (path, text) in [
         ("results/a/x", "x"),
         ("results/a/b/y", "y"),
@@ -126,7 +126,7 @@ fn no_link_of_the_host_is_followed() {
     // Meanwhile the host's directory changes under the session.
     data.link("../outside", "results");
     assert_eq!(
-        publish(&session, &["results"], Existing::Replace),
+        publish(&session, &["results"], OnConflict::Replace),
         (0, 0, 2)
     );
     assert_eq!(
@@ -140,7 +140,7 @@ fn no_link_of_the_host_is_followed() {
     data.link("../../outside", "results/below");
     data.link("../real/x", "results/x");
     assert_eq!(
-        publish(&session, &["results"], Existing::Replace),
+        publish(&session, &["results"], OnConflict::Replace),
         (1, 0, 1)
     );
     assert_eq!(fs::read_to_string(data.at("real/x")).unwrap(), "x");

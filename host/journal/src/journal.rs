@@ -1,0 +1,317 @@
+//! The journal of a host: the interface for sessions. It is cheap to clone, and
+//! none of its functions blocks a thread that serves.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use orwd_model::{Secrets, SessionId};
+use tokio::sync::{oneshot, watch};
+
+use crate::durability::Durability;
+use crate::error::JournalError;
+use crate::history::EpisodeHistory;
+use crate::receipt::{Receipt, ReceiptKey, ReceiptSigner};
+use crate::record::{CreatedRecord, EpisodeId, Record, SealedSecrets};
+use crate::sealing::{ContentPolicy, SealKey};
+use crate::store::{EpisodeFilter, IndexedEpisode, JournalStore, MemoryStore, SqliteStore};
+use crate::writer::{self, EpisodeWriter, PendingCommit, Sender};
+
+/// The configuration of a journal.
+#[derive(Debug)]
+pub struct JournalConfig {
+    /// The state directory; created if missing.
+    pub dir: PathBuf,
+    /// What an acknowledged record survives.
+    pub durability: Durability,
+    /// The key that seals secrets. Without it they are not stored.
+    pub seal: Option<SealKey>,
+}
+
+/// The journal of a host. Clones share it.
+#[derive(Clone)]
+pub struct Journal(Arc<Inner>);
+
+struct Inner {
+    /// `None` if no journal is kept.
+    backend: Option<Backend>,
+    durability: Durability,
+    seal: Option<Arc<SealKey>>,
+    signer: ReceiptSigner,
+}
+
+struct Backend {
+    store: Arc<dyn JournalStore>,
+    queue: Sender,
+    stopped: watch::Receiver<Option<String>>,
+}
+
+impl Journal {
+    /// Creates a journal that stores nothing.
+    pub fn disabled() -> Journal {
+        Journal(Arc::new(Inner {
+            backend: None,
+            durability: Durability::None,
+            seal: None,
+            signer: ReceiptSigner::random(),
+        }))
+    }
+
+    /// Opens the journal of a state directory for this host alone. Reads the whole
+    /// index and no records.
+    pub fn open(config: JournalConfig) -> Result<Journal, JournalError> {
+        if config.durability == Durability::None {
+            return Ok(Journal::disabled());
+        }
+        let store = SqliteStore::open(&config.dir, config.durability)?;
+        Journal::with_state(store, config.durability, config.seal)
+    }
+
+    /// Creates the journal over a store that was opened with this durability.
+    /// Receipts are signed with the key in its state directory.
+    pub fn with_state(
+        store: SqliteStore,
+        durability: Durability,
+        seal: Option<SealKey>,
+    ) -> Result<Journal, JournalError> {
+        let signer = ReceiptSigner::open(store.dir())?;
+        Journal::with(store, durability, seal, signer)
+    }
+
+    /// Creates a journal in memory.
+    pub fn in_memory(seal: Option<SealKey>) -> Result<Journal, JournalError> {
+        Journal::with_store(MemoryStore::new(), Durability::Process, seal)
+    }
+
+    /// Creates the journal over a store that was opened with this durability.
+    /// Receipts are signed with a random key.
+    pub fn with_store(
+        store: impl JournalStore,
+        durability: Durability,
+        seal: Option<SealKey>,
+    ) -> Result<Journal, JournalError> {
+        Journal::with(store, durability, seal, ReceiptSigner::random())
+    }
+
+    fn with(
+        store: impl JournalStore,
+        durability: Durability,
+        seal: Option<SealKey>,
+        signer: ReceiptSigner,
+    ) -> Result<Journal, JournalError> {
+        let store: Arc<dyn JournalStore> = Arc::new(store);
+        let (stop, stopped) = watch::channel(None);
+        let queue = writer::start(Arc::clone(&store), stop)?;
+        Ok(Journal(Arc::new(Inner {
+            backend: Some(Backend {
+                store,
+                queue,
+                stopped,
+            }),
+            durability,
+            seal: seal.map(Arc::new),
+            signer,
+        })))
+    }
+
+    /// Returns what an acknowledged record survives.
+    pub fn durability(&self) -> Durability {
+        self.0.durability
+    }
+
+    /// Begins an episode: writes its first record. The caller draws the id, since
+    /// secrets are sealed for it before.
+    pub fn begin(
+        &self,
+        episode: EpisodeId,
+        created: CreatedRecord,
+    ) -> (EpisodeWriter, PendingCommit) {
+        let policy = self.content_policy(&created);
+        let mut writer = EpisodeWriter::new(episode, self.queue(), policy);
+        let commit = writer.append(&Record::Created(Box::new(created)));
+        (writer, commit)
+    }
+
+    /// Creates a writer that continues after the last record of a history.
+    pub fn resume(&self, history: &EpisodeHistory) -> EpisodeWriter {
+        let policy = self.content_policy(history.created());
+        EpisodeWriter::after(history, self.queue(), policy)
+    }
+
+    fn queue(&self) -> Option<Sender> {
+        let backend = self.0.backend.as_ref();
+        backend.map(|backend| backend.queue.clone())
+    }
+
+    fn content_policy(&self, created: &CreatedRecord) -> ContentPolicy {
+        ContentPolicy::of(&created.secrets, self.0.seal.as_ref())
+    }
+
+    /// Reads and checks the history of an episode, unsealed if the key fits.
+    pub async fn history(&self, episode: EpisodeId) -> Result<EpisodeHistory, JournalError> {
+        let key = self.0.seal.clone();
+        self.run_blocking(move |store| -> Result<EpisodeHistory, JournalError> {
+            let index = store.episode(episode)?;
+            let index = index.ok_or(JournalError::Unknown(episode))?;
+            let mut history = EpisodeHistory::read_indexed(&index, &store.read(episode, 0)?)?;
+            if let (Some(key), SealedSecrets::Sealed(sealed)) = (key, &history.created().secrets)
+                // With another key it stays sealed, and can still be ended.
+                && key.unseal(sealed, episode).is_ok()
+            {
+                history.unseal(&key)?;
+            }
+            Ok(history)
+        })
+        .await
+    }
+
+    /// Lists the live episodes, newest first.
+    pub async fn live(&self) -> Result<Vec<IndexedEpisode>, JournalError> {
+        self.list(EpisodeFilter {
+            live: true,
+            ..EpisodeFilter::default()
+        })
+        .await
+    }
+
+    /// Lists the matching episodes, newest first.
+    pub async fn list(&self, filter: EpisodeFilter) -> Result<Vec<IndexedEpisode>, JournalError> {
+        if self.0.backend.is_none() {
+            return Ok(Vec::new());
+        }
+        self.run_blocking(move |store| store.list(&filter)).await
+    }
+
+    /// Finds the newest episode of this owner and session id, live or ended.
+    pub async fn find(
+        &self,
+        owner: Option<&str>,
+        session: &SessionId,
+    ) -> Result<Option<IndexedEpisode>, JournalError> {
+        if self.0.backend.is_none() {
+            return Ok(None);
+        }
+        let (owner, session) = (owner.map(str::to_owned), session.clone());
+        self.run_blocking(move |store| store.find(owner.as_deref(), &session))
+            .await
+    }
+
+    /// Looks up an episode in the index.
+    pub async fn episode(
+        &self,
+        episode: EpisodeId,
+    ) -> Result<Option<IndexedEpisode>, JournalError> {
+        if self.0.backend.is_none() {
+            return Ok(None);
+        }
+        self.run_blocking(move |store| store.episode(episode)).await
+    }
+
+    /// Removes an episode with all its records.
+    pub async fn purge(&self, episode: EpisodeId) -> Result<(), JournalError> {
+        self.run_blocking(move |store| store.purge(episode)).await
+    }
+
+    /// Returns the host's secret key of this name. It is drawn on first use and
+    /// stored in the journal; without a journal it is drawn each time.
+    pub async fn host_key(&self, name: &'static str) -> Result<[u8; 32], JournalError> {
+        let fresh: [u8; 32] = rand::random();
+        if self.0.backend.is_none() {
+            return Ok(fresh);
+        }
+        let key = self
+            .run_blocking(move |store| store.get_or_insert(&format!("key {name}"), &fresh))
+            .await?;
+        key.try_into().map_err(|_| {
+            JournalError::Io(format!(
+                "the key {name:?} in the journal has the wrong length"
+            ))
+        })
+    }
+
+    /// Seals secrets for an episode.
+    pub fn seal(
+        &self,
+        secrets: &Secrets,
+        episode: EpisodeId,
+    ) -> Result<SealedSecrets, JournalError> {
+        match &self.0.seal {
+            _ if secrets.is_empty() => Ok(SealedSecrets::None),
+            Some(key) => key.seal(secrets, episode).map(SealedSecrets::Sealed),
+            None => Ok(SealedSecrets::Withheld),
+        }
+    }
+
+    /// Unseals the secrets of an episode.
+    pub fn unseal(
+        &self,
+        sealed: &SealedSecrets,
+        episode: EpisodeId,
+    ) -> Result<Secrets, JournalError> {
+        sealed.open(self.0.seal.as_deref(), episode)
+    }
+
+    /// Signs a receipt for an episode, or for its records so far.
+    pub async fn receipt(&self, episode: EpisodeId) -> Result<Receipt, JournalError> {
+        let history = self.history(episode).await?;
+        Ok(Receipt::sign(&history, &self.0.signer))
+    }
+
+    /// Returns the public key that verifies this host's receipts.
+    pub fn receipt_key(&self) -> ReceiptKey {
+        self.0.signer.key()
+    }
+
+    /// Resolves with the reason when the journal has stopped: after a failed sync,
+    /// or because it was closed. Never resolves without a journal.
+    pub async fn stopped(&self) -> String {
+        let Some(backend) = &self.0.backend else {
+            return std::future::pending().await;
+        };
+        let mut stopped = backend.stopped.clone();
+        let why = match stopped.wait_for(Option::is_some).await {
+            Ok(why) => why.clone(),
+            Err(_) => None,
+        };
+        why.unwrap_or_else(|| "its thread has ended".to_owned())
+    }
+
+    /// Commits the queued records and closes the store. Nothing can be read or
+    /// written afterwards.
+    pub async fn close(&self) {
+        let Some(backend) = &self.0.backend else {
+            return;
+        };
+        let (reply, closed) = oneshot::channel();
+        if backend.queue.close(reply) {
+            // The thread may have ended before; then there is nothing to wait for.
+            let _ = closed.await;
+        }
+    }
+
+    /// Calls the store on a thread that may block.
+    async fn run_blocking<T, E>(
+        &self,
+        call: impl FnOnce(&dyn JournalStore) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, JournalError>
+    where
+        T: Send + 'static,
+        E: Into<JournalError> + Send + 'static,
+    {
+        let backend = self.0.backend.as_ref().ok_or(JournalError::Disabled)?;
+        let store = Arc::clone(&backend.store);
+        let result = tokio::task::spawn_blocking(move || call(&*store)).await;
+        match result {
+            Ok(result) => result.map_err(Into::into),
+            Err(error) => Err(JournalError::Io(format!(
+                "a call of the store was aborted: {error}"
+            ))),
+        }
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Journal({})", self.0.durability)
+    }
+}

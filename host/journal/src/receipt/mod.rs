@@ -1,0 +1,9 @@
+//! Receipts: signed summaries of episodes.
+
+mod body;
+mod key;
+mod signed;
+
+pub use body::{ReceiptBody, ReceiptCall};
+pub use key::{ReceiptKey, ReceiptSigner};
+pub use signed::{Receipt, ReceiptError};

@@ -1,0 +1,209 @@
+//! The seal key: encryption of secrets and of record content.
+//!
+//! Secrets are sealed with XChaCha20-Poly1305 under a key that is stored outside
+//! of the state directory. They are bound to their episode and cannot be opened
+//! for another. The content of records of an episode with secrets is sealed too,
+//! bound to its slot. The key and plain texts are zeroed on drop; `Debug` of the
+//! key shows nothing.
+
+use std::fmt;
+use std::path::Path;
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use zeroize::Zeroizing;
+
+use orwd_model::{Secret, Secrets};
+
+use crate::error::JournalError;
+use crate::record::{self, EpisodeId, SealedSecrets};
+
+/// The first byte of sealed data.
+const VERSION: u8 = 1;
+
+/// Bytes of the fingerprint that identifies a key.
+const FINGERPRINT: usize = 8;
+
+/// Bytes of the random nonce.
+const NONCE: usize = 24;
+
+/// Bytes of a key file, at most.
+const MAX_KEY_FILE: u64 = 4096;
+
+/// The key that seals secrets.
+pub struct SealKey(Zeroizing<[u8; 32]>);
+
+impl SealKey {
+    /// Parses a key: 64 hexadecimal digits, with optional white space around them.
+    pub fn parse(text: &str) -> Result<SealKey, JournalError> {
+        let text = text.trim();
+        let no_key = || {
+            JournalError::Seal(
+                "a seal key is 64 hexadecimal digits; `openssl rand -hex 32` makes one".to_owned(),
+            )
+        };
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(no_key());
+        }
+        let mut key = Zeroizing::new([0; 32]);
+        for (at, byte) in key.iter_mut().enumerate() {
+            let digits = text.get(2 * at..2 * at + 2).ok_or_else(no_key)?;
+            let plain = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+            *byte = u8::from_str_radix(digits, 16)
+                .ok()
+                .filter(|_| plain)
+                .ok_or_else(no_key)?;
+        }
+        Ok(SealKey(key))
+    }
+
+    /// Reads a key from a file.
+    pub fn read(path: &Path) -> Result<SealKey, JournalError> {
+        use std::io::Read;
+        let unread =
+            |why: String| JournalError::Seal(format!("the seal key {}: {why}", path.display()));
+        let file = std::fs::File::open(path).map_err(|error| unread(error.to_string()))?;
+        let mut text = Zeroizing::new(String::new());
+        file.take(MAX_KEY_FILE)
+            .read_to_string(&mut text)
+            .map_err(|error| unread(error.to_string()))?;
+        SealKey::parse(&text).map_err(|error| unread(error.to_string()))
+    }
+
+    /// Seals secrets for an episode.
+    pub(crate) fn seal(
+        &self,
+        secrets: &Secrets,
+        episode: EpisodeId,
+    ) -> Result<Vec<u8>, JournalError> {
+        let pairs: Vec<(&str, &str)> = secrets
+            .iter()
+            .map(|secret| (secret.name.as_str(), secret.expose()))
+            .collect();
+        // Allocated large enough at once, so that no copy stays in freed memory.
+        let size = pairs
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 32);
+        let mut text = Zeroizing::new(Vec::with_capacity(size.sum::<usize>() + 32));
+        record::encode_value(&pairs, &mut text);
+        self.encrypt(&text, episode.as_bytes())
+    }
+
+    /// Seals content for the record in this slot.
+    pub(crate) fn seal_content(
+        &self,
+        content: &[u8],
+        episode: EpisodeId,
+        seq: u64,
+    ) -> Result<Vec<u8>, JournalError> {
+        self.encrypt(content, &slot(episode, seq))
+    }
+
+    /// Unseals the content of the record in this slot.
+    pub(crate) fn unseal_content(
+        &self,
+        sealed: &[u8],
+        episode: EpisodeId,
+        seq: u64,
+    ) -> Result<Zeroizing<Vec<u8>>, JournalError> {
+        self.decrypt(sealed, &slot(episode, seq))
+    }
+
+    /// Unseals the secrets of an episode.
+    pub(crate) fn unseal(
+        &self,
+        sealed: &[u8],
+        episode: EpisodeId,
+    ) -> Result<Secrets, JournalError> {
+        let text = self.decrypt(sealed, episode.as_bytes())?;
+        let pairs: Vec<(String, String)> = record::decode_value(&text).map_err(|_| broken())?;
+        let secrets = pairs
+            .into_iter()
+            .map(|(name, value)| Secret::new(name, Zeroizing::new(value)));
+        Ok(Secrets::new(secrets.collect()))
+    }
+
+    fn encrypt(&self, msg: &[u8], aad: &[u8]) -> Result<Vec<u8>, JournalError> {
+        let nonce: [u8; NONCE] = rand::random();
+        let sealed = self
+            .cipher()
+            .encrypt(&XNonce::from(nonce), Payload { msg, aad })
+            .map_err(|_| JournalError::Seal("this is too large to be sealed".to_owned()))?;
+        let mut bytes = vec![VERSION];
+        bytes.extend_from_slice(&self.fingerprint());
+        bytes.extend_from_slice(&nonce);
+        bytes.extend_from_slice(&sealed);
+        Ok(bytes)
+    }
+
+    fn decrypt(&self, sealed: &[u8], aad: &[u8]) -> Result<Zeroizing<Vec<u8>>, JournalError> {
+        let (version, rest) = sealed.split_first().ok_or_else(broken)?;
+        if *version != VERSION {
+            return Err(JournalError::Seal(format!(
+                "the secrets are sealed in version {version}, and this orwd opens {VERSION}"
+            )));
+        }
+        let (fingerprint, rest) = rest.split_first_chunk::<FINGERPRINT>().ok_or_else(broken)?;
+        if *fingerprint != self.fingerprint() {
+            return Err(JournalError::Seal(
+                "the secrets are sealed with another key than the one that is given".to_owned(),
+            ));
+        }
+        let (nonce, msg) = rest.split_first_chunk::<NONCE>().ok_or_else(broken)?;
+        self.cipher()
+            .decrypt(&XNonce::from(*nonce), Payload { msg, aad })
+            .map(Zeroizing::new)
+            .map_err(|_| broken())
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(&Key::from(*self.0))
+    }
+
+    /// Returns a hash that identifies the key and reveals nothing of it.
+    fn fingerprint(&self) -> [u8; FINGERPRINT] {
+        let hash = blake3::derive_key("orwd journal 2026 v1 name of a seal key", &*self.0);
+        let mut fingerprint = [0; FINGERPRINT];
+        fingerprint
+            .iter_mut()
+            .zip(hash)
+            .for_each(|(to, from)| *to = from);
+        fingerprint
+    }
+}
+
+fn broken() -> JournalError {
+    JournalError::Seal("the sealed secrets are damaged".to_owned())
+}
+
+/// The associated data that binds content to its slot.
+fn slot(episode: EpisodeId, seq: u64) -> [u8; 24] {
+    let mut slot = [0; 24];
+    let (front, back) = slot.split_at_mut(16);
+    front.copy_from_slice(episode.as_bytes());
+    back.copy_from_slice(&seq.to_be_bytes());
+    slot
+}
+
+impl SealedSecrets {
+    /// Unseals the secrets of an episode with this key.
+    pub fn open(&self, key: Option<&SealKey>, episode: EpisodeId) -> Result<Secrets, JournalError> {
+        let why = match (self, key) {
+            (SealedSecrets::None, _) => return Ok(Secrets::default()),
+            (SealedSecrets::Sealed(sealed), Some(key)) => return key.unseal(sealed, episode),
+            (SealedSecrets::Sealed(_), None) => {
+                "the secrets are sealed, and there is no key to open them with"
+            }
+            (SealedSecrets::Withheld, _) => {
+                "the secrets were not written down, for there was no key to seal them with"
+            }
+        };
+        Err(JournalError::Seal(why.to_owned()))
+    }
+}
+
+impl fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealKey(…)")
+    }
+}

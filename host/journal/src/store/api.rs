@@ -1,0 +1,253 @@
+//! The interface of a record store.
+//!
+//! It is built on one primitive: put a record at its slot if the slot is the
+//! next one of its episode. So two hosts that both believe they own a session
+//! cannot both append to it, and an append whose result was lost can be
+//! repeated. The conformance tests hold every store to the same behaviour.
+
+use orwd_model::{Digest, EnvName, SessionId, Timestamp};
+
+use crate::error::JournalError;
+use crate::record::{self, ChainLink, EpisodeId, Record};
+
+/// A store of records. Appends come from one thread, all other calls from any.
+///
+/// A store keeps bytes and links as given and verifies neither. It verifies its
+/// own index when it reads it.
+pub trait JournalStore: Send + Sync + 'static {
+    /// Appends all entries in one transaction and returns one result for each.
+    /// When it returns, the batch has the durability that the store was opened
+    /// with. After an error nothing of the batch is stored.
+    fn append(&self, batch: &[AppendEntry]) -> Result<Vec<AppendResult>, StoreError>;
+
+    /// Reads the records of an episode from this slot on, in order and without a
+    /// gap; none if there is no such episode.
+    fn read(&self, episode: EpisodeId, from: u64) -> Result<Vec<StoredRecord>, StoreError>;
+
+    /// Looks up an episode in the index.
+    fn episode(&self, episode: EpisodeId) -> Result<Option<IndexedEpisode>, StoreError>;
+
+    /// Finds the newest episode of this owner and session id, live or ended.
+    fn find(
+        &self,
+        owner: Option<&str>,
+        session: &SessionId,
+    ) -> Result<Option<IndexedEpisode>, StoreError>;
+
+    /// Lists the matching episodes, newest first.
+    fn list(&self, filter: &EpisodeFilter) -> Result<Vec<IndexedEpisode>, StoreError>;
+
+    /// Returns the value of this name. Stores `fresh` first if there is none.
+    /// Concurrent callers get the same value.
+    fn get_or_insert(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, StoreError>;
+
+    /// Removes an episode with all its records; no error if there is none. A
+    /// long episode is removed in steps, so that appends can run in between.
+    fn purge(&self, episode: EpisodeId) -> Result<(), StoreError>;
+
+    /// Runs maintenance that is due. Called after each batch.
+    fn checkpoint(&self) -> Result<(), StoreError>;
+
+    /// Closes the store. Nothing can be read or written afterwards.
+    fn close(&self) -> Result<(), StoreError>;
+}
+
+/// A record to append.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppendEntry {
+    /// The episode.
+    pub episode: EpisodeId,
+    /// The slot; the first is 0.
+    pub seq: u64,
+    /// The encoded record.
+    pub bytes: Vec<u8>,
+    /// The chain after the record.
+    pub link: ChainLink,
+    /// The effect on the index.
+    pub change: IndexChange,
+}
+
+impl AppendEntry {
+    /// Encodes a record for its slot, chained to the records before it.
+    pub fn new(episode: EpisodeId, seq: u64, previous: ChainLink, record: &Record) -> AppendEntry {
+        let bytes = record::encode(record);
+        AppendEntry {
+            episode,
+            seq,
+            link: previous.extend(seq, &bytes),
+            bytes,
+            change: IndexChange::of(record),
+        }
+    }
+}
+
+/// The effect of a record on the index, in the same transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IndexChange {
+    /// The episode begins; only with slot 0.
+    Begin(Box<EpisodeHeader>),
+    /// The episode has one more record.
+    None,
+    /// The episode has ended with this record.
+    End(Timestamp),
+}
+
+impl IndexChange {
+    /// Returns the effect of a record.
+    pub(crate) fn of(record: &Record) -> IndexChange {
+        match record {
+            Record::Created(created) => IndexChange::Begin(Box::new(EpisodeHeader {
+                owner: created.owner.clone(),
+                session: created.session.clone(),
+                environment: created.environment.clone(),
+                component: created.component,
+                created: created.start,
+            })),
+            Record::Request(_) | Record::Outcome(_) => IndexChange::None,
+            Record::Ended(ended) => IndexChange::End(ended.at),
+        }
+    }
+}
+
+/// What the index stores of an episode's first record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpisodeHeader {
+    /// The name of the owner; `None` if the server requires no API keys.
+    pub owner: Option<String>,
+    /// The session id on the wire.
+    pub session: SessionId,
+    /// The environment.
+    pub environment: EnvName,
+    /// The version of the environment.
+    pub component: Digest,
+    /// When the session was created.
+    pub created: Timestamp,
+}
+
+/// The result of appending one entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppendResult {
+    /// The record is stored.
+    Appended,
+    /// The same record was stored before.
+    AlreadyPresent,
+    /// The slot holds another record, or the episode has ended.
+    SlotTaken,
+    /// The slot before it is empty.
+    Gap,
+    /// The entry would begin an episode, and a live one has the same owner and
+    /// session id.
+    SessionExists,
+}
+
+/// A record in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRecord {
+    /// The slot.
+    pub seq: u64,
+    /// The encoded record.
+    pub bytes: Vec<u8>,
+    /// The chain after the record.
+    pub link: ChainLink,
+}
+
+/// An episode in the index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexedEpisode {
+    /// The id.
+    pub id: EpisodeId,
+    /// What its first record says.
+    pub header: EpisodeHeader,
+    /// Whether it has ended.
+    pub state: EpisodeState,
+    /// The slot of its last record.
+    pub head: u64,
+    /// The link of its last record.
+    pub tip: ChainLink,
+}
+
+/// Whether an episode has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EpisodeState {
+    /// It has not ended.
+    Live,
+    /// It ended at this time.
+    Ended(Timestamp),
+}
+
+impl IndexedEpisode {
+    /// Whether the episode has not ended.
+    pub fn is_live(&self) -> bool {
+        self.state == EpisodeState::Live
+    }
+}
+
+/// Selects episodes; by default all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EpisodeFilter {
+    /// Only live episodes.
+    pub live: bool,
+    /// Only episodes of this owner; `Some(None)` selects those without one.
+    pub owner: Option<Option<String>>,
+    /// Only episodes that ended before this time.
+    pub ended_before: Option<Timestamp>,
+    /// Only episodes older than this one, for the next page.
+    pub before: Option<EpisodeId>,
+    /// At most this many.
+    pub limit: Option<u32>,
+}
+
+impl EpisodeFilter {
+    /// Whether the episode matches, apart from the limit.
+    pub fn matches(&self, episode: &IndexedEpisode) -> bool {
+        let ended_before = |time: Timestamp| match episode.state {
+            EpisodeState::Live => false,
+            EpisodeState::Ended(at) => at < time,
+        };
+        (!self.live || episode.is_live())
+            && self.ended_before.is_none_or(ended_before)
+            && self
+                .owner
+                .as_ref()
+                .is_none_or(|owner| *owner == episode.header.owner)
+            && self.before.is_none_or(|before| episode.id < before)
+    }
+}
+
+/// A store failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// There is no space.
+    #[error("there is no space left")]
+    Full,
+    /// A sync failed: committed records may be missing on the disk and in the
+    /// page cache. Nothing may be written afterwards.
+    #[error("{0}")]
+    Sync(String),
+    /// The bytes read are not those that were written.
+    #[error("damaged: {what}")]
+    Damaged {
+        /// The episode, if known.
+        episode: Option<EpisodeId>,
+        /// The record, if known.
+        seq: Option<u64>,
+        /// The failed check.
+        what: String,
+    },
+    /// Any other failure.
+    #[error("{0}")]
+    Io(String),
+}
+
+impl From<StoreError> for JournalError {
+    fn from(error: StoreError) -> JournalError {
+        match error {
+            StoreError::Full => JournalError::Full,
+            StoreError::Sync(what) => JournalError::Stopped(what),
+            StoreError::Damaged { episode, seq, what } => {
+                JournalError::Damaged { episode, seq, what }
+            }
+            StoreError::Io(what) => JournalError::Io(what),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! A store in memory: for tests, and the simplest statement of what a store does.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use orwd_model::SessionId;
+
+use super::api::{
+    AppendEntry, AppendResult, EpisodeFilter, EpisodeState, IndexChange, IndexedEpisode,
+    JournalStore, StoreError, StoredRecord,
+};
+use crate::record::EpisodeId;
+
+/// A store in memory. Clones share the records.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore(Arc<Mutex<Inner>>);
+
+#[derive(Clone, Debug, Default)]
+struct Inner {
+    episodes: BTreeMap<EpisodeId, StoredEpisode>,
+    values: BTreeMap<String, Vec<u8>>,
+}
+
+#[derive(Clone, Debug)]
+struct StoredEpisode {
+    index: IndexedEpisode,
+    records: Vec<StoredRecord>,
+}
+
+impl MemoryStore {
+    /// Creates an empty store.
+    pub fn new() -> MemoryStore {
+        MemoryStore::default()
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn append(&mut self, entry: &AppendEntry) -> AppendResult {
+        let record = StoredRecord {
+            seq: entry.seq,
+            bytes: entry.bytes.clone(),
+            link: entry.link,
+        };
+        if let Some(episode) = self.episodes.get_mut(&entry.episode) {
+            return episode.append(entry, record);
+        }
+        let IndexChange::Begin(header) = &entry.change else {
+            return AppendResult::Gap;
+        };
+        let same_session = |episode: &StoredEpisode| {
+            episode.index.is_live()
+                && episode.index.header.owner == header.owner
+                && episode.index.header.session == header.session
+        };
+        if self.episodes.values().any(same_session) {
+            return AppendResult::SessionExists;
+        }
+        let index = IndexedEpisode {
+            id: entry.episode,
+            header: (**header).clone(),
+            state: EpisodeState::Live,
+            head: 0,
+            tip: entry.link,
+        };
+        let records = vec![record];
+        self.episodes
+            .insert(entry.episode, StoredEpisode { index, records });
+        AppendResult::Appended
+    }
+}
+
+impl StoredEpisode {
+    fn append(&mut self, entry: &AppendEntry, record: StoredRecord) -> AppendResult {
+        if let Some(stored) = self.records.iter().find(|stored| stored.seq == record.seq) {
+            return if *stored == record {
+                AppendResult::AlreadyPresent
+            } else {
+                AppendResult::SlotTaken
+            };
+        }
+        if !self.index.is_live() {
+            return AppendResult::SlotTaken;
+        }
+        if record.seq != self.index.head + 1 {
+            return AppendResult::Gap;
+        }
+        if let IndexChange::End(at) = entry.change {
+            self.index.state = EpisodeState::Ended(at);
+        }
+        self.index.head = record.seq;
+        self.index.tip = record.link;
+        self.records.push(record);
+        AppendResult::Appended
+    }
+}
+
+impl JournalStore for MemoryStore {
+    fn append(&self, batch: &[AppendEntry]) -> Result<Vec<AppendResult>, StoreError> {
+        let mut inner = self.inner();
+        Ok(batch.iter().map(|entry| inner.append(entry)).collect())
+    }
+
+    fn read(&self, episode: EpisodeId, from: u64) -> Result<Vec<StoredRecord>, StoreError> {
+        let inner = self.inner();
+        let records = inner.episodes.get(&episode).map(|episode| &episode.records);
+        let later = records
+            .into_iter()
+            .flatten()
+            .filter(|record| record.seq >= from);
+        Ok(later.cloned().collect())
+    }
+
+    fn episode(&self, episode: EpisodeId) -> Result<Option<IndexedEpisode>, StoreError> {
+        let inner = self.inner();
+        let episode = inner.episodes.get(&episode);
+        Ok(episode.map(|episode| episode.index.clone()))
+    }
+
+    fn find(
+        &self,
+        owner: Option<&str>,
+        session: &SessionId,
+    ) -> Result<Option<IndexedEpisode>, StoreError> {
+        let inner = self.inner();
+        let newest = inner.episodes.values().rev().map(|episode| &episode.index);
+        let mut found = newest.filter(|episode| {
+            episode.header.owner.as_deref() == owner && episode.header.session == *session
+        });
+        Ok(found.next().cloned())
+    }
+
+    fn list(&self, filter: &EpisodeFilter) -> Result<Vec<IndexedEpisode>, StoreError> {
+        let inner = self.inner();
+        let newest = inner.episodes.values().rev().map(|episode| &episode.index);
+        let limit = filter.limit.map_or(usize::MAX, |limit| limit as usize);
+        Ok(newest
+            .filter(|episode| filter.matches(episode))
+            .take(limit)
+            .cloned()
+            .collect())
+    }
+
+    fn get_or_insert(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let mut inner = self.inner();
+        let value = inner.values.entry(name.to_owned());
+        Ok(value.or_insert_with(|| fresh.to_vec()).clone())
+    }
+
+    fn purge(&self, episode: EpisodeId) -> Result<(), StoreError> {
+        self.inner().episodes.remove(&episode);
+        Ok(())
+    }
+
+    fn checkpoint(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,214 @@
+//! Opening and creating the database.
+
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use super::error::store_error;
+use super::index;
+use super::wal_check::{self, WalState};
+use crate::durability::Durability;
+use crate::error::JournalError;
+use crate::state_dir::{self, StateDir};
+use crate::store::api::StoreError;
+
+/// The application id of our databases: `orwd`.
+const APPLICATION_ID: i32 = 0x6f72_7764;
+
+/// The version of the tables.
+const VERSION: i32 = 1;
+
+/// The tables, in the form in which the database stores them, for comparison.
+const SCHEMA: [&str; 5] = [
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
+    "CREATE TABLE episodes (id BLOB PRIMARY KEY, owner TEXT, session TEXT NOT NULL, \
+     environment TEXT NOT NULL, component BLOB NOT NULL, created INTEGER NOT NULL, \
+     ended INTEGER, head INTEGER NOT NULL, tip BLOB NOT NULL, last INTEGER NOT NULL, \
+     hash BLOB NOT NULL) STRICT, WITHOUT ROWID",
+    "CREATE UNIQUE INDEX live_names ON episodes (session, ifnull(owner, ''), owner IS NULL) \
+     WHERE ended IS NULL",
+    "CREATE INDEX names ON episodes (session, id)",
+    "CREATE TABLE records (place INTEGER PRIMARY KEY, episode BLOB NOT NULL, \
+     seq INTEGER NOT NULL, before INTEGER NOT NULL, link BLOB NOT NULL, \
+     bytes BLOB NOT NULL) STRICT",
+];
+
+/// How long to wait for another writer, such as an import.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Opens a connection for the host. Creates the database if there never was one.
+pub(super) fn for_host(
+    dir: &StateDir,
+    durability: Durability,
+    page: usize,
+) -> Result<Connection, JournalError> {
+    let exists = dir.has_journal()?;
+    let path = dir.journal();
+    // SQLite creates its other files with the mode of this one.
+    let file =
+        state_dir::open_private(&path).map_err(|error| state_dir::io_error(&path, &error))?;
+    let empty = file
+        .metadata()
+        .map_err(|error| state_dir::io_error(&path, &error))?
+        .len()
+        == 0;
+    drop(file);
+    if exists && empty {
+        return Err(JournalError::damaged_index(format!(
+            "{} is empty, and was not",
+            path.display()
+        )));
+    }
+    if exists {
+        check_wal(dir, durability)?;
+    }
+    let sqlite = |error: rusqlite::Error| JournalError::from(store_error(&error));
+    let mut connection = connect(dir).map_err(sqlite)?;
+    if !exists {
+        // Has an effect only before the first page is written.
+        connection
+            .pragma_update(None, "page_size", page as i64)
+            .map_err(sqlite)?;
+        create(&mut connection).map_err(sqlite)?;
+    }
+    check(&connection)?;
+    configure(&connection, durability).map_err(sqlite)?;
+    if !exists {
+        dir.write_marker()?;
+    }
+    Ok(connection)
+}
+
+/// Refuses a damaged write-ahead log. A log whose batches are not synced may have
+/// holes after a loss of power; SQLite then truncates it at the first one.
+fn check_wal(dir: &StateDir, durability: Durability) -> Result<(), JournalError> {
+    let path = dir.wal();
+    let what =
+        match wal_check::examine(&path).map_err(|error| state_dir::io_error(&path, &error))? {
+            WalState::Intact => return Ok(()),
+            WalState::InvalidHeader => format!("the header of {} is invalid", path.display()),
+            WalState::Hole(frame) => format!(
+                "frame {frame} of {} is invalid, and later ones are valid",
+                path.display()
+            ),
+        };
+    if durability == Durability::Power {
+        return Err(JournalError::damaged_index(what));
+    }
+    tracing::error!(
+        reason = what,
+        "journal truncated: the disk is damaged or power was lost; the last records are missing"
+    );
+    Ok(())
+}
+
+/// Opens a connection beside a host that may be running.
+pub(super) fn for_visitor(dir: &StateDir) -> Result<Connection, JournalError> {
+    if !dir.has_journal()? {
+        return Err(JournalError::Io(format!(
+            "there is no journal in {}",
+            dir.path().display()
+        )));
+    }
+    let sqlite = |error: rusqlite::Error| JournalError::from(store_error(&error));
+    let connection = connect(dir).map_err(sqlite)?;
+    check(&connection)?;
+    configure(&connection, Durability::Power).map_err(sqlite)?;
+    Ok(connection)
+}
+
+/// Opens another connection for reading.
+pub(super) fn for_reading(dir: &StateDir) -> rusqlite::Result<Connection> {
+    let connection = connect(dir)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn connect(dir: &StateDir) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(dir.journal(), flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // The content of the file is not trusted.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    // After a failed sync no checkpoint may run.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    Ok(connection)
+}
+
+/// Creates the tables before the database has a write-ahead log: they are then in
+/// the database file, so that an empty file is known to be damaged. Runs again
+/// if the host was killed meanwhile.
+fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = immediate(connection)?;
+    let version: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let tables: i64 =
+        transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    // The check that follows refuses a database of another program.
+    if version == 0 && tables == 0 {
+        for statement in SCHEMA {
+            transaction.execute_batch(statement)?;
+        }
+        index::init_checksum(&transaction)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    transaction.commit()
+}
+
+/// Refuses a database that is not a journal, or one of another version.
+fn check(connection: &Connection) -> Result<(), JournalError> {
+    let number = |name: &str| -> Result<i32, StoreError> {
+        connection
+            .pragma_query_value(None, name, |row| row.get(0))
+            .map_err(|error| store_error(&error))
+    };
+    if number("application_id")? != APPLICATION_ID {
+        return Err(JournalError::damaged_index(
+            "the database is not a journal of orwd",
+        ));
+    }
+    let version = number("user_version")?;
+    if version != VERSION {
+        return Err(JournalError::Io(format!(
+            "the journal is of version {version}, and this orwd reads version {VERSION}"
+        )));
+    }
+    let schema = || -> rusqlite::Result<Vec<String>> {
+        // Without the tables that SQLite creates itself.
+        let mut statement =
+            connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")?;
+        let lines = statement.query_map([], |row| row.get(0))?;
+        lines.collect()
+    };
+    let mut found = schema().map_err(|error| JournalError::from(store_error(&error)))?;
+    let mut expected = SCHEMA.map(str::to_owned).to_vec();
+    found.sort();
+    expected.sort();
+    if found == expected {
+        Ok(())
+    } else {
+        Err(JournalError::damaged_index(
+            "its tables are not those of a journal",
+        ))
+    }
+}
+
+fn configure(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    let synchronous = match durability {
+        Durability::Power => "full",
+        // Checkpoints are still synced, so that a loss of power costs the end of
+        // the journal and not all of it.
+        Durability::Process | Durability::None => "normal",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)
+}
+
+/// Begins a transaction that takes the write lock at once.
+pub(super) fn immediate(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}

@@ -1,0 +1,156 @@
+//! The writer of an episode's records.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+
+use super::queue::Sender;
+use crate::error::JournalError;
+use crate::history::EpisodeHistory;
+use crate::record::{ChainLink, EpisodeId, Record};
+use crate::sealing::ContentPolicy;
+use crate::store::AppendEntry;
+
+/// Writes the records of one episode in sequence. After an error all further
+/// appends fail; the caller must read the history and create a new writer.
+#[derive(Debug)]
+pub struct EpisodeWriter {
+    episode: EpisodeId,
+    next: u64,
+    tip: ChainLink,
+    /// Bytes of all records.
+    bytes: u64,
+    /// `None` if no journal is kept.
+    queue: Option<Sender>,
+    policy: ContentPolicy,
+}
+
+impl EpisodeWriter {
+    /// Creates the writer of a new episode.
+    pub(crate) fn new(
+        episode: EpisodeId,
+        queue: Option<Sender>,
+        policy: ContentPolicy,
+    ) -> EpisodeWriter {
+        EpisodeWriter {
+            episode,
+            next: 0,
+            tip: ChainLink::initial(episode),
+            bytes: 0,
+            queue,
+            policy,
+        }
+    }
+
+    /// Creates a writer that continues after this history.
+    pub(crate) fn after(
+        history: &EpisodeHistory,
+        queue: Option<Sender>,
+        policy: ContentPolicy,
+    ) -> EpisodeWriter {
+        EpisodeWriter {
+            episode: history.episode(),
+            next: history.next(),
+            tip: history.tip(),
+            bytes: history.bytes(),
+            queue,
+            policy,
+        }
+    }
+
+    /// Queues a record for the next slot. Does not wait; the returned future
+    /// does.
+    pub fn append(&mut self, record: &Record) -> PendingCommit {
+        let (entry, queue) = match self.entry(record) {
+            Ok(Some(queued)) => queued,
+            Ok(None) => return PendingCommit::known(Ok(())),
+            Err(error) => return PendingCommit::known(Err(error)),
+        };
+        let (reply, commit) = oneshot::channel();
+        if queue.send(entry, reply) {
+            PendingCommit(CommitState::Waiting(commit))
+        } else {
+            PendingCommit::known(Err(thread_ended()))
+        }
+    }
+
+    /// Queues a record for the next slot without waiting for its commit. It is
+    /// committed with the next awaited record of any episode, or a millisecond
+    /// later. If it fails, the next append of this episode fails too.
+    pub fn append_deferred(&mut self, record: &Record) {
+        if let Ok(Some((entry, queue))) = self.entry(record) {
+            queue.send_deferred(entry);
+        }
+    }
+
+    /// Builds the entry of a record; `None` if no journal is kept. If the record
+    /// cannot be sealed, its slot stays empty and all further appends fail.
+    fn entry(&mut self, record: &Record) -> Result<Option<(AppendEntry, &Sender)>, JournalError> {
+        let seq = self.next;
+        self.next += 1;
+        let Some(queue) = &self.queue else {
+            return Ok(None);
+        };
+        let record = self.policy.apply(record, self.episode, seq)?;
+        let entry = AppendEntry::new(self.episode, seq, self.tip, &record);
+        self.tip = entry.link;
+        self.bytes = self.bytes.saturating_add(entry.bytes.len() as u64);
+        Ok(Some((entry, queue)))
+    }
+
+    /// Returns the id of the episode.
+    pub fn episode(&self) -> EpisodeId {
+        self.episode
+    }
+
+    /// Returns the slot of the next record.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Returns the bytes of all records of the episode.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Returns the last link of the chain.
+    pub fn tip(&self) -> ChainLink {
+        self.tip
+    }
+}
+
+fn thread_ended() -> JournalError {
+    JournalError::Stopped("its thread has ended".to_owned())
+}
+
+/// Resolves when the record has the configured durability. Dropping it does not
+/// cancel the append.
+#[derive(Debug)]
+pub struct PendingCommit(CommitState);
+
+#[derive(Debug)]
+enum CommitState {
+    Waiting(oneshot::Receiver<Result<(), JournalError>>),
+    Known(Result<(), JournalError>),
+}
+
+impl PendingCommit {
+    fn known(result: Result<(), JournalError>) -> PendingCommit {
+        PendingCommit(CommitState::Known(result))
+    }
+}
+
+impl Future for PendingCommit {
+    type Output = Result<(), JournalError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            CommitState::Waiting(waiting) => Pin::new(waiting)
+                .poll(context)
+                .map(|reply| reply.unwrap_or_else(|_| Err(thread_ended()))),
+            CommitState::Known(result) => Poll::Ready(result.clone()),
+        }
+    }
+}

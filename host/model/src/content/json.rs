@@ -1,0 +1,210 @@
+//! JSON that clients and environment authors own.
+//!
+//! orwd checks that it is JSON and does not interpret it: numbers keep their
+//! spelling, keys their order, big integers all their digits. White space
+//! between tokens is removed, because a result must fit on one line of the
+//! event stream.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// A JSON object as text: valid, and without white space between its tokens.
+#[derive(Clone, Serialize)]
+#[serde(transparent)]
+pub struct Json {
+    text: Box<RawValue>,
+    #[serde(skip)]
+    depth: usize,
+}
+
+/// The text is not a JSON object.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidJsonObject(String);
+
+impl Json {
+    /// Checks the text and removes white space between its tokens.
+    pub fn object(text: String) -> Result<Json, InvalidJsonObject> {
+        let text = text.trim_matches([' ', '\t', '\r', '\n']);
+        if !text.starts_with('{') {
+            let start: String = text.chars().take(40).collect();
+            return Err(InvalidJsonObject(format!(
+                "expected a JSON object, got {start:?}"
+            )));
+        }
+        let (text, depth) = compact(text);
+        match RawValue::from_string(text) {
+            Ok(text) => Ok(Json { text, depth }),
+            Err(error) => Err(InvalidJsonObject(format!("not valid JSON: {error}"))),
+        }
+    }
+
+    /// Takes a value that a parser returned unparsed.
+    pub fn from_raw(raw: &RawValue) -> Result<Json, InvalidJsonObject> {
+        Json::object(raw.get().to_owned())
+    }
+
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
+        self.text.get()
+    }
+
+    /// Returns how deep objects and arrays nest, this object included.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Deserializes the object.
+    pub fn read<'a, T: Deserialize<'a>>(&'a self) -> serde_json::Result<T> {
+        serde_json::from_str(self.text.get())
+    }
+}
+
+/// Serde form of [`Json`] in journal records: its text.
+pub mod json_text {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    use super::Json;
+
+    /// Writes the text.
+    pub fn serialize<S: Serializer>(json: &Json, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(json.as_str())
+    }
+
+    /// Reads the text.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
+        Json::object(String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+
+    /// The same for a value that may be absent.
+    pub mod option {
+        use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+        use crate::content::Json;
+
+        /// Writes the text, if there is one.
+        pub fn serialize<S: Serializer>(
+            json: &Option<Json>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            json.as_ref().map(Json::as_str).serialize(serializer)
+        }
+
+        /// Reads the text, if there is one.
+        pub fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<Json>, D::Error> {
+            Option::<String>::deserialize(deserializer)?
+                .map(|text| Json::object(text).map_err(de::Error::custom))
+                .transpose()
+        }
+    }
+}
+
+impl PartialEq for Json {
+    fn eq(&self, other: &Json) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Removes white space between tokens and returns the nesting depth. Accepts any
+/// text: the parser runs afterwards on the same tokens and refuses invalid JSON.
+fn compact(text: &str) -> (String, usize) {
+    let mut level = 0usize;
+    let mut deepest = 0;
+    let mut out = String::with_capacity(text.len());
+    let mut in_string = false;
+    let mut escaped = false;
+    let mut after_space = false;
+    for c in text.chars() {
+        if in_string {
+            out.push(c);
+            match c {
+                _ if escaped => escaped = false,
+                '\\' => escaped = true,
+                '"' => in_string = false,
+                _ => {}
+            }
+            continue;
+        }
+        if matches!(c, ' ' | '\t' | '\r' | '\n') {
+            after_space = true;
+            continue;
+        }
+        // Two bare tokens separated by a space are an error. Without the space
+        // they would merge into a valid one: `[1 2]`.
+        if after_space && is_bare(c) && out.chars().next_back().is_some_and(is_bare) {
+            out.push(' ');
+        }
+        after_space = false;
+        in_string = c == '"';
+        match c {
+            '{' | '[' => {
+                level += 1;
+                deepest = deepest.max(level);
+            }
+            '}' | ']' => level = level.saturating_sub(1),
+            _ => {}
+        }
+        out.push(c);
+    }
+    (out, deepest)
+}
+
+fn is_bare(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_keep_their_text_except_for_white_space() {
+        for (text, expected) in [
+            ("{}", Some("{}")),
+            (
+                " {\"b\" : 1.50 ,\n \"a\":[1, 2]} ",
+                Some("{\"b\":1.50,\"a\":[1,2]}"),
+            ),
+            (
+                "{\"n\":123456789012345678901234567890}",
+                Some("{\"n\":123456789012345678901234567890}"),
+            ),
+            (
+                "{\"s\":\"a b\\\" c \\\\\" }",
+                Some("{\"s\":\"a b\\\" c \\\\\"}"),
+            ),
+            ("[1]", None),
+            ("{\"a\":1 2}", None),
+            ("{\"a\":- 1}", None),
+            ("{\"a\":}", None),
+            ("{\"a\":\"line\nbreak\"}", None),
+            ("", None),
+        ] {
+            let json = Json::object(text.to_owned()).ok();
+            assert_eq!(json.as_ref().map(Json::as_str), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn depth_ignores_brackets_in_strings() {
+        for (text, expected) in [
+            ("{}", 1),
+            ("{\"a\":{},\"b\":[1,[2]],\"c\":{}}", 3),
+            ("{\"[[[{{\":\"]\\\"[[\"}", 1),
+        ] {
+            assert_eq!(Json::object(text.to_owned()).unwrap().depth(), expected);
+        }
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(Json::object(deep).unwrap().depth(), 100_001);
+    }
+}
