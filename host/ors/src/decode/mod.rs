@@ -4,6 +4,7 @@
 //! error, keeps no source text for the error report, and does not coerce as the
 //! contract demands.
 
+pub(crate) mod field_value;
 pub(crate) mod json_body;
 pub(crate) mod object_reader;
 pub(crate) mod requests;

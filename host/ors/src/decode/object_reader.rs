@@ -4,8 +4,6 @@
 //! (`docs/src/reference/wire-contract.md#section-4`): the last of a repeated key
 //! counts, and undeclared keys are errors. Values stay slices of the body, so
 //! that nothing is built that no field needs.
-//!
-//! A reading function returns `None` exactly if it has pushed an error.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,6 +12,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::field_value::FieldValue;
 use super::validation_error::{Location, ValidationError, ValidationErrors};
 
 /// How many later keys are searched for a repetition of an undeclared key; an
@@ -137,22 +136,15 @@ impl<'s, 'a> ObjectReader<'s, 'a> {
     }
 
     /// Reads a value that should be an object with known fields.
-    pub(crate) fn open(
-        raw: &'a RawValue,
-        location: Location<'s>,
-        errors: &'s mut ValidationErrors,
-    ) -> Option<Self> {
-        let members = raw
-            .get()
+    pub(crate) fn open(value: FieldValue<'s, 'a>) -> Option<Self> {
+        let members = value
+            .text()
             .starts_with('{')
-            .then(|| ObjectMembers::parse(raw.get()).ok())
+            .then(|| ObjectMembers::parse(value.text()).ok())
             .flatten();
         match members {
-            Some(members) => Some(ObjectReader::new(members, location, errors)),
-            None => {
-                errors.push(&ValidationError::ModelType, &location, raw.get());
-                None
-            }
+            Some(members) => Some(ObjectReader::new(members, *value.location, value.errors)),
+            None => value.fail(&ValidationError::ModelType),
         }
     }
 
@@ -165,12 +157,12 @@ impl<'s, 'a> ObjectReader<'s, 'a> {
     pub(crate) fn required<T>(
         &mut self,
         name: &'static str,
-        read: impl FnOnce(&'a RawValue, &Location<'_>, &mut ValidationErrors) -> Option<T>,
+        read: impl FnOnce(FieldValue<'_, 'a>) -> Option<T>,
     ) -> Option<T> {
-        let location = self.location.key(name);
         match self.members.take(name) {
-            Some(raw) => read(raw, &location, self.errors),
+            Some(raw) => self.read(name, raw, read),
             None => {
+                let location = self.location.key(name);
                 let source = self.members.source;
                 self.errors
                     .push(&ValidationError::Missing, &location, source);
@@ -183,12 +175,10 @@ impl<'s, 'a> ObjectReader<'s, 'a> {
     pub(crate) fn optional<T>(
         &mut self,
         name: &'static str,
-        read: impl FnOnce(&'a RawValue, &Location<'_>, &mut ValidationErrors) -> Option<T>,
+        read: impl FnOnce(FieldValue<'_, 'a>) -> Option<T>,
     ) -> Option<Option<T>> {
         match self.members.take(name) {
-            Some(raw) if raw.get() != "null" => {
-                read(raw, &self.location.key(name), self.errors).map(Some)
-            }
+            Some(raw) if raw.get() != "null" => self.read(name, raw, read).map(Some),
             _ => Some(None),
         }
     }
@@ -198,12 +188,25 @@ impl<'s, 'a> ObjectReader<'s, 'a> {
         &mut self,
         name: &'static str,
         default: T,
-        read: impl FnOnce(&'a RawValue, &Location<'_>, &mut ValidationErrors) -> Option<T>,
+        read: impl FnOnce(FieldValue<'_, 'a>) -> Option<T>,
     ) -> Option<T> {
         match self.members.take(name) {
-            Some(raw) => read(raw, &self.location.key(name), self.errors),
+            Some(raw) => self.read(name, raw, read),
             None => Some(default),
         }
+    }
+
+    fn read<T>(
+        &mut self,
+        name: &str,
+        raw: &'a RawValue,
+        read: impl FnOnce(FieldValue<'_, 'a>) -> Option<T>,
+    ) -> Option<T> {
+        read(FieldValue {
+            raw,
+            location: &self.location.key(name),
+            errors: self.errors,
+        })
     }
 
     /// Ends the reading: fields that were not read are undeclared. Returns the
@@ -257,10 +260,9 @@ mod tests {
         reader.required("s", string);
         reader.required("gone", string);
         reader.optional("o", object);
-        reader.required("l", |raw, location, errors| {
-            list(raw, location, errors, |raw, location, errors| {
-                let mut item = ObjectReader::open(raw, *location, errors)?;
-                item.required("n", integer)
+        reader.required("l", |value| {
+            list(value, |value| {
+                ObjectReader::open(value)?.required("n", integer)
             })
         });
         assert_eq!(reader.optional("absent", object), Some(None));

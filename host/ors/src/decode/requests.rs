@@ -160,9 +160,7 @@ pub(crate) struct ScoreRequest {
 impl ScoreRequest {
     pub(crate) fn read(body: JsonBody<'_>) -> Result<ScoreRequest, ValidationErrors> {
         body.read(|mut reader| {
-            let candidates = reader.required("candidates", |raw, location, errors| {
-                list(raw, location, errors, candidate)
-            });
+            let candidates = reader.required("candidates", |value| list(value, candidate));
             let task_id = reader.optional("task_id", string);
             reader.finish();
             Some(ScoreRequest {

@@ -3,13 +3,12 @@
 //! Coerces as the reference does
 //! (`docs/src/reference/wire-contract.md#section-4`): an integer may be written as a
 //! string, a float or a boolean, and a boolean as a word or a number.
-//!
-//! A reading function returns `None` exactly if it has pushed an error.
 
 use orwd_model::Json;
 use serde_json::value::RawValue;
 
-use super::validation_error::{Location, ValidationError, ValidationErrors};
+use super::field_value::FieldValue;
+use super::validation_error::ValidationError;
 
 /// An integer of any size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,30 +41,19 @@ impl Integer {
 }
 
 /// Reads a string.
-pub(crate) fn string(
-    raw: &RawValue,
-    location: &Location<'_>,
-    errors: &mut ValidationErrors,
-) -> Option<String> {
-    let error = if raw.get().starts_with('"') {
-        match serde_json::from_str(raw.get()) {
-            Ok(text) => return Some(text),
-            Err(_) => ValidationError::StringUnicode,
-        }
-    } else {
-        ValidationError::StringType
-    };
-    errors.push(&error, location, raw.get());
-    None
+pub(crate) fn string(value: FieldValue<'_, '_>) -> Option<String> {
+    if !value.text().starts_with('"') {
+        return value.fail(&ValidationError::StringType);
+    }
+    match serde_json::from_str(value.text()) {
+        Ok(text) => Some(text),
+        Err(_) => value.fail(&ValidationError::StringUnicode),
+    }
 }
 
 /// Reads an integer, also from a string, a float or a boolean.
-pub(crate) fn integer(
-    raw: &RawValue,
-    location: &Location<'_>,
-    errors: &mut ValidationErrors,
-) -> Option<Integer> {
-    let text = raw.get();
+pub(crate) fn integer(value: FieldValue<'_, '_>) -> Option<Integer> {
+    let text = value.text();
     let read = match text.bytes().next() {
         Some(b't') => Ok(Integer::Within(1)),
         Some(b'f') => Ok(Integer::Within(0)),
@@ -76,8 +64,10 @@ pub(crate) fn integer(
             .ok_or(ValidationError::IntParsing),
         _ => Err(ValidationError::IntType),
     };
-    read.map_err(|error| errors.push(&error, location, text))
-        .ok()
+    match read {
+        Ok(integer) => Some(integer),
+        Err(error) => value.fail(&error),
+    }
 }
 
 fn integer_from_number(text: &str) -> Result<Integer, ValidationError> {
@@ -133,12 +123,8 @@ fn parse_digits(text: &str) -> Option<Integer> {
 }
 
 /// Reads a boolean, also from a word or a number.
-pub(crate) fn boolean(
-    raw: &RawValue,
-    location: &Location<'_>,
-    errors: &mut ValidationErrors,
-) -> Option<bool> {
-    let word = match raw.get() {
+pub(crate) fn boolean(value: FieldValue<'_, '_>) -> Option<bool> {
+    let word = match value.text() {
         string if string.starts_with('"') => serde_json::from_str::<String>(string).ok(),
         bare => Some(bare.to_owned()),
     };
@@ -146,54 +132,55 @@ pub(crate) fn boolean(
     match word.as_deref() {
         Some("true" | "t" | "yes" | "y" | "on" | "1" | "1.0") => Some(true),
         Some("false" | "f" | "no" | "n" | "off" | "0" | "0.0") => Some(false),
-        _ => {
-            errors.push(&ValidationError::BoolType, location, raw.get());
-            None
-        }
+        _ => value.fail(&ValidationError::BoolType),
     }
 }
 
 /// Reads an object of any content.
-pub(crate) fn object(
-    raw: &RawValue,
-    location: &Location<'_>,
-    errors: &mut ValidationErrors,
-) -> Option<Json> {
-    let json = Json::from_raw(raw).ok();
-    if json.is_none() {
-        errors.push(&ValidationError::DictType, location, raw.get());
+pub(crate) fn object(value: FieldValue<'_, '_>) -> Option<Json> {
+    match Json::from_raw(value.raw) {
+        Ok(json) => Some(json),
+        Err(_) => value.fail(&ValidationError::DictType),
     }
-    json
 }
 
 /// Reads a list, each item with `read`.
 pub(crate) fn list<'a, T>(
-    raw: &'a RawValue,
-    location: &Location<'_>,
-    errors: &mut ValidationErrors,
-    mut read: impl FnMut(&'a RawValue, &Location<'_>, &mut ValidationErrors) -> Option<T>,
+    value: FieldValue<'_, 'a>,
+    mut read: impl FnMut(FieldValue<'_, 'a>) -> Option<T>,
 ) -> Option<Vec<T>> {
-    let items: Option<Vec<&'a RawValue>> = raw
-        .get()
+    let items: Option<Vec<&'a RawValue>> = value
+        .text()
         .starts_with('[')
-        .then(|| serde_json::from_str(raw.get()).ok())
+        .then(|| serde_json::from_str(value.text()).ok())
         .flatten();
     let Some(items) = items else {
-        errors.push(&ValidationError::ListType, location, raw.get());
-        return None;
+        return value.fail(&ValidationError::ListType);
     };
     let length = items.len();
-    let read: Vec<T> = items
-        .into_iter()
-        .enumerate()
-        .filter_map(|(at, item)| read(item, &location.index(at), errors))
-        .collect();
-    (read.len() == length).then_some(read)
+    let mut values = Vec::with_capacity(length);
+    for (at, raw) in items.into_iter().enumerate() {
+        values.extend(read(FieldValue {
+            raw,
+            location: &value.location.index(at),
+            errors: value.errors,
+        }));
+    }
+    (values.len() == length).then_some(values)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::validation_error::{Location, ValidationErrors};
+
+    fn value<'s, 'a>(raw: &'a RawValue, errors: &'s mut ValidationErrors) -> FieldValue<'s, 'a> {
+        FieldValue {
+            raw,
+            location: &Location::BODY,
+            errors,
+        }
+    }
 
     fn types(errors: &ValidationErrors) -> Vec<String> {
         let list: Vec<serde_json::Value> = serde_json::from_str(&errors.to_json()).unwrap();
@@ -236,7 +223,7 @@ mod tests {
         ] {
             let raw: &RawValue = serde_json::from_str(text).unwrap();
             let mut errors = ValidationErrors::new();
-            let read = integer(raw, &Location::BODY, &mut errors);
+            let read = integer(value(raw, &mut errors));
             match expected {
                 Ok(value) => {
                     assert_eq!(read, Some(value), "{text}");
@@ -265,11 +252,7 @@ mod tests {
         ] {
             let raw: &RawValue = serde_json::from_str(text).unwrap();
             let mut errors = ValidationErrors::new();
-            assert_eq!(
-                boolean(raw, &Location::BODY, &mut errors),
-                expected,
-                "{text}"
-            );
+            assert_eq!(boolean(value(raw, &mut errors)), expected, "{text}");
             assert_eq!(errors.any(), expected.is_none());
         }
     }
@@ -284,7 +267,7 @@ mod tests {
         ] {
             let raw: &RawValue = serde_json::from_str(text).unwrap();
             let mut errors = ValidationErrors::new();
-            string(raw, &Location::BODY, &mut errors);
+            string(value(raw, &mut errors));
             assert_eq!(types(&errors).first().map(String::as_str), expected);
         }
     }

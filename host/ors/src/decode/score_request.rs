@@ -9,22 +9,16 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use orwd_model::{Block, Candidate, Message, MessageBlock, Role};
-use serde_json::value::RawValue;
 
+use super::field_value::FieldValue;
 use super::object_reader::ObjectReader;
 use super::scalars::{boolean, list, object, string};
-use super::validation_error::{Location, ValidationError, ValidationErrors};
+use super::validation_error::ValidationError;
 
 /// Reads one candidate.
-pub(crate) fn candidate(
-    raw: &RawValue,
-    location: &Location<'_>,
-    errors: &mut ValidationErrors,
-) -> Option<Candidate> {
-    let mut reader = ObjectReader::open(raw, *location, errors)?;
-    let messages = reader.required("messages", |raw, location, errors| {
-        list(raw, location, errors, message)
-    });
+pub(crate) fn candidate(value: FieldValue<'_, '_>) -> Option<Candidate> {
+    let mut reader = ObjectReader::open(value)?;
+    let messages = reader.required("messages", |value| list(value, message));
     let metadata = reader.optional("metadata", object);
     reader.finish();
     Some(Candidate {
@@ -33,16 +27,11 @@ pub(crate) fn candidate(
     })
 }
 
-fn message(
-    raw: &RawValue,
-    location: &Location<'_>,
-    errors: &mut ValidationErrors,
-) -> Option<Message> {
-    let mut reader = ObjectReader::open(raw, *location, errors)?;
+fn message(value: FieldValue<'_, '_>) -> Option<Message> {
+    let location = value.location;
+    let mut reader = ObjectReader::open(value)?;
     let role = reader.required("role", role);
-    let blocks = reader.required("blocks", |raw, location, errors| {
-        list(raw, location, errors, message_block)
-    });
+    let blocks = reader.required("blocks", |value| list(value, message_block));
     let detail = reader.optional("detail", object);
     let (source, errors) = reader.finish();
     let (role, blocks, detail) = (role?, blocks?, detail?);
@@ -62,16 +51,12 @@ fn message(
     })
 }
 
-fn role(raw: &RawValue, location: &Location<'_>, errors: &mut ValidationErrors) -> Option<Role> {
-    let name = serde_json::from_str::<String>(raw.get()).ok();
+fn role(value: FieldValue<'_, '_>) -> Option<Role> {
+    let name = serde_json::from_str::<String>(value.text()).ok();
     let role = [Role::System, Role::User, Role::Assistant]
         .into_iter()
         .find(|role| name.as_deref() == Some(role.as_str()));
-    if role.is_none() {
-        let error = ValidationError::Literal("'system', 'user' or 'assistant'");
-        errors.push(&error, location, raw.get());
-    }
-    role
+    role.or_else(|| value.fail(&ValidationError::Literal("'system', 'user' or 'assistant'")))
 }
 
 /// The types of block.
@@ -137,30 +122,24 @@ fn block_type(reader: &mut ObjectReader<'_, '_>, plain_only: bool) -> Option<Blo
         !plain_only || matches!(block_type, BlockType::Text | BlockType::Image)
     };
     let default = Some(inferred).filter(allowed).unwrap_or(BlockType::Text);
-    reader.or_default("type", default, |raw, location, errors| {
-        let name = serde_json::from_str::<String>(raw.get()).ok();
+    reader.or_default("type", default, |value| {
+        let name = serde_json::from_str::<String>(value.text()).ok();
         let block_type = BlockType::ALL
             .into_iter()
             .filter(allowed)
             .find(|block_type| name.as_deref() == Some(block_type.name()));
-        if block_type.is_none() {
-            let error = ValidationError::Literal(if plain_only {
+        block_type.or_else(|| {
+            value.fail(&ValidationError::Literal(if plain_only {
                 "'text' or 'image'"
             } else {
                 "'text', 'image', 'reasoning', 'tool_call' or 'tool_result'"
-            });
-            errors.push(&error, location, raw.get());
-        }
-        block_type
+            }))
+        })
     })
 }
 
-fn message_block(
-    raw: &RawValue,
-    location: &Location<'_>,
-    errors: &mut ValidationErrors,
-) -> Option<MessageBlock> {
-    let mut reader = ObjectReader::open(raw, *location, errors)?;
+fn message_block(value: FieldValue<'_, '_>) -> Option<MessageBlock> {
+    let mut reader = ObjectReader::open(value)?;
     match block_type(&mut reader, false)? {
         BlockType::Text => text_block(reader).map(MessageBlock::Plain),
         BlockType::Image => image_block(reader).map(MessageBlock::Plain),
@@ -190,9 +169,7 @@ fn message_block(
         }
         BlockType::ToolResult => {
             let tool_call_id = reader.required("tool_call_id", string);
-            let blocks = reader.required("blocks", |raw, location, errors| {
-                list(raw, location, errors, plain_block)
-            });
+            let blocks = reader.required("blocks", |value| list(value, plain_block));
             let is_error = reader.or_default("is_error", false, boolean);
             let detail = reader.optional("detail", object);
             reader.finish();
@@ -207,12 +184,8 @@ fn message_block(
 }
 
 /// Reads a block of a tool result.
-fn plain_block(
-    raw: &RawValue,
-    location: &Location<'_>,
-    errors: &mut ValidationErrors,
-) -> Option<Block> {
-    let mut reader = ObjectReader::open(raw, *location, errors)?;
+fn plain_block(value: FieldValue<'_, '_>) -> Option<Block> {
+    let mut reader = ObjectReader::open(value)?;
     match block_type(&mut reader, true)? {
         BlockType::Image => image_block(reader),
         _ => text_block(reader),
@@ -247,12 +220,17 @@ const OPTIONAL_PADDING: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-fn base64_data(
-    raw: &RawValue,
-    location: &Location<'_>,
-    errors: &mut ValidationErrors,
-) -> Option<Vec<u8>> {
-    let text = string(raw, location, errors)?;
+fn base64_data(value: FieldValue<'_, '_>) -> Option<Vec<u8>> {
+    let FieldValue {
+        raw,
+        location,
+        errors,
+    } = value;
+    let text = string(FieldValue {
+        raw,
+        location,
+        errors,
+    })?;
     let data = OPTIONAL_PADDING.decode(text.as_bytes()).ok();
     if data.is_none() {
         let error = ValidationError::Value("image data must be base64".into());
@@ -263,13 +241,20 @@ fn base64_data(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::value::RawValue;
+
     use super::*;
+    use crate::decode::validation_error::{Location, ValidationErrors};
 
     fn read(text: &str) -> Result<Candidate, Vec<String>> {
         let raw: &RawValue = serde_json::from_str(text).unwrap();
         let mut errors = ValidationErrors::new();
         let candidates = Location::BODY.key("candidates");
-        let read = candidate(raw, &candidates.index(0), &mut errors);
+        let read = candidate(FieldValue {
+            raw,
+            location: &candidates.index(0),
+            errors: &mut errors,
+        });
         errors.into_result(read).map_err(|errors| {
             let list: Vec<serde_json::Value> = serde_json::from_str(&errors.to_json()).unwrap();
             list.iter()
