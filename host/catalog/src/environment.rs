@@ -10,13 +10,14 @@ use super::questions::Questions;
 use super::shelf::Shelf;
 use orwd_config::Limit;
 use orwd_engine::{
-    Cache, Component, ComponentError, Engine, EntryError, FileError, Instance, TaskLookup,
+    CodeCache, Component, ComponentError, ComponentFileError, Engine, EntryError, Instance,
+    TaskLookupError,
 };
 use orwd_model::{
-    ClockMode, DataDigest, DeterminismConfig, Digest, EnvName, EnvironmentDescription, Fault, Json,
-    Seed, SessionId, SessionLimits, SleepMode,
+    ClockMode, DataDigest, DataMode, DeterminismConfig, Digest, EnvName, EnvironmentDescription,
+    Fault, Json, Seed, SessionId, SessionLimits, SleepMode,
 };
-use orwd_sandbox::{DataDir, DataMode, Label, Outfit};
+use orwd_sandbox::{DataDir, InstanceConfig, InstanceLabel};
 
 /// What an environment is loaded from; all of it checked already, but for the
 /// component.
@@ -87,15 +88,15 @@ impl Prepared {
     /// for the compiler.
     pub fn new(
         engine: &Engine,
-        cache: Option<&Cache>,
+        cache: Option<&CodeCache>,
         blueprint: Blueprint,
     ) -> Result<Prepared, LoadError> {
         let wasm = Component::read(engine, &blueprint.component).map_err(|error| match error {
-            FileError::Io(reason) => LoadError::Read {
+            ComponentFileError::Io(reason) => LoadError::Read {
                 path: blueprint.component.clone(),
                 reason,
             },
-            FileError::Excess(excess) => LoadError::Component(excess.into()),
+            ComponentFileError::LimitExceeded(error) => LoadError::Component(error.into()),
         })?;
         let component = Component::load(engine, cache, &wasm)?;
         Ok(Prepared {
@@ -220,28 +221,33 @@ impl Environment {
     }
 
     /// How many tasks a split has.
-    pub async fn num_tasks(&self, split: &str) -> Result<u64, TaskLookup> {
+    pub async fn num_tasks(&self, split: &str) -> Result<u64, TaskLookupError> {
         self.check_split(split)?;
         self.0.questions.num_tasks(split).await
     }
 
     /// One task.
-    pub async fn task(&self, split: &str, index: i64) -> Result<Json, TaskLookup> {
+    pub async fn task(&self, split: &str, index: i64) -> Result<Json, TaskLookupError> {
         self.check_split(split)?;
         self.0.questions.task(split, index).await
     }
 
     /// The tasks from `start` to before `stop`, which are places in the split.
-    pub async fn tasks(&self, split: &str, start: u64, stop: u64) -> Result<Vec<Json>, TaskLookup> {
+    pub async fn tasks(
+        &self,
+        split: &str,
+        start: u64,
+        stop: u64,
+    ) -> Result<Vec<Json>, TaskLookupError> {
         self.check_split(split)?;
         self.0.questions.tasks(split, start, stop).await
     }
 
-    fn check_split(&self, split: &str) -> Result<(), TaskLookup> {
+    fn check_split(&self, split: &str) -> Result<(), TaskLookupError> {
         if self.description().has_split(split) {
             Ok(())
         } else {
-            Err(TaskLookup::InvalidSplit)
+            Err(TaskLookupError::InvalidSplit)
         }
     }
 
@@ -304,8 +310,8 @@ async fn start(
     birth: Birth,
     slot: Option<OwnedSemaphorePermit>,
 ) -> Result<Instance, Fault> {
-    let outfit = Outfit {
-        label: Label {
+    let config = InstanceConfig {
+        label: InstanceLabel {
             environment: blueprint.name.as_str().into(),
             session: session.into(),
         },
@@ -315,5 +321,5 @@ async fn start(
         mode: birth.mode,
         limits: birth.limits,
     };
-    Instance::start(engine, component, outfit, birth.limits, slot).await
+    Instance::start(engine, component, config, slot).await
 }

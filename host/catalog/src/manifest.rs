@@ -16,8 +16,9 @@ use toml::de::{DeTable, DeValue};
 use orwd_config::Narrowing;
 use orwd_config::limits::{Amount, Limit, Unit};
 use orwd_config::units::Size;
-use orwd_model::{ClockMode, EnvName, InvalidSeed, RESERVED_PATHS, Seed};
-use orwd_sandbox::{DataMode, OnConflict, PublishRules};
+use orwd_model::{
+    ClockMode, DataMode, EnvName, InvalidSeed, OnConflict, PublishRules, RESERVED_PATHS, Seed,
+};
 use table::{Table, kind, place};
 
 /// The name of the file.

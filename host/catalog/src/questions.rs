@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use tokio::sync::{mpsc, oneshot};
 
 use super::environment::{self, Blueprint};
-use orwd_engine::{Component, Engine, EntryError, Instance, TaskLookup};
+use orwd_engine::{Component, Engine, EntryError, Instance, TaskLookupError};
 use orwd_model::{Fault, FaultCode, Json};
 
 /// Questions that may wait; more are told that the host is overloaded.
@@ -22,7 +22,7 @@ const PAGE: u64 = 64;
 /// A cheap handle on the task that answers.
 pub(super) struct Questions(mpsc::Sender<Question>);
 
-type Answer<T> = oneshot::Sender<Result<T, TaskLookup>>;
+type Answer<T> = oneshot::Sender<Result<T, TaskLookupError>>;
 
 enum Question {
     NumTasks(Box<str>, Answer<u64>),
@@ -50,12 +50,12 @@ impl Questions {
         Questions(sender)
     }
 
-    pub(super) async fn num_tasks(&self, split: &str) -> Result<u64, TaskLookup> {
+    pub(super) async fn num_tasks(&self, split: &str) -> Result<u64, TaskLookupError> {
         self.ask(|answer| Question::NumTasks(split.into(), answer))
             .await
     }
 
-    pub(super) async fn task(&self, split: &str, index: i64) -> Result<Json, TaskLookup> {
+    pub(super) async fn task(&self, split: &str, index: i64) -> Result<Json, TaskLookupError> {
         self.ask(|answer| Question::Task(split.into(), index, answer))
             .await
     }
@@ -65,7 +65,7 @@ impl Questions {
         split: &str,
         start: u64,
         stop: u64,
-    ) -> Result<Vec<Json>, TaskLookup> {
+    ) -> Result<Vec<Json>, TaskLookupError> {
         let mut tasks = Vec::new();
         let mut from = start;
         while from < stop {
@@ -86,11 +86,14 @@ impl Questions {
         Ok(tasks)
     }
 
-    async fn ask<T>(&self, question: impl FnOnce(Answer<T>) -> Question) -> Result<T, TaskLookup> {
+    async fn ask<T>(
+        &self,
+        question: impl FnOnce(Answer<T>) -> Question,
+    ) -> Result<T, TaskLookupError> {
         let (answer, answered) = oneshot::channel();
         let overloaded = || {
             let message = "too many questions about tasks are waiting";
-            TaskLookup::from(EntryError::from(Fault::new(FaultCode::Overloaded, message)))
+            TaskLookupError::from(EntryError::from(Fault::new(FaultCode::Overloaded, message)))
         };
         self.0
             .try_send(question(answer))
@@ -135,7 +138,7 @@ impl Desk {
         }
     }
 
-    async fn num_tasks(&mut self, split: Box<str>) -> Result<u64, TaskLookup> {
+    async fn num_tasks(&mut self, split: Box<str>) -> Result<u64, TaskLookupError> {
         if let Some(&count) = self.counts.get(&split) {
             return Ok(count);
         }
@@ -149,7 +152,7 @@ impl Desk {
     }
 
     /// The instance, or a new one if the last is gone.
-    async fn instance(&mut self) -> Result<&mut Instance, TaskLookup> {
+    async fn instance(&mut self) -> Result<&mut Instance, TaskLookupError> {
         let instance = match self.instance.take() {
             Some(instance) => instance,
             None => environment::on_trial(&self.engine, &self.component, &self.blueprint)
@@ -160,8 +163,8 @@ impl Desk {
     }
 
     /// Gives up an instance that is no more.
-    fn checked<T>(&mut self, found: Result<T, TaskLookup>) -> Result<T, TaskLookup> {
-        if let Err(TaskLookup::Entry(EntryError::Fault(fault))) = &found {
+    fn checked<T>(&mut self, found: Result<T, TaskLookupError>) -> Result<T, TaskLookupError> {
+        if let Err(TaskLookupError::Entry(EntryError::Fault(fault))) = &found {
             tracing::warn!(
                 environment = %self.blueprint.name,
                 code = fault.code.as_str(),

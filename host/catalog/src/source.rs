@@ -14,8 +14,8 @@ use super::build::{self, BuildError, Job, Progress};
 use super::environment::Blueprint;
 use super::manifest::{self, FILE_NAME, Manifest, ManifestError};
 use orwd_config::{Capped, Places};
-use orwd_model::{EnvName, SessionLimits};
-use orwd_sandbox::{DataDir, DataDirError, DataMode};
+use orwd_model::{DataMode, EnvName, SessionLimits};
+use orwd_sandbox::{DataDir, DataDirError};
 
 /// An environment, ready to be loaded.
 #[derive(Clone, Debug)]

@@ -29,7 +29,7 @@ pub(super) struct Compile {
 
 impl Compile {
     pub(super) fn run(self) -> Result<Ending, Failure> {
-        orwd_engine::work(self.memory, self.seconds)?;
+        orwd_engine::run_worker(self.memory, self.seconds)?;
         Ok(Ending::Fine)
     }
 }
@@ -46,5 +46,5 @@ pub(super) fn compiler(limits: AdmissionLimits) -> Result<Compiler, Failure> {
             ))
         })?
     };
-    Ok(Compiler::apart(program, limits))
+    Ok(Compiler::new(program, limits))
 }

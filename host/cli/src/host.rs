@@ -14,7 +14,7 @@ use super::{Failure, compile};
 use orwd_catalog::source::{DataForSeveral, Gathered, Problem};
 use orwd_catalog::{Blueprint, Environment, LoadError, Prepared, Source};
 use orwd_config::{Listen, Places, ServerLimits};
-use orwd_engine::{Cache, Engine, EngineSettings};
+use orwd_engine::{CodeCache, Engine, EngineSettings};
 use orwd_model::{AdmissionLimits, ClockMode, EnvName, SessionLimits};
 use orwd_session::{PerKey, SessionSettings, Sessions};
 
@@ -58,7 +58,7 @@ impl Door {
 /// no thread has begun.
 pub(super) struct Ready {
     engine: Engine,
-    cache: Cache,
+    cache: CodeCache,
     environments: Vec<Candidate>,
     problems: Vec<String>,
 }
@@ -88,8 +88,8 @@ pub(super) fn prepare(
     limits: SessionLimits,
     settings: EngineSettings,
 ) -> Result<Ready, Failure> {
-    let engine = Engine::idle(settings, compile::compiler(admission)?)?;
-    let cache = Cache::open(&places.cache)
+    let engine = Engine::new(settings, compile::compiler(admission)?)?;
+    let cache = CodeCache::open(&places.cache)
         .map_err(|error| Failure::new(format!("{error}; say another with --cache DIR")))?;
     let mut problems: Vec<String> = gathered.problems.iter().map(Problem::to_string).collect();
     let mut environments = Vec::new();

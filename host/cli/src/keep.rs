@@ -143,7 +143,7 @@ fn note_most(state: &StateDir, limits: SessionLimits, live: bool) {
 pub(super) fn digest_data(gathered: &mut Gathered, cache: &Path) -> Result<(), Failure> {
     for source in &mut gathered.sources {
         if let Some(data) = source.data.take() {
-            source.data = Some(data.digested(cache)?);
+            source.data = Some(data.with_digest(cache)?);
         }
     }
     Ok(())

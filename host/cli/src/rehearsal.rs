@@ -18,13 +18,13 @@ use super::scratch::Scratch;
 use super::{Failure, compile, host, keep, runtime, wall};
 use orwd_catalog::{Blueprint, Environment, Prepared};
 use orwd_config::{AdmissionFlags, EnvironmentFlags, Places, WallWish};
-use orwd_engine::{Cache, Engine, EngineSettings};
+use orwd_engine::{CodeCache, Engine, EngineSettings};
 use orwd_journal::{
     CreatedRecord, EpisodeHistory, EpisodeId, EpisodeStep, GuestOutcome, GuestRequest,
     JournalStore, SealKey, SealedSecrets, SqliteStore,
 };
-use orwd_model::{ClockMode, Digest, EnvName, Secrets};
-use orwd_sandbox::{DataDir, DataMode};
+use orwd_model::{ClockMode, DataMode, Digest, EnvName, Secrets};
+use orwd_sandbox::DataDir;
 use orwd_session::{Rehearsed, Rerun, rehearse};
 
 /// Where what an episode needs is found.
@@ -184,11 +184,11 @@ impl RehearsalFlags {
             max_tables: largest(|created| created.limits.tables),
             threads,
         };
-        let engine = Engine::idle(settings, compile::compiler(self.admission.resolve())?)?;
+        let engine = Engine::new(settings, compile::compiler(self.admission.resolve())?)?;
         let mut stages = Stages {
             engine: &engine,
             places: &places,
-            cache: Cache::open(&places.cache)?,
+            cache: CodeCache::open(&places.cache)?,
             data: HashMap::new(),
             ready: HashMap::new(),
         };
@@ -294,7 +294,7 @@ async fn open(
 struct Stages<'e> {
     engine: &'e Engine,
     places: &'e Places,
-    cache: Cache,
+    cache: CodeCache,
     data: HashMap<PathBuf, Result<DataDir, String>>,
     ready: HashMap<Staging, Result<Prepared, String>>,
 }
@@ -335,7 +335,7 @@ impl Stages<'_> {
             Where::At(path) => {
                 let cache = self.places.cache.as_path();
                 let open = || {
-                    let data = DataDir::open(&path).and_then(|data| data.digested(cache));
+                    let data = DataDir::open(&path).and_then(|data| data.with_digest(cache));
                     data.map_err(|error| format!("{error}; say another with --data DIR"))
                 };
                 Some(self.data.entry(path.clone()).or_insert_with(open).clone()?)

@@ -8,7 +8,7 @@ use super::scratch::Scratch;
 use orwd_catalog::Prepared;
 use orwd_config::WallWish;
 use orwd_hardening::{Access, Needs, Work};
-use orwd_sandbox::DataMode;
+use orwd_model::DataMode;
 
 /// The places that a server uses after it has begun to serve. The cache is not
 /// among them: everything is compiled by then. The directory of state is,

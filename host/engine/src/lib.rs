@@ -1,35 +1,32 @@
-//! Running guests: the engine, the instance that holds one session, and the
-//! one way into it.
+//! Runs guests: admits and compiles components, creates instances and enters
+//! them under budgets.
 //!
-//! This room turns bytes of a component into something that can be called
-//! under a budget, and everything that can go wrong in a guest into a
-//! [`orwd_model::Fault`]. It names no HTTP and no table of sessions.
+//! Turns the bytes of a component into something that can be called under a
+//! budget, and every guest failure into an [`orwd_model::Fault`]. The crate
+//! knows neither HTTP nor sessions.
 
-mod cache;
-mod check;
-mod compiler;
-mod component;
-mod enter;
-mod escapes;
-mod fair;
-mod fault;
+mod admission;
+mod compile;
+mod convert;
+mod engine;
+mod entry;
+mod episode;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod instance;
-mod lift;
-mod lower;
-mod runtime;
-mod scan;
-mod schema;
 mod settings;
 mod ticker;
 
-pub use cache::{Cache, CacheError};
-pub use check::{Import, Mismatch};
-pub use compiler::{CompileError, Compiler, WorkerError, work};
-pub use component::{Component, ComponentError, FileError};
-pub use instance::{CallError, EntryError, Instance, TaskLookup};
-pub use runtime::{ENGINE, Engine, EngineError};
-pub use scan::Excess;
-pub use settings::{EngineSettings, LINE};
+pub use admission::component::{Component, ComponentError, ComponentFileError};
+pub use admission::scan::LimitExceeded;
+pub use admission::world::{ComponentImport, WorldMismatch};
+pub use compile::cache::{CodeCache, CodeCacheError};
+pub use compile::compiler::Compiler;
+pub use compile::error::CompileError;
+pub use compile::worker::{WorkerError, run_worker};
+pub use engine::{ENGINE_VERSION, Engine, EngineError};
+pub use entry::error::{CallError, EntryError, TaskLookupError};
+pub use episode::Episode;
+pub use instance::Instance;
+pub use settings::{ENGINE_SERIES, EngineSettings};

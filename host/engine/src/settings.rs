@@ -1,53 +1,56 @@
-//! How the engine is set up, and why.
+//! The configuration of wasmtime, with the reason for each setting.
 
 use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 use wasmtime::{Result, WasmFeatures};
 
-/// Stack of a guest; deeper recursion is a trap.
+/// Stack of a guest in bytes; deeper recursion traps.
 const WASM_STACK: usize = 512 * 1024;
 
-/// Stack of a fiber: the guest's, and what host functions need on top.
+/// Stack of a fiber in bytes: the guest's stack, plus the needs of host
+/// functions.
 const FIBER_STACK: usize = 1024 * 1024;
 
-/// Instances beyond the sessions: those that answer questions about tasks,
-/// and those that are being dropped while their successors begin.
-const SPARE: u32 = 256;
+/// Instances in addition to the sessions: those that serve task queries, and
+/// those still being dropped while their successors start.
+const SPARE_INSTANCES: u32 = 256;
 
-/// The engine in a line, as far as what guests do may depend on it.
-pub const LINE: &str = "wasmtime 48";
+/// The engine's release series: what the behaviour of a guest may depend on.
+/// The journal records it.
+pub const ENGINE_SERIES: &str = "wasmtime 48";
 
-/// What the operator decides about the engine.
+/// Settings of the engine that the operator chooses.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineSettings {
-    /// Sessions that may be open at once.
+    /// Open sessions.
     pub max_sessions: u32,
-    /// Bytes that a session's linear memory may have at most.
+    /// Bytes of linear memory of one session.
     pub max_memory: usize,
-    /// Elements that a session's tables may have at most.
+    /// Table elements of one session.
     pub max_tables: usize,
     /// Threads that run guests.
     pub threads: usize,
 }
 
-/// Where instances come from.
+/// The instance allocator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Allocation {
-    /// Slots reserved up front: a session starts in microseconds.
+pub(crate) enum Allocation {
+    /// Slots are reserved in advance, so a session starts in microseconds.
     Pooled,
-    /// Mapped one by one, where the address space for the pool is not to be
-    /// had (a container with a limit on it, an emulator).
+    /// Memory is mapped per instance, where the address space for the pool is
+    /// not available (a container with a limit, an emulator).
     OnDemand,
 }
 
 impl EngineSettings {
-    /// The whole configuration. Compiled code depends on it, so there is this
-    /// one place that makes it.
-    pub(super) fn config(&self, allocation: Allocation) -> Result<Config> {
+    /// Returns the whole configuration. Compiled code depends on it, so it is
+    /// made only here.
+    pub(crate) fn config(&self, allocation: Allocation) -> Result<Config> {
         let mut config = Config::new();
-        // The guest is stopped by epochs: cheap, and unavoidable for it.
+        // Epochs interrupt the guest: they are cheap, and the guest cannot
+        // avoid them.
         config.epoch_interruption(true).consume_fuel(false);
-        // 4 GiB are reserved for each memory, so that no access needs a bounds
-        // check, and none can be mis-speculated.
+        // Each memory reserves 4 GiB, so that accesses need no bounds checks
+        // that could be mis-speculated.
         config
             .memory_reservation(4 << 30)
             .memory_guard_size(32 << 20)
@@ -55,17 +58,18 @@ impl EngineSettings {
             .memory_may_move(false)
             .memory_init_cow(true)
             .signals_based_traps(true);
-        // Zeroed fibers, lest one guest's stack be read by the next.
+        // Fiber stacks are zeroed, so that no guest can read another's stack.
         config
             .max_wasm_stack(WASM_STACK)
             .async_stack_size(FIBER_STACK)
             .async_stack_zeroing(true);
-        // The same inputs give the same bits, on any machine.
+        // The same inputs give the same bits on any machine.
         config
             .cranelift_nan_canonicalization(true)
             .relaxed_simd_deterministic(true)
             .cranelift_opt_level(OptLevel::Speed);
-        // What no environment needs and most advisories are about stays off.
+        // Features that no environment needs, and that most advisories concern,
+        // stay off.
         config
             .concurrency_support(false)
             .shared_memory(false)
@@ -81,7 +85,7 @@ impl EngineSettings {
                     | WasmFeatures::CM_ASYNC,
                 false,
             );
-        // Backtraces would carry names that the guest chose.
+        // Backtraces would contain names chosen by the guest.
         config.wasm_backtrace_max_frames(None);
         if allocation == Allocation::Pooled {
             config.allocation_strategy(InstanceAllocationStrategy::Pooling(self.pool()));
@@ -90,12 +94,13 @@ impl EngineSettings {
     }
 
     fn pool(&self) -> PoolingAllocationConfig {
-        let instances = self.max_sessions.saturating_add(SPARE);
+        let instances = self.max_sessions.saturating_add(SPARE_INSTANCES);
         let mut pool = PoolingAllocationConfig::default();
         pool.total_component_instances(instances)
             .total_memories(instances)
             .total_stacks(instances)
-            // Counters only; toolchains that link several modules need them.
+            // These are only counters; toolchains that link several modules
+            // need them.
             .total_core_instances(instances.saturating_mul(16))
             .total_tables(instances.saturating_mul(4))
             .max_core_instances_per_component(100)
@@ -135,9 +140,9 @@ mod tests {
         Module::new(engine, [HEADER, &sections.concat()].concat())
     }
 
-    /// Both functions take the bits of a float. `n` adds zero to it and gives
-    /// the sum's; `t` makes whole numbers of it, by the instruction that may
-    /// give anything where there is none.
+    /// Both functions take the bits of a float. `n` adds zero and returns the
+    /// bits of the sum. `t` converts to integers by the relaxed instruction,
+    /// whose result for NaN and overflow is implementation-defined.
     const FLOATS: &[&[u8]] = &[
         b"\x01\x06\x01\x60\x01\x7f\x01\x7f",
         b"\x03\x03\x02\0\0",

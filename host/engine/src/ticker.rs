@@ -1,7 +1,7 @@
-//! The clock that slices the time of guests.
+//! The epoch clock, which ends the time slices of guests.
 //!
-//! An OS thread and not a task: were it a task, guests that never yield could
-//! keep it from running, and with it everything that stops them. It ends with
+//! It is an OS thread, not a task: guests that never yield could keep a task
+//! from running, and with it everything that stops them. The thread ends with
 //! the engine.
 
 use std::io;
@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use wasmtime::Engine;
 
-/// One epoch: how long a guest runs before the next in line gets its turn.
-pub(super) const TICK: Duration = Duration::from_millis(2);
+/// The length of an epoch: one time slice of a guest.
+pub(crate) const EPOCH: Duration = Duration::from_millis(2);
 
 /// Starts the thread.
-pub(super) fn start(engine: &Engine) -> io::Result<()> {
+pub(crate) fn start(engine: &Engine) -> io::Result<()> {
     let engine = engine.weak();
     thread::Builder::new()
         .name("orwd-ticker".to_owned())
@@ -22,7 +22,7 @@ pub(super) fn start(engine: &Engine) -> io::Result<()> {
             while let Some(engine) = engine.upgrade() {
                 engine.increment_epoch();
                 drop(engine);
-                thread::sleep(TICK);
+                thread::sleep(EPOCH);
             }
         })?;
     Ok(())

@@ -1,120 +1,148 @@
-//! What a guest has open.
+//! An open file or directory.
 //!
-//! A handle keeps its node: what is removed while open can still be read and
-//! written, and stays charged until the last handle on it goes.
+//! A handle keeps its node alive: a file that is removed while open can still
+//! be read and written, and stays charged until its last handle is closed.
 
-use std::sync::MutexGuard;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::layer::Layer;
-use super::listing::Entries;
-use super::node::NodeId;
-use super::ops::How;
-use super::{Errno, Fs, Tree};
+use crate::error::{ErrorCode, Result};
+use crate::upper::layer::UpperLayer;
+use crate::upper::node::NodeId;
+use crate::upper::ops::OpenOptions;
 
-/// What may be done with an open file.
+/// The upper layer of one session; clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedLayer(Arc<Mutex<UpperLayer>>);
+
+impl SharedLayer {
+    pub(crate) fn new(layer: UpperLayer) -> SharedLayer {
+        SharedLayer(Arc::new(Mutex::new(layer)))
+    }
+
+    /// Uncontended: a session is driven by one task. After a panic the state
+    /// may be inconsistent, but it belongs to this session only.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, UpperLayer> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The access rights of a handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rights {
-    pub(super) read: bool,
-    pub(super) write: bool,
+pub(crate) struct Rights {
+    pub(crate) read: bool,
+    pub(crate) write: bool,
 }
 
 /// An open file or directory.
 #[derive(Debug)]
-pub(super) struct Handle {
-    tree: Tree,
+pub(crate) struct Handle {
+    layer: SharedLayer,
     node: NodeId,
     rights: Rights,
 }
 
 impl Handle {
-    /// Takes over an open node.
-    pub(super) fn adopt(tree: Tree, node: NodeId, rights: Rights) -> Handle {
-        Handle { tree, node, rights }
+    /// Wraps a node that is already open.
+    pub(crate) fn from_open_node(layer: SharedLayer, node: NodeId, rights: Rights) -> Handle {
+        Handle {
+            layer,
+            node,
+            rights,
+        }
     }
 
-    pub(super) fn open_at(&self, path: &str, follow: bool, how: How, read: bool) -> Fs<Handle> {
-        let node = self.layer().open_at(self.node, path, follow, how)?;
+    pub(crate) fn open_at(
+        &self,
+        path: &str,
+        follow: bool,
+        options: OpenOptions,
+        read: bool,
+    ) -> Result<Handle> {
+        let node = self.layer().open_at(self.node, path, follow, options)?;
         let rights = Rights {
             read,
-            write: how.write,
+            write: options.write,
         };
-        Ok(Handle::adopt(self.tree.clone(), node, rights))
+        Ok(Handle::from_open_node(self.layer.clone(), node, rights))
     }
 
-    pub(super) fn layer(&self) -> MutexGuard<'_, Layer> {
-        self.tree.lock()
+    pub(crate) fn layer(&self) -> MutexGuard<'_, UpperLayer> {
+        self.layer.lock()
     }
 
-    pub(super) fn node(&self) -> NodeId {
+    pub(crate) fn node(&self) -> NodeId {
         self.node
     }
 
-    pub(super) fn rights(&self) -> Rights {
+    pub(crate) fn rights(&self) -> Rights {
         self.rights
     }
 
-    /// Whether both are in the same tree.
-    pub(super) fn is_beside(&self, other: &Handle) -> bool {
-        std::sync::Arc::ptr_eq(&self.tree.layer, &other.tree.layer)
+    /// Returns whether both handles belong to the same overlay.
+    pub(crate) fn is_same_overlay(&self, other: &Handle) -> bool {
+        Arc::ptr_eq(&self.layer.0, &other.layer.0)
     }
 
     /// Reads up to a page; nothing at the end.
-    pub(super) fn read(&self, offset: u64, count: usize) -> Fs<Vec<u8>> {
+    pub(crate) fn read(&self, offset: u64, count: usize) -> Result<Vec<u8>> {
         let mut layer = self.layer();
         layer.content(self.node)?;
         if !self.rights.read {
-            return Err(Errno::BadDescriptor);
+            return Err(ErrorCode::BadDescriptor);
         }
         layer.read(self.node, offset, count)
     }
 
-    /// Waits until what lies here is in memory, if it is not. The waiting is
-    /// another thread's, so that no guest holds up the others by it.
-    pub(super) async fn fetch(&self, offset: u64, count: usize) {
-        let distant = match self.layer().content(self.node) {
-            Ok((content, ..)) if self.rights.read => content.distant(offset, count),
+    /// Waits until the data here is in the page cache. A blocking thread waits,
+    /// so that no guest delays others.
+    pub(crate) async fn prefetch(&self, offset: u64, count: usize) {
+        let uncached_lower = match self.layer().content(self.node) {
+            Ok((content, ..)) if self.rights.read => content.uncached_lower(offset, count),
             _ => None,
         };
-        if let Some(file) = distant {
-            // Reading it again tells what went wrong.
-            let read = move || file.read_new(offset, count).map(drop);
+        if let Some(file) = uncached_lower {
+            // An error shows again in the actual read.
+            let read = move || file.read_vec(offset, count).map(drop);
             let _ = tokio::task::spawn_blocking(read).await;
         }
     }
 
-    /// Writes at a place, or else at the end.
-    pub(super) fn write(&self, offset: Option<u64>, bytes: &[u8]) -> Fs<usize> {
-        self.writable()?;
+    /// Writes at an offset, or at the end.
+    pub(crate) fn write(&self, offset: Option<u64>, bytes: &[u8]) -> Result<usize> {
+        self.check_writable()?;
         self.layer().write(self.node, offset, bytes)
     }
 
-    /// Passes a file that was opened for writing.
-    pub(super) fn writable(&self) -> Fs<()> {
+    /// Checks that the file was opened for writing.
+    pub(crate) fn check_writable(&self) -> Result<()> {
         let mut layer = self.layer();
         layer.content(self.node)?;
         if layer.read_only {
-            return Err(Errno::ReadOnly);
+            return Err(ErrorCode::ReadOnly);
         }
         if self.rights.write {
             Ok(())
         } else {
-            Err(Errno::BadDescriptor)
+            Err(ErrorCode::BadDescriptor)
         }
     }
 
-    /// Begins to list a directory, by a handle of its own.
-    pub(super) fn entries(&self) -> Fs<Entries> {
+    /// Opens a second handle on this directory.
+    pub(crate) fn reopen_dir(&self) -> Result<Handle> {
         let mut layer = self.layer();
-        layer.folder(self.node)?;
+        layer.directory(self.node)?;
         layer.open(self.node)?;
         drop(layer);
-        let own = Handle::adopt(self.tree.clone(), self.node, self.rights);
-        Entries::new(own)
+        Ok(Handle::from_open_node(
+            self.layer.clone(),
+            self.node,
+            self.rights,
+        ))
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.tree.lock().close(self.node);
+        self.layer.lock().close(self.node);
     }
 }

@@ -1,48 +1,50 @@
-//! What is in a directory, name by name and sorted.
+//! Directory listings, name by name and sorted.
 //!
-//! The names of the base come from a listing that all who list it share; those
-//! of the session are looked up as the reader goes on, so that a reader holds
-//! a place and no copy. What changes behind the reader's place is not seen.
+//! The names of the lower layer come from a shared listing; those of the
+//! session are looked up on the way, so that a reader holds a position and no
+//! copy. Changes behind the position are not seen.
 
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::Fs;
-use super::base::{Kind, Listing};
-use super::handle::Handle;
-use super::node::Entry;
+use crate::error::Result;
+use crate::handle::Handle;
+use crate::lower::{FileKind, LowerListing};
+use crate::upper::node::Entry;
 
 /// A reader of one directory.
 #[derive(Debug)]
-pub(super) struct Entries {
+pub(crate) struct DirectoryReader {
     dir: Handle,
-    beneath: Option<Arc<Listing>>,
+    lower: Option<Arc<LowerListing>>,
     index: usize,
     last: String,
 }
 
-impl Entries {
-    pub(super) fn new(dir: Handle) -> Fs<Entries> {
+impl DirectoryReader {
+    /// Opens a reader of a directory, with a handle of its own.
+    pub(crate) fn open(dir: &Handle) -> Result<DirectoryReader> {
+        let dir = dir.reopen_dir()?;
         let layer = dir.layer();
-        let beneath = match &layer.folder(dir.node())?.beneath {
-            Some(path) => Some(layer.base()?.list(path)?),
+        let lower = match &layer.directory(dir.node())?.lower {
+            Some(path) => Some(layer.lower()?.list(path)?),
             None => None,
         };
         drop(layer);
-        Ok(Entries {
+        Ok(DirectoryReader {
             dir,
-            beneath,
+            lower,
             index: 0,
             last: String::new(),
         })
     }
 
-    /// The next name.
-    pub(super) fn next(&mut self) -> Fs<Option<(String, Kind)>> {
+    /// Returns the next name.
+    pub(crate) fn next(&mut self) -> Result<Option<(String, FileKind)>> {
         let layer = self.dir.layer();
-        let folder = layer.folder(self.dir.node())?;
-        let names = self.beneath.as_deref().map(|listing| &*listing.names);
-        let names = names.filter(|_| folder.beneath.is_some());
+        let folder = layer.directory(self.dir.node())?;
+        let names = self.lower.as_deref().map(|listing| &*listing.names);
+        let names = names.filter(|_| folder.lower.is_some());
         let mut below = None;
         while let Some((name, kind)) = names.unwrap_or_default().get(self.index) {
             if *name > self.last && !folder.entries.contains_key(name) {
@@ -57,7 +59,7 @@ impl Entries {
             .range::<str, _>(from)
             .find_map(|(name, entry)| match entry {
                 Entry::Node(id) => Some((name, *id)),
-                Entry::Gone => None,
+                Entry::Whiteout => None,
             });
         let next = match (below, above) {
             (Some((name, kind)), None) => Some((name, kind)),

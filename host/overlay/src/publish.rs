@@ -1,64 +1,64 @@
-//! From a session's layer into the data directory, file by file.
+//! Publishes files from a session's overlay to the data directory, one by one.
 //!
-//! A file is written under a name that guests do not see, flushed to the disk
-//! and then put in its place in one step, so that nobody ever sees half of
-//! one, and what is open somewhere stays as it was. No symbolic link is
-//! followed on the way. One file that cannot be published is told to the log
-//! and the others go on. What a session removed stays, and links that it made
-//! are not published.
+//! A file is written under a name hidden from guests, flushed to disk and then
+//! moved into place, so that nobody sees a partial file, and open handles keep
+//! the old one. No symbolic link is followed. A file that cannot be published
+//! is logged and the others continue. Removals and symbolic links of the
+//! session are not published.
 
 use std::io::{self, ErrorKind, Write};
 
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, OpenOptions as HostOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
 
-use super::base::{Base, Kind, UNFINISHED, join};
-use super::handle::{Handle, Rights};
-use super::layer::Layer;
-use super::node::{Body, Entry, NodeId, Origin};
-use super::ops::How;
-use super::store::PAGE;
-use super::walk::At;
-use super::{Fs, Tree};
+use crate::error::Result;
+use crate::handle::{Handle, Rights};
+use crate::lower::{FileKind, LowerLayer, PUBLISH_PREFIX, join};
+use crate::overlay::Overlay;
+use crate::storage::pages::PAGE;
+use crate::upper::layer::UpperLayer;
+use crate::upper::location::Location;
+use crate::upper::node::{Body, Entry, NodeId, Origin};
+use crate::upper::ops::OpenOptions;
 use orwd_model::{OnConflict, PublishRules};
 
-/// What became of a session's files.
+/// The result of publishing a session's files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Published {
-    /// They are in the data directory.
+pub struct PublishReport {
+    /// Files now in the data directory.
     pub published: usize,
-    /// There was one of the name already, which stayed.
+    /// Files whose name existed and was kept.
     pub kept: usize,
-    /// They could not be written.
+    /// Files that could not be written.
     pub failed: usize,
 }
 
-/// What became of one file.
-enum Outcome {
+/// The result for one file.
+enum FileOutcome {
     Published,
     Kept,
 }
 
-impl Tree {
-    /// Puts what the session wrote below these folders into the data
-    /// directory. Waits for the disk.
-    pub fn publish(&self, what: &PublishRules) -> Published {
-        let mut done = Published::default();
+impl Overlay {
+    /// Publishes what the session wrote below these folders. Blocks on the
+    /// disk.
+    pub fn publish(&self, what: &PublishRules) -> PublishReport {
+        let mut done = PublishReport::default();
         let Some(root) = self.data() else {
             return done;
         };
-        let found = self.lock().written(root, &what.folders);
+        let found = self.layer.lock().changed_files(root, &what.folders);
         let paths = found.unwrap_or_else(|error| {
-            tracing::warn!("what a session wrote cannot be listed: {error}");
+            tracing::warn!(%error, "cannot list session files");
             done.failed += 1;
             Vec::new()
         });
         for path in paths {
             match self.publish_file(root, &path, what.on_conflict) {
-                Ok(Outcome::Published) => done.published += 1,
-                Ok(Outcome::Kept) => done.kept += 1,
+                Ok(FileOutcome::Published) => done.published += 1,
+                Ok(FileOutcome::Kept) => done.kept += 1,
                 Err(error) => {
-                    tracing::warn!("{path:?} cannot be published: {error}");
+                    tracing::warn!(?path, %error, "cannot publish file");
                     done.failed += 1;
                 }
             }
@@ -71,33 +71,33 @@ impl Tree {
         root: NodeId,
         path: &str,
         on_conflict: OnConflict,
-    ) -> io::Result<Outcome> {
-        let base = self.lock().base.clone();
-        let base = base.ok_or(ErrorKind::NotFound)?;
+    ) -> io::Result<FileOutcome> {
+        let lower = self.layer.lock().lower.clone();
+        let lower = lower.ok_or(ErrorKind::NotFound)?;
         let (folders, name) = path.rsplit_once('/').ok_or(ErrorKind::InvalidInput)?;
-        let dir = enter(&base, folders)?;
-        if on_conflict == OnConflict::Keep && is_there(&dir, name)? {
-            return Ok(Outcome::Kept);
+        let dir = open_or_create_dir(&lower, folders)?;
+        if on_conflict == OnConflict::Keep && exists(&dir, name)? {
+            return Ok(FileOutcome::Kept);
         }
         let file = self
             .read_only_handle(root, path)
             .map_err(io::Error::other)?;
-        let unfinished = format!("{UNFINISHED}{}", uuid::Uuid::new_v4().simple());
-        let placed = write(&dir, &unfinished, &file).and_then(|()| match on_conflict {
+        let temporary = format!("{PUBLISH_PREFIX}{}", uuid::Uuid::new_v4().simple());
+        let placed = write(&dir, &temporary, &file).and_then(|()| match on_conflict {
             OnConflict::Replace => dir
-                .rename(&unfinished, &dir, name)
-                .map(|()| Outcome::Published),
-            // A link is never put over something, whoever was faster.
-            OnConflict::Keep => match dir.hard_link(&unfinished, &dir, name) {
-                Ok(()) => Ok(Outcome::Published),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Outcome::Kept),
+                .rename(&temporary, &dir, name)
+                .map(|()| FileOutcome::Published),
+            // A hard link never replaces a file, whichever session is first.
+            OnConflict::Keep => match dir.hard_link(&temporary, &dir, name) {
+                Ok(()) => Ok(FileOutcome::Published),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(FileOutcome::Kept),
                 Err(error) => Err(error),
             },
         });
         if on_conflict == OnConflict::Keep || placed.is_err() {
-            match dir.remove_file(&unfinished) {
+            match dir.remove_file(&temporary) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
-                    tracing::warn!("a file that was not finished stays behind: {error}");
+                    tracing::warn!(%error, "cannot remove temporary file");
                 }
                 _ => {}
             }
@@ -107,20 +107,23 @@ impl Tree {
         Ok(outcome)
     }
 
-    fn read_only_handle(&self, root: NodeId, path: &str) -> Fs<Handle> {
+    fn read_only_handle(&self, root: NodeId, path: &str) -> Result<Handle> {
         let rights = Rights {
             read: true,
             write: false,
         };
-        let node = self.lock().open_at(root, path, false, How::default())?;
-        Ok(Handle::adopt(self.clone(), node, rights))
+        let node = self
+            .layer
+            .lock()
+            .open_at(root, path, false, OpenOptions::default())?;
+        Ok(Handle::from_open_node(self.layer.clone(), node, rights))
     }
 }
 
-/// Opens a folder below the data directory, and makes it if need be.
-fn enter(base: &Base, folders: &str) -> io::Result<Dir> {
+/// Opens a folder below the data directory, creating it if missing.
+fn open_or_create_dir(lower: &LowerLayer, folders: &str) -> io::Result<Dir> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
-    let mut options = OpenOptions::new();
+    let mut options = HostOptions::new();
     options.read(true).custom_flags(flags.bits().cast_signed());
     let step = |dir: &Dir, name: &str| match dir.open_with(name, &options) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -134,13 +137,13 @@ fn enter(base: &Base, folders: &str) -> io::Result<Dir> {
     };
     let mut dir: Option<Dir> = None;
     for name in folders.split('/') {
-        let opened = step(dir.as_ref().unwrap_or(base.dir()), name)?;
+        let opened = step(dir.as_ref().unwrap_or(lower.dir()), name)?;
         dir = Some(Dir::from_std_file(opened.into_std()));
     }
     dir.ok_or_else(|| ErrorKind::InvalidInput.into())
 }
 
-fn is_there(dir: &Dir, name: &str) -> io::Result<bool> {
+fn exists(dir: &Dir, name: &str) -> io::Result<bool> {
     match dir.symlink_metadata(name) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
@@ -148,9 +151,9 @@ fn is_there(dir: &Dir, name: &str) -> io::Result<bool> {
     }
 }
 
-/// Copies a file of the tree into a new one of the host's, down to the disk.
+/// Copies a file of the overlay into a new file of the host, and syncs it.
 fn write(dir: &Dir, name: &str, from: &Handle) -> io::Result<()> {
-    let mut options = OpenOptions::new();
+    let mut options = HostOptions::new();
     options.write(true).create_new(true);
     let mut to = dir.open_with(name, &options)?;
     let mut offset = 0;
@@ -164,17 +167,17 @@ fn write(dir: &Dir, name: &str, from: &Handle) -> io::Result<()> {
     }
 }
 
-impl Layer {
-    /// The files below these folders that are not simply those of the base:
-    /// written, made, or moved there.
-    fn written(&self, root: NodeId, folders: &[String]) -> Fs<Vec<String>> {
+impl UpperLayer {
+    /// Returns the changed files below these folders: written, created, or
+    /// moved there.
+    fn changed_files(&self, root: NodeId, folders: &[String]) -> Result<Vec<String>> {
         let mut found = Vec::new();
         for folder in folders {
             let within = |other: &String| folder.starts_with(&format!("{other}/"));
             if !folders.iter().any(within)
-                && let Some(at) = self.folder_at(root, folder)?
+                && let Some(at) = self.find_dir(root, folder)?
             {
-                self.written_below(at, folder, &mut found)?;
+                self.collect_changed(at, folder, &mut found)?;
             }
         }
         found.sort_unstable();
@@ -182,26 +185,31 @@ impl Layer {
         Ok(found)
     }
 
-    /// A folder, if it is there and no link leads to it.
-    fn folder_at(&self, root: NodeId, path: &str) -> Fs<Option<At>> {
-        let mut at = At::Node(root);
+    /// Returns a folder if it exists and no symbolic link leads to it.
+    fn find_dir(&self, root: NodeId, path: &str) -> Result<Option<Location>> {
+        let mut at = Location::Upper(root);
         for name in path.split('/') {
             match self.lookup(&at, name)? {
-                Some(child) if child.kind == Kind::Dir => at = child.at,
+                Some(child) if child.kind == FileKind::Dir => at = child.location,
                 _ => return Ok(None),
             }
         }
         Ok(Some(at))
     }
 
-    fn written_below(&self, at: At, path: &str, found: &mut Vec<String>) -> Fs<()> {
-        let mut dirs = vec![(at, path.to_owned())];
-        while let Some((at, path)) = dirs.pop() {
-            let (beneath, own) = match &at {
-                At::Base(beneath) => (Some(beneath.as_str()), None),
-                At::Node(id) => {
-                    let folder = self.folder(*id)?;
-                    (folder.beneath.as_deref(), Some(&folder.entries))
+    fn collect_changed(
+        &self,
+        location: Location,
+        path: &str,
+        found: &mut Vec<String>,
+    ) -> Result<()> {
+        let mut dirs = vec![(location, path.to_owned())];
+        while let Some((location, path)) = dirs.pop() {
+            let (lower, own) = match &location {
+                Location::Lower(lower) => (Some(lower.as_str()), None),
+                Location::Upper(id) => {
+                    let folder = self.directory(*id)?;
+                    (folder.lower.as_deref(), Some(&folder.entries))
                 }
             };
             for (name, entry) in own.into_iter().flatten() {
@@ -210,40 +218,42 @@ impl Layer {
                 };
                 let path = join(&path, name);
                 match self.node(*id)?.kind() {
-                    Kind::Dir => dirs.push((At::Node(*id), path)),
-                    Kind::File if self.differs(*id, &path)? => found.push(path),
-                    Kind::File | Kind::Link => {}
+                    FileKind::Dir => dirs.push((Location::Upper(*id), path)),
+                    FileKind::File if self.is_changed(*id, &path)? => found.push(path),
+                    FileKind::File | FileKind::Link => {}
                 }
             }
-            // Where the base has a directory under the same name, what it has
-            // in it is there already.
-            let Some(moved) = beneath.filter(|beneath| *beneath != path) else {
+            // The lower entries of a directory that has not moved are in the
+            // data directory already.
+            let Some(moved) = lower.filter(|lower| *lower != path) else {
                 continue;
             };
-            for (name, kind) in &self.base()?.list(moved)?.names {
+            for (name, kind) in &self.lower()?.list(moved)?.names {
                 if own.is_some_and(|own| own.contains_key(name)) {
                     continue;
                 }
                 match kind {
-                    Kind::Dir => dirs.push((At::Base(join(moved, name)), join(&path, name))),
-                    Kind::File => found.push(join(&path, name)),
-                    Kind::Link => {}
+                    FileKind::Dir => {
+                        dirs.push((Location::Lower(join(moved, name)), join(&path, name)))
+                    }
+                    FileKind::File => found.push(join(&path, name)),
+                    FileKind::Link => {}
                 }
             }
         }
         Ok(())
     }
 
-    /// Whether a file is another than the base has under this path. A name
-    /// that guests could not see is not published.
-    fn differs(&self, id: NodeId, path: &str) -> Fs<bool> {
+    /// Returns whether a file differs from the lower file at this path. A name
+    /// hidden from guests is not published.
+    fn is_changed(&self, id: NodeId, path: &str) -> Result<bool> {
         let node = self.node(id)?;
-        let is_base = matches!(&node.origin, Origin::Base(base) if **base == *path);
+        let is_lower = matches!(&node.origin, Origin::Lower(lower) if **lower == *path);
         let is_same = match &node.body {
-            Body::File(content) => is_base && content.is_as_beneath(),
+            Body::File(content) => is_lower && content.is_unmodified(),
             Body::Dir(_) | Body::Link(_) => true,
         };
-        let is_hidden = path.split('/').any(|name| name.starts_with(UNFINISHED));
+        let is_hidden = path.split('/').any(|name| name.starts_with(PUBLISH_PREFIX));
         Ok(!is_same && !is_hidden)
     }
 }

@@ -1,9 +1,9 @@
-//! The interfaces of WASI 0.2 that a component may import, one by one.
+//! The WASI 0.2 interfaces that a component may import.
 //!
-//! Linked interface by interface, so that one that the library adds later is
-//! not granted by an upgrade. Sockets are linked because several toolchains
-//! import them without ever using them; every use is refused. What is not in
-//! the table is not there, and a component that needs it is not served.
+//! They are linked one by one, so that an upgrade of the library grants nothing
+//! new. Sockets are linked because several toolchains import them without using
+//! them; every use is denied. An interface that is not in the table is not
+//! linked, and a component that imports it is rejected.
 
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi::cli::WasiCliView;
@@ -11,19 +11,19 @@ use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random, sockets};
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 use wasmtime_wasi::{WasiView, cli::WasiCli};
 
-use super::GuestState;
-use super::chance::HasChance;
-use super::poll::HasTime;
-use orwd_overlay::HasTree;
+use crate::random::HasRandom;
+use crate::state::GuestState;
+use crate::time::poll::HasClock;
+use orwd_overlay::HasFilesystem;
 
-/// What an import comes to.
+/// How the sandbox treats an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grant {
-    /// It works, within the limits.
+    /// The interface works, within the limits.
     Granted,
-    /// It is there, and refuses every use.
+    /// The interface is linked, and every use fails.
     Denied,
-    /// It is not there: a component that imports it is not served.
+    /// The interface is not linked: a component that imports it is rejected.
     Refused,
 }
 
@@ -48,7 +48,7 @@ const GRANTED: &[&str] = &[
     "wasi:random/insecure",
     "wasi:random/insecure-seed",
     "wasi:random/random",
-    // Holds types alone.
+    // Contains only types.
     "orwd:environment/types",
 ];
 
@@ -62,7 +62,7 @@ const DENIED: &[&str] = &[
     "wasi:sockets/udp-create-socket",
 ];
 
-/// What an import of this name, with or without a version, comes to.
+/// Returns the grant of an import, named with or without a version.
 pub fn grant_of(import: &str) -> Grant {
     let (name, version) = import.split_once('@').unwrap_or((import, "0.2.0"));
     let known = version.starts_with("0.2.") || name.starts_with("orwd:");
@@ -75,11 +75,11 @@ pub fn grant_of(import: &str) -> Grant {
     }
 }
 
-/// Links what the table grants or denies.
+/// Links all interfaces that are granted or denied.
 pub fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     let l = linker;
     wasmtime_wasi::p2::bindings::io::error::add_to_linker::<_, HasIo>(l, table)?;
-    wasmtime_wasi::p2::bindings::io::poll::add_to_linker::<_, HasTime>(l, GuestState::timed)?;
+    wasmtime_wasi::p2::bindings::io::poll::add_to_linker::<_, HasClock>(l, GuestState::clock_view)?;
     wasmtime_wasi::p2::bindings::io::streams::add_to_linker::<_, HasIo>(l, table)?;
 
     cli::environment::add_to_linker::<_, WasiCli>(l, GuestState::cli)?;
@@ -93,15 +93,15 @@ pub fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     cli::terminal_stdout::add_to_linker::<_, WasiCli>(l, GuestState::cli)?;
     cli::terminal_stderr::add_to_linker::<_, WasiCli>(l, GuestState::cli)?;
 
-    clocks::wall_clock::add_to_linker::<_, HasTime>(l, GuestState::timed)?;
-    clocks::monotonic_clock::add_to_linker::<_, HasTime>(l, GuestState::timed)?;
+    clocks::wall_clock::add_to_linker::<_, HasClock>(l, GuestState::clock_view)?;
+    clocks::monotonic_clock::add_to_linker::<_, HasClock>(l, GuestState::clock_view)?;
 
-    filesystem::types::add_to_linker::<_, HasTree>(l, GuestState::files)?;
-    filesystem::preopens::add_to_linker::<_, HasTree>(l, GuestState::files)?;
+    filesystem::types::add_to_linker::<_, HasFilesystem>(l, GuestState::filesystem_view)?;
+    filesystem::preopens::add_to_linker::<_, HasFilesystem>(l, GuestState::filesystem_view)?;
 
-    random::random::add_to_linker::<_, HasChance>(l, |s| &mut s.chance)?;
-    random::insecure::add_to_linker::<_, HasChance>(l, |s| &mut s.chance)?;
-    random::insecure_seed::add_to_linker::<_, HasChance>(l, |s| &mut s.chance)?;
+    random::random::add_to_linker::<_, HasRandom>(l, |s| &mut s.random)?;
+    random::insecure::add_to_linker::<_, HasRandom>(l, |s| &mut s.random)?;
+    random::insecure_seed::add_to_linker::<_, HasRandom>(l, |s| &mut s.random)?;
 
     let options = sockets::network::LinkOptions::default();
     sockets::network::add_to_linker::<_, WasiSockets>(l, &options, GuestState::sockets)?;
@@ -114,7 +114,7 @@ pub fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Marks the resource table as what `wasi:io` works on.
+/// Gives the `wasi:io` interfaces access to the resource table.
 struct HasIo;
 
 impl HasData for HasIo {

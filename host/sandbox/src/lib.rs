@@ -1,31 +1,27 @@
-//! What a guest can see and use up.
+//! What a guest can see and use.
 //!
 //! A guest starts with nothing: no files, no network, no arguments, no
-//! environment variables, no standard input; its clock and its randomness are
-//! made of what it is born with. This room builds the little that
-//! it is given, and holds the counters that bound what it takes. It knows
-//! wasmtime's store and linker, and nothing of sessions or HTTP.
+//! environment variables, no standard input. Its clock and its random numbers
+//! are derived from the session's determinism settings. This crate builds the
+//! host side of the few interfaces that are granted, and enforces their limits.
+//! It knows wasmtime's store and linker, but neither sessions nor HTTP.
 
-mod chance;
-mod clock;
+mod config;
 mod data;
 mod grants;
 mod memory;
 mod meter;
-mod poll;
-mod scrub;
+mod output;
+mod random;
 mod state;
-mod stdio;
+mod time;
 
-pub use data::{DataDir, DataDirError};
-pub use grants::{Grant, grant_of};
-pub use meter::Meter;
-pub use state::{GuestState, Label, Outfit, Results};
-
-pub use orwd_model::{DataMode, OnConflict, PublishRules};
-
-pub use chance::TooMuchChance;
-pub use clock::Overslept;
-pub use grants::link;
-pub use memory::{Refused as RefusedMemory, Starved};
-pub use orwd_overlay::Refused as RefusedFiles;
+pub use config::{InstanceConfig, InstanceLabel};
+pub use data::dir::{DataDir, DataDirError};
+pub use grants::{Grant, grant_of, link};
+pub use memory::{HostOutOfMemory, MemoryRefusal};
+pub use meter::CpuMeter;
+pub use orwd_overlay::QuotaRefusal;
+pub use random::RandomRequestTooLarge;
+pub use state::{GuestState, PublishableFiles};
+pub use time::clock::SleepExceedsBudget;

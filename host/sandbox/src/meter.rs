@@ -1,10 +1,10 @@
-//! How long a guest has been on a CPU.
+//! Measures the CPU time of a guest.
 //!
-//! The future that drives a guest reports when it enters and leaves guest
-//! code; the engine's epoch callback asks, from within, whether the budget is
-//! spent. What counts is the CPU time of the thread, so a guest that sleeps
-//! uses none, and neither does one that the machine has no time for. Readings
-//! are relaxed: the two sides take turns on one thread and never overlap.
+//! The future that drives a guest reports when it starts and stops running
+//! guest code; the engine's epoch callback asks from within whether the budget
+//! is exhausted. The thread's CPU time counts, so neither a sleeping guest nor
+//! one that waits for a CPU uses any. Atomic accesses are relaxed: the two
+//! sides alternate on one thread and never overlap.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// A stopwatch with a budget; clones share it.
+/// A CPU time meter with a budget; clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Meter(Arc<Inner>);
+pub struct CpuMeter(Arc<Inner>);
 
-/// All in nanoseconds.
+/// All values in nanoseconds.
 #[derive(Debug, Default)]
 struct Inner {
     budget: AtomicU64,
@@ -24,30 +24,30 @@ struct Inner {
     entered: AtomicU64,
 }
 
-impl Meter {
-    /// Starts a new account with this much CPU time.
+impl CpuMeter {
+    /// Resets the meter, with this much CPU time as budget.
     pub fn reset(&self, budget: Duration) {
         let budget = u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX);
         self.0.budget.store(budget, Ordering::Relaxed);
         self.0.spent.store(0, Ordering::Relaxed);
     }
 
-    /// What was spent of the account.
+    /// Returns the CPU time used since the reset.
     pub fn spent(&self) -> Duration {
         Duration::from_nanos(self.0.spent.load(Ordering::Relaxed))
     }
 
-    /// The thread goes into the guest.
+    /// Guest code starts running on this thread.
     pub fn enter(&self) {
         self.0.entered.store(thread_time(), Ordering::Relaxed);
     }
 
-    /// The thread has come back.
+    /// Guest code has stopped running on this thread.
     pub fn leave(&self) {
         self.0.spent.fetch_add(self.stay(), Ordering::Relaxed);
     }
 
-    /// Asked from within the guest: whether its budget is spent.
+    /// Returns whether the budget is exhausted; called while guest code runs.
     pub fn is_spent(&self) -> bool {
         let spent = self.0.spent.load(Ordering::Relaxed);
         spent.saturating_add(self.stay()) > self.0.budget.load(Ordering::Relaxed)
@@ -58,7 +58,7 @@ impl Meter {
     }
 }
 
-/// CPU time of this thread.
+/// Returns the CPU time of this thread in nanoseconds.
 fn thread_time() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     let part = |part: i64| u64::try_from(part).unwrap_or_default();
@@ -80,8 +80,8 @@ mod tests {
     }
 
     #[test]
-    fn only_work_within_stays_counts() {
-        let meter = Meter::default();
+    fn only_cpu_time_in_guest_code_counts() {
+        let meter = CpuMeter::default();
         meter.reset(Duration::from_millis(20));
         work(Duration::from_millis(30));
         meter.enter();

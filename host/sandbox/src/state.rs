@@ -1,65 +1,41 @@
-//! The host's side of one instance: what its store holds.
+//! The state in the store of one instance.
 
 use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use super::chance::Chance;
-use super::clock::Clock;
-use super::memory::Memory;
-use super::poll::Timed;
-use super::stdio::{GuestLog, Stream};
-use super::{DataDir, DataMode, Meter, PublishRules};
-use orwd_model::{DeterminismConfig, SessionLimits, SleepMode};
-use orwd_overlay::{Allowance, Refused, Tree, View};
+use orwd_model::{DataMode, PublishRules};
+use orwd_overlay::{FileLimits, FilesystemView, Overlay, QuotaRefusal};
 
-/// Where a guest may put what it needs for itself.
-const SCRATCH: &str = "/tmp";
+use crate::config::{InstanceConfig, InstanceLabel};
+use crate::data::dir::DataDir;
+use crate::memory::MemoryLimiter;
+use crate::meter::CpuMeter;
+use crate::output::stdio::{GuestLog, StdStream};
+use crate::random::RandomStreams;
+use crate::time::clock::SessionClock;
+use crate::time::poll::ClockView;
 
-/// Whose instance this is, for the log.
-#[derive(Clone, Debug)]
-pub struct Label {
-    /// The environment.
-    pub environment: Arc<str>,
-    /// The session; for an instance that answers questions about tasks, the
-    /// word `catalog`.
-    pub session: Arc<str>,
-}
-
-/// What an instance is given.
-#[derive(Clone, Debug)]
-pub struct Outfit {
-    /// Whose it is.
-    pub label: Label,
-    /// Its randomness and its clock.
-    pub determinism: DeterminismConfig,
-    /// Whether it is waited for when it sleeps, to begin with.
-    pub sleep_mode: SleepMode,
-    /// What it sees at `/orwd_data`, if anything.
-    pub data: Option<DataDir>,
-    /// What becomes of what it writes.
-    pub mode: DataMode,
-    /// What it may use up.
-    pub limits: SessionLimits,
-}
+/// A writable directory for temporary files.
+const TMP: &str = "/tmp";
 
 /// The files of a session that may publish them.
 #[derive(Clone, Debug)]
-pub struct Results {
-    label: Label,
-    tree: Tree,
+pub struct PublishableFiles {
+    label: InstanceLabel,
+    overlay: Overlay,
     data: Option<DataDir>,
     publish: PublishRules,
 }
 
-impl Results {
-    /// Puts them into the data directory, and gives how many files that were.
-    /// Waits for the disk.
+impl PublishableFiles {
+    /// Publishes them to the data directory, and returns their number. Blocks
+    /// on the disk.
     pub fn publish(&self) -> usize {
-        let done = self.tree.publish(&self.publish);
+        let done = self.overlay.publish(&self.publish);
         if let Some(data) = &self.data {
-            data.mark();
+            data.mark_stale();
         }
         tracing::info!(
             session = %self.label.session,
@@ -67,59 +43,59 @@ impl Results {
             published = done.published,
             kept = done.kept,
             failed = done.failed,
-            "published what a session wrote"
+            "session files published"
         );
         done.published
     }
 }
 
-/// What the store of an instance holds.
+/// The state in the store of an instance.
 pub struct GuestState {
     wasi: WasiCtx,
     table: ResourceTable,
-    tree: Tree,
-    results: Option<Results>,
+    overlay: Overlay,
+    publishable: Option<PublishableFiles>,
     /// The session's clock.
-    pub clock: Clock,
+    pub clock: SessionClock,
     /// The session's random numbers.
-    pub chance: Chance,
-    /// The budget of memories and tables.
-    pub memory: Memory,
-    /// The CPU time used.
-    pub meter: Meter,
-    /// Captures standard output and standard error.
+    pub random: RandomStreams,
+    /// The limiter of memories and tables.
+    pub memory: MemoryLimiter,
+    /// The CPU time of the guest.
+    pub meter: CpuMeter,
+    /// Standard output and standard error.
     pub log: GuestLog,
-    /// Set by the epoch callback just before it stops the guest.
+    /// Set by the epoch callback just before it interrupts the guest.
     pub out_of_cpu: bool,
 }
 
 impl GuestState {
-    /// Builds the world of one instance.
-    pub fn new(outfit: Outfit) -> GuestState {
-        let limits = &outfit.limits;
-        let log = GuestLog::new(outfit.label.clone(), limits.log, limits.log_total);
+    /// Creates the state of one instance.
+    pub fn new(config: InstanceConfig) -> GuestState {
+        let limits = &config.limits;
+        let log = GuestLog::new(config.label.clone(), limits.log, limits.log_total);
         let mut wasi = WasiCtxBuilder::new();
-        wasi.stdout(log.stream(Stream::Out))
-            .stderr(log.stream(Stream::Err));
-        let clock = Clock::new(outfit.determinism, outfit.sleep_mode);
-        let data = outfit.data.as_ref();
-        let read_only = outfit.mode == DataMode::ReadOnly;
-        let tree = Tree::new(
-            data.map(|data| (data.ground(), DataDir::GUEST_PATH)),
-            if read_only { &[] } else { &[SCRATCH] },
+        wasi.stdout(log.stream(StdStream::Out))
+            .stderr(log.stream(StdStream::Err));
+        let clock = SessionClock::new(config.determinism, config.sleep_mode);
+        let data = config.data.as_ref();
+        let read_only = config.mode == DataMode::ReadOnly;
+        let overlay = Overlay::new(
+            data.map(|data| (data.lower(), DataDir::GUEST_PATH)),
+            if read_only { &[] } else { &[TMP] },
             read_only,
-            Allowance {
+            FileLimits {
                 bytes: limits.disk,
                 files: limits.files,
                 handles: limits.open_files,
             },
             Arc::new(clock.clone()),
         );
-        let results = match outfit.mode {
-            DataMode::Shared(publish) => Some(Results {
-                label: outfit.label,
-                tree: tree.clone(),
-                data: outfit.data,
+        let publishable = match config.mode {
+            DataMode::Shared(publish) => Some(PublishableFiles {
+                label: config.label,
+                overlay: overlay.clone(),
+                data: config.data,
                 publish,
             }),
             DataMode::ReadOnly | DataMode::Session => None,
@@ -129,46 +105,46 @@ impl GuestState {
         GuestState {
             wasi: wasi.build(),
             table,
-            tree,
-            results,
-            memory: Memory::new(limits.memory, limits.tables),
+            overlay,
+            publishable,
+            memory: MemoryLimiter::new(limits.memory, limits.tables),
             clock,
-            chance: Chance::new(outfit.determinism.seed),
-            meter: Meter::default(),
+            random: RandomStreams::new(config.determinism.seed),
+            meter: CpuMeter::default(),
             log,
             out_of_cpu: false,
         }
     }
 
-    /// What the session leaves to others, if it may.
-    pub fn results(&self) -> Option<Results> {
-        self.results.clone()
+    /// Returns the files to publish, if the data mode allows it.
+    pub fn publishable(&self) -> Option<PublishableFiles> {
+        self.publishable.clone()
     }
 
-    /// Forgets what happened in the entry before.
+    /// Clears what was recorded in the previous entry.
     pub fn begin_entry(&mut self) {
         self.memory.take_refused();
-        self.tree.take_refused();
-        self.log.take_words();
+        self.overlay.take_refused();
+        self.log.take_last_stderr();
     }
 
-    /// The last thing that the quota of files refused in this entry.
-    pub fn take_refused_by_files(&mut self) -> Option<Refused> {
-        self.tree.take_refused()
+    /// Returns and clears the last refusal by the file quota in this entry.
+    pub fn take_file_refusal(&mut self) -> Option<QuotaRefusal> {
+        self.overlay.take_refused()
     }
 
-    /// The clock, for the interfaces that show it.
-    pub(super) fn timed(&mut self) -> Timed<'_> {
-        Timed {
+    /// Returns the view for the clock interfaces.
+    pub(crate) fn clock_view(&mut self) -> ClockView<'_> {
+        ClockView {
             clock: &self.clock,
             table: &mut self.table,
         }
     }
 
-    /// The files, for the interfaces that show them.
-    pub(super) fn files(&mut self) -> View<'_> {
-        View {
-            tree: &self.tree,
+    /// Returns the view for the file system interfaces.
+    pub(crate) fn filesystem_view(&mut self) -> FilesystemView<'_> {
+        FilesystemView {
+            overlay: &self.overlay,
             table: &mut self.table,
         }
     }

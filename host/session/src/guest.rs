@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 use orwd_catalog::{Birth, Environment};
-use orwd_engine::{CallError, EntryError, Instance};
+use orwd_engine::{CallError, EntryError, Episode};
 use orwd_journal::{GuestOutcome, GuestRequest};
 use orwd_model::{
     Fault, Json, Refusal, RefusalReason, Secrets, SessionId, SleepMode, Timestamp, ToolOutput,
@@ -20,7 +20,7 @@ use orwd_model::{
 
 /// An instance with an open episode.
 pub(super) struct Guest {
-    instance: Instance,
+    episode: Episode,
     /// A tool said that the episode is over; no tool is called after that.
     finished: bool,
     /// The setup succeeded, so that there is something to publish.
@@ -65,18 +65,18 @@ impl Guest {
         secrets: Secrets,
     ) -> Result<(Guest, Vec<ToolSpec>), NotOpen> {
         let seed = birth.determinism.seed;
-        let mut instance = env
+        let instance = env
             .start(session, birth, slot)
             .await
             .map_err(NotOpen::Start)?;
-        instance.open(task, secrets, seed).await?;
+        let mut episode = Episode::open(instance, task, secrets, seed).await?;
         let tools = if env.description().supports.task_tools {
-            instance.task_tools().await?
+            episode.task_tools().await?
         } else {
             Vec::new()
         };
         let guest = Guest {
-            instance,
+            episode,
             finished: false,
             set_up: false,
         };
@@ -87,22 +87,22 @@ impl Guest {
     /// this is dropped before it is through, the guest is gone and every later
     /// entry tells so.
     pub(super) async fn perform(&mut self, ask: &GuestRequest, at: Timestamp) -> GuestOutcome {
-        let instance = &mut self.instance;
-        instance.arrive(at);
+        let episode = &mut self.episode;
+        episode.set_arrival(at);
         match ask {
             GuestRequest::Setup => {
-                let outcome = told(instance.setup().await, |()| GuestOutcome::Done);
+                let outcome = told(episode.setup().await, |()| GuestOutcome::Done);
                 self.set_up = matches!(outcome, GuestOutcome::Done);
                 outcome
             }
-            GuestRequest::Prompt => told(instance.prompt().await, GuestOutcome::Blocks),
-            GuestRequest::Messages => told(instance.messages().await, GuestOutcome::Messages),
-            GuestRequest::TaskTools => told(instance.task_tools().await, GuestOutcome::Tools),
+            GuestRequest::Prompt => told(episode.prompt().await, GuestOutcome::Blocks),
+            GuestRequest::Messages => told(episode.messages().await, GuestOutcome::Messages),
+            GuestRequest::TaskTools => told(episode.task_tools().await, GuestOutcome::Tools),
             GuestRequest::Call { tool, .. } if self.finished => {
                 GuestOutcome::Refused(episode_finished(tool))
             }
             GuestRequest::Call { tool, input } => {
-                let outcome = called(tool, instance.call(tool, input).await);
+                let outcome = called(tool, episode.call(tool, input).await);
                 if let GuestOutcome::Output(output) = &outcome {
                     self.finished |= output.finished;
                 }
@@ -110,7 +110,7 @@ impl Guest {
             }
             GuestRequest::Score { candidates } => {
                 let count = candidates.len();
-                match instance.score_group(candidates.clone()).await {
+                match episode.score_group(candidates.clone()).await {
                     Ok(scores) if scores.len() != count => GuestOutcome::Failed(format!(
                         "score_group returned {} scores for {count} candidates",
                         scores.len()
@@ -118,18 +118,18 @@ impl Guest {
                     scores => told(scores, GuestOutcome::Scores),
                 }
             }
-            GuestRequest::Teardown => told(instance.teardown().await, |()| GuestOutcome::Done),
+            GuestRequest::Teardown => told(episode.teardown().await, |()| GuestOutcome::Done),
         }
     }
 
     /// Whether a sleeping guest is waited for.
     pub(super) fn set_sleep_mode(&mut self, sleep_mode: SleepMode) {
-        self.instance.set_sleep_mode(sleep_mode);
+        self.episode.set_sleep_mode(sleep_mode);
     }
 
     /// CPU time that the last entry took.
     pub(super) fn spent(&self) -> Duration {
-        self.instance.spent()
+        self.episode.cpu_time()
     }
 
     /// Publishes what the episode wrote, if it began and may, and gives how
@@ -137,7 +137,7 @@ impl Guest {
     /// teardown.
     pub(super) async fn publish(self) -> Option<usize> {
         if self.set_up {
-            self.instance.publish().await
+            self.episode.publish().await
         } else {
             None
         }

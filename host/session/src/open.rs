@@ -126,7 +126,7 @@ pub(super) async fn open(
             clock: determinism.clock,
             limits,
             host_version: env!("CARGO_PKG_VERSION").to_owned(),
-            engine: orwd_engine::LINE.to_owned(),
+            engine: orwd_engine::ENGINE_SERIES.to_owned(),
             secrets: sealed,
             request: imprint,
             toolset: None,

@@ -48,7 +48,9 @@ pub async fn rehearse<'h>(
     let data = env.data_digest().await;
     let data = data.map_err(|error| format!("its data cannot be read: {error}"))?;
     let other = replay::other_data(history.created(), data);
-    let slot = engine.slot().ok_or("there is no place for an instance")?;
+    let slot = engine
+        .session_permit()
+        .ok_or("there is no place for an instance")?;
     let mut replay = Replay::open(env, history, secrets, slot)
         .await
         .map_err(|error| replay::why_not(&error))?;

@@ -63,7 +63,7 @@ impl Residents {
     /// something to do or cannot sleep.
     pub(super) async fn slot(&self, engine: &Engine) -> Option<OwnedSemaphorePermit> {
         for _ in 0..ATTEMPTS {
-            if let Some(slot) = engine.slot() {
+            if let Some(slot) = engine.session_permit() {
                 return Some(slot);
             }
             let commands = self.dispensable()?.upgrade()?;
@@ -73,7 +73,7 @@ impl Residents {
                 let _ = asleep.await;
             }
         }
-        engine.slot()
+        engine.session_permit()
     }
 
     /// How many could sleep.

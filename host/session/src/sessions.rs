@@ -18,7 +18,7 @@ use super::table::{Creating, Key, Reservation, Table, Taken};
 use super::turns::Turns;
 use super::versions::{Older, Versions};
 use orwd_catalog::Environment;
-use orwd_engine::{ENGINE, Engine, EntryError, TaskLookup};
+use orwd_engine::{ENGINE_VERSION, Engine, EntryError, TaskLookupError};
 use orwd_journal::{EpisodeId, IndexedEpisode, Journal, JournalError};
 use orwd_model::{EnvName, Json, SessionId, Split, TaskSource, ToolListing, python_repr};
 use std::collections::HashMap;
@@ -218,13 +218,13 @@ async fn lookup(env: &Environment, split: &str, index: Option<i64>) -> Result<Js
     Ok(env.task(split, index).await?)
 }
 
-impl From<TaskLookup> for CatalogError {
-    fn from(error: TaskLookup) -> CatalogError {
+impl From<TaskLookupError> for CatalogError {
+    fn from(error: TaskLookupError) -> CatalogError {
         match error {
-            TaskLookup::InvalidSplit => CatalogError::InvalidSplit,
-            TaskLookup::InvalidIndex => CatalogError::InvalidIndex,
-            TaskLookup::Entry(EntryError::Failed(message)) => CatalogError::Failed(message),
-            TaskLookup::Entry(EntryError::Fault(fault)) => CatalogError::Faulted(fault),
+            TaskLookupError::InvalidSplit => CatalogError::InvalidSplit,
+            TaskLookupError::InvalidIndex => CatalogError::InvalidIndex,
+            TaskLookupError::Entry(EntryError::Failed(message)) => CatalogError::Failed(message),
+            TaskLookupError::Entry(EntryError::Fault(fault)) => CatalogError::Faulted(fault),
         }
     }
 }
@@ -241,7 +241,7 @@ impl Service for Sessions {
     }
 
     fn engine(&self) -> &'static str {
-        ENGINE
+        ENGINE_VERSION
     }
 
     fn limits(&self, env: &EnvName) -> Vec<(&'static str, String)> {

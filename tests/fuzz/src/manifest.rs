@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use orwd_catalog::manifest::{BuildRule, Manifest};
 use orwd_config::limits::Limit;
-use orwd_model::{Budget, SessionLimits};
-use orwd_sandbox::{DataMode, OnConflict};
+use orwd_model::{Budget, DataMode, OnConflict, SessionLimits};
 
 pub(crate) fn run(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);

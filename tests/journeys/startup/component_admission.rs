@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::support::{TIMEOUT, serve};
 
-const DAMAGED: &str = "a damaged file of compiled code was deleted";
+const DAMAGED: &str = "damaged code cache file deleted";
 
 /// Returns the files of compiled code in a cache directory.
 fn compiled(cache: &Path) -> Vec<PathBuf> {

@@ -10,8 +10,8 @@ use serde::{Serialize, Serializer};
 
 use crate::terminal::{Paint, Style, harmless};
 use orwd_catalog::Environment;
-use orwd_model::{Json, Tool, ToolVisibility};
-use orwd_sandbox::{DataMode, Grant};
+use orwd_model::{DataMode, Json, Tool, ToolVisibility};
+use orwd_sandbox::Grant;
 
 /// Everything that is told.
 #[derive(Debug, Serialize)]

@@ -1,19 +1,19 @@
-//! How the session's layer lies over the base.
+//! How the upper layer covers the lower layer.
 
 use std::fs;
 
 use super::*;
-use crate::stat::Time;
+use crate::upper::stat::SetTime;
 use orwd_model::Timestamp;
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 
 #[test]
-fn what_a_session_writes_is_its_own() {
+fn writes_are_private_to_the_session() {
     let data = Data::with(&[("a/x", b"base"), ("y", b"other")]);
     let before = data.snapshot();
-    let ground = data.ground();
-    let one = Session::on(&ground, false, ROOMY);
-    let two = Session::on(&ground, false, ROOMY);
+    let lower = data.lower();
+    let one = Session::on(&lower, false, LARGE_LIMITS);
+    let two = Session::on(&lower, false, LARGE_LIMITS);
     one.write("a/x", b"mine").unwrap();
     one.write("new", b"made").unwrap();
     one.unlink("y").unwrap();
@@ -26,7 +26,7 @@ fn what_a_session_writes_is_its_own() {
 }
 
 #[test]
-fn looking_leaves_nothing_behind() {
+fn reading_leaves_no_nodes_behind() {
     let data = Data::with(&[("a/b/c/x", b"deep"), ("a/y", b"")]);
     let session = data.session();
     assert_eq!(session.text("a/b/c/x"), "deep");
@@ -40,38 +40,38 @@ fn looking_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_large_base_file_is_copied_by_the_page() {
+fn a_large_lower_file_is_copied_page_by_page() {
     let page = 64 * 1024;
-    let base = pattern(10 * page + 5);
-    let data = Data::with(&[("big", &base)]);
+    let lower = pattern(10 * page + 5);
+    let data = Data::with(&[("big", &lower)]);
     let session = data.session();
     let file = session.open("big", EDIT).unwrap();
     let reader = session.open("big", READ).unwrap();
     file.write(Some(3 * page as u64 + 9), b"XY").unwrap();
     // One page, one file and its name.
     assert_eq!(session.used(), (page as u64 + 3, 1));
-    let mut expected = base.clone();
+    let mut expected = lower.clone();
     expected[3 * page + 9..][..2].copy_from_slice(b"XY");
     assert_eq!(read_all(&reader).unwrap(), expected);
     file.write(None, b"end").unwrap();
     expected.extend(b"end");
-    // The last page is short: five bytes of the base, three more.
+    // The last page is short: five lower bytes and three more.
     assert_eq!(session.used(), (page as u64 + 8 + 3, 1));
     assert_eq!(read_all(&file).unwrap(), expected);
     drop((file, reader));
-    // Closed and opened again it is the same.
+    // Closed and opened again it reads the same.
     assert_eq!(session.read("big").unwrap(), expected);
-    assert_eq!(fs::read(data.at("big")).unwrap(), base);
+    assert_eq!(fs::read(data.at("big")).unwrap(), lower);
 }
 
 #[test]
-fn a_cut_base_file_does_not_come_back() {
+fn a_truncated_lower_file_stays_truncated() {
     let page = 64 * 1024;
     let data = Data::with(&[("big", &pattern(3 * page))]);
     let session = data.session();
     let file = session.open("big", EDIT).unwrap();
     let node = file.node();
-    let set = |size: usize| session.tree.lock().set_size(node, size as u64);
+    let set = |size: usize| session.overlay.layer.lock().set_size(node, size as u64);
     set(page + 10).unwrap();
     assert_eq!(session.used(), (3, 1));
     set(2 * page).unwrap();
@@ -83,7 +83,7 @@ fn a_cut_base_file_does_not_come_back() {
 }
 
 #[test]
-fn a_base_file_that_was_exchanged_is_not_mixed() {
+fn a_replaced_lower_file_is_not_mixed_with_copied_pages() {
     let page = 64 * 1024;
     let data = Data::with(&[("big", &pattern(2 * page)), ("new", b"?")]);
     let session = data.session();
@@ -91,26 +91,27 @@ fn a_base_file_that_was_exchanged_is_not_mixed() {
     file.write(Some(0), b"mine").unwrap();
     drop(file);
     fs::rename(data.at("new"), data.at("big")).unwrap();
-    assert_eq!(session.read("big"), Err(Errno::Io));
-    // One that was not written is simply the new one.
+    assert_eq!(session.read("big"), Err(ErrorCode::Io));
+    // A file that was not written is simply the new one.
     assert_eq!(data.session().text("big"), "?");
 }
 
 #[test]
-fn whiteouts_hide_and_give_way() {
+fn whiteouts_hide_lower_entries() {
     let data = Data::with(&[("d/one", b"1"), ("d/two", b"2"), ("f", b"f")]);
     let session = data.session();
-    assert_eq!(session.remove_dir("d"), Err(Errno::NotEmpty));
+    assert_eq!(session.remove_dir("d"), Err(ErrorCode::NotEmpty));
     session.unlink("d/one").unwrap();
     assert_eq!(session.names("d"), "two");
     assert_eq!(session.text("d/one"), "no-entry");
-    assert_eq!(session.unlink("d/one"), Err(Errno::NoEntry));
+    assert_eq!(session.unlink("d/one"), Err(ErrorCode::NoEntry));
     session.unlink("d/two").unwrap();
     session.remove_dir("d").unwrap();
     assert_eq!(session.names("."), "f");
-    // The directory is gone with its marks; a mark for itself is left.
+    // The directory is gone with its whiteouts; one whiteout for itself is
+    // left.
     assert_eq!(session.used(), (1, 1));
-    session.make_dir("d").unwrap();
+    session.create_dir("d").unwrap();
     assert_eq!(session.names("d"), "");
     assert_eq!(session.text("d/one"), "no-entry");
     session.write("f", b"g").unwrap();
@@ -141,14 +142,14 @@ fn renames_cross_the_layers() {
     assert_eq!(session.names("."), "d moved");
     assert_eq!(session.names("moved"), "g");
     for (old, new, expected) in [
-        ("d", "d/below", Errno::Invalid),
-        ("d", "moved", Errno::NotEmpty),
-        ("d", "moved/g", Errno::NotDirectory),
-        ("moved/g", "d", Errno::IsDirectory),
-        ("none", "x", Errno::NoEntry),
-        (".", "x", Errno::Busy),
-        ("moved/g/", "x", Errno::NotDirectory),
-        ("moved/g", "x/", Errno::NotDirectory),
+        ("d", "d/below", ErrorCode::Invalid),
+        ("d", "moved", ErrorCode::NotEmpty),
+        ("d", "moved/g", ErrorCode::NotDirectory),
+        ("moved/g", "d", ErrorCode::IsDirectory),
+        ("none", "x", ErrorCode::NoEntry),
+        (".", "x", ErrorCode::Busy),
+        ("moved/g/", "x", ErrorCode::NotDirectory),
+        ("moved/g", "x/", ErrorCode::NotDirectory),
     ] {
         assert_eq!(session.rename(old, new), Err(expected), "{old} {new}");
     }
@@ -171,29 +172,29 @@ fn hard_links_share_and_outlive() {
     assert_eq!(session.hash("d/x"), session.hash("y"));
     session.unlink("d/x").unwrap();
     assert_eq!(session.text("y"), "Base");
-    assert_eq!(session.link("d", "e"), Err(Errno::NotPermitted));
-    assert_eq!(session.link("y", "y"), Err(Errno::Exist));
+    assert_eq!(session.link("d", "e"), Err(ErrorCode::NotPermitted));
+    assert_eq!(session.link("y", "y"), Err(ErrorCode::Exist));
     assert_eq!(session.used(), session.counted());
     session.unlink("y").unwrap();
     assert_eq!(session.used(), session.counted());
 }
 
 #[test]
-fn what_is_removed_while_open_stays_until_it_is_closed() {
+fn a_file_removed_while_open_stays_until_closed() {
     let data = Data::with(&[("x", b"base")]);
     let session = data.session();
-    let made = session.open("made", PUT).unwrap();
-    made.write(Some(0), &[1; 1000]).unwrap();
-    let base = session.open("x", EDIT).unwrap();
+    let created = session.open("made", PUT).unwrap();
+    created.write(Some(0), &[1; 1000]).unwrap();
+    let lower = session.open("x", EDIT).unwrap();
     session.unlink("made").unwrap();
     session.unlink("x").unwrap();
     assert_eq!(session.names("."), "");
-    // A thousand bytes, its node, and the mark of the other.
+    // A thousand bytes, its node, and the whiteout of the other.
     assert_eq!(session.used(), (1001, 2));
-    base.write(Some(0), b"BA").unwrap();
-    assert_eq!(read_all(&base).unwrap(), b"BAse");
+    lower.write(Some(0), b"BA").unwrap();
+    assert_eq!(read_all(&lower).unwrap(), b"BAse");
     assert_eq!(session.used(), session.counted());
-    drop((made, base));
+    drop((created, lower));
     assert_eq!(session.used(), (1, 1));
 }
 
@@ -208,10 +209,10 @@ fn two_sessions_that_do_the_same_see_the_same() {
     let seen = [one, two].map(|data| {
         let session = data.session();
         session.write("c", b"").unwrap();
-        session.make_dir("B").unwrap();
-        let layer = session.tree.lock();
-        let found = layer.look(session.data.node(), "a", true).unwrap();
-        let time = layer.stat(&found.at).unwrap().modified;
+        session.create_dir("B").unwrap();
+        let layer = session.overlay.layer.lock();
+        let found = layer.find(session.data.node(), "a", true).unwrap();
+        let time = layer.stat(&found.location).unwrap().modified;
         drop(layer);
         let hashes = ["a", "c", "B"].map(|name| session.hash(name));
         (session.names("."), hashes, time.seconds)
@@ -221,13 +222,13 @@ fn two_sessions_that_do_the_same_see_the_same() {
 }
 
 #[test]
-fn what_a_session_writes_has_the_time_of_the_session() {
+fn written_files_have_the_session_time() {
     let data = Data::with(&[("old", b"12345"), ("other", b"")]);
     let session = data.session();
     let times = |path: &str| {
-        let layer = session.tree.lock();
-        let found = layer.look(session.data.node(), path, true).unwrap();
-        let stat = layer.stat(&found.at).unwrap();
+        let layer = session.overlay.layer.lock();
+        let found = layer.find(session.data.node(), path, true).unwrap();
+        let stat = layer.stat(&found.location).unwrap();
         [stat.accessed, stat.modified].map(|time| time.seconds)
     };
     let at = |second: u64| {
@@ -240,21 +241,28 @@ fn what_a_session_writes_has_the_time_of_the_session() {
     at(2000);
     let file = session.open("new", EDIT).unwrap();
     file.write(Some(0), b"y").unwrap();
-    session.make_dir("below").unwrap();
+    session.create_dir("below").unwrap();
     assert_eq!(times("new"), [1000, 2000]);
     assert_eq!(times("below"), [2000, 2000]);
     at(3000);
-    session.tree.lock().set_size(file.node(), 0).unwrap();
+    session
+        .overlay
+        .layer
+        .lock()
+        .set_size(file.node(), 0)
+        .unwrap();
     assert_eq!(times("new"), [1000, 3000]);
-    // What was there before has the time of all data, until it is written.
+    // Lower files have the constant timestamp until they are written.
     assert_eq!(times("old"), times("other"));
     let old = session.open("old", EDIT).unwrap();
     assert_eq!(times("old"), times("other"));
     old.write(Some(0), b"!").unwrap();
     assert_eq!(times("old"), [times("other")[0], 3000]);
     at(4000);
-    let mut layer = session.tree.lock();
-    layer.set_times(old.node(), Time::Now, Time::Keep).unwrap();
+    let mut layer = session.overlay.layer.lock();
+    layer
+        .set_times(old.node(), SetTime::Now, SetTime::Keep)
+        .unwrap();
     drop(layer);
     assert_eq!(times("old"), [4000, 3000]);
 }
@@ -265,7 +273,14 @@ fn times_are_constant_until_they_are_set() {
     let session = data.session();
     let file = session.open("x", READ).unwrap();
     let plain = |time: Datetime| (time.seconds, time.nanoseconds);
-    let stat = |at: &Handle| session.tree.lock().stat(&At::Node(at.node())).unwrap();
+    let stat = |at: &Handle| {
+        session
+            .overlay
+            .layer
+            .lock()
+            .stat(&Location::Upper(at.node()))
+            .unwrap()
+    };
     let constant = plain(stat(&session.data).modified);
     assert_eq!(plain(stat(&file).modified), constant);
     let then = Datetime {
@@ -273,8 +288,8 @@ fn times_are_constant_until_they_are_set() {
         nanoseconds: 6,
     };
     let set = |time| {
-        let mut layer = session.tree.lock();
-        layer.set_times(file.node(), Time::Keep, Time::At(time))
+        let mut layer = session.overlay.layer.lock();
+        layer.set_times(file.node(), SetTime::Keep, SetTime::To(time))
     };
     set(then).unwrap();
     assert_eq!(plain(stat(&file).modified), (5, 6));
@@ -283,13 +298,13 @@ fn times_are_constant_until_they_are_set() {
         seconds: 0,
         nanoseconds: 1_000_000_000,
     };
-    assert_eq!(set(wrong), Err(Errno::Invalid));
+    assert_eq!(set(wrong), Err(ErrorCode::Invalid));
 }
 
 #[test]
-fn one_descriptor_serves_all_who_read_a_file() {
+fn sessions_share_one_descriptor_per_file() {
     let data = Data::with(&[("x", b"x")]);
-    let ground = data.ground();
+    let lower = data.lower();
     let open = || {
         fs::read_dir("/proc/self/fd")
             .unwrap()
@@ -300,7 +315,7 @@ fn one_descriptor_serves_all_who_read_a_file() {
             .count()
     };
     let sessions: Vec<Session> = (0..50)
-        .map(|_| Session::on(&ground, false, ROOMY))
+        .map(|_| Session::on(&lower, false, LARGE_LIMITS))
         .collect();
     assert_eq!(open(), 0);
     let files: Vec<Handle> = sessions
@@ -319,7 +334,7 @@ fn large_writes_go_to_disk_and_read_back() {
     let bytes = pattern(3 << 20);
     let file = session.open("x", PUT).unwrap();
     assert_eq!(file.write(Some(0), &bytes), Ok(bytes.len()));
-    assert!(session.tree.lock().store.has_spilled());
+    assert!(session.overlay.layer.lock().store.has_spilled());
     assert_eq!(read_all(&file).unwrap(), bytes);
     file.write(Some((2 << 20) + 5), b"hello").unwrap();
     let mut expected = bytes;
@@ -327,10 +342,11 @@ fn large_writes_go_to_disk_and_read_back() {
     assert_eq!(read_all(&file).unwrap(), expected);
 }
 
-/// Which is so depends on what lies under the data; the bytes never do.
+/// The file system below decides which reads are cached; the bytes are always
+/// the same.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn what_has_to_come_from_the_disk_is_fetched_first() {
+async fn uncached_data_is_prefetched() {
     let bytes = pattern(300_000);
     let data = Data::with(&[("large", &bytes)]);
     let on_disk = fs::File::open(data.at("large")).unwrap();
@@ -341,15 +357,15 @@ async fn what_has_to_come_from_the_disk_is_fetched_first() {
     let at_hand = |offset| {
         let mut layer = file.layer();
         let (content, ..) = layer.content(file.node()).unwrap();
-        content.distant(offset, 65_536).is_none()
+        content.uncached_lower(offset, 65_536).is_none()
     };
     for offset in [0, 131_072, 262_144, 1 << 40] {
-        file.fetch(offset, 65_536).await;
+        file.prefetch(offset, 65_536).await;
         assert!(at_hand(offset), "at {offset}");
     }
     assert_eq!(read_all(&file).unwrap(), bytes);
-    // What the session wrote is in no need of fetching.
+    // What the session wrote needs no fetching.
     let own = session.open("own", PUT).unwrap();
     own.write(Some(0), b"x").unwrap();
-    own.fetch(0, 1).await;
+    own.prefetch(0, 1).await;
 }

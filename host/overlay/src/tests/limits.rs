@@ -1,14 +1,14 @@
-//! Every limit bites, with its own error, and what is freed can be used.
+//! Every limit applies, with its own error, and freed space can be used again.
 
 use super::*;
 
 fn session(data: &Data, bytes: u64, files: u64, handles: u64) -> Session {
-    let allowed = Allowance {
+    let limits = FileLimits {
         bytes,
         files,
         handles,
     };
-    Session::on(&data.ground(), false, allowed)
+    Session::on(&data.lower(), false, limits)
 }
 
 #[test]
@@ -18,35 +18,41 @@ fn bytes_are_filled_to_the_last() {
     let file = session.open("x", PUT).unwrap();
     assert_eq!(file.write(Some(0), &[1; 90_000]), Ok(90_000));
     assert_eq!(file.write(None, &[1; 90_000]), Ok(9_999));
-    assert_eq!(file.write(None, b"x"), Err(Errno::InsufficientSpace));
-    // In place there is room; elsewhere there is none, not even for a name.
+    assert_eq!(file.write(None, b"x"), Err(ErrorCode::InsufficientSpace));
+    // Overwriting needs no space; nothing else fits, not even a name.
     assert_eq!(file.write(Some(5), b"yes"), Ok(3));
-    assert_eq!(session.make_dir("d"), Err(Errno::InsufficientSpace));
-    assert_eq!(session.unlink("base"), Err(Errno::InsufficientSpace));
-    let base = session.open("base", EDIT).unwrap();
-    assert_eq!(base.write(Some(0), b"x"), Err(Errno::InsufficientSpace));
+    assert_eq!(session.create_dir("d"), Err(ErrorCode::InsufficientSpace));
+    assert_eq!(session.unlink("base"), Err(ErrorCode::InsufficientSpace));
+    let lower = session.open("base", EDIT).unwrap();
+    assert_eq!(
+        lower.write(Some(0), b"x"),
+        Err(ErrorCode::InsufficientSpace)
+    );
     assert_eq!(session.read("base").unwrap(), pattern(300_000));
-    drop((file, base));
+    drop((file, lower));
     session.unlink("x").unwrap();
     assert_eq!(session.used(), (0, 0));
     assert_eq!(session.write("y", &[1; 90_000]), Ok(90_000));
 }
 
 #[test]
-fn holes_cost_what_they_hide() {
+fn holes_are_charged_as_if_dense() {
     let data = Data::with(&[]);
     let session = session(&data, 1 << 20, 100, 100);
     let file = session.open("x", PUT).unwrap();
-    let set = |size| session.tree.lock().set_size(file.node(), size);
-    assert_eq!(set(1 << 63), Err(Errno::FileTooLarge));
-    assert_eq!(set(1 << 40), Err(Errno::InsufficientSpace));
+    let set = |size| session.overlay.layer.lock().set_size(file.node(), size);
+    assert_eq!(set(1 << 63), Err(ErrorCode::FileTooLarge));
+    assert_eq!(set(1 << 40), Err(ErrorCode::InsufficientSpace));
     assert_eq!(set(1 << 19), Ok(()));
     assert_eq!(session.used(), ((1 << 19) + 1, 1));
     assert_eq!(
         file.write(Some(2 << 20), b"x"),
-        Err(Errno::InsufficientSpace)
+        Err(ErrorCode::InsufficientSpace)
     );
-    assert_eq!(file.write(Some(u64::MAX), b"x"), Err(Errno::FileTooLarge));
+    assert_eq!(
+        file.write(Some(u64::MAX), b"x"),
+        Err(ErrorCode::FileTooLarge)
+    );
     assert_eq!(set(0), Ok(()));
     assert_eq!(session.used(), (1, 1));
 }
@@ -55,21 +61,24 @@ fn holes_cost_what_they_hide() {
 fn files_of_every_kind_count() {
     let data = Data::with(&[("d/base", b""), ("e", b"")]);
     let session = session(&data, 1 << 20, 5, 100);
-    session.make_dir("one").unwrap();
+    session.create_dir("one").unwrap();
     session.write("one/two", b"").unwrap();
     session.symlink("one", "three").unwrap();
     session.unlink("e").unwrap();
-    // Removing this takes a mark, and a node for the directory.
-    assert_eq!(session.unlink("d/base"), Err(Errno::InsufficientSpace));
+    // Removing this takes a whiteout, and a node for the directory.
+    assert_eq!(session.unlink("d/base"), Err(ErrorCode::InsufficientSpace));
     session.write("e", b"again").unwrap();
     assert_eq!(session.used().1, 4);
     session.write("five", b"").unwrap();
-    assert_eq!(session.write("six", b""), Err(Errno::InsufficientSpace));
-    assert_eq!(session.make_dir("six"), Err(Errno::InsufficientSpace));
-    assert_eq!(session.symlink("one", "six"), Err(Errno::InsufficientSpace));
+    assert_eq!(session.write("six", b""), Err(ErrorCode::InsufficientSpace));
+    assert_eq!(session.create_dir("six"), Err(ErrorCode::InsufficientSpace));
+    assert_eq!(
+        session.symlink("one", "six"),
+        Err(ErrorCode::InsufficientSpace)
+    );
     session.unlink("three").unwrap();
-    assert_eq!(session.make_dir("six"), Ok(()));
-    // Removing what the session itself put over a base file always works.
+    assert_eq!(session.create_dir("six"), Ok(()));
+    // Removing the session's own file over a lower one always works.
     assert_eq!(session.unlink("e"), Ok(()));
     assert_eq!(session.used(), session.counted());
 }
@@ -80,12 +89,12 @@ fn handles_are_counted() {
     let session = session(&data, 1 << 20, 100, 5);
     let one = session.open("x", READ).unwrap();
     let two = session.open("y", PUT).unwrap();
-    let listing = session.data.entries().unwrap();
-    assert_eq!(session.open("x", READ).err(), Some(Errno::Quota));
-    assert_eq!(session.open("z", PUT).err(), Some(Errno::Quota));
-    assert!(session.data.entries().is_err());
+    let listing = DirectoryReader::open(&session.data).unwrap();
+    assert_eq!(session.open("x", READ).err(), Some(ErrorCode::Quota));
+    assert_eq!(session.open("z", PUT).err(), Some(ErrorCode::Quota));
+    assert!(DirectoryReader::open(&session.data).is_err());
     drop((listing, one));
-    // The file that could not be opened was not made either.
+    // The file that could not be opened was not created either.
     assert_eq!(session.names("."), "x y");
     drop(two);
     assert_eq!(session.text("x"), "");
@@ -96,51 +105,51 @@ fn depth_and_names_are_bounded() {
     let data = Data::with(&[]);
     let session = data.session();
     let mut path = String::from("d");
-    session.make_dir(&path).unwrap();
+    session.create_dir(&path).unwrap();
     for _ in 1..64 {
         path.push_str("/d");
-        session.make_dir(&path).unwrap();
+        session.create_dir(&path).unwrap();
     }
     let deeper = format!("{path}/d");
-    assert_eq!(session.make_dir(&deeper), Err(Errno::NameTooLong));
-    // Nor by way of a handle further down, or by moving things together.
+    assert_eq!(session.create_dir(&deeper), Err(ErrorCode::NameTooLong));
+    // Neither through a handle further down, nor by moving things together.
     let half = session.open(&path[..path.len() / 2], READ).unwrap();
     let node = half.node();
     let more = "d/".repeat(33);
     assert_eq!(
-        session.tree.lock().make_dir(node, &more),
-        Err(Errno::NameTooLong)
+        session.overlay.layer.lock().create_dir(node, &more),
+        Err(ErrorCode::NameTooLong)
     );
-    session.make_dir("a").unwrap();
-    session.make_dir("a/b").unwrap();
+    session.create_dir("a").unwrap();
+    session.create_dir("a/b").unwrap();
     assert_eq!(
         session.rename("a", &format!("{}/a", &path[..path.len() - 2])),
-        Err(Errno::NameTooLong)
+        Err(ErrorCode::NameTooLong)
     );
     let long = "n".repeat(255);
-    assert_eq!(session.make_dir(&long), Ok(()));
+    assert_eq!(session.create_dir(&long), Ok(()));
     assert_eq!(
-        session.make_dir(&format!("{long}n")),
-        Err(Errno::NameTooLong)
+        session.create_dir(&format!("{long}n")),
+        Err(ErrorCode::NameTooLong)
     );
     assert_eq!(session.text(&"a/".repeat(3000)), "name-too-long");
 }
 
 #[test]
-fn read_only_is_told_to_every_change() {
+fn every_change_is_refused_when_read_only() {
     let data = Data::with(&[("x", b"x"), ("d/y", b"y")]);
     let before = data.snapshot();
-    let session = Session::on(&data.ground(), true, ROOMY);
+    let session = Session::on(&data.lower(), true, LARGE_LIMITS);
     assert_eq!(session.text("x"), "x");
-    let no = Some(Errno::ReadOnly);
+    let no = Some(ErrorCode::ReadOnly);
     assert_eq!(session.open("x", EDIT).err(), no);
     assert_eq!(session.open("new", PUT).err(), no);
-    let truncate = How {
+    let truncate = OpenOptions {
         truncate: true,
         ..READ
     };
     assert_eq!(session.open("x", truncate).err(), no);
-    assert_eq!(session.make_dir("new").err(), no);
+    assert_eq!(session.create_dir("new").err(), no);
     assert_eq!(session.unlink("x").err(), no);
     assert_eq!(session.remove_dir("d").err(), no);
     assert_eq!(session.rename("x", "z").err(), no);
@@ -148,7 +157,10 @@ fn read_only_is_told_to_every_change() {
     assert_eq!(session.symlink("x", "z").err(), no);
     let file = session.open("x", READ).unwrap();
     assert_eq!(file.write(Some(0), b"y").err(), no);
-    assert_eq!(session.tree.lock().set_size(file.node(), 0).err(), no);
+    assert_eq!(
+        session.overlay.layer.lock().set_size(file.node(), 0).err(),
+        no
+    );
     assert!(session.tmp.is_none());
     assert_eq!(data.snapshot(), before);
 }

@@ -1,5 +1,5 @@
-//! The tree as a whole: stories of layers and limits, a table of paths, and
-//! sequences of operations held against a simple model.
+//! Tests of the whole overlay: layers, limits, paths, publishing, and sequences
+//! of operations checked against a reference model.
 
 mod layers;
 mod limits;
@@ -7,9 +7,10 @@ mod model;
 mod paths;
 mod publishing;
 
-use super::handle::Handle;
-use super::ops::How;
-use super::quota::Allowance;
-use super::testing::*;
-use super::walk::At;
-use super::{Errno, Fs};
+use crate::error::{ErrorCode, Result};
+use crate::handle::Handle;
+use crate::listing::DirectoryReader;
+use crate::storage::quota::FileLimits;
+use crate::testing::fixture::*;
+use crate::upper::location::Location;
+use crate::upper::ops::OpenOptions;

@@ -1,8 +1,8 @@
-//! Sequences of operations, made up and held against the model.
+//! Generated sequences of operations, checked against the model.
 
 use proptest::prelude::*;
 
-use super::super::model::{self, NAMES, Op};
+use crate::testing::model::{self, NAMES, Op};
 
 fn path() -> impl Strategy<Value = String> {
     prop::collection::vec(prop::sample::select(&NAMES[..]), 1..4).prop_map(|parts| parts.join("/"))
@@ -36,12 +36,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_tree_is_as_good_as_the_model(ops in prop::collection::vec(op(), 1..40)) {
-        model::agree(&model::beneath(), &ops);
+    fn the_overlay_agrees_with_the_model(ops in prop::collection::vec(op(), 1..40)) {
+        model::agree(&model::lower_fixture(), &ops);
     }
 
     #[test]
-    fn limits_hold_whatever_is_done(ops in prop::collection::vec(op(), 1..60)) {
-        model::stay_within(&model::beneath(), &ops);
+    fn limits_hold_in_any_sequence(ops in prop::collection::vec(op(), 1..60)) {
+        model::stay_within(&model::lower_fixture(), &ops);
     }
 }

@@ -1,8 +1,8 @@
-//! Paths that try to mean something else than they should.
+//! Paths that try to escape.
 
 use super::*;
 
-/// A base with links of every kind, and something to be missed outside.
+/// A lower layer with links of every kind, and a secret outside of it.
 fn data() -> Data {
     let data = Data::with(&[
         ("a/b/file", b"deep"),
@@ -85,30 +85,30 @@ fn reading() {
 
 #[test]
 fn changing() {
-    let exist = Err(Errno::Exist);
-    type Change = fn(&Session, &str) -> Fs<()>;
+    let exist = Err(ErrorCode::Exist);
+    type Change = fn(&Session, &str) -> Result<()>;
     let put: Change = |session, path| session.open(path, PUT).map(drop);
     let new: Change = |session, path| {
-        let how = How {
+        let options = OpenOptions {
             exclusive: true,
             ..PUT
         };
-        session.open(path, how).map(drop)
+        session.open(path, options).map(drop)
     };
-    let make: Change = Session::make_dir;
+    let make: Change = Session::create_dir;
     let unlink: Change = Session::unlink;
     let rmdir: Change = Session::remove_dir;
     let link: Change = |session, path| session.symlink("file", path);
     for (what, change, path, expected) in [
         ("put", put, "new", Ok(())),
-        ("put", put, "new/", Err(Errno::IsDirectory)),
-        ("put", put, "a", Err(Errno::IsDirectory)),
-        ("put", put, ".", Err(Errno::IsDirectory)),
-        ("put", put, "none/new", Err(Errno::NoEntry)),
-        ("put", put, "out", Err(Errno::NotPermitted)),
-        ("put", put, "../new", Err(Errno::NotPermitted)),
+        ("put", put, "new/", Err(ErrorCode::IsDirectory)),
+        ("put", put, "a", Err(ErrorCode::IsDirectory)),
+        ("put", put, ".", Err(ErrorCode::IsDirectory)),
+        ("put", put, "none/new", Err(ErrorCode::NoEntry)),
+        ("put", put, "out", Err(ErrorCode::NotPermitted)),
+        ("put", put, "../new", Err(ErrorCode::NotPermitted)),
         ("put", put, "dangling", Ok(())),
-        ("put", put, "loop1", Err(Errno::Loop)),
+        ("put", put, "loop1", Err(ErrorCode::Loop)),
         ("new", new, "file", exist),
         ("new", new, "dangling", exist),
         ("new", new, "out", exist),
@@ -121,25 +121,25 @@ fn changing() {
         ("make", make, ".", exist),
         ("make", make, "a/..", exist),
         ("make", make, "dangling", exist),
-        ("make", make, "..", Err(Errno::NotPermitted)),
-        ("make", make, "file/new", Err(Errno::NotDirectory)),
-        ("make", make, "/new", Err(Errno::NotPermitted)),
+        ("make", make, "..", Err(ErrorCode::NotPermitted)),
+        ("make", make, "file/new", Err(ErrorCode::NotDirectory)),
+        ("make", make, "/new", Err(ErrorCode::NotPermitted)),
         ("unlink", unlink, "file", Ok(())),
         ("unlink", unlink, "out", Ok(())),
         ("unlink", unlink, "loop1", Ok(())),
-        ("unlink", unlink, "file/", Err(Errno::NotDirectory)),
-        ("unlink", unlink, "folder/", Err(Errno::IsDirectory)),
-        ("unlink", unlink, "a", Err(Errno::IsDirectory)),
-        ("unlink", unlink, ".", Err(Errno::IsDirectory)),
-        ("unlink", unlink, "none", Err(Errno::NoEntry)),
-        ("rmdir", rmdir, "a", Err(Errno::NotEmpty)),
-        ("rmdir", rmdir, "a/", Err(Errno::NotEmpty)),
-        ("rmdir", rmdir, "file", Err(Errno::NotDirectory)),
-        ("rmdir", rmdir, "folder", Err(Errno::NotDirectory)),
-        ("rmdir", rmdir, ".", Err(Errno::Invalid)),
-        ("rmdir", rmdir, "a/..", Err(Errno::Invalid)),
+        ("unlink", unlink, "file/", Err(ErrorCode::NotDirectory)),
+        ("unlink", unlink, "folder/", Err(ErrorCode::IsDirectory)),
+        ("unlink", unlink, "a", Err(ErrorCode::IsDirectory)),
+        ("unlink", unlink, ".", Err(ErrorCode::IsDirectory)),
+        ("unlink", unlink, "none", Err(ErrorCode::NoEntry)),
+        ("rmdir", rmdir, "a", Err(ErrorCode::NotEmpty)),
+        ("rmdir", rmdir, "a/", Err(ErrorCode::NotEmpty)),
+        ("rmdir", rmdir, "file", Err(ErrorCode::NotDirectory)),
+        ("rmdir", rmdir, "folder", Err(ErrorCode::NotDirectory)),
+        ("rmdir", rmdir, ".", Err(ErrorCode::Invalid)),
+        ("rmdir", rmdir, "a/..", Err(ErrorCode::Invalid)),
         ("link", link, "new", Ok(())),
-        ("link", link, "new/", Err(Errno::NoEntry)),
+        ("link", link, "new/", Err(ErrorCode::NoEntry)),
         ("link", link, "file", exist),
     ] {
         let data = data();
@@ -152,16 +152,16 @@ fn changing() {
 }
 
 #[test]
-fn links_that_a_session_makes_lead_nowhere_else_either() {
+fn links_created_by_a_session_cannot_escape() {
     let data = data();
     let session = data.session();
     for (target, path, expected) in [
-        ("/etc/passwd", "l1", Err(Errno::NotPermitted)),
-        ("../secret", "l1", Err(Errno::NotPermitted)),
-        ("a/../../secret", "l1", Err(Errno::NotPermitted)),
-        ("../../file", "a/l1", Err(Errno::NotPermitted)),
-        ("", "l1", Err(Errno::NoEntry)),
-        ("x\0", "l1", Err(Errno::IllegalByteSequence)),
+        ("/etc/passwd", "l1", Err(ErrorCode::NotPermitted)),
+        ("../secret", "l1", Err(ErrorCode::NotPermitted)),
+        ("a/../../secret", "l1", Err(ErrorCode::NotPermitted)),
+        ("../../file", "a/l1", Err(ErrorCode::NotPermitted)),
+        ("", "l1", Err(ErrorCode::NoEntry)),
+        ("x\0", "l1", Err(ErrorCode::IllegalByteSequence)),
         ("../file", "a/l1", Ok(())),
         ("a/b/file", "l2", Ok(())),
         ("nothing", "l3", Ok(())),
@@ -170,7 +170,7 @@ fn links_that_a_session_makes_lead_nowhere_else_either() {
     }
     assert_eq!(session.text("a/l1"), "top");
     assert_eq!(session.text("l2"), "deep");
-    // Moved up, a link leads out, and so nowhere.
+    // Moved up, the link points outside, and cannot be followed.
     session.rename("a/l1", "l1").unwrap();
     assert_eq!(session.text("l1"), "not-permitted");
     // From a handle on a folder nothing above it can be reached.
@@ -178,11 +178,11 @@ fn links_that_a_session_makes_lead_nowhere_else_either() {
     assert_eq!(session.text("a/b/climb"), "top");
     let folder = session.open("a/b", READ).unwrap();
     let climb = folder.open_at("climb", true, READ, true);
-    assert_eq!(climb.err(), Some(Errno::NotPermitted));
+    assert_eq!(climb.err(), Some(ErrorCode::NotPermitted));
 }
 
 #[test]
-fn what_is_no_file_is_not_there() {
+fn special_files_are_hidden() {
     use rustix::fs::{CWD, FileType, Mode, mknodat};
     let data = Data::with(&[("file", b""), (".orwd-publish-1", b"half")]);
     mknodat(CWD, data.at("pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
@@ -190,20 +190,21 @@ fn what_is_no_file_is_not_there() {
     assert_eq!(session.names("."), "file");
     for path in ["pipe", ".orwd-publish-1"] {
         assert_eq!(session.text(path), "no-entry");
-        assert_eq!(session.size(path), Err(Errno::NoEntry));
+        assert_eq!(session.size(path), Err(ErrorCode::NoEntry));
     }
     session.write("pipe", b"mine").unwrap();
     assert_eq!(session.text("pipe"), "mine");
 }
 
 #[test]
-fn the_two_directories_are_one_tree() {
+fn the_two_directories_share_one_overlay() {
     let data = Data::with(&[("file", b"f")]);
     let session = data.session();
     let tmp = session.tmp.as_ref().unwrap();
     let (root, tmp_root) = (session.data.node(), tmp.node());
     session
-        .tree
+        .overlay
+        .layer
         .lock()
         .rename(root, "file", tmp_root, "moved")
         .unwrap();
@@ -212,6 +213,6 @@ fn the_two_directories_are_one_tree() {
     assert_eq!(session.names("."), "");
     assert_eq!(
         tmp.open_at("../file", true, READ, true).err(),
-        Some(Errno::NotPermitted)
+        Some(ErrorCode::NotPermitted)
     );
 }

@@ -1,9 +1,9 @@
-//! What a session leaves to those after it.
+//! Publishing files of a session.
 
 use std::fs;
 
 use super::*;
-use crate::publish::Published;
+use crate::publish::PublishReport;
 use orwd_model::{OnConflict, PublishRules};
 
 fn publish(session: &Session, folders: &[&str], on_conflict: OnConflict) -> (usize, usize, usize) {
@@ -11,11 +11,11 @@ fn publish(session: &Session, folders: &[&str], on_conflict: OnConflict) -> (usi
         folders: folders.iter().map(|folder| (*folder).to_owned()).collect(),
         on_conflict,
     };
-    let Published {
+    let PublishReport {
         published,
         kept,
         failed,
-    } = session.tree.publish(&what);
+    } = session.overlay.publish(&what);
     (published, kept, failed)
 }
 
@@ -27,7 +27,7 @@ fn only_the_folders_named_and_only_what_is_new() {
         ("results/touched", b"t"),
     ]);
     let session = data.session();
-    session.make_dir("results/deep").unwrap();
+    session.create_dir("results/deep").unwrap();
     session.write("results/deep/x", &pattern(200_000)).unwrap();
     session.write("in/train", b"changed").unwrap();
     session.write("other", b"private").unwrap();
@@ -63,13 +63,13 @@ fn an_existing_name_is_kept_or_replaced() {
         (OnConflict::Replace, "new", (1, 0, 0)),
     ] {
         let data = Data::with(&[("results/x", b"old")]);
-        let ground = data.ground();
-        let session = Session::on(&ground, false, ROOMY);
-        let reader = Session::on(&ground, false, ROOMY);
+        let lower = data.lower();
+        let session = Session::on(&lower, false, LARGE_LIMITS);
+        let reader = Session::on(&lower, false, LARGE_LIMITS);
         let open = reader.open("results/x", READ).unwrap();
         session.write("results/x", b"new").unwrap();
         assert_eq!(publish(&session, &["results"], on_conflict), done);
-        // Who has it open reads on as before; who opens it sees the new one.
+        // Open handles keep the old file; new ones get the new file.
         assert_eq!(read_all(&open).unwrap(), b"old");
         assert_eq!(reader.text("results/x"), expected);
         assert_eq!(fs::read_dir(data.at("results")).unwrap().count(), 1);
@@ -80,12 +80,12 @@ fn an_existing_name_is_kept_or_replaced() {
 fn of_two_sessions_the_first_or_the_last_wins() {
     for (on_conflict, expected) in [(OnConflict::Keep, "one"), (OnConflict::Replace, "two")] {
         let data = Data::with(&[]);
-        let ground = data.ground();
+        let lower = data.lower();
         for text in ["one", "two"] {
-            let session = Session::on(&ground, false, ROOMY);
-            // Whatever was published before, it is written as if anew.
+            let session = Session::on(&lower, false, LARGE_LIMITS);
+            // Whatever was published before, it is written as if new.
             if session.names(".").is_empty() {
-                session.make_dir("results").unwrap();
+                session.create_dir("results").unwrap();
             }
             session.write("results/x", text.as_bytes()).unwrap();
             publish(&session, &["results"], on_conflict);
@@ -95,10 +95,10 @@ fn of_two_sessions_the_first_or_the_last_wins() {
 }
 
 #[test]
-fn what_was_moved_there_is_published_too() {
+fn moved_files_are_published_too() {
     let data = Data::with(&[("in/a/x", b"x"), ("in/a/b/y", b"y"), ("in/z", b"z")]);
     let session = data.session();
-    session.make_dir("results").unwrap();
+    session.create_dir("results").unwrap();
     session.rename("in/a", "results/a").unwrap();
     session.link("in/z", "results/z").unwrap();
     assert_eq!(publish(&session, &["results"], OnConflict::Keep), (3, 0, 0));
@@ -109,17 +109,17 @@ fn what_was_moved_there_is_published_too() {
     ] {
         assert_eq!(fs::read_to_string(data.at(path)).unwrap(), text);
     }
-    // It is still where it was for the others.
+    // It is unmoved for other sessions.
     assert_eq!(data.session().text("in/a/x"), "x");
 }
 
 #[test]
-fn no_link_of_the_host_is_followed() {
+fn no_symbolic_link_of_the_host_is_followed() {
     let data = Data::with(&[("real/x", b"x")]);
     fs::create_dir(data.outside().join("outside")).unwrap();
     let session = data.session();
     for folder in ["results", "results/below"] {
-        session.make_dir(folder).unwrap();
+        session.create_dir(folder).unwrap();
     }
     session.write("results/x", b"mine").unwrap();
     session.write("results/below/y", b"mine").unwrap();

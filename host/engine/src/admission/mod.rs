@@ -1,0 +1,5 @@
+//! From the file of a component to something that can be instantiated.
+
+pub(crate) mod component;
+pub(crate) mod scan;
+pub(crate) mod world;

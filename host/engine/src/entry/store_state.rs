@@ -1,0 +1,104 @@
+//! Entry into a guest: the only code that calls guest functions.
+//!
+//! Each entry has its own budget, counted from its start. A guest that traps,
+//! exceeds its budget or is cancelled is never entered again: its store is
+//! dropped at once and only the fault remains. A teardown is impossible then,
+//! since wasmtime itself refuses to enter such an instance.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use wasmtime::{Store, UpdateDeadline};
+
+use crate::entry::fault::{EntryFailure, classify};
+use crate::entry::scheduler::ScheduledGuest;
+use orwd_model::{Budget, Fault, FaultCode, Secrets, SessionLimits, SleepMode};
+use orwd_sandbox::GuestState;
+
+/// Component-model handles allowed for each handle of the host's resource
+/// table. They cost the host only a few bytes each: the guest's own resources,
+/// and the borrows it makes for one call, such as one per timer in a poll list.
+const COMPONENT_HANDLES: usize = 8;
+
+/// A store, or the fault that ended it.
+pub(crate) enum StoreState {
+    Live(Box<Store<GuestState>>),
+    Faulted(Fault),
+}
+
+/// Sets all limits of a new store except the budget, which belongs to an entry.
+pub(crate) fn prepare(store: &mut Store<GuestState>, limits: &SessionLimits) {
+    store.limiter(|state| &mut state.memory);
+    store.set_hostcall_fuel(limits.host_call);
+    store.set_max_component_handles(limits.handles.saturating_mul(COMPONENT_HANDLES));
+    store.epoch_deadline_callback(|mut store| {
+        // Only the state is touched here: a guest may be in the middle of a
+        // bulk operation.
+        let state = store.data_mut();
+        if state.meter.is_spent() {
+            state.out_of_cpu = true;
+            return Ok(UpdateDeadline::Interrupt);
+        }
+        Ok(UpdateDeadline::Yield(1))
+    });
+}
+
+impl StoreState {
+    /// Redacts these secrets from the guest's output from now on.
+    pub(crate) fn redact_secrets(&self, secrets: &Secrets) {
+        if let StoreState::Live(store) = self {
+            store.data().log.redact(secrets);
+        }
+    }
+
+    /// Enters the guest through `entry` under a budget. `what` names the entry
+    /// in the log.
+    pub(crate) async fn enter<T>(
+        &mut self,
+        cpu_permits: &Arc<Semaphore>,
+        budget: Budget,
+        what: &'static str,
+        entry: impl AsyncFnOnce(&mut Store<GuestState>) -> wasmtime::Result<T>,
+    ) -> Result<T, Fault> {
+        // The store is moved out of `self` while the guest runs. If this future
+        // is dropped, so is the store, and it is never entered again.
+        let cancelled = Fault::new(FaultCode::Interrupted, "the call was cancelled");
+        let mut store = match std::mem::replace(self, StoreState::Faulted(cancelled)) {
+            StoreState::Live(store) => store,
+            StoreState::Faulted(fault) => {
+                *self = StoreState::Faulted(fault.clone());
+                return Err(fault);
+            }
+        };
+        let sleep_mode = store.data().clock.begin_entry(budget.wall);
+        let budget = match sleep_mode {
+            SleepMode::RealTime => budget,
+            SleepMode::Skip => budget.for_replay(),
+        };
+        let meter = store.data().meter.clone();
+        meter.reset(budget.cpu);
+        store.data_mut().begin_entry();
+        store.set_epoch_deadline(1);
+        let guest = ScheduledGuest::new(cpu_permits.clone(), meter, entry(&mut store));
+        let result = match tokio::time::timeout(budget.wall, guest).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(EntryFailure::Error(error)),
+            Err(_) => Err(EntryFailure::Timeout),
+        };
+        store.data().log.flush();
+        match result {
+            Ok(value) => {
+                *self = StoreState::Live(store);
+                Ok(value)
+            }
+            Err(failure) => {
+                let fault = classify(&failure, store.data_mut(), budget);
+                if let EntryFailure::Error(error) = &failure {
+                    tracing::debug!(entry = what, ?error, "guest failed");
+                }
+                *self = StoreState::Faulted(fault.clone());
+                Err(fault)
+            }
+        }
+    }
+}

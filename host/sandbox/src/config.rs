@@ -1,0 +1,33 @@
+//! The configuration of one instance.
+
+use std::sync::Arc;
+
+use orwd_model::{DataMode, DeterminismConfig, SessionLimits, SleepMode};
+
+use crate::data::dir::DataDir;
+
+/// Identifies an instance in the log.
+#[derive(Clone, Debug)]
+pub struct InstanceLabel {
+    /// The name of the environment.
+    pub environment: Arc<str>,
+    /// The session id, or `catalog` for an instance that serves task queries.
+    pub session: Arc<str>,
+}
+
+/// The configuration of one instance.
+#[derive(Clone, Debug)]
+pub struct InstanceConfig {
+    /// Identifies the instance in the log.
+    pub label: InstanceLabel,
+    /// The seed and the clock.
+    pub determinism: DeterminismConfig,
+    /// Whether sleeps take real time at first.
+    pub sleep_mode: SleepMode,
+    /// The data directory at `/orwd_data`, if any.
+    pub data: Option<DataDir>,
+    /// What happens to the files that it writes.
+    pub mode: DataMode,
+    /// Its limits.
+    pub limits: SessionLimits,
+}

@@ -1,0 +1,6 @@
+//! The data directory, and the digest of its contents.
+
+mod digest;
+mod digest_cache;
+pub(crate) mod dir;
+mod known_files;
