@@ -7,6 +7,9 @@ use std::process::Command;
 use super::markdown::Page;
 use crate::workspace::{Finding, Result, Workspace, output};
 
+/// Flags of other projects that pages describe, and of a worked example.
+const FOREIGN: [&str; 4] = ["--env", "--links", "--no-logging", "--variant"];
+
 /// What the binary accepts: the flags of each command, such as `keys new`.
 #[derive(Debug, Default)]
 pub(super) struct Commands {
@@ -19,7 +22,7 @@ impl Commands {
     /// Asks the binary that `ORWD_BIN` names, or a debug build.
     pub(super) fn ask(workspace: &Workspace) -> Result<Self> {
         let binary = match std::env::var_os("ORWD_BIN") {
-            Some(path) => PathBuf::from(path),
+            Some(path) => workspace.root.join(path),
             None => build(workspace)?,
         };
         let mut commands = Self::default();
@@ -90,14 +93,14 @@ impl Commands {
                 }
             }
         }
-        for cell in &page.cells {
-            let problems = if cell.code.starts_with("orwd ") {
-                self.line(&cell.code)
+        for span in &page.spans {
+            let problems = if span.code.starts_with("orwd ") {
+                self.line(&span.code)
             } else {
-                self.lone_flag(&cell.code).into_iter().collect()
+                self.lone_flag(&span.code).into_iter().collect()
             };
             for problem in problems {
-                findings.push(Finding::new(file, cell.line, problem));
+                findings.push(Finding::new(file, span.line, problem));
             }
         }
         findings
@@ -111,28 +114,41 @@ impl Commands {
             return problems;
         }
         for part in line.split(['|', ';', '&', '`']) {
-            let mut words = part.split_whitespace().peekable();
-            let first = words.find(|word| !word.contains('=') && *word != "$" && *word != "sudo");
-            match first {
-                Some(word) if word == "orwd" || word.ends_with("/orwd") => {}
-                // `podman run … orwd serve …` has it in the middle.
-                Some("podman" | "docker" | "timeout" | "nohup" | "exec" | "time") => {
-                    if words.find(|word| *word == "orwd").is_none() || words.peek() == Some(&".") {
-                        continue;
+            let words: Vec<&str> = part.split_whitespace().collect();
+            let is_orwd = |word: &str| word == "orwd" || word.ends_with("/orwd");
+            let start = words
+                .iter()
+                .position(|word| !word.contains('=') && !matches!(*word, "$" | "sudo" | "time"));
+            let after = match start.and_then(|start| Some((start, *words.get(start)?))) {
+                Some((start, word)) if is_orwd(word) => start + 1,
+                // `podman run … orwd serve …` has it in the middle, and names
+                // the image and perhaps the container like the command.
+                Some((_, "podman" | "docker" | "timeout" | "nohup" | "exec")) => {
+                    let command = words.windows(2).position(|pair| match pair {
+                        [word, command] => is_orwd(word) && self.flags.contains_key(*command),
+                        _ => false,
+                    });
+                    match command {
+                        Some(command) => command + 1,
+                        None => continue,
                     }
                 }
-                Some("cargo") => {
-                    // `cargo run -- serve …` starts the default package.
-                    let of_host = part.contains("cargo run")
-                        && !part.contains(" -p ")
-                        && !part.contains("--package")
-                        && !part.contains("--bin ");
-                    if !of_host || words.find(|word| *word == "--").is_none() {
-                        continue;
+                // `cargo run -- serve …` starts the default package.
+                Some((_, "cargo")) => {
+                    let of_others = ["-p", "--package", "--bin", "xtask", "--manifest-path"];
+                    match words.iter().position(|word| *word == "--") {
+                        Some(dashes)
+                            if words.contains(&"run")
+                                && !words.iter().any(|word| of_others.contains(word)) =>
+                        {
+                            dashes + 1
+                        }
+                        _ => continue,
                     }
                 }
                 _ => continue,
-            }
+            };
+            let words = words.get(after..).unwrap_or_default().iter().copied();
             problems.extend(self.call(words));
         }
         problems
@@ -155,14 +171,19 @@ impl Commands {
                     .is_some_and(|flags| flags.contains(flag));
                 let common = matches!(flag, "--help" | "-h" | "--version" | "-V");
                 if !known && !common {
-                    problems.push(format!("`orwd {name}` has no flag {flag}"));
+                    let command = format!("orwd {name}");
+                    problems.push(format!("`{}` has no flag {flag}", command.trim_end()));
                 }
             } else if in_name {
                 let longer = format!("{name} {word}").trim().to_owned();
                 if self.flags.contains_key(&longer) {
                     name = longer;
                 } else {
-                    if name.is_empty() && !matches!(word, "COMMAND" | "…" | "help") {
+                    // A placeholder, the message `orwd is listening on …`, or a
+                    // command that the binary starts itself with.
+                    let other =
+                        matches!(word, "COMMAND" | "…" | "help" | "is") || word.starts_with("__");
+                    if name.is_empty() && !other {
                         problems.push(format!("orwd has no command {word:?}"));
                         break;
                     }
@@ -173,11 +194,12 @@ impl Commands {
         problems
     }
 
-    /// Checks a flag that a table names without its command.
+    /// Checks a flag that a text names without its command.
     fn lone_flag(&self, code: &str) -> Option<String> {
         let flag = flag(code.split_whitespace().next()?).filter(|flag| flag.starts_with("--"))?;
-        let known =
-            self.flags.values().any(|flags| flags.contains(flag)) || self.others.contains(flag);
+        let known = self.flags.values().any(|flags| flags.contains(flag))
+            || self.others.contains(flag)
+            || FOREIGN.contains(&flag);
         (!known).then(|| format!("no command of this repository has a flag {flag}"))
     }
 }
@@ -316,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_name_flags_alone() {
+    fn a_flag_can_stand_without_its_command() {
         let commands = commands();
         assert_eq!(commands.lone_flag("--listen ADDR"), None);
         assert_eq!(commands.lone_flag("a --x"), None);

@@ -9,8 +9,8 @@ pub(super) struct Page {
     pub(super) anchors: BTreeSet<String>,
     pub(super) links: Vec<Link>,
     pub(super) fences: Vec<Fence>,
-    /// Code spans in table rows.
-    pub(super) cells: Vec<Cell>,
+    /// Code spans in text and tables.
+    pub(super) spans: Vec<Span>,
 }
 
 /// The target of a link and its line.
@@ -30,9 +30,9 @@ pub(super) struct Fence {
     pub(super) line: usize,
 }
 
-/// A code span in a table.
+/// A code span.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Cell {
+pub(super) struct Span {
     pub(super) code: String,
     pub(super) line: usize,
 }
@@ -89,9 +89,6 @@ impl Page {
                 page.prose(&paragraph, start);
                 paragraph.clear();
                 page.prose(line, number);
-                for (code, _) in spans(line) {
-                    page.cells.push(Cell { code, line: number });
-                }
                 continue;
             }
             if line.trim().is_empty() {
@@ -127,11 +124,21 @@ impl Page {
         *count += 1;
     }
 
-    /// Collects the links and the written anchors of a paragraph.
+    /// Collects the links, the written anchors and the code of a paragraph.
     fn prose(&mut self, text: &str, line: usize) {
         // Code can hold brackets that are no links.
         let mut plain = text.to_owned();
-        for (_, range) in spans(text) {
+        for (code, range) in spans(text) {
+            self.spans.push(Span {
+                // A span can continue on the next line.
+                code: code.split_whitespace().collect::<Vec<_>>().join(" "),
+                line: line
+                    + text
+                        .get(..range.start)
+                        .unwrap_or_default()
+                        .matches('\n')
+                        .count(),
+            });
             let blank = text
                 .get(range.clone())
                 .unwrap_or_default()
@@ -277,15 +284,20 @@ mod tests {
     }
 
     #[test]
-    fn reads_fences_and_table_cells() {
-        let page =
-            Page::read("```sh\n# not a heading\na `b`\n```\n| `c` | ``d ` e`` |\n~~~\n```\n~~~");
+    fn reads_fences_and_code_spans() {
+        let page = Page::read(
+            "```sh\n# not a heading\na `b`\n```\n| `c` | ``d ` e`` |\n~~~\n```\n~~~\nh\ni `f\ng`",
+        );
         assert_eq!(page.fences.len(), 2);
         assert_eq!(page.fences[0].language, "sh");
         assert_eq!(page.fences[0].text, "# not a heading\na `b`\n");
         assert_eq!(page.fences[1].text, "```\n");
-        let cells: Vec<&str> = page.cells.iter().map(|cell| cell.code.as_str()).collect();
-        assert_eq!(cells, ["c", "d ` e"]);
+        let spans: Vec<(&str, usize)> = page
+            .spans
+            .iter()
+            .map(|span| (span.code.as_str(), span.line))
+            .collect();
+        assert_eq!(spans, [("c", 5), ("d ` e", 5), ("f g", 10)]);
         assert!(page.anchors.is_empty());
     }
 }

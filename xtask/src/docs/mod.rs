@@ -30,7 +30,9 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
         findings.extend(links(file, page, &pages, &exists));
         findings.extend(snippets(file, page));
     }
-    for file in workspace.files("rs") {
+    // The tests below cite pages that do not exist.
+    let own = Path::new("xtask/src/docs");
+    for file in workspace.files("rs").filter(|file| !file.starts_with(own)) {
         findings.extend(citations(file, &workspace.read(file)?, &pages));
     }
     let commands = Commands::ask(workspace)?;
