@@ -1,5 +1,5 @@
 //! The environments that are played: all of the project, with what a player needs
-//! to know beyond their listings.
+//! to know besides their listings.
 //!
 //! A directory of `examples/` or `tests/fixtures/` that is neither here nor among
 //! the exceptions fails a test, so that every new environment is replayed.

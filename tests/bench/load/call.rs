@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn right_and_wrong_responses_are_told_apart() {
+    fn right_and_wrong_responses_are_distinguished() {
         let mut echo = echo();
         for call in 1..=3_u32 {
             echo.next(&mut Vec::new());

@@ -42,7 +42,7 @@ const OUTPUT_FUNCTIONS: &str = "
 
 /// Returns `$n` blocks that all point to the same text.
 const ALIASES: &str = "
-    (local.set $j (call $room (i32.mul (local.get $n) (i32.const 32))))
+    (local.set $j (call $allocate (i32.mul (local.get $n) (i32.const 32))))
     (block $end (loop $next
       (br_if $end (i32.ge_u (local.get $i) (local.get $n)))
       (i32.store
@@ -65,7 +65,7 @@ fn aliases(name: &str, length: usize) -> WatGuest {
             ),
         )
         .act(format!(
-            "(global.set $text (call $room (i32.const {length})))
+            "(global.set $text (call $allocate (i32.const {length})))
              (memory.fill (global.get $text) (i32.const 120) (i32.const {length}))"
         ))
         .act(ALIASES)
@@ -129,7 +129,7 @@ fn guests() -> Vec<WatGuest> {
             .with("data", "(data (i32.const 6144) \"{\\\"a\\\":\")")
             .act(format!(
                 ";; {{\"a\": and then $n times the fill byte.
-                 (local.set $j (call $room (i32.add (local.get $n) (i32.const 16))))
+                 (local.set $j (call $allocate (i32.add (local.get $n) (i32.const 16))))
                  (memory.copy (local.get $j) (i32.const 6144) (i32.const 5))
                  (memory.fill (i32.add (local.get $j) (i32.const 5))
                    (i32.const {fill}) (local.get $n))

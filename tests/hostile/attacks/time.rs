@@ -112,7 +112,7 @@ fn guests() -> Vec<WatGuest> {
         with_clock("sleep").act("(call $block (call $subscribe-duration (i64.const -1)))"),
         with_clock("poll").act(
             ";; A list with the same timer $n times; it never fires.
-             (local.set $j (call $room (i32.mul (local.get $n) (i32.const 4))))
+             (local.set $j (call $allocate (i32.mul (local.get $n) (i32.const 4))))
              (local.set $i (call $subscribe-duration (i64.const -1)))
              (block $end (loop $next
                (br_if $end (i32.eqz (local.get $n)))
@@ -126,7 +126,7 @@ fn guests() -> Vec<WatGuest> {
         ),
         with_clock("timers").act(
             ";; $n timers at once, all polled.
-             (local.set $j (call $room (i32.mul (local.get $n) (i32.const 4))))
+             (local.set $j (call $allocate (i32.mul (local.get $n) (i32.const 4))))
              (block $end (loop $next
                (br_if $end (i32.eqz (local.get $n)))
                (local.set $n (i32.sub (local.get $n) (i32.const 1)))

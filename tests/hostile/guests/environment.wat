@@ -92,7 +92,7 @@
   (core module $heap
     (memory (export "memory") {pages})
     (global $end (mut i32) (i32.const 65536))
-    (func $room (export "room") (param $want i32) (result i32)
+    (func $allocate (export "allocate") (param $want i32) (result i32)
       (local $at i32)
       (local.set $at (i32.and (i32.add (global.get $end) (i32.const 7)) (i32.const -8)))
       (global.set $end (i32.add (local.get $at) (local.get $want)))
@@ -104,7 +104,7 @@
       (local.get $at))
     (func (export "spare") (param i32 i32 i32 i32) (result i32)
       {spare}
-      (call $room (local.get 3))))
+      (call $allocate (local.get 3))))
   (core instance $heap (instantiate $heap))
   (alias core export $heap "memory" (core memory $memory))
   (alias core export $heap "spare" (core func $spare))
@@ -120,7 +120,7 @@
     (import "orwd" "new" (func $new (param i32) (result i32)))
     (import "orwd" "rep" (func $rep (param i32) (result i32)))
     (import "orwd" "drop" (func $drop (param i32)))
-    (import "heap" "room" (func $room (param i32) (result i32)))
+    (import "heap" "allocate" (func $allocate (param i32) (result i32)))
     (import "heap" "memory" (memory 1))
     {imports}
     {module}
@@ -129,7 +129,7 @@
     (func $realloc (export "realloc")
       (param $old i32) (param $was i32) (param $align i32) (param $want i32) (result i32)
       {realloc}
-      (call $room (local.get $want)))
+      (call $allocate (local.get $want)))
 
     ;; Parses the only digits of a text as a number.
     (func $number (param $at i32) (param $left i32) (result i32)
