@@ -25,20 +25,16 @@ impl SmallDisk {
     fn new(scratch: &TestDir) -> Option<SmallDisk> {
         let place = scratch.path().join("disk");
         fs::create_dir(&place).unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"])
-            .arg(&place)
-            .output();
-        match mounted {
-            Ok(output) if output.status.success() => Some(SmallDisk(place)),
-            other => {
-                requirement::skip(
-                    &format!("cannot mount a tmpfs: {other:?}"),
-                    "run as a user that may mount (Linux: root or CAP_SYS_ADMIN)",
-                );
-                None
-            }
+        let path = place.to_str().unwrap();
+        let mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", path];
+        if run_privileged(&mount) {
+            return Some(SmallDisk(place));
         }
+        requirement::skip(
+            "this user may not mount a tmpfs",
+            "run the tests as root, or install sudo and let it run `mount` without a password",
+        );
+        None
     }
 
     fn fill(&self) {
@@ -55,9 +51,18 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg("-l").arg(&self.0).status();
-        assert!(unmounted.is_ok_and(|status| status.success()));
+        assert!(run_privileged(&["umount", "-l", self.0.to_str().unwrap()]));
     }
+}
+
+/// Runs a command as this user or else with `sudo`, and returns whether one of
+/// the two succeeded.
+fn run_privileged(command: &[&str]) -> bool {
+    let succeeds = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    succeeds(command[0], &command[1..]) || succeeds("sudo", &[&["-n"], command].concat())
 }
 
 /// Creates sessions until one is refused for lack of space, and returns those

@@ -10,7 +10,6 @@ use orwd_tests::background::wait_until;
 use orwd_tests::http::{HttpConnection, HttpRequest};
 use orwd_tests::ors::{OrsClient, SESSION_HEADER, SessionClient, TaskSelector, fresh_id};
 use orwd_tests::process::{OrwdCommand, ServeCommand, ServerProcess};
-use orwd_tests::requirement;
 use orwd_tests::test_dir::TestDir;
 use rustix::process::Signal;
 use serde_json::json;
@@ -161,19 +160,18 @@ fn hardening_can_be_turned_off() {
     assert!(seen.is_ok(), "{seen:?}");
 }
 
+/// Where the kernel lacks a part of the hardening, a server that requires all of
+/// it does not start.
 #[test]
-fn required_hardening_serves_where_the_kernel_supports_it() {
+fn required_hardening_is_all_or_nothing() {
     let plain = ServeCommand::fixtures(&["alpha"]).start();
     is_hardened(&plain);
-    if plain.log().contains("a wall is missing here") {
-        requirement::skip(
-            "this kernel lacks a part of the hardening",
-            "use Linux 6.12 or later with Landlock and seccomp",
-        );
-        return;
-    }
     let strict = ServeCommand::fixtures(&["alpha"]).set("--walls", "required");
-    is_hardened(&strict.start());
+    if plain.log().contains("a wall is missing here") {
+        strict.command().run().expect_failure(&["--walls required"]);
+    } else {
+        is_hardened(&strict.start());
+    }
 }
 
 #[test]
