@@ -10,7 +10,6 @@ use rand::seq::IndexedRandom as _;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::echo::micros;
 use crate::load::{
     LoadGenerator, LoadMeasurement, StopCondition, Workload, call, create, delete, each, is_text,
     run_and_result,
