@@ -14,6 +14,7 @@ use crate::load::{
 };
 use crate::process::{cpu_time, load_average};
 use crate::servers::BenchTarget;
+use crate::statistics::{median, micros};
 
 /// The parameters of the load.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +130,7 @@ pub(crate) fn run(
         }
     }
     let rounds = rounds?;
-    let median = median(&rounds);
+    let median = medians(&rounds);
     for row in &median {
         say(&line("median", row));
     }
@@ -228,23 +229,16 @@ fn row(server: &str, measured: &LoadMeasurement, cpu: Option<Duration>) -> EchoR
     }
 }
 
-/// Converts a time to microseconds.
-#[allow(clippy::cast_precision_loss, reason = "no run lasts that long")]
-pub(crate) fn micros(time: Duration) -> f64 {
-    time.as_nanos() as f64 / 1e3
-}
-
 /// Returns the median of each figure over the rounds; the ratio is the median of
 /// the rounds' ratios.
-fn median(rounds: &[Vec<EchoRow>]) -> Vec<EchoRow> {
+fn medians(rounds: &[Vec<EchoRow>]) -> Vec<EchoRow> {
     let first = rounds.first().map_or(&[][..], Vec::as_slice);
     let of = |index: usize, figure: &dyn Fn(&EchoRow) -> Option<f64>| {
-        let mut figures: Vec<f64> = rounds
+        let figures = rounds
             .iter()
             .filter_map(|rows| rows.get(index).and_then(figure))
             .collect();
-        figures.sort_by(f64::total_cmp);
-        sorted_median(&figures)
+        median(figures)
     };
     first
         .iter()
@@ -263,15 +257,6 @@ fn median(rounds: &[Vec<EchoRow>]) -> Vec<EchoRow> {
             first_is_times: of(index, &|r| r.first_is_times),
         })
         .collect()
-}
-
-/// Returns the median of sorted figures.
-pub(crate) fn sorted_median(sorted: &[f64]) -> Option<f64> {
-    let upper = sorted.get(sorted.len() / 2)?;
-    match sorted.len() % 2 {
-        1 => Some(*upper),
-        _ => Some(f64::midpoint(sorted[sorted.len() / 2 - 1], *upper)),
-    }
 }
 
 fn heading() -> String {
@@ -297,19 +282,7 @@ fn line(round: &str, row: &EchoRow) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{EchoRow, median, sorted_median};
-
-    #[test]
-    fn the_median_of_sorted_figures() {
-        for (figures, expected) in [
-            (&[][..], None),
-            (&[1.0][..], Some(1.0)),
-            (&[1.0, 2.0][..], Some(1.5)),
-            (&[1.0, 2.0, 9.0][..], Some(2.0)),
-        ] {
-            assert_eq!(sorted_median(figures), expected);
-        }
-    }
+    use super::{EchoRow, medians};
 
     #[test]
     fn the_median_is_taken_server_by_server() {
@@ -324,7 +297,7 @@ mod tests {
         };
         let rounds = [(100.0, 1.0), (300.0, 4.0), (200.0, 1.0)]
             .map(|(a, b)| vec![row("a", a, None), row("b", b, Some(a / b))]);
-        let median = median(&rounds);
+        let median = medians(&rounds);
         assert_eq!(median[0].calls_per_second, 200.0);
         assert_eq!(median[0].first_is_times, None);
         assert_eq!(median[1].calls_per_second, 1.0);

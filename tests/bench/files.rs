@@ -24,6 +24,7 @@ use crate::load::{
 };
 use crate::process::{descriptors, load_average};
 use crate::servers::{BenchTarget, StockSession};
+use crate::statistics::median_or_nan;
 
 const ENVIRONMENT: &str = "files";
 
@@ -356,7 +357,8 @@ struct RoundMedians {
 
 impl RoundMedians {
     fn of(rounds: &[FileRound]) -> Self {
-        let over = |figure: fn(&FileRound) -> f64| median(rounds.iter().map(figure).collect());
+        let over =
+            |figure: fn(&FileRound) -> f64| median_or_nan(rounds.iter().map(figure).collect());
         Self {
             orwd_to_native: over(|r| r.orwd.megabytes_per_second / r.native.megabytes_per_second),
             stock_to_native: over(|r| r.stock.megabytes_per_second / r.native.megabytes_per_second),
@@ -377,11 +379,6 @@ impl RoundMedians {
             self.native_open
         )
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 impl FileFigures {
@@ -416,7 +413,7 @@ impl FileRound {
 
 #[cfg(test)]
 mod tests {
-    use super::{PIECE, generate, median};
+    use super::{PIECE, generate};
     use orwd_tests::test_dir::TestDir;
 
     #[test]
@@ -426,11 +423,5 @@ mod tests {
         let size = 3 * PIECE as u64 + 5;
         assert_eq!(generate(&path, size).unwrap(), 1 + 2 + 3);
         assert_eq!(std::fs::metadata(&path).unwrap().len(), size);
-    }
-
-    #[test]
-    fn the_median_is_in_the_middle() {
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
-        assert!(median(Vec::new()).is_nan());
     }
 }

@@ -12,6 +12,7 @@ mod load;
 mod process;
 mod servers;
 mod sessions;
+mod statistics;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -284,7 +285,7 @@ fn files(arguments: &FilesArgs, json: bool, say: impl FnMut(&str)) -> Result<(),
 }
 
 fn durable(arguments: &DurableArgs, json: bool, say: impl FnMut(&str)) -> Result<(), String> {
-    let plan = durable::DurabilityPlan {
+    let plan = durable::plan::DurabilityPlan {
         time: Duration::from_secs(arguments.seconds),
         rounds: arguments.rounds,
         sessions: arguments.sessions.into(),

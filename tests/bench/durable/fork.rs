@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::bench_server::BenchServer;
-use super::{median, millis};
+use crate::statistics::{median_or_nan, millis};
 
 const ENVIRONMENT: &str = "minesweeper";
 
@@ -78,10 +78,10 @@ pub(super) fn run(rounds: u32, say: &mut dyn FnMut(&str)) -> Result<ForkFigures,
     let figures = ForkFigures {
         step: STEP,
         children: CHILDREN,
-        forked_ms: median(forked),
-        usable_ms: median(usable),
-        one_by_one_ms: median(separately),
-        one_ms: median(one),
+        forked_ms: median_or_nan(forked),
+        usable_ms: median_or_nan(usable),
+        one_by_one_ms: median_or_nan(separately),
+        one_ms: median_or_nan(one),
     };
     say(&format!(
         "\n{ENVIRONMENT} forked into {CHILDREN} at step {STEP}: response after {:.1} ms, all usable \

@@ -10,13 +10,13 @@ mod counted_sessions;
 mod disk;
 mod fork;
 mod hibernation;
+pub(crate) mod plan;
 mod resume;
 mod throughput;
 
-use std::time::Duration;
-
 use serde::Serialize;
 
+use self::plan::DurabilityPlan;
 use crate::process::load_average;
 
 /// The minimum of the calls per second with `process`, as a fraction of those
@@ -25,23 +25,6 @@ const MIN_FRACTION: f64 = 0.5;
 
 /// The maximum increase of its median latency, in microseconds.
 const MAX_DELAY_US: f64 = 300.0;
-
-/// The parameters of the run.
-#[derive(Clone, Debug)]
-pub(crate) struct DurabilityPlan {
-    /// The load on each server per round.
-    pub(crate) time: Duration,
-    /// The number of rounds.
-    pub(crate) rounds: u32,
-    /// The number of concurrent sessions.
-    pub(crate) sessions: usize,
-    /// The total calls per second of the paced load.
-    pub(crate) rate: u32,
-    /// The numbers of journaled calls of the resumed sessions.
-    pub(crate) lengths: Vec<u64>,
-    /// The number of sessions that share a few session slots.
-    pub(crate) sleepers: usize,
-}
 
 /// The whole run.
 #[derive(Debug, Serialize)]
@@ -108,15 +91,4 @@ impl DurabilityReport {
         }
         missed
     }
-}
-
-/// Converts a time to milliseconds.
-fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
-}
-
-/// Returns the median of figures in any order.
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    crate::echo::sorted_median(&figures).unwrap_or(f64::NAN)
 }

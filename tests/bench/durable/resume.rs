@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::bench_server::BenchServer;
 use super::counted_sessions::CountedSessions;
-use super::{median, millis};
 use crate::load::{create, each};
+use crate::statistics::{median_or_nan, millis};
 
 /// The number of sessions of each length.
 const EACH: usize = 5;
@@ -65,13 +65,13 @@ pub(super) fn run(lengths: &[u64], say: &mut dyn FnMut(&str)) -> Result<ResumeFi
             first.push(millis(group.call_one(address, session)?.elapsed));
             next.push(millis(group.call_one(address, session)?.elapsed));
         }
-        let first_answer_ms = median(first);
+        let first_answer_ms = median_or_nan(first);
         #[allow(clippy::cast_precision_loss, reason = "counts of calls are small")]
         let line = ResumeRow {
             calls,
             first_answer_ms,
             us_per_replayed_call: first_answer_ms * 1e3 / calls.max(1) as f64,
-            next_answer_ms: median(next),
+            next_answer_ms: median_or_nan(next),
         };
         say(&format!(
             "{:>7} {:>17.2} {:>25.1} {:>16.2}",

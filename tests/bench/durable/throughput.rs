@@ -9,10 +9,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::bench_server::BenchServer;
-use super::{DurabilityPlan, median};
-use crate::echo::{self, EchoRow, EchoSessions, MeasuredServer};
+use super::plan::DurabilityPlan;
+use crate::echo::{EchoRow, EchoSessions, MeasuredServer, open, round};
 use crate::load::{Pacing, delete, each};
 use crate::servers::BenchTarget;
+use crate::statistics::median_or_nan;
 
 /// The durabilities, in the order of all figures.
 const KINDS: [&str; 3] = ["none", "process", "power"];
@@ -132,17 +133,17 @@ fn load(
     plan: &DurabilityPlan,
     say: &mut dyn FnMut(&str),
 ) -> Result<LoadResult, String> {
-    let mut open: Vec<EchoSessions> = Vec::new();
+    let mut opened: Vec<EchoSessions> = Vec::new();
     for measured_server in measured_servers {
-        open.push(echo::open(&measured_server.target, sessions)?);
+        opened.push(open(&measured_server.target, sessions)?);
     }
     say(&heading());
     let mut rounds = Vec::new();
     for number in 1..=plan.rounds {
         let mut rows: Vec<EchoRow> = Vec::new();
-        for (measured_server, sessions) in measured_servers.iter().zip(&mut open) {
+        for (measured_server, sessions) in measured_servers.iter().zip(&mut opened) {
             let name = &measured_server.target.name;
-            let (row, error) = echo::round(measured_server, &mut sessions.calls, plan.time, pace)
+            let (row, error) = round(measured_server, &mut sessions.calls, plan.time, pace)
                 .map_err(|error| format!("{name}: {error}"))?;
             if let Some(error) = error {
                 return Err(format!("{name}: {} errors, the first: {error}", row.errors));
@@ -154,7 +155,7 @@ fn load(
         }
         rounds.push(rows);
     }
-    for (measured_server, sessions) in measured_servers.iter().zip(&open) {
+    for (measured_server, sessions) in measured_servers.iter().zip(&opened) {
         each(measured_server.target.address, 1, &sessions.ids, delete)?;
     }
     let median = lines(&rounds);
@@ -174,7 +175,7 @@ fn lines(rounds: &[Vec<EchoRow>]) -> Vec<DurabilityRow> {
         let pairs = rounds
             .iter()
             .filter_map(|rows| Some((rows.get(index)?, rows.first()?)));
-        median(pairs.map(|(row, none)| figure(row, none)).collect())
+        median_or_nan(pairs.map(|(row, none)| figure(row, none)).collect())
     };
     let numbered = KINDS.into_iter().enumerate();
     numbered
