@@ -1,4 +1,4 @@
-//! The lanes: what is run before a push, and what takes an hour.
+//! The lanes: the checks before a push, and the long suites.
 
 use std::process::Command;
 use std::time::Instant;
@@ -6,9 +6,9 @@ use std::time::Instant;
 use crate::workspace::{Finding, Result, Workspace};
 use crate::{circles, docs, graph, vocabulary};
 
-/// Runs all that a push needs, in at most two minutes on a warm build.
+/// Runs the checks that a push needs; at most two minutes with a warm build.
 ///
-/// Every step runs, so that one run shows all that is wrong.
+/// Every step runs, so that one run reports all problems.
 pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
     let mut failed = Vec::new();
     cargo(
@@ -22,7 +22,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
     findings.extend(vocabulary::check(workspace)?);
     findings.extend(circles::check(workspace, &[])?);
     findings.extend(graph::check(workspace)?);
-    took("vocabulary, circles, graph", started);
+    log_duration("vocabulary, circles, graph", started);
     let clippy = [
         "clippy",
         "--workspace",
@@ -42,7 +42,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
     cargo(workspace, "unit tests", &tests, &mut failed);
     let started = Instant::now();
     findings.extend(docs::check(workspace)?);
-    took("docs", started);
+    log_duration("docs", started);
     if failed.is_empty() {
         return Ok(findings);
     }
@@ -99,9 +99,9 @@ fn cargo<'a>(workspace: &Workspace, step: &'a str, arguments: &[&str], failed: &
     if !done.is_ok_and(|status| status.success()) {
         failed.push(step);
     }
-    took(step, started);
+    log_duration(step, started);
 }
 
-fn took(step: &str, started: Instant) {
+fn log_duration(step: &str, started: Instant) {
     eprintln!("== {step}: {:.1} s", started.elapsed().as_secs_f64());
 }

@@ -30,11 +30,11 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
             findings.extend(rules.check_text(file, &workspace.read(file)?));
         }
     }
-    findings.extend(twice(workspace, &rules.shared_types)?);
+    findings.extend(duplicate_types(workspace, &rules.shared_types)?);
     let sources = workspace
         .files("rs")
         .filter(|file| file.starts_with("host"));
-    findings.extend(crowded(sources, rules.folder_limit));
+    findings.extend(crowded_folders(sources, rules.folder_limit));
     findings.sort();
     Ok(findings)
 }
@@ -167,10 +167,10 @@ fn occurrences<'a>(words: &'a [Word], phrase: &'a [String]) -> impl Iterator<Ite
         .filter_map(|window| window.first().map(|word| word.line))
 }
 
-/// Finds names that two public types bear, among the host's crates and among
+/// Finds names that two public types share, among the host's crates and among
 /// those for environments. The two sides share the names of the WIT package on
 /// purpose: a block or a score is the same thing on both.
-fn twice(workspace: &Workspace, shared: &[String]) -> Result<Vec<Finding>> {
+fn duplicate_types(workspace: &Workspace, shared: &[String]) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for side in ["host", "guest-sdk"] {
         let mut places: BTreeMap<String, BTreeSet<(PathBuf, usize)>> = BTreeMap::new();
@@ -257,7 +257,7 @@ fn public_types(stream: TokenStream) -> Vec<(String, usize)> {
 }
 
 /// Finds source folders with more files than the limit.
-fn crowded<'a>(sources: impl Iterator<Item = &'a Path>, limit: usize) -> Vec<Finding> {
+fn crowded_folders<'a>(sources: impl Iterator<Item = &'a Path>, limit: usize) -> Vec<Finding> {
     let mut counts: BTreeMap<&Path, usize> = BTreeMap::new();
     for file in sources {
         let in_src = file.components().any(|part| part.as_os_str() == "src");
@@ -350,7 +350,7 @@ mod tests {
             "host/a/src/c.rs",
             "host/a/src/d/e.rs",
         ];
-        let findings = crowded(files.iter().map(Path::new), 2);
+        let findings = crowded_folders(files.iter().map(Path::new), 2);
         let lines: Vec<String> = findings.iter().map(Finding::to_string).collect();
         assert_eq!(lines, ["host/a/src: 3 files in one folder; the limit is 2"]);
     }

@@ -1,4 +1,4 @@
-//! What every check needs: the root folder, the tracked files and the crates.
+//! The root folder, the tracked files and the crates of this repository.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,10 +1,9 @@
 //! Files of one crate must not import each other in a circle.
 //!
 //! A reader can then learn a crate file by file, each one knowing only those
-//! before it. An edge leads from the file that names a path to the file that
-//! defines what the path stands for, through all re-exports: a module that only
-//! declares and re-exports takes part in no circle. Code under `#[cfg(test)]`
-//! does not count.
+//! before it. An edge leads from the file that names an item to the file that
+//! defines it, through all re-exports. So a module that only declares and
+//! re-exports is not part of a circle. Code under `#[cfg(test)]` is ignored.
 
 mod cycles;
 mod source;
@@ -15,7 +14,7 @@ use std::collections::BTreeMap;
 use crate::workspace::{Finding, Result, Workspace};
 use tree::Tree;
 
-/// Checks the named crates, or all that are not environments for tests.
+/// Checks the named crates, or all except the fixtures of the tests.
 pub(crate) fn check(workspace: &Workspace, crates: &[&str]) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for package in &workspace.packages {

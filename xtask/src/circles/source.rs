@@ -1,10 +1,10 @@
-//! Reads the modules, imports, definitions and paths of one source file.
+//! Reads modules, imports, definitions and paths from one source file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// What one module says. A file is a module, and may hold others in braces.
+/// The content of one module. A file is a module and can contain inline modules.
 #[derive(Debug, Default)]
 pub(super) struct Scope {
     pub(super) modules: Vec<Module>,
@@ -13,7 +13,7 @@ pub(super) struct Scope {
     pub(super) items: BTreeSet<String>,
     /// Paths of two or more segments outside `use`.
     pub(super) paths: Vec<Mention>,
-    /// Single names and their first line: what a glob import may have brought.
+    /// Single names and their first line; a glob import may define them.
     pub(super) names: BTreeMap<String, usize>,
 }
 
@@ -52,8 +52,8 @@ impl Scope {
         Ok(scope)
     }
 
-    /// Reads tokens; `top` says that they are items of this module, not the
-    /// inside of one.
+    /// Reads tokens. `top` is true for the items of this module, and false inside
+    /// an item.
     fn walk(&mut self, stream: TokenStream, top: bool) {
         let mut tokens = Tokens::new(stream);
         let mut path_attribute = None;
@@ -233,7 +233,7 @@ impl Scope {
     }
 }
 
-/// Whether an attribute removes what follows from every build but that of tests.
+/// Returns whether an attribute limits an item to builds of tests.
 fn is_for_tests(attribute: &TokenStream) -> bool {
     let mut tokens = attribute.clone().into_iter();
     let is_cfg = matches!(tokens.next(), Some(TokenTree::Ident(ident)) if ident == "cfg");
@@ -246,7 +246,7 @@ fn is_for_tests(attribute: &TokenStream) -> bool {
     }
 }
 
-/// Whether a condition holds `test`, outside `not(…)`.
+/// Returns whether a condition contains `test` outside `not(…)`.
 fn names_test(condition: TokenStream) -> bool {
     let mut negated = false;
     for token in condition {
@@ -287,7 +287,7 @@ fn strings(stream: TokenStream) -> Vec<String> {
     found
 }
 
-/// Tokens that can be looked at before they are taken.
+/// A stream of tokens with one token of lookahead.
 struct Tokens {
     rest: std::iter::Peekable<proc_macro2::token_stream::IntoIter>,
 }
@@ -365,8 +365,7 @@ impl Tokens {
         }
     }
 
-    /// Skips what an attribute belongs to: an item, a statement, a field or an
-    /// arm.
+    /// Skips the target of an attribute: an item, a statement, a field or an arm.
     fn skip_item(&mut self) {
         let mut to_semicolon = false;
         while let Some(token) = self.next() {

@@ -1,11 +1,11 @@
-//! As much of Markdown as the checks need: headings, links, code and tables.
+//! The subset of Markdown that the checks need: headings, links and code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A page, taken apart.
+/// The parts of a page.
 #[derive(Debug, Default)]
 pub(super) struct Page {
-    /// Names that a link can end in, as GitHub and mdBook make them.
+    /// The targets of `#` links, as GitHub and mdBook generate them.
     pub(super) anchors: BTreeSet<String>,
     pub(super) links: Vec<Link>,
     pub(super) fences: Vec<Fence>,
@@ -38,7 +38,7 @@ pub(super) struct Span {
 }
 
 impl Page {
-    /// Takes a text apart.
+    /// Parses a text.
     pub(super) fn read(text: &str) -> Self {
         let mut page = Self::default();
         let mut slugs: BTreeMap<String, usize> = BTreeMap::new();

@@ -1,7 +1,6 @@
-//! The documentation says only what is there.
-//!
-//! Pages are listed, links and anchors resolve, code cites sections that exist,
-//! commands and flags are those of the binary, and TOML snippets parse.
+//! Checks the documentation: pages are listed, links and anchors resolve, code
+//! cites sections that exist, commands and flags are those of the binary, and
+//! TOML snippets parse.
 
 mod commands;
 mod markdown;
@@ -15,7 +14,7 @@ use markdown::Page;
 
 /// The list of the book's pages.
 const SUMMARY: &str = "docs/src/SUMMARY.md";
-/// Where the book's pages are.
+/// The folder of the book's pages.
 const BOOK: &str = "docs/src";
 
 /// Checks all tracked pages, and the source files that cite them.
