@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the three word files of this folder from two Debian word lists.
+"""Generates the three word files of this folder from two Debian word lists.
 
     python3 make.py american-english american-english-small
 
@@ -12,14 +12,14 @@ The rules, in order:
 guesses  every entry of the larger list that is five letters a-z, all lower
          case (so no proper names, accents or apostrophes), and no Roman
          numeral.
-answers  the guesses that are also in the smaller list, which holds the
-         commoner words, without plain inflections (a word of that list plus
+answers  the guesses that are also in the smaller list of more common
+         words, without plain inflections (a word of that list plus
          `s`, `es`, `d` or `ed`) and without the few in `LEFT_OUT`.
-test     the answers whose SHA-256 digest begins with a byte below 51: one in
-         five, as good as. All other answers are `train`. A word's split thus
-         depends on the word alone, and does not move when the lists change.
-order    answers by their digest, so that a task's number says nothing of the
-         alphabet; guesses by the alphabet.
+test     the answers whose SHA-256 digest begins with a byte below 51: about
+         one in five. All other answers are `train`. The split of a word depends
+         on the word alone, and does not change when the lists change.
+order    answers by their digest, so that the number of a task does not reveal
+         the place in the alphabet; guesses in alphabetical order.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ FIVE_LETTERS = re.compile(r"[a-z]{5}")
 ROMAN_NUMERAL = re.compile(
     r"m{0,3}(cm|cd|d?c{0,3})(xc|xl|l?x{0,3})(ix|iv|v?i{0,3})"
 )
-# Slurs and coarse words: good guesses, but nobody's puzzle.
+# Slurs and coarse words: valid guesses, but not answers.
 LEFT_OUT = {"bitch", "booby", "enema", "fagot", "horny", "penis", "pussy", "whore"}
 TEST_BELOW = 51
 

@@ -1,11 +1,11 @@
-//! Bring a counter to a target.
+//! Set a counter to a target.
 //!
-//! The value of type `Counter` is one episode; each session has its own. Change
-//! the task, the prompt and the tools, and it is your environment.
+//! A value of type `Counter` is one episode; each session has its own. Replace the
+//! task, the prompt and the tools with those of your environment.
 
 use orwd_sdk::prelude::*;
 
-/// What an episode starts from. Clients see it, so it holds no secret.
+/// The start of an episode. Clients see it, so it contains no secrets.
 #[derive(Serialize, Deserialize)]
 struct Task {
     id: String,
@@ -53,8 +53,8 @@ impl Environment for Counter {
     }
 }
 
-// Input of `add`. Doc comments are what the agent reads, here and on the tool,
-// and a call that does not fit is refused before the method runs.
+// Input of `add`. The doc comments here and on the tool are the descriptions that
+// the agent reads. Invalid input is rejected before the method runs.
 #[derive(Deserialize, JsonSchema)]
 struct Add {
     /// How much to add.
@@ -97,13 +97,13 @@ mod tests {
     }
 
     #[test]
-    fn going_past_it_is_not() {
+    fn passing_the_target_is_not_rewarded() {
         let output = counter(3).call("add", json!({"by": 4})).unwrap();
         assert_eq!((output.reward, output.finished), (Some(0.0), true));
     }
 
     #[test]
-    fn an_input_that_does_not_fit_changes_nothing() {
+    fn invalid_input_changes_nothing() {
         let mut counter = counter(8);
         assert!(matches!(
             counter.call("add", json!({"by": "five"})),

@@ -1,18 +1,18 @@
 //! Questions with one right answer each, from a data set.
 //!
-//! A split is a file of JSON lines in the data directory, `train.jsonl` and
-//! `test.jsonl`: `{"question": "…", "answer": "…"}`. Clients get the question;
-//! the answer stays here.
+//! The splits are the files `train.jsonl` and `test.jsonl` in the data directory.
+//! Each line is a JSON object: `{"question": "…", "answer": "…"}`. Clients receive
+//! the question, but not the answer.
 
 use std::fs;
 
 use orwd_sdk::prelude::*;
 
-/// The directory that the host gives to this environment.
+/// The directory that the host exposes to this environment.
 #[cfg(not(test))]
 const DATA: &str = "/orwd_data";
 
-/// Unit tests read the data that comes with this folder.
+/// Unit tests read the data in this folder.
 #[cfg(test)]
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data");
 
@@ -23,7 +23,7 @@ struct Line {
     answer: String,
 }
 
-/// What an episode starts from. Clients see it, so the answer is not in it.
+/// The start of an episode. Clients see it, so it does not contain the answer.
 #[derive(Serialize, Deserialize)]
 struct Task {
     id: String,
@@ -37,7 +37,7 @@ struct Quiz {
     task: Task,
 }
 
-/// Reads the lines of a split. An error names file and line.
+/// Reads the lines of a split. An error contains the file and the line number.
 fn read(split: &str) -> Result<Vec<Line>> {
     if !Quiz::splits().iter().any(|known| known.name == split) {
         bail!("there is no split {split:?}");
@@ -85,8 +85,8 @@ impl Environment for Quiz {
     }
 }
 
-// Input of `answer`. Doc comments are what the agent reads, here and on the
-// tool.
+// Input of `answer`. The doc comments here and on the tool are the descriptions
+// that the agent reads.
 #[derive(Deserialize, JsonSchema)]
 struct Answer {
     /// The answer, without a sentence around it.
@@ -103,7 +103,7 @@ impl Quiz {
             .nth(self.task.index)
             .filter(|line| line.question == self.task.question)
             .context("the data set does not hold this question")?;
-        // Compare as forgivingly as the answers of your data set need.
+        // Adapt this comparison to the answers of your data set.
         let right = input.answer.trim().to_lowercase() == line.answer.trim().to_lowercase();
         Ok(Output::text(if right { "Right." } else { "Wrong." })
             .reward(if right { 1.0 } else { 0.0 })
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn every_gold_answer_is_right() {
+    fn every_answer_of_the_data_set_is_right() {
         for split in Quiz::splits() {
             for (index, line) in read(&split.name).unwrap().into_iter().enumerate() {
                 let answer = json!({"answer": line.answer});
