@@ -11,16 +11,16 @@ use crate::byte_reader::ByteReader;
 /// The result of checking a connection.
 #[derive(Debug, PartialEq)]
 struct FramingTrace {
-    kept: usize,
-    doubt: Option<(u64, &'static str)>,
+    passed: usize,
+    error: Option<(u64, &'static str)>,
     is_closed: bool,
 }
 
 fn trace(bytes: &[u8], pieces: impl IntoIterator<Item = usize>) -> FramingTrace {
     let mut probe = FramingProbe::default();
     let mut trace = FramingTrace {
-        kept: 0,
-        doubt: None,
+        passed: 0,
+        error: None,
         is_closed: false,
     };
     let mut rest = bytes;
@@ -28,21 +28,21 @@ fn trace(bytes: &[u8], pieces: impl IntoIterator<Item = usize>) -> FramingTrace 
     while !rest.is_empty() {
         let length = pieces.next().unwrap_or(rest.len()).clamp(1, rest.len());
         let (piece, after) = rest.split_at(length);
-        let (kept, doubt) = probe.inspect(piece);
-        assert!(kept <= piece.len(), "it passed more bytes than it got");
-        trace.kept += kept;
-        if doubt.is_some() {
-            assert_eq!(trace.doubt, None, "a second error after the first");
-            trace.doubt = doubt;
+        let (passed, error) = probe.inspect(piece);
+        assert!(passed <= piece.len(), "it passed more bytes than it got");
+        trace.passed += passed;
+        if error.is_some() {
+            assert_eq!(trace.error, None, "a second error after the first");
+            trace.error = error;
         }
         trace.is_closed = probe.is_closed();
-        assert_eq!(trace.is_closed, trace.doubt.is_some());
+        assert_eq!(trace.is_closed, trace.error.is_some());
         if trace.is_closed {
-            let (kept, doubt) = probe.inspect(after);
-            assert_eq!((kept, doubt), (0, None), "bytes passed after an error");
+            let (passed, error) = probe.inspect(after);
+            assert_eq!((passed, error), (0, None), "bytes passed after an error");
             break;
         }
-        assert_eq!(kept, piece.len(), "bytes are missing without an error");
+        assert_eq!(passed, piece.len(), "bytes are missing without an error");
         rest = after;
     }
     trace
@@ -62,7 +62,7 @@ pub(crate) fn run(bytes: &[u8]) {
         requests += 1;
         let end = at + request.head;
         let until = trace(&bytes[..end], []);
-        if let Some((number, _)) = until.doubt {
+        if let Some((number, _)) = until.error {
             assert!(
                 number <= requests,
                 "an error in a head that has not arrived"
@@ -86,9 +86,9 @@ pub(crate) fn run(bytes: &[u8]) {
 fn begins_at(before: &[u8], requests: u64) {
     let mut bytes = before.to_vec();
     bytes.extend_from_slice(b"GET / HTTP/1.1\r\nA : b\r\n\r\n");
-    let doubt = trace(&bytes, []).doubt;
+    let error = trace(&bytes, []).error;
     assert_eq!(
-        doubt.map(|(number, _)| number),
+        error.map(|(number, _)| number),
         Some(requests + 1),
         "another request was seen after {before:?}"
     );

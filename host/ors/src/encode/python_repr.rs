@@ -9,7 +9,7 @@ use std::fmt::Write;
 use orwd_model::python_repr;
 
 /// Returns a list of strings as a Python literal.
-pub(crate) fn list(items: &[&str]) -> String {
+pub(crate) fn repr_list(items: &[&str]) -> String {
     let quoted: Vec<String> = items.iter().map(|item| python_repr(item)).collect();
     format!("[{}]", quoted.join(", "))
 }
@@ -83,8 +83,8 @@ mod tests {
 
     #[test]
     fn writes_lists_of_strings() {
-        assert_eq!(list(&[]), "[]");
-        assert_eq!(list(&["a", "it's"]), "['a', \"it's\"]");
+        assert_eq!(repr_list(&[]), "[]");
+        assert_eq!(repr_list(&["a", "it's"]), "['a', \"it's\"]");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::request_error::RequestError;
 use crate::auth::host_check::HostRejection;
 use crate::connection::body::BodyError;
 use crate::decode::validation_error::ValidationErrors;
-use crate::encode::python_repr;
+use crate::encode::python_repr::repr_list;
 use crate::encode::response::{self, RouteResponse};
 use crate::headers::idempotency::InvalidIdempotencyKey;
 
@@ -299,7 +299,7 @@ fn create_error(error: CreateError) -> ErrorResponse {
         CreateError::TooDeep(reason) => error_response(StatusCode::BAD_REQUEST, reason),
         CreateError::Faulted(fault) => session_fault(&fault),
         CreateError::UnknownToolset(name) => {
-            let (name, known) = (python_repr(&name), python_repr::list(&TOOLSETS));
+            let (name, known) = (python_repr(&name), repr_list(&TOOLSETS));
             let detail = format!("unknown toolset {name}; valid options are {known}");
             error_response(StatusCode::BAD_REQUEST, detail)
         }
