@@ -33,7 +33,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
         "warnings",
     ];
     cargo(workspace, "clippy", &clippy, &mut failed);
-    let mut tests = vec!["test", "--quiet", "--lib", "--bins"];
+    let mut tests = vec!["test", "--quiet", "--lib", "--bins", "--package", "xtask"];
     let product: Vec<&str> = workspace
         .product()
         .flat_map(|package| ["--package", package.name.as_str()])
