@@ -148,4 +148,4 @@ macro_rules! targets {
     };
 }
 
-targets!(framing request events results tree manifest scan);
+targets!(framing request events results overlay manifest scan);

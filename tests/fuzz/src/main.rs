@@ -23,7 +23,7 @@ const TARGETS: [(&str, FuzzTarget); 7] = [
     ("request", request::run),
     ("events", events::run),
     ("results", results::run),
-    ("tree", orwd_overlay::fuzzing::overlay),
+    ("overlay", orwd_overlay::fuzzing::overlay),
     ("manifest", manifest::run),
     ("scan", scan::run),
 ];
