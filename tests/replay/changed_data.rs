@@ -288,8 +288,7 @@ fn a_receipt_names_the_data_and_is_verified_with_it() {
     let key = host_key.expect_success().trim();
     let fine = verify(component, &["--data", &data, "--key", key]);
     assert!(
-        fine.expect_success()
-            .contains("2 of 2 steps come to the same"),
+        fine.expect_success().contains("2 of 2 steps equal"),
         "{fine}"
     );
     verify(component, &[]).expect_failure(&["--data"]);

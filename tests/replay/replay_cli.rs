@@ -55,7 +55,7 @@ fn a_session_with_the_real_clock_is_not_replayed() {
     let all = replay("--all");
     assert!(
         all.expect_success()
-            .contains("0 different, 1 left out, 0 failed"),
+            .contains("0 different, 1 unsupported, 0 failed"),
         "{all}"
     );
 }

@@ -1,144 +1,62 @@
-//! Plays a scripted episode on an environment, natively.
+//! Plays a transcript on an environment natively, in a unit test.
 //!
-//! The script is the one that `orwd play --script` takes: JSON lines, the
-//! first of which says what is played and every further one a call, perhaps
-//! with what is expected of it. This replays it in a unit test, without a
-//! host. It stops at the first line that is malformed or whose expectation is
-//! not met, and names it.
+//! It reads the same transcripts as `orwd play --script`, with the same crate,
+//! and needs no host. It stops at the first line that cannot be parsed or whose
+//! expectation is not met, and names that line.
 
 use orwd_sdk::prelude::*;
-use serde::Deserializer;
+use orwd_transcript::{CallResult, Mismatch, Script, ScriptStart, ScriptStep};
 
-/// The first line: a task of a split, or one that is written out.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Start {
-    split: Option<String>,
-    index: Option<i64>,
-    task: Option<Value>,
-    /// The session's seed.
-    #[serde(default)]
-    seed: u64,
-}
-
-/// Any further line.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Step {
-    tool: String,
-    #[serde(default = "no_input")]
-    input: Value,
-    #[serde(default)]
-    expect: Expected,
-}
-
-/// What a call should give. What is left out is not looked at.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Expected {
-    /// The text blocks, with line ends between them.
-    text: Option<String>,
-    /// A part of that text.
-    text_contains: Option<String>,
-    /// `null` expects that there is none.
-    #[serde(default, deserialize_with = "even_null")]
-    reward: Option<Option<f64>>,
-    finished: Option<bool>,
-    /// Why the call is refused, as in the protocol; `failed` for a tool that
-    /// ran into an error.
-    error: Option<String>,
-}
-
-fn no_input() -> Value {
-    json!({})
-}
-
-/// Tells `null` from a member that is left out.
-fn even_null<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<f64>>, D::Error> {
-    Option::deserialize(value).map(Some)
-}
-
-/// Plays a script from its first line to its last.
-pub fn replay<E: Environment>(script: &str) -> Result<()> {
-    let mut lines = script
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(index, line)| (format!("line {}", index + 1), line));
-    let (place, first) = lines.next().context("the script is empty")?;
-    let mut episode = start::<E>(first).context(place)?;
-    for (place, line) in lines {
-        step(&mut episode, line).context(place)?;
+/// Plays a transcript from its first line to its last.
+pub fn replay<E: Environment>(transcript: &str) -> Result<()> {
+    let script = Script::parse(transcript)?;
+    let mut episode = start::<E>(script.start).context("line 1")?;
+    for step in &script.steps {
+        play(&mut episode, step).with_context(|| format!("line {}", step.line))?;
     }
     Ok(())
 }
 
-fn start<E: Environment>(line: &str) -> Result<Harness<E>> {
-    let start: Start = serde_json::from_str(line)?;
+fn start<E: Environment>(start: ScriptStart) -> Result<Harness<E>> {
     let task = match (start.split, start.index, start.task) {
         (Some(split), Some(index), None) => Harness::<E>::task(&split, index)?,
-        (None, None, Some(task)) => task,
-        _ => bail!("a script begins with `split` and `index`, or with `task`"),
+        (None, None, Some(task)) => serde_json::from_str(task.get())?,
+        _ => bail!("a transcript begins with `split` and `index`, or with `task`"),
     };
-    let mut episode = Harness::<E>::seed(start.seed).open(task)?;
-    // An agent always sees the prompt, so one that fails fails the episode.
+    let mut episode = Harness::<E>::seed(start.seed.unwrap_or(0)).open(task)?;
+    // Agents always get the prompt, so a prompt that fails is an error.
     if Harness::<E>::capabilities().prompts {
         episode.prompt()?;
     }
     Ok(episode)
 }
 
-fn step<E: Environment>(episode: &mut Harness<E>, line: &str) -> Result<()> {
-    let step: Step = serde_json::from_str(line)?;
-    let expect = step.expect;
-    let output = match (episode.call(&step.tool, step.input), expect.error) {
-        (Ok(output), None) => output,
-        (Ok(output), Some(reason)) => {
-            bail!(
-                "expected the call to end as {reason}, and it gave {:?}",
-                output.plain()
-            )
+fn play<E: Environment>(episode: &mut Harness<E>, step: &ScriptStep) -> Result<()> {
+    let input: Value = serde_json::from_str(step.call.input.get())?;
+    let result = match episode.call(&step.call.tool, input) {
+        Ok(output) => {
+            let blocks: Vec<&str> = output.blocks.iter().filter_map(Block::as_text).collect();
+            CallResult::Output {
+                text: blocks.join("\n"),
+                reward: output.reward,
+                finished: output.finished,
+            }
         }
-        (Err(error), Some(reason)) if reason_of(&error) == reason => return Ok(()),
-        (Err(error), expected) => bail!(
-            "expected {}, and the call ended as {}: {error}",
-            expected.as_deref().unwrap_or("an output"),
-            reason_of(&error)
-        ),
+        Err(error) => CallResult::Error {
+            reason: reason(&error).to_owned(),
+            message: error.to_string(),
+        },
     };
-
-    let blocks: Vec<&str> = output.blocks.iter().filter_map(Block::as_text).collect();
-    let text = blocks.join("\n");
-    if let Some(expected) = expect.text
-        && expected != text
-    {
-        bail!("expected the text {expected:?}, and it is {text:?}");
-    }
-    if let Some(part) = expect.text_contains
-        && !text.contains(&part)
-    {
-        bail!("expected {part:?} in the text, which is {text:?}");
-    }
-    if let Some(expected) = expect.reward
-        && expected != output.reward
-    {
-        bail!(
-            "expected the reward {expected:?}, and it is {:?}",
-            output.reward
-        );
-    }
-    if let Some(expected) = expect.finished
-        && expected != output.finished
-    {
-        bail!(
-            "expected `finished` to be {expected}, and it is {}",
-            output.finished
-        );
+    let mismatches = step.call.expect.compare(&result);
+    if !mismatches.is_empty() {
+        let texts: Vec<String> = mismatches.iter().map(Mismatch::to_string).collect();
+        bail!("{}", texts.join("; "));
     }
     Ok(())
 }
 
-fn reason_of(error: &ToolError) -> &'static str {
+/// Returns the reason of an error, as in the protocol.
+fn reason(error: &ToolError) -> &'static str {
     match error {
         ToolError::NotFound => "not_found",
         ToolError::InvalidInput(_) => "input_validation",
@@ -157,7 +75,7 @@ mod tests {
         left: u64,
     }
 
-    /// Counts down to its end, and shows the session's seed.
+    /// Counts down and shows the session's seed.
     struct Countdown {
         left: u64,
         seed: u64,
@@ -207,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_expected_passes() {
+    fn met_expectations_pass() {
         let first = r#"{"split": "train", "index": 0, "seed": 7}"#;
         let all = r#"{"tool": "count", "input": {}, "expect": {"text": "seed 7\nleft 1", "reward": null, "finished": false}}"#;
         let part = r#"{"tool": "count", "expect": {"text_contains": "left 0", "reward": 1, "finished": true}}"#;
@@ -220,36 +138,36 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_as_expected_is_told_with_its_line() {
+    fn mismatches_name_the_line() {
         let table = [
             (
                 r#"{"tool": "count", "expect": {"text": "left 1"}}"#,
-                r#"line 2: expected the text "left 1", and it is "seed 0\nleft 1""#,
+                r#"line 2: text: expected "left 1", got "seed 0\nleft 1""#,
             ),
             (
                 r#"{"tool": "count", "expect": {"text_contains": "left 0"}}"#,
-                r#"line 2: expected "left 0" in the text, which is "seed 0\nleft 1""#,
+                r#"line 2: text: expected … "left 0" …, got "seed 0\nleft 1""#,
             ),
             (
                 r#"{"tool": "count", "expect": {"reward": 1.0}}"#,
-                "line 2: expected the reward Some(1.0), and it is None",
+                "line 2: reward: expected 1, got null",
             ),
             (
                 r#"{"tool": "count", "expect": {"finished": true}}"#,
-                "line 2: expected `finished` to be true, and it is false",
+                "line 2: finished: expected true, got false",
             ),
             (
                 r#"{"tool": "count", "expect": {"error": "failed"}}"#,
-                r#"line 2: expected the call to end as failed, and it gave "seed 0left 1""#,
+                "line 2: outcome: expected failed, got an output",
             ),
             (
                 r#"{"tool": "cuont"}"#,
-                "line 2: expected an output, and the call ended as not_found: no such tool",
+                "line 2: outcome: expected an output, got not_found: no such tool",
             ),
             (
                 r#"{"tool": "count", "expects": {}}"#,
                 "line 2: unknown field `expects`, expected one of `tool`, `input`, `expect` \
-                 at line 1 column 27",
+                 at column 27",
             ),
         ];
         for (line, why) in table {
@@ -259,12 +177,15 @@ mod tests {
     }
 
     #[test]
-    fn a_script_says_what_it_plays() {
+    fn a_transcript_names_its_task() {
         let table = [
-            ("", "the script is empty"),
+            (
+                "",
+                "line 1: the script is empty; it begins with {\"split\": …, \"index\": …}",
+            ),
             (
                 r#"{"split": "train"}"#,
-                "line 1: a script begins with `split` and `index`, or with `task`",
+                "line 1: a transcript begins with `split` and `index`, or with `task`",
             ),
             (r#"{"split": "train", "index": 1}"#, "line 1: Invalid index"),
             (r#"{"split": "tests", "index": 0}"#, "line 1: Invalid split"),

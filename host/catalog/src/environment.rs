@@ -1,203 +1,157 @@
-//! One environment at one version: what is loaded once and shared by all the
-//! sessions on it.
+//! One version of an environment, loaded once and shared by its sessions.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+use orwd_engine::{CodeCache, Component, ComponentFileError, Engine, Instance, TaskLookupError};
+use orwd_model::DataMode;
+use orwd_model::{
+    ClockMode, DataDigest, Digest, EnvName, EnvironmentDescription, Fault, Json, LimitSet, Seed,
+    SessionId, SessionLimits,
+};
+use orwd_sandbox::DataDir;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::questions::Questions;
-use super::shelf::Shelf;
-use orwd_config::Limit;
-use orwd_engine::{
-    CodeCache, Component, ComponentError, ComponentFileError, Engine, EntryError, Instance,
-    TaskLookupError,
-};
-use orwd_model::{
-    ClockMode, DataDigest, DataMode, DeterminismConfig, Digest, EnvName, EnvironmentDescription,
-    Fault, Json, Seed, SessionId, SessionLimits, SleepMode,
-};
-use orwd_sandbox::{DataDir, InstanceConfig, InstanceLabel};
+use crate::component_store::ComponentStore;
+use crate::probe;
+use crate::spec::{EnvironmentSpec, InstanceOptions, LoadError};
+use crate::task_queries::TaskQueries;
 
-/// What an environment is loaded from; all of it checked already, but for the
-/// component.
-#[derive(Clone, Debug)]
-pub struct Blueprint {
-    /// The name that clients use.
-    pub name: EnvName,
-    /// The file of the component.
-    pub component: PathBuf,
-    /// What its sessions see at `/orwd_data`.
-    pub data: Option<DataDir>,
-    /// What becomes of what its sessions write.
-    pub mode: DataMode,
-    /// The limits of each session on it.
-    pub limits: SessionLimits,
-    /// The secrets that it asks for; others it does not get.
-    pub secrets: Vec<String>,
-    /// The clock of its sessions.
-    pub clock: ClockMode,
-    /// The seed of sessions whose client sets none; without one it is drawn.
-    pub seed: Option<Seed>,
-}
+/// Longest session id in the log, in characters; clients choose the length.
+const LABEL: usize = 80;
 
-/// Why an environment cannot be served.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The file cannot be read.
-    #[error("{} cannot be read: {reason}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        reason: std::io::Error,
-    },
-    /// It holds no environment.
-    #[error(transparent)]
-    Component(#[from] ComponentError),
-    /// It cannot be instantiated within its limits.
-    #[error("no instance of it can be made: {0}")]
-    Start(Fault),
-    /// It does not describe itself, or describes something unfit.
-    #[error("asked to describe itself, it fails: {0}")]
-    Describe(EntryError),
-}
-
-/// One environment; clones share it.
+/// A served environment. Clones share it.
 #[derive(Clone)]
 pub struct Environment(Arc<Inner>);
 
-/// One environment whose component is compiled and loaded, and of which nothing
-/// has run yet.
-pub struct Prepared {
-    blueprint: Blueprint,
+/// An environment whose component is compiled and loaded, and of which no code
+/// has run.
+pub struct PreparedEnvironment {
+    spec: EnvironmentSpec,
     engine: Engine,
     component: Component,
 }
 
 struct Inner {
-    blueprint: Blueprint,
+    spec: EnvironmentSpec,
     engine: Engine,
     component: Component,
     description: EnvironmentDescription,
-    questions: Questions,
+    queries: TaskQueries,
 }
 
-impl Prepared {
-    /// Compiles the component, or takes its compiled code from the cache. Waits
-    /// for the compiler.
+impl PreparedEnvironment {
+    /// Compiles the component, or takes its code from the cache. Blocks until
+    /// the compiler is done.
     pub fn new(
         engine: &Engine,
         cache: Option<&CodeCache>,
-        blueprint: Blueprint,
-    ) -> Result<Prepared, LoadError> {
-        let wasm = Component::read(engine, &blueprint.component).map_err(|error| match error {
+        spec: EnvironmentSpec,
+    ) -> Result<PreparedEnvironment, LoadError> {
+        let wasm = Component::read(engine, &spec.component).map_err(|error| match error {
             ComponentFileError::Io(reason) => LoadError::Read {
-                path: blueprint.component.clone(),
+                path: spec.component.clone(),
                 reason,
             },
             ComponentFileError::LimitExceeded(error) => LoadError::Component(error.into()),
         })?;
         let component = Component::load(engine, cache, &wasm)?;
-        Ok(Prepared {
-            blueprint,
+        Ok(PreparedEnvironment {
+            spec,
             engine: engine.clone(),
             component,
         })
     }
 
-    /// What it was made from.
-    pub fn blueprint(&self) -> &Blueprint {
-        &self.blueprint
+    /// Returns what it was loaded from.
+    pub fn spec(&self) -> &EnvironmentSpec {
+        &self.spec
     }
 
-    /// The digest of its component.
+    /// Returns the digest of its component.
     pub fn digest(&self) -> Digest {
         self.component.digest()
     }
 
-    /// Keeps its component for the sessions that begin on it.
-    pub fn put_on(&self, shelf: &Shelf) -> std::io::Result<()> {
-        shelf.keep(self.digest(), &self.blueprint.component)
+    /// Stores its component for sessions that outlive this version.
+    pub fn store_component(&self, store: &ComponentStore) -> std::io::Result<()> {
+        store.insert(self.digest(), &self.spec.component)
     }
 
-    /// Makes an instance on trial and asks it to describe itself. The engine
-    /// must have been started.
+    /// Creates a probe instance and gets the environment's description. The
+    /// engine must be running.
     pub async fn open(self) -> Result<Environment, LoadError> {
-        let Prepared {
-            blueprint,
+        let PreparedEnvironment {
+            spec,
             engine,
             component,
         } = self;
-        let mut instance = on_trial(&engine, &component, &blueprint)
+        let mut instance = probe::probe(&engine, &component, &spec)
             .await
             .map_err(LoadError::Start)?;
         let description = instance.describe().await.map_err(LoadError::Describe)?;
-        let questions = Questions::begin(
-            engine.clone(),
-            component.clone(),
-            blueprint.clone(),
-            instance,
-        );
+        let queries = TaskQueries::start(engine.clone(), component.clone(), spec.clone(), instance);
         Ok(Environment(Arc::new(Inner {
-            blueprint,
+            spec,
             engine,
             component,
             description,
-            questions,
+            queries,
         })))
     }
 }
 
 impl Environment {
-    /// The name that clients use.
+    /// Returns the name that clients use.
     pub fn name(&self) -> &EnvName {
-        &self.0.blueprint.name
+        &self.0.spec.name
     }
 
-    /// The environment in its own words.
+    /// Returns the environment's own description.
     pub fn description(&self) -> &EnvironmentDescription {
         &self.0.description
     }
 
-    /// The component that it runs.
+    /// Returns the component.
     pub fn component(&self) -> &Component {
         &self.0.component
     }
 
-    /// The file of the component.
+    /// Returns the file of the component.
     pub fn file(&self) -> &Path {
-        &self.0.blueprint.component
+        &self.0.spec.component
     }
 
-    /// The limits of each session.
+    /// Returns the limits of each session.
     pub fn limits(&self) -> &SessionLimits {
-        &self.0.blueprint.limits
+        &self.0.spec.limits
     }
 
-    /// The same by the names that they are set by, written with their units.
+    /// Returns the name of each limit and its amount with a unit.
     pub fn limits_in_words(&self) -> Vec<(&'static str, String)> {
-        let amount = |limit: Limit| (limit.name(), limit.get(self.limits()).to_string());
-        Limit::ALL.into_iter().map(amount).collect()
+        let limits = SessionLimits::SPECS.iter();
+        limits
+            .filter_map(|spec| Some((spec.name, spec.amount(self.limits())?.to_string())))
+            .collect()
     }
 
-    /// The secrets that it asks for.
+    /// Returns the secrets that it declares.
     pub fn secrets(&self) -> &[String] {
-        &self.0.blueprint.secrets
+        &self.0.spec.secrets
     }
 
-    /// What its sessions see at `/orwd_data`.
+    /// Returns what its sessions see as `/orwd_data`.
     pub fn data(&self) -> Option<&DataDir> {
-        self.0.blueprint.data.as_ref()
+        self.0.spec.data.as_ref()
     }
 
-    /// What becomes of what its sessions write.
+    /// Returns what happens to files that its sessions write.
     pub fn mode(&self) -> &DataMode {
-        &self.0.blueprint.mode
+        &self.0.spec.mode
     }
 
-    /// The digest of its data as it is now, if it has any and that is to be
-    /// known. Waits for the disk, in nobody's way.
+    /// Returns the current digest of its data; `None` if it has none or the
+    /// digest is not tracked. Waits for the disk on a blocking thread.
     pub async fn data_digest(&self) -> std::io::Result<Option<DataDigest>> {
         let Some(data) = self.data().cloned() else {
             return Ok(None);
@@ -209,30 +163,31 @@ impl Environment {
         digest.map_err(std::io::Error::other)?
     }
 
-    /// The clock of its sessions.
+    /// Returns the clock of its sessions.
     pub fn clock(&self) -> ClockMode {
-        self.0.blueprint.clock
+        self.0.spec.clock
     }
 
-    /// The seed of a session whose client sets none: the manifest's, or else
-    /// a new one.
+    /// Returns the seed of a session whose client sets none: the manifest's, or
+    /// a random one.
     pub fn seed(&self) -> Seed {
-        self.0.blueprint.seed.unwrap_or_else(Seed::random)
+        self.0.spec.seed.unwrap_or_else(Seed::random)
     }
 
-    /// How many tasks a split has.
+    /// Returns the number of tasks in a split.
     pub async fn num_tasks(&self, split: &str) -> Result<u64, TaskLookupError> {
         self.check_split(split)?;
-        self.0.questions.num_tasks(split).await
+        self.0.queries.num_tasks(split).await
     }
 
-    /// One task.
+    /// Returns one task.
     pub async fn task(&self, split: &str, index: i64) -> Result<Json, TaskLookupError> {
         self.check_split(split)?;
-        self.0.questions.task(split, index).await
+        self.0.queries.task(split, index).await
     }
 
-    /// The tasks from `start` to before `stop`, which are places in the split.
+    /// Returns the tasks with the indexes from `start` up to, but excluding,
+    /// `stop`.
     pub async fn tasks(
         &self,
         split: &str,
@@ -240,7 +195,7 @@ impl Environment {
         stop: u64,
     ) -> Result<Vec<Json>, TaskLookupError> {
         self.check_split(split)?;
-        self.0.questions.tasks(split, start, stop).await
+        self.0.queries.tasks(split, start, stop).await
     }
 
     fn check_split(&self, split: &str) -> Result<(), TaskLookupError> {
@@ -251,75 +206,23 @@ impl Environment {
         }
     }
 
-    /// Makes an instance for a session, new or played again.
+    /// Creates an instance for a session or its replay.
     pub async fn start(
         &self,
         session: &SessionId,
-        birth: Birth,
+        options: InstanceOptions,
         slot: OwnedSemaphorePermit,
     ) -> Result<Instance, Fault> {
         let inner = &self.0;
-        // A client may choose an id of any length; the log shows its start.
-        let label: String = session.as_str().chars().take(80).collect();
-        start(
+        let label: String = session.as_str().chars().take(LABEL).collect();
+        probe::start(
             &inner.engine,
             &inner.component,
-            &inner.blueprint,
+            &inner.spec,
             &label,
-            birth,
+            options,
             Some(slot),
         )
         .await
     }
-}
-
-/// Makes an instance that answers questions about tasks.
-pub(super) async fn on_trial(
-    engine: &Engine,
-    component: &Component,
-    blueprint: &Blueprint,
-) -> Result<Instance, Fault> {
-    let birth = Birth {
-        determinism: DeterminismConfig::CATALOG,
-        sleep_mode: SleepMode::RealTime,
-        limits: blueprint.limits,
-        mode: blueprint.mode.clone(),
-    };
-    start(engine, component, blueprint, "catalog", birth, None).await
-}
-
-/// What one instance of an environment has for itself.
-#[derive(Clone, Debug)]
-pub struct Birth {
-    /// Its chance and time.
-    pub determinism: DeterminismConfig,
-    /// Whether it is waited for when it sleeps.
-    pub sleep_mode: SleepMode,
-    /// What it may use up: for a session played again, what it might then.
-    pub limits: SessionLimits,
-    /// What becomes of what it writes.
-    pub mode: DataMode,
-}
-
-/// Makes an instance with the world that the blueprint gives it.
-async fn start(
-    engine: &Engine,
-    component: &Component,
-    blueprint: &Blueprint,
-    session: &str,
-    birth: Birth,
-    slot: Option<OwnedSemaphorePermit>,
-) -> Result<Instance, Fault> {
-    let config = InstanceConfig {
-        label: InstanceLabel {
-            environment: blueprint.name.as_str().into(),
-            session: session.into(),
-        },
-        determinism: birth.determinism,
-        sleep_mode: birth.sleep_mode,
-        data: blueprint.data.clone(),
-        mode: birth.mode,
-        limits: birth.limits,
-    };
-    Instance::start(engine, component, config, slot).await
 }

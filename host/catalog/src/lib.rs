@@ -1,16 +1,18 @@
-//! Environments: where they come from, how they are made, and what they are
-//! once they are loaded and sessions can be opened on them.
+//! Environments: how they are found, built and loaded.
 
 pub mod build;
+mod component_store;
 mod environment;
 pub mod manifest;
-mod questions;
-mod shelf;
+mod probe;
 pub mod source;
+mod spec;
+mod task_queries;
 
 #[cfg(test)]
-pub(crate) mod testing;
+mod testing;
 
-pub use environment::{Birth, Blueprint, Environment, LoadError, Prepared};
-pub use shelf::Shelf;
-pub use source::Source;
+pub use component_store::ComponentStore;
+pub use environment::{Environment, PreparedEnvironment};
+pub use source::EnvironmentSource;
+pub use spec::{EnvironmentSpec, InstanceOptions, LoadError};

@@ -1,51 +1,53 @@
-//! From paths to environments that can be loaded.
+//! Discovers environments that can be loaded.
 //!
 //! A path is a component file, an environment's folder, or a folder of those.
-//! Everything that can be known without running a guest is found out here,
-//! before anything is served: names, manifests, data directories, builds. What
-//! is wrong with one environment is kept beside what is right with others, so
-//! that the caller may go on with those, and every problem says where it is.
+//! Everything that does not require running a guest is checked here, before
+//! anything is served: names, manifests, data directories, builds. A problem of
+//! one environment does not affect the others, and names its path.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::build::{self, BuildError, Job, Progress};
-use super::environment::Blueprint;
-use super::manifest::{self, FILE_NAME, Manifest, ManifestError};
-use orwd_config::{Capped, Places};
-use orwd_model::{DataMode, EnvName, SessionLimits};
+use orwd_config::{CappedLimit, Paths};
+use orwd_model::DataMode;
+use orwd_model::{EnvName, SessionLimits};
 use orwd_sandbox::{DataDir, DataDirError};
 
-/// An environment, ready to be loaded.
+use crate::build::{self, BuildError, BuildJob, Progress};
+use crate::manifest::{self, FILE_NAME, Manifest, ManifestError};
+use crate::spec::EnvironmentSpec;
+
+/// An environment that can be loaded.
 #[derive(Clone, Debug)]
-pub struct Source {
-    /// What clients call it.
+pub struct EnvironmentSource {
+    /// Name that clients use.
     pub name: EnvName,
-    /// The component's file.
+    /// File of the component.
     pub component: PathBuf,
     /// Its manifest; a bare one for a component file.
     pub manifest: Manifest,
     /// Its folder, if it has one.
     pub folder: Option<PathBuf>,
-    /// What its sessions see at `/orwd_data`.
+    /// Directory that its sessions see as `/orwd_data`.
     pub data: Option<DataDir>,
-    /// What becomes of what its sessions write; shared only if the manifest
-    /// asks for it and the operator allows it.
+    /// What happens to files that its sessions write. Shared only if both the
+    /// manifest and the operator permit it.
     pub mode: DataMode,
 }
 
-impl Source {
-    /// Where it was found.
-    pub fn place(&self) -> &Path {
+impl EnvironmentSource {
+    /// Returns its path.
+    pub fn path(&self) -> &Path {
         self.folder.as_deref().unwrap_or(&self.component)
     }
 
-    /// What it is loaded from, under limits that its manifest may narrow; and
-    /// the wishes of the manifest that went too far.
-    pub fn blueprint(&self, operator: SessionLimits) -> (Blueprint, Vec<Capped>) {
+    /// Returns what it is loaded from, with the operator's limits as the
+    /// manifest tightens them, and the overrides without effect.
+    pub fn spec(&self, operator: SessionLimits) -> (EnvironmentSpec, Vec<CappedLimit>) {
         let (limits, capped) = self.manifest.limits.apply(operator);
-        let blueprint = Blueprint {
+        let spec = EnvironmentSpec {
             name: self.name.clone(),
             component: self.component.clone(),
             data: self.data.clone(),
@@ -55,61 +57,72 @@ impl Source {
             clock: self.manifest.clock,
             seed: self.manifest.seed,
         };
-        (blueprint, capped)
+        (spec, capped)
     }
 }
 
-/// What the paths came to.
+/// The environments that were discovered.
 #[derive(Debug, Default)]
-pub struct Gathered {
-    /// In the order of the paths; the first is the default environment.
-    pub sources: Vec<Source>,
-    /// What is wrong with the others.
-    pub problems: Vec<Problem>,
+pub struct Discovered {
+    /// Environments in the order of the paths; the first is the default.
+    pub sources: Vec<EnvironmentSource>,
+    /// Paths that cannot be served.
+    pub problems: Vec<SourceProblem>,
 }
 
-/// Something wrong with one path.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {reason}", at.display())]
-pub struct Problem {
+/// A path that cannot be served.
+#[derive(Debug)]
+pub struct SourceProblem {
     /// The path.
-    pub at: PathBuf,
-    /// What is wrong.
+    pub path: PathBuf,
+    /// The reason.
     pub reason: SourceError,
 }
 
-/// What can be wrong with a path.
+impl std::error::Error for SourceProblem {}
+
+/// Writes the path and the reason. A manifest's path includes its file name.
+impl fmt::Display for SourceProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.reason {
+            SourceError::Manifest(error) => {
+                write!(f, "{}", self.path.join(error.to_string()).display())
+            }
+            reason => write!(f, "{}: {reason}", self.path.display()),
+        }
+    }
+}
+
+/// Why a path cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// It cannot be looked at.
+    /// It cannot be read.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// It is a pipe, a device or the like.
-    #[error("this is neither a file nor a folder")]
+    #[error("neither a file nor a folder")]
     NeitherFileNorFolder,
-    /// It is a manifest, and its folder is meant.
-    #[error("this is a manifest; say the folder that it is in")]
+    /// It is a manifest in candidate of its folder.
+    #[error("this is a manifest; pass its folder")]
     IsManifest,
     /// It is a folder without environments.
-    #[error(
-        "there is no environment here: neither {FILE_NAME}, nor a folder that has one, nor a .wasm file"
-    )]
+    #[error("no environment found; expected {FILE_NAME}, folders with {FILE_NAME}, or .wasm files")]
     NoEnvironment,
-    /// A component file has a name that no environment can have.
-    #[error("the file's name does not do for an environment: {0}; rename it")]
+    /// The name of a component file is not valid for an environment.
+    #[error("{0}; rename the file")]
     Name(String),
-    /// The manifest is wrong.
-    #[error("{FILE_NAME}: {0}")]
+    /// The manifest is invalid.
+    #[error("{0}")]
     Manifest(#[from] ManifestError),
     /// Another environment has this name.
-    #[error("its name is {name:?}, and so is that of {}", first.display())]
-    Twice {
+    #[error("duplicate name {name:?}, also used by {}", first.display())]
+    DuplicateName {
         /// The name.
         name: String,
         /// The other one.
         first: PathBuf,
     },
-    /// The data directory is wrong.
+    /// The data directory cannot be used.
     #[error(transparent)]
     Data(#[from] DataDirError),
     /// There is no component.
@@ -120,42 +133,42 @@ pub enum SourceError {
 /// `--data` was given, and there is more than one environment.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "--data is for one environment, and there are {0} here: say `data = \"…\"` in the {FILE_NAME} of each that needs it"
+    "--data is for one environment, but {0} were found; set `data = \"…\"` in the {FILE_NAME} of each instead"
 )]
 pub struct DataForSeveral(usize);
 
-/// Finds the environments at these paths and makes their components.
-pub fn gather(
+/// Finds the environments at these paths and builds their components.
+pub fn discover(
     paths: &[PathBuf],
-    places: &Places,
+    config: &Paths,
     progress: Progress<'_>,
-) -> Result<Gathered, DataForSeveral> {
+) -> Result<Discovered, DataForSeveral> {
     let mut problems = Vec::new();
     let mut found = find(paths, &mut problems);
-    if places.data.is_some() && found.len() > 1 {
+    if config.data.is_some() && found.len() > 1 {
         return Err(DataForSeveral(found.len()));
     }
-    drop_namesakes(&mut found, &mut problems);
+    drop_duplicates(&mut found, &mut problems);
     let mut with_data = Vec::new();
-    for place in found {
-        match data(&place, places) {
-            Ok(data) => with_data.push((place, data)),
-            Err(error) => problems.push(place.problem(error)),
+    for candidate in found {
+        match data(&candidate, config) {
+            Ok(data) => with_data.push((candidate, data)),
+            Err(error) => problems.push(candidate.problem(error)),
         }
     }
-    let components = components(&with_data, places, progress);
+    let components = components(&with_data, config, progress);
     let mut sources = Vec::new();
-    for ((place, data), component) in with_data.into_iter().zip(components) {
+    for ((candidate, data), component) in with_data.into_iter().zip(components) {
         match component {
-            Ok(component) => sources.push(source(place, component, data, places)),
-            Err(error) => problems.push(place.problem(error)),
+            Ok(component) => sources.push(source(candidate, component, data, config)),
+            Err(error) => problems.push(candidate.problem(error)),
         }
     }
-    Ok(Gathered { sources, problems })
+    Ok(Discovered { sources, problems })
 }
 
-/// An environment that was found.
-struct Place {
+/// An environment before its component is built.
+struct Candidate {
     manifest: Manifest,
     kind: Kind,
 }
@@ -165,27 +178,27 @@ enum Kind {
     Folder(PathBuf),
 }
 
-impl Place {
+impl Candidate {
     fn path(&self) -> &Path {
         match &self.kind {
             Kind::File(path) | Kind::Folder(path) => path,
         }
     }
 
-    fn problem(&self, reason: impl Into<SourceError>) -> Problem {
-        Problem {
-            at: self.path().to_owned(),
+    fn problem(&self, reason: impl Into<SourceError>) -> SourceProblem {
+        SourceProblem {
+            path: self.path().to_owned(),
             reason: reason.into(),
         }
     }
 }
 
-fn find(paths: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<Place> {
+fn find(paths: &[PathBuf], problems: &mut Vec<SourceProblem>) -> Vec<Candidate> {
     let mut found = Vec::new();
     for path in paths {
         if let Err(reason) = find_at(path, &mut found, problems) {
-            problems.push(Problem {
-                at: path.clone(),
+            problems.push(SourceProblem {
+                path: path.clone(),
                 reason,
             });
         }
@@ -195,8 +208,8 @@ fn find(paths: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<Place> {
 
 fn find_at(
     path: &Path,
-    found: &mut Vec<Place>,
-    problems: &mut Vec<Problem>,
+    found: &mut Vec<Candidate>,
+    problems: &mut Vec<SourceProblem>,
 ) -> Result<(), SourceError> {
     let kind = path.metadata()?;
     if kind.is_file() {
@@ -221,14 +234,17 @@ fn find_at(
             file(&member)
         };
         match result {
-            Ok(place) => found.push(place),
-            Err(reason) => problems.push(Problem { at: member, reason }),
+            Ok(candidate) => found.push(candidate),
+            Err(reason) => problems.push(SourceProblem {
+                path: member,
+                reason,
+            }),
         }
     }
     Ok(())
 }
 
-/// The environments right below a folder, by name.
+/// Returns the environments directly in a folder, by name.
 fn members(path: &Path) -> io::Result<Vec<PathBuf>> {
     let mut members = Vec::new();
     for entry in path.read_dir()? {
@@ -242,14 +258,14 @@ fn members(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(members)
 }
 
-fn folder(path: &Path) -> Result<Place, SourceError> {
-    Ok(Place {
+fn folder(path: &Path) -> Result<Candidate, SourceError> {
+    Ok(Candidate {
         manifest: Manifest::read(path)?,
         kind: Kind::Folder(path.to_owned()),
     })
 }
 
-fn file(path: &Path) -> Result<Place, SourceError> {
+fn file(path: &Path) -> Result<Candidate, SourceError> {
     if path.file_name().is_some_and(|name| name == FILE_NAME) {
         return Err(SourceError::IsManifest);
     }
@@ -265,22 +281,22 @@ fn file(path: &Path) -> Result<Place, SourceError> {
         })
         .collect();
     let name = manifest::check_name(fit.trim_matches('-')).map_err(SourceError::Name)?;
-    Ok(Place {
+    Ok(Candidate {
         manifest: Manifest::bare(name),
         kind: Kind::File(path.to_owned()),
     })
 }
 
-/// The first of a name stays.
-fn drop_namesakes(found: &mut Vec<Place>, problems: &mut Vec<Problem>) {
+/// Drops environments whose name is taken by an earlier one.
+fn drop_duplicates(found: &mut Vec<Candidate>, problems: &mut Vec<SourceProblem>) {
     let mut firsts: HashMap<EnvName, PathBuf> = HashMap::new();
-    found.retain(|place| {
-        let name = &place.manifest.name;
+    found.retain(|candidate| {
+        let name = &candidate.manifest.name;
         let Some(first) = firsts.get(name) else {
-            firsts.insert(name.clone(), place.path().to_owned());
+            firsts.insert(name.clone(), candidate.path().to_owned());
             return true;
         };
-        problems.push(place.problem(SourceError::Twice {
+        problems.push(candidate.problem(SourceError::DuplicateName {
             name: name.to_string(),
             first: first.clone(),
         }));
@@ -288,41 +304,42 @@ fn drop_namesakes(found: &mut Vec<Place>, problems: &mut Vec<Problem>) {
     });
 }
 
-fn data(place: &Place, places: &Places) -> Result<Option<DataDir>, DataDirError> {
-    let of_manifest = || match (&place.kind, &place.manifest.data) {
+fn data(candidate: &Candidate, config: &Paths) -> Result<Option<DataDir>, DataDirError> {
+    let of_manifest = || match (&candidate.kind, &candidate.manifest.data) {
         (Kind::Folder(folder), Some(data)) => Some(folder.join(data)),
         _ => None,
     };
-    let Some(path) = places.data.clone().or_else(of_manifest) else {
+    let Some(path) = config.data.clone().or_else(of_manifest) else {
         return Ok(None);
     };
     DataDir::open(&path).map(Some)
 }
 
-/// To share needs the manifest and the operator, and data to share.
-fn mode(place: &Place, places: &Places, has_data: bool) -> DataMode {
-    match &place.manifest.mode {
-        DataMode::Shared(_) if !(places.writable_data && has_data) => DataMode::Session,
+/// Returns the data mode. Sharing requires the manifest, the operator, and a
+/// data directory.
+fn mode(candidate: &Candidate, config: &Paths, has_data: bool) -> DataMode {
+    match &candidate.manifest.mode {
+        DataMode::Shared(_) if !(config.writable_data && has_data) => DataMode::Session,
         mode => mode.clone(),
     }
 }
 
 fn components(
-    found: &[(Place, Option<DataDir>)],
-    places: &Places,
+    found: &[(Candidate, Option<DataDir>)],
+    config: &Paths,
     progress: Progress<'_>,
 ) -> Vec<Result<PathBuf, BuildError>> {
-    let jobs: Vec<Job<'_>> = found
+    let jobs: Vec<BuildJob<'_>> = found
         .iter()
-        .filter_map(|(place, _)| match &place.kind {
-            Kind::Folder(folder) => Some(Job {
+        .filter_map(|(candidate, _)| match &candidate.kind {
+            Kind::Folder(folder) => Some(BuildJob {
                 folder,
-                manifest: &place.manifest,
+                manifest: &candidate.manifest,
             }),
             Kind::File(_) => None,
         })
         .collect();
-    let built = if places.build {
+    let built = if config.build {
         build::build_all(&jobs, progress)
     } else {
         jobs.iter().map(|job| build::locate(*job)).collect()
@@ -330,7 +347,7 @@ fn components(
     let mut built = built.into_iter();
     found
         .iter()
-        .map(|(place, _)| match &place.kind {
+        .map(|(candidate, _)| match &candidate.kind {
             Kind::File(component) => Ok(component.clone()),
             Kind::Folder(_) => match built.next() {
                 Some(built) => built.map(|built| built.component),
@@ -340,14 +357,19 @@ fn components(
         .collect()
 }
 
-fn source(place: Place, component: PathBuf, data: Option<DataDir>, places: &Places) -> Source {
-    Source {
-        mode: mode(&place, places, data.is_some()),
-        name: place.manifest.name.clone(),
+fn source(
+    candidate: Candidate,
+    component: PathBuf,
+    data: Option<DataDir>,
+    config: &Paths,
+) -> EnvironmentSource {
+    EnvironmentSource {
+        mode: mode(&candidate, config, data.is_some()),
+        name: candidate.manifest.name.clone(),
         component,
         data,
-        manifest: place.manifest,
-        folder: match place.kind {
+        manifest: candidate.manifest,
+        folder: match candidate.kind {
             Kind::Folder(folder) => Some(folder),
             Kind::File(_) => None,
         },
@@ -359,8 +381,8 @@ mod tests {
     use super::*;
     use crate::testing::Folder;
 
-    fn places() -> Places {
-        Places {
+    fn config() -> Paths {
+        Paths {
             data: None,
             writable_data: false,
             cache: PathBuf::from("/nowhere"),
@@ -368,15 +390,15 @@ mod tests {
         }
     }
 
-    /// An environment that is there already, so that nothing is built.
-    fn ready(name: &str, more: &str) -> String {
+    /// Manifest of an environment that needs no build.
+    fn prebuilt(name: &str, more: &str) -> String {
         format!("name = '{name}'\n{more}\nbuild.component = 'x.wasm'\n")
     }
 
-    fn gathered(folder: &Folder, paths: &[&str], places: &Places) -> Vec<String> {
+    fn discovered(folder: &Folder, paths: &[&str], config: &Paths) -> Vec<String> {
         let paths: Vec<PathBuf> = paths.iter().map(|path| folder.path().join(path)).collect();
-        let gathered = gather(&paths, places, &|_| {}).unwrap();
-        let sources = gathered.sources.iter().map(|source| {
+        let discovered = discover(&paths, config, &|_| {}).unwrap();
+        let sources = discovered.sources.iter().map(|source| {
             let mut line = format!("{} = {}", source.name, source.component.display());
             if let Some(data) = &source.data {
                 let mode = source.mode.as_str();
@@ -384,7 +406,7 @@ mod tests {
             }
             line
         });
-        let problems = gathered.problems.iter().map(Problem::to_string);
+        let problems = discovered.problems.iter().map(SourceProblem::to_string);
         sources
             .chain(problems)
             .map(|line| line.replace(&*folder.path().to_string_lossy(), "F"))
@@ -392,19 +414,19 @@ mod tests {
     }
 
     #[test]
-    fn files_folders_and_folders_of_those() {
+    fn finds_files_folders_and_folders_of_those() {
         let folder = Folder::with(&[
-            ("one/orwd.toml", &ready("one", "")),
+            ("one/orwd.toml", &prebuilt("one", "")),
             ("one/x.wasm", "w"),
-            ("many/b/orwd.toml", &ready("bee", "")),
+            ("many/b/orwd.toml", &prebuilt("bee", "")),
             ("many/b/x.wasm", "w"),
             ("many/a-file.wasm", "w"),
-            ("many/c/deeper/orwd.toml", &ready("deep", "")),
+            ("many/c/deeper/orwd.toml", &prebuilt("deep", "")),
             ("many/notes.txt", ""),
             ("My File.v2.wasm", "w"),
         ]);
         assert_eq!(
-            gathered(&folder, &["one", "many", "My File.v2.wasm"], &places()),
+            discovered(&folder, &["one", "many", "My File.v2.wasm"], &config()),
             [
                 "one = F/one/x.wasm",
                 "a-file = F/many/a-file.wasm",
@@ -415,15 +437,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_kept_beside_what_is_right() {
+    fn problems_do_not_affect_other_environments() {
         let folder = Folder::with(&[
-            ("good/orwd.toml", &ready("good", "")),
+            ("good/orwd.toml", &prebuilt("good", "")),
             ("good/x.wasm", "w"),
-            ("again/orwd.toml", &ready("GOOD", "")),
+            ("again/orwd.toml", &prebuilt("GOOD", "")),
             ("again/x.wasm", "w"),
             ("typo/orwd.toml", "nmae = 'x'"),
-            ("unbuilt/orwd.toml", &ready("unbuilt", "")),
-            ("nodata/orwd.toml", &ready("nodata", "data = 'gone'")),
+            ("unbuilt/orwd.toml", &prebuilt("unbuilt", "")),
+            ("nodata/orwd.toml", &prebuilt("nodata", "data = 'gone'")),
             ("empty/readme", ""),
             ("ab.wasm", "w"),
         ]);
@@ -439,48 +461,48 @@ mod tests {
             "good/orwd.toml",
         ];
         assert_eq!(
-            gathered(&folder, &paths, &places()),
+            discovered(&folder, &paths, &config()),
             [
                 "good = F/good/x.wasm",
                 "F/gone: No such file or directory (os error 2)",
-                "F/typo: orwd.toml: line 1, column 1: `nmae` is no key here; did you mean `name`?",
-                "F/empty: there is no environment here: neither orwd.toml, nor a folder that has one, nor a .wasm file",
-                "F/ab.wasm: the file's name does not do for an environment: invalid environment name \"ab\": expected 3 to 64 letters, digits, '-' or '_'; rename it",
-                "F/good/orwd.toml: this is a manifest; say the folder that it is in",
-                "F/again: its name is \"good\", and so is that of F/good",
+                "F/typo/orwd.toml:1:1: unknown key `nmae`; did you mean `name`?",
+                "F/empty: no environment found; expected orwd.toml, folders with orwd.toml, or .wasm files",
+                "F/ab.wasm: invalid environment name \"ab\": expected 3 to 64 letters, digits, '-' or '_'; rename the file",
+                "F/good/orwd.toml: this is a manifest; pass its folder",
+                "F/again: duplicate name \"good\", also used by F/good",
                 "F/nodata: the data directory F/nodata/gone cannot be used: No such file or directory (os error 2)",
-                "F/unbuilt: there is no component at F/unbuilt/x.wasm, where orwd.toml says that it is",
+                "F/unbuilt: there is no component at F/unbuilt/x.wasm; check `build.component` in orwd.toml",
             ]
         );
     }
 
     #[test]
-    fn data_is_shared_only_if_both_sides_say_so() {
+    fn data_is_shared_only_if_manifest_and_operator_permit_it() {
         let folder = Folder::with(&[
             (
                 "asks/orwd.toml",
-                &ready(
+                &prebuilt(
                     "asks",
                     "data = 'd'\ndata-mode = 'shared'\nshared.publish = ['r']",
                 ),
             ),
             ("asks/x.wasm", "w"),
             ("asks/d/file", ""),
-            ("not/orwd.toml", &ready("not", "data = 'd'")),
+            ("not/orwd.toml", &prebuilt("not", "data = 'd'")),
             ("not/x.wasm", "w"),
             ("not/d/file", ""),
             ("other/file", ""),
             ("plain.wasm", "w"),
         ]);
-        let allowed = |writable_data| Places {
+        let allowed = |writable_data| Paths {
             writable_data,
-            ..places()
+            ..config()
         };
-        let given = Places {
+        let given = Paths {
             data: Some(folder.path().join("other")),
             ..allowed(true)
         };
-        for (path, places, expected) in [
+        for (path, config, expected) in [
             (
                 "asks",
                 allowed(false),
@@ -507,18 +529,18 @@ mod tests {
                 "plain = F/plain.wasm with F/other session",
             ),
         ] {
-            assert_eq!(gathered(&folder, &[path], &places), [expected]);
+            assert_eq!(discovered(&folder, &[path], &config), [expected]);
         }
     }
 
     #[test]
     fn data_by_flag_is_for_one_environment() {
         let folder = Folder::with(&[("one.wasm", "w"), ("two.wasm", "w"), ("data/file", "")]);
-        let places = Places {
+        let config = Paths {
             data: Some(folder.path().join("data")),
-            ..places()
+            ..config()
         };
-        let error = gather(&[folder.path().to_owned()], &places, &|_| {}).unwrap_err();
+        let error = discover(&[folder.path().to_owned()], &config, &|_| {}).unwrap_err();
         assert_eq!(error, DataForSeveral(2));
     }
 }

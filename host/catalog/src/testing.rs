@@ -1,13 +1,13 @@
-//! Folders that tests make and that are gone afterwards.
+//! Temporary folders for tests.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A folder of its own for one test.
+/// Folder of one test, removed when dropped.
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    /// Makes a folder with these files in it.
+    /// Creates a folder with these files.
     pub(crate) fn with(files: &[(&str, &str)]) -> Folder {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let name = format!(

@@ -1,18 +1,24 @@
-//! Configuration in two stages: as it was written, and as it runs.
+//! Configuration in two stages: as written, and as it runs.
 //!
-//! [`written`] holds what stood on the command line, in environment variables
-//! and, for limits, in a manifest; [`resolved`] holds what follows from it,
-//! typed and checked, and is all that the rest of the host sees. What makes no
-//! sense fails between the two, with the name of the flag and what it allows.
+//! The types named `…Flags` hold what was written on the command line and in
+//! environment variables. Their `resolve` returns what the rest of the host
+//! uses, typed and checked. An invalid value fails in between, with the name of
+//! the flag and the permitted values.
 
-pub mod limits;
-pub mod resolved;
-pub mod units;
-pub mod written;
+mod limit_flags;
+mod limit_overrides;
+mod listen;
+mod operation;
+mod paths;
+mod persistence;
+mod server_limits;
 
-pub use limits::{Capped, Limit, Narrowing};
-pub use resolved::{ConfigError, Keeping, Listen, Places, ServerLimits};
-pub use written::{
-    AdmissionFlags, EnvironmentFlags, KeepingFlags, KeepingLevel, LogFlags, LogFormat, ServerFlags,
-    SessionFlags, WallFlags, WallWish,
+pub use limit_flags::LimitFlags;
+pub use limit_overrides::{CappedLimit, LimitOverrides};
+pub use listen::{Listen, ListenFlags, NotAnAddress};
+pub use operation::{HardeningFlags, HardeningMode, LogFlags, LogFormat};
+pub use paths::{EnvironmentFlags, NoCacheDirectory, Paths};
+pub use persistence::{
+    DurabilityFlag, HibernateAfter, NoStateDirectory, PersistenceConfig, PersistenceFlags,
 };
+pub use server_limits::ServerLimits;

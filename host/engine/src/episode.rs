@@ -36,7 +36,7 @@ macro_rules! enter {
             .state
             .enter(
                 instance.engine.cpu_permits(),
-                instance.limits.$budget,
+                instance.limits.$budget(),
                 $what,
                 async |$store: &mut Store<GuestState>| $call.await,
             )
@@ -59,7 +59,7 @@ impl Episode {
             .state
             .enter(
                 instance.engine.cpu_permits(),
-                instance.limits.setup,
+                instance.limits.setup(),
                 "open",
                 async |store: &mut Store<GuestState>| {
                     session
@@ -155,7 +155,7 @@ impl Episode {
         let torn = enter!(self, teardown, "teardown", |session, handle, store| session
             .call_teardown(store, handle))?;
         let handle = self.session.take();
-        let budget = self.instance.limits.teardown;
+        let budget = self.instance.limits.teardown();
         self.instance
             .state
             .enter(

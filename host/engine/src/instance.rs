@@ -48,7 +48,7 @@ macro_rules! query {
             .state
             .enter(
                 $self.engine.cpu_permits(),
-                $self.limits.call,
+                $self.limits.call(),
                 $what,
                 async |$store: &mut Store<GuestState>| $call.await,
             )
@@ -77,7 +77,7 @@ impl Instance {
         let exports = state
             .enter(
                 engine.cpu_permits(),
-                limits.setup,
+                limits.setup(),
                 "instantiate",
                 async |store| component.pre.instantiate_async(store).await,
             )

@@ -33,8 +33,8 @@ use orwd_journal::{
     RequestRecord, RunIdentity, SealedSecrets, SqliteStore, StoreError, StoredRecord,
 };
 use orwd_model::{
-    Block, Budget, ClockMode, Digest, EnvName, Json, RunId, Seed, SessionId, SessionLimits,
-    Timestamp, ToolOutput,
+    Block, ClockMode, Digest, EnvName, Json, RunId, Seed, SessionId, SessionLimits, Timestamp,
+    ToolOutput,
 };
 
 const ROUNDS: usize = 3;
@@ -105,10 +105,6 @@ fn json(text: &str) -> Json {
 }
 
 fn created(session: &str) -> CreatedRecord {
-    let budget = Budget {
-        cpu: Duration::from_secs(30),
-        wall: Duration::from_secs(60),
-    };
     CreatedRecord {
         owner: None,
         session: SessionId::new(session).unwrap(),
@@ -120,23 +116,7 @@ fn created(session: &str) -> CreatedRecord {
         seed: Seed::new(7),
         start: Timestamp::from_nanos(1_700_000_000_000_000_000),
         clock: ClockMode::Virtual,
-        limits: SessionLimits {
-            memory: 256 << 20,
-            tables: 1 << 20,
-            handles: 1024,
-            call: budget,
-            setup: budget,
-            teardown: budget,
-            result: 8 << 20,
-            host_call: 16 << 20,
-            json_depth: 128,
-            log: 64 << 10,
-            log_total: 1 << 20,
-            disk: 64 << 20,
-            files: 4096,
-            open_files: 256,
-            journal: 256 << 20,
-        },
+        limits: SessionLimits::default(),
         host_version: "0".to_owned(),
         engine: "none".to_owned(),
         secrets: SealedSecrets::None,

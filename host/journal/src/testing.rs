@@ -7,8 +7,8 @@ use crate::{
     GuestRequest, Hash, OutcomeRecord, Record, RequestRecord, RunIdentity, SealedSecrets,
 };
 use orwd_model::{
-    Block, Budget, ClockMode, DataDigest, DataMode, Digest, EnvName, Json, Reward, RunId, Seed,
-    SessionId, SessionLimits, Timestamp, ToolOutput,
+    Block, ClockMode, DataDigest, DataMode, Digest, EnvName, Json, Reward, RunId, Seed, SessionId,
+    SessionLimits, Timestamp, ToolOutput,
 };
 
 pub(crate) fn json(text: &str) -> Json {
@@ -16,17 +16,16 @@ pub(crate) fn json(text: &str) -> Json {
 }
 
 pub(crate) fn limits() -> SessionLimits {
-    let budget = |secs| Budget {
-        cpu: Duration::from_secs(secs),
-        wall: Duration::from_secs(2 * secs),
-    };
     SessionLimits {
         memory: 256 << 20,
         tables: 1 << 20,
         handles: 1024,
-        call: budget(30),
-        setup: budget(60),
-        teardown: budget(10),
+        call_cpu: Duration::from_secs(30),
+        call_wall: Duration::from_secs(60),
+        setup_cpu: Duration::from_secs(60),
+        setup_wall: Duration::from_secs(120),
+        teardown_cpu: Duration::from_secs(10),
+        teardown_wall: Duration::from_secs(20),
         result: 8 << 20,
         host_call: 16 << 20,
         json_depth: 128,

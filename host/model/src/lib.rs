@@ -16,6 +16,7 @@ mod digest;
 mod environment;
 pub mod hex;
 mod id;
+mod limits;
 mod outcome;
 mod session;
 
@@ -29,11 +30,15 @@ pub use environment::{
     TerminalTool, Tool, ToolAccess, ToolListing, ToolLookup, ToolSpec, ToolVisibility,
 };
 pub use id::{EnvName, InvalidEnvName, RunId, SessionId};
+pub use limits::{
+    AdmissionLimits, Amount, Budget, ByteSize, LimitDefault, LimitError, LimitField, LimitSet,
+    LimitSpec, LimitUnit, SessionLimits, TimeSpan, UnitError,
+};
 pub use outcome::{
     Fault, FaultCode, NonFiniteReward, Refusal, RefusalReason, Reward, RunOutcome, Score,
     ToolOutput, TrapKind, python_repr,
 };
 pub use session::{
-    AdmissionLimits, Budget, ClockMode, DataMode, DeterminismConfig, InvalidSeed, OnConflict,
-    PublishRules, Secret, Secrets, Seed, SessionLimits, SleepMode, Timestamp,
+    ClockMode, DataMode, DeterminismConfig, InvalidSeed, OnConflict, PublishRules, Secret, Secrets,
+    Seed, SleepMode, Timestamp,
 };

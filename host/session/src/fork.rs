@@ -181,7 +181,7 @@ async fn child(
         })));
     }
     written.await?;
-    let linger = house.settings.result_linger;
+    let linger = house.settings.result_ttl;
     let shared = Arc::new(Shared::new(identity, Phase::Asleep, linger));
     shared.told.note();
     let handle = inner.start(shared, Holding::Asleep, share);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use orwd_catalog::{Birth, Environment};
+use orwd_catalog::{Environment, InstanceOptions};
 use orwd_engine::{CallError, EntryError, Episode};
 use orwd_journal::{GuestOutcome, GuestRequest};
 use orwd_model::{
@@ -59,7 +59,7 @@ impl Guest {
     pub(super) async fn open(
         env: &Environment,
         session: &SessionId,
-        birth: Birth,
+        birth: InstanceOptions,
         slot: OwnedSemaphorePermit,
         task: &Json,
         secrets: Secrets,

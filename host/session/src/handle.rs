@@ -258,7 +258,7 @@ impl Session for Handle {
             Phase::Asleep => began,
             settled => settled.verdict().is_some(),
         });
-        match tokio::time::timeout(self.house.settings.setup_gate, settled).await {
+        match tokio::time::timeout(self.house.settings.setup_wait, settled).await {
             Ok(Ok(phase)) => phase.verdict().unwrap_or(Err(SessionError::Starting)),
             Ok(Err(_)) => Err(SessionError::Deleted),
             Err(_) => Err(SessionError::Starting),

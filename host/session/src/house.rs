@@ -19,14 +19,14 @@ pub struct SessionSettings {
     /// How long a session may go unasked.
     pub idle_timeout: Duration,
     /// How long a request waits for setup, or for a session to wake.
-    pub setup_gate: Duration,
+    pub setup_wait: Duration,
     /// How long a result can be fetched again.
-    pub result_linger: Duration,
+    pub result_ttl: Duration,
     /// How long a guest has nothing to do before it is put to sleep; none if
     /// it never is, not even where another needs its place.
     pub hibernate_after: Option<Duration>,
     /// How long a session that has ended stays in the journal.
-    pub keep_ended: Duration,
+    pub retention: Duration,
     /// Sessions open at once, in memory or not.
     pub max_open: usize,
     /// What one key may have at once.

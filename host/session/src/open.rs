@@ -14,7 +14,7 @@ use super::replay;
 use super::service::{CreateError, Created, Resumable};
 use super::state::{Birthmark, Ground, Identity, Phase, Shared};
 use super::table::{Key, Place};
-use orwd_catalog::{Birth, Environment};
+use orwd_catalog::{Environment, InstanceOptions};
 use orwd_engine::EntryError;
 use orwd_journal::{CreatedRecord, EpisodeId, EpisodeWriter, Hash, JournalError, SealedSecrets};
 use orwd_model::{
@@ -63,7 +63,7 @@ pub(super) async fn open(
         start: Timestamp::now(),
         clock: env.clock(),
     };
-    let birth = Birth {
+    let birth = InstanceOptions {
         determinism,
         sleep_mode: SleepMode::RealTime,
         limits: *env.limits(),
@@ -136,7 +136,7 @@ pub(super) async fn open(
     } else {
         Book::none()
     };
-    let shared = Shared::new(identity, Phase::Starting, house.settings.result_linger);
+    let shared = Shared::new(identity, Phase::Starting, house.settings.result_ttl);
     shared.stand_on(Ground {
         environment: env,
         first_task_tools,
@@ -168,7 +168,7 @@ async fn begin(
         let (pen, written) = house.journal.begin(episode, created.clone());
         match written.await {
             Ok(()) => return Ok(pen),
-            Err(JournalError::Exists { .. }) if begun.elapsed() < house.settings.setup_gate => {
+            Err(JournalError::Exists { .. }) if begun.elapsed() < house.settings.setup_wait => {
                 tokio::time::sleep(LOOK).await;
             }
             Err(error) => return Err(unwritten(error)),

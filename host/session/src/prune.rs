@@ -19,8 +19,8 @@ const PAGE: u32 = 256;
 const BREATH: Duration = Duration::from_millis(5);
 
 /// Looks for what may go every so often, until the sessions are gone.
-pub(super) async fn run(sessions: Weak<Inner>, keep_ended: Duration) {
-    let pause = keep_ended / 4;
+pub(super) async fn run(sessions: Weak<Inner>, retention: Duration) {
+    let pause = retention / 4;
     let pause = pause.clamp(Duration::from_millis(250), Duration::from_secs(600));
     let mut ticks = tokio::time::interval(pause);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -31,7 +31,7 @@ pub(super) async fn run(sessions: Weak<Inner>, keep_ended: Duration) {
         };
         let journal = sessions.house.journal.clone();
         drop(sessions);
-        let ended_before = Timestamp::now().saturating_sub(keep_ended);
+        let ended_before = Timestamp::now().saturating_sub(retention);
         match prune(&journal, ended_before).await {
             Ok(0) => {}
             Ok(episodes) => tracing::info!(episodes, "the journal is rid of what ended long ago"),

@@ -7,7 +7,7 @@
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::guest::{Guest, NotOpen};
-use orwd_catalog::{Birth, Environment};
+use orwd_catalog::{Environment, InstanceOptions};
 use orwd_engine::EntryError;
 use orwd_journal::{CreatedRecord, EpisodeHistory, EpisodeStep, GuestOutcome, OutcomeRecord};
 use orwd_model::{DataDigest, DeterminismConfig, Secrets, SleepMode, ToolSpec};
@@ -50,7 +50,7 @@ impl<'h> Replay<'h> {
         slot: OwnedSemaphorePermit,
     ) -> Result<Replay<'h>, NotOpen> {
         let created = history.created();
-        let birth = Birth {
+        let birth = InstanceOptions {
             determinism: determinism(created),
             sleep_mode: SleepMode::Skip,
             limits: created.limits,

@@ -88,7 +88,7 @@ impl Sessions {
         }
         tokio::spawn(reaper::run(Arc::downgrade(&inner), settings));
         if inner.house.is_kept() {
-            tokio::spawn(prune::run(Arc::downgrade(&inner), settings.keep_ended));
+            tokio::spawn(prune::run(Arc::downgrade(&inner), settings.retention));
             if let Some(gauge) = gauge {
                 tokio::spawn(pressure::run(Arc::downgrade(&inner), gauge));
             }
@@ -197,7 +197,7 @@ impl Inner {
             created: opening.created,
             birthmark: None,
         };
-        let linger = self.house.settings.result_linger;
+        let linger = self.house.settings.result_ttl;
         let shared = Arc::new(Shared::new(identity, Phase::Asleep, linger));
         if episode.head > SET_UP {
             shared.told.note();

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use orwd_catalog::{Environment, Prepared};
+use orwd_catalog::{Environment, PreparedEnvironment};
 use orwd_journal::CreatedRecord;
 use orwd_model::{Digest, EnvName};
 
@@ -18,7 +18,7 @@ pub struct Older {
     /// Its version.
     pub digest: Digest,
     /// The version itself; or why it cannot be had, for people.
-    pub prepared: Result<Prepared, String>,
+    pub prepared: Result<PreparedEnvironment, String>,
 }
 
 /// All versions that can be had.
@@ -30,7 +30,7 @@ pub(super) struct Versions {
 /// How far an older version is.
 enum Version {
     /// Loaded, and never run.
-    Prepared(Box<Prepared>),
+    Prepared(Box<PreparedEnvironment>),
     Open(Environment),
     /// Not to be had, and why.
     Unfit(String),

@@ -209,7 +209,7 @@ impl Owner {
             if let Some(slot) = self.house.slot().await {
                 return Ok(slot);
             }
-            if begin.elapsed() >= self.house.settings.setup_gate {
+            if begin.elapsed() >= self.house.settings.setup_wait {
                 return Err(Failure::NotNow("every place is taken".to_owned()));
             }
             tokio::time::sleep(LOOK).await;
@@ -297,7 +297,7 @@ impl Owner {
 
     /// Knows again what clients may ask for: the results of a while, keys.
     fn remember(&self, history: &EpisodeHistory) {
-        let linger = self.house.settings.result_linger;
+        let linger = self.house.settings.result_ttl;
         let now = Timestamp::now();
         // In this order everywhere.
         let mut resends = self.shared.resends();

@@ -7,8 +7,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use orwd_catalog::manifest::{BuildRule, Manifest};
-use orwd_config::limits::Limit;
-use orwd_model::{Budget, DataMode, OnConflict, SessionLimits};
+use orwd_model::{DataMode, LimitSet, OnConflict, SessionLimits};
 
 pub(crate) fn run(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
@@ -28,47 +27,52 @@ pub(crate) fn run(bytes: &[u8]) {
     assert_eq!((&again.data, &again.mode), (&manifest.data, &manifest.mode));
     assert_eq!(again.secrets, manifest.secrets);
     assert_eq!((again.clock, again.seed), (manifest.clock, manifest.seed));
-    for operator in [MOST, operator(64 << 20, 5), operator(2 << 20, 0)] {
+    for operator in [max(), operator(64 << 20, 5), operator(2 << 20, 0)] {
         let (limits, capped) = manifest.limits.apply(operator);
         assert_eq!(again.limits.apply(operator).0, limits);
-        for limit in Limit::ALL {
-            let (asked, allowed) = (limit.get(&limits), limit.get(&operator));
-            assert!(asked <= allowed, "{} is raised to {asked}", limit.name());
-            assert_eq!(limit.parse(&asked.to_string()), limit.check(asked));
+        for limit in SessionLimits::SPECS {
+            let amount = |limits| limit.amount(limits).expect("a limit that is set");
+            let (applied, allowed) = (amount(&limits), amount(&operator));
+            assert!(applied <= allowed, "{} is raised to {applied}", limit.name);
+            assert_eq!(limit.parse(&applied.to_string()), limit.check(applied));
         }
         for capped in capped {
-            assert!(capped.asked > capped.allowed, "{capped}");
-            assert_eq!(capped.limit.get(&limits), capped.allowed);
+            assert!(capped.requested > capped.allowed, "{capped:?}");
+            let limit = SessionLimits::spec(capped.limit).expect("a limit");
+            assert_eq!(limit.amount(&limits), Some(capped.allowed));
         }
     }
 }
 
 fn is_reason(text: &str, told: &str) {
     assert!(!told.is_empty());
-    let Some(rest) = told.strip_prefix("line ") else {
+    let position = told
+        .strip_prefix("orwd.toml:")
+        .and_then(|rest| rest.split_once(':'));
+    let Some(line) = position.and_then(|(line, _)| line.parse::<usize>().ok()) else {
         return;
     };
-    let line = rest.split_once(',').and_then(|(line, _)| line.parse().ok());
-    let line: usize = line.expect("a line has a number");
     // The error may be the end of the file.
     assert!(line <= text.matches('\n').count() + 1, "{told}");
 }
 
-/// The largest values of all limits.
-const MOST: SessionLimits = operator(4 << 30, 86_400);
+/// The largest permitted limits.
+fn max() -> SessionLimits {
+    SessionLimits::from_amounts(|limit| Some(limit.unit.amount(limit.max)))
+}
 
-const fn operator(memory: usize, seconds: u64) -> SessionLimits {
-    let budget = Budget {
-        cpu: Duration::from_millis(10 + seconds * 1000),
-        wall: Duration::from_millis(10 + seconds * 2000),
-    };
+fn operator(memory: usize, seconds: u64) -> SessionLimits {
+    let time = Duration::from_millis(10 + seconds * 1000);
     SessionLimits {
         memory,
         tables: memory / 4000,
         handles: memory / 40_000,
-        call: budget,
-        setup: budget,
-        teardown: budget,
+        call_cpu: time,
+        call_wall: time * 2,
+        setup_cpu: time,
+        setup_wall: time * 2,
+        teardown_cpu: time,
+        teardown_wall: time * 2,
         result: memory / 4,
         host_call: memory / 2,
         json_depth: 8 + seconds as usize / 160,
@@ -104,7 +108,7 @@ fn write(manifest: &Manifest) -> String {
     }
     match &manifest.build {
         BuildRule::Cargo => {}
-        BuildRule::Ready(component) => {
+        BuildRule::Prebuilt(component) => {
             out.push_str("[build]\n");
             pair(&mut out, "component", &quoted(&component.to_string_lossy()));
         }
@@ -121,7 +125,7 @@ fn write(manifest: &Manifest) -> String {
             OnConflict::Keep => "keep",
             OnConflict::Replace => "replace",
         };
-        pair(&mut out, "existing", &quoted(on_conflict));
+        pair(&mut out, "on-conflict", &quoted(on_conflict));
     }
     out.push_str("[limits]\n");
     // With the largest limits allowed, the requested values remain.

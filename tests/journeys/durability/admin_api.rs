@@ -96,7 +96,7 @@ fn sessions_are_shown_with_their_steps() {
 #[test]
 fn an_ended_session_is_purged_after_the_retention_and_its_forks_stay() {
     let scratch = TestDir::new();
-    let mut host = RestartableServer::new(&scratch).set("--keep-ended", "1s");
+    let mut host = RestartableServer::new(&scratch).set("--retention", "1s");
     let mut server = host.alpha();
     let ors = server.ors();
     let parent = ors.open("alpha", TaskSelector::At("train", 0));

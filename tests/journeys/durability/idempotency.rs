@@ -49,7 +49,7 @@ fn a_retried_call_without_an_id_runs_once() {
 #[test]
 fn an_idempotency_key_names_a_call_permanently() {
     let scratch = TestDir::new();
-    let mut host = RestartableServer::new(&scratch).set("--result-linger", "1s");
+    let mut host = RestartableServer::new(&scratch).set("--result-ttl", "1s");
     let mut server = host.alpha();
     let session = server.ors().open("alpha", TaskSelector::At("train", 0));
     let ask = |by: i64, key: &str| {

@@ -318,7 +318,7 @@ fn a_run_survives_a_restart_without_its_client() {
 fn idle_sessions_hibernate_when_memory_is_short() {
     let mark = 160;
     let server = ServeCommand::fixtures(&["consumer"])
-        .set("--memory-mark", format!("{mark}MiB"))
+        .set("--memory-high-watermark", format!("{mark}MiB"))
         .start();
     let ors = server.ors();
     let eat = json!({"mib": 16});

@@ -121,7 +121,7 @@ fn until_refused(mut ask: impl FnMut() -> HttpResponse) -> HttpResponse {
 
 #[test]
 fn wrong_keys_are_rate_limited_and_valid_ones_never() {
-    let KeyedServer { server, alice, .. } = &KeyedServer::start(&[("--wrong-keys", "5")]);
+    let KeyedServer { server, alice, .. } = &KeyedServer::start(&[("--auth-failure-rate", "5")]);
     let ask = |key: &str| {
         let request = HttpRequest::get("/list_environments").header("X-API-Key", key);
         server.ors().fetch(&request)
@@ -234,7 +234,7 @@ fn calls_in_flight_per_key_are_limited() {
 #[test]
 fn flags_for_keys_are_refused_without_keys() {
     for flag in [
-        "--wrong-keys",
+        "--auth-failure-rate",
         "--max-sessions-per-key",
         "--max-calls-per-key",
     ] {

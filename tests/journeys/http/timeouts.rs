@@ -204,7 +204,7 @@ fn an_idle_session_expires() {
 #[test]
 fn a_request_during_setup_gets_a_503() {
     let server = ServeCommand::fixtures(&["slow"])
-        .set("--setup-gate", "1s")
+        .set("--setup-wait", "1s")
         .start();
     let ors = server.ors();
     let session = ors.open("slow", TaskSelector::Spec(json!({"setup_ms": 4000})));
@@ -220,7 +220,7 @@ fn a_request_during_setup_gets_a_503() {
 #[test]
 fn a_result_expires() {
     let server = ServeCommand::fixtures(&["alpha"])
-        .set("--result-linger", "2s")
+        .set("--result-ttl", "2s")
         .start();
     let session = server.ors().open("alpha", TaskSelector::At("train", 0));
     // The time to live starts at the end of the run.

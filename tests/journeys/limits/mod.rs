@@ -76,7 +76,7 @@ fn every_limit_has_a_test() {
         .expect_success()
         .split("Limits of a session:")
         .nth(1)
-        .and_then(|rest| rest.split("\nSessions that outlive the server:").next())
+        .and_then(|rest| rest.split("\nPersistence:").next())
         .expect("a heading of the help")
         .lines()
         .filter_map(|line| line.trim_start().strip_prefix("--"))
@@ -119,7 +119,7 @@ fn effective_limits_are_shown_by_version_and_inspect() {
         assert_eq!(limit(environment, "call-cpu"), "3s");
         assert_eq!(limit(environment, "disk"), "5MiB");
     }
-    server.wait_for_log("the manifest asks for call-cpu = 1h");
+    server.wait_for_log("manifest limit capped environment=narrow limit=\"call-cpu\" requested=1h");
 
     let inspected = OrwdCommand::new(
         ["inspect", "--json", "--disk", "5MiB", "--call-cpu", "3s"]

@@ -42,11 +42,11 @@ fn wait_for_text(server: &ServerProcess, words: &str) {
 
 /// Asserts that every thread is hardened as the log wait_for_text.
 fn is_hardened(server: &ServerProcess) {
-    wait_for_text(server, "walls around this process: ");
+    wait_for_text(server, "process hardened");
     // Missing parts are logged before this line.
-    wait_for_text(server, "loaded");
+    wait_for_text(server, "environment loaded");
     let log = server.log();
-    let filtered = !log.contains("a wall is missing here: system calls");
+    let filtered = !log.contains("hardening unavailable protection=system calls");
     let threads = threads(server.pid());
     assert!(threads.len() > 4, "{threads:?}");
     for (name, given_up, filter) in threads {
@@ -55,7 +55,7 @@ fn is_hardened(server: &ServerProcess) {
     }
     for name in ["files", "TCP", "signals and abstract sockets"] {
         let told = log.contains(&format!("{name}: Landlock"));
-        let missing = log.contains(&format!("a wall is missing here: {name}: "));
+        let missing = log.contains(&format!("hardening unavailable protection={name} "));
         assert!(told || missing, "{name}: {log}");
     }
 }
@@ -106,7 +106,7 @@ fn a_session_works_with_hardening() {
     server.signal(Signal::TERM);
     assert_eq!(server.wait(TIMEOUT), Some(0));
     let log = server.log();
-    let warned = |line: &&str| line.contains("WARN") && !line.contains("a wall is missing here");
+    let warned = |line: &&str| line.contains("WARN") && !line.contains("hardening unavailable");
     assert_eq!(log.lines().find(warned), None, "{log}");
     assert_eq!(fs::read_dir(temporary).unwrap().count(), 0);
 }
@@ -131,7 +131,7 @@ fn a_replaced_key_file_is_read_with_hardening() {
     let server = ServeCommand::fixtures(&["alpha"])
         .set("--api-keys", scratch.path().join("keys/keys.toml"))
         // The new key is tried often before it is accepted.
-        .set("--wrong-keys", "1000000")
+        .set("--auth-failure-rate", "1000000")
         .start();
     let asks = |key: &str| {
         let request = HttpRequest::get("/list_environments").header("X-API-Key", key);
@@ -149,12 +149,12 @@ fn a_replaced_key_file_is_read_with_hardening() {
 #[test]
 fn hardening_can_be_turned_off() {
     let server = ServeCommand::fixtures(&["alpha"])
-        .set("--walls", "off")
+        .set("--hardening", "off")
         .start();
     for (name, given_up, filter) in threads(server.pid()) {
         assert_eq!((given_up, filter), (0, 0), "{name}");
     }
-    wait_for_text(&server, "there are no walls around this process");
+    wait_for_text(&server, "process hardening is off");
     // Its own user can inspect it again.
     let seen = fs::read(format!("/proc/{}/environ", server.pid()));
     assert!(seen.is_ok(), "{seen:?}");
@@ -166,9 +166,12 @@ fn hardening_can_be_turned_off() {
 fn required_hardening_is_all_or_nothing() {
     let plain = ServeCommand::fixtures(&["alpha"]).start();
     is_hardened(&plain);
-    let strict = ServeCommand::fixtures(&["alpha"]).set("--walls", "required");
-    if plain.log().contains("a wall is missing here") {
-        strict.command().run().expect_failure(&["--walls required"]);
+    let strict = ServeCommand::fixtures(&["alpha"]).set("--hardening", "required");
+    if plain.log().contains("hardening unavailable") {
+        strict
+            .command()
+            .run()
+            .expect_failure(&["--hardening required"]);
     } else {
         is_hardened(&strict.start());
     }
@@ -183,7 +186,7 @@ fn inspect_runs_with_hardening() {
         OrwdCommand::new(["inspect", "--log", "info", "--cache", &cache, component]).run();
     inspected.expect_success();
     let told = &inspected.stderr;
-    assert!(told.contains("walls around this process: "), "{inspected}");
+    assert!(told.contains("process hardened"), "{inspected}");
 }
 
 #[test]
@@ -214,7 +217,7 @@ fn the_compiler_is_hardened_before_it_reads_input() {
 #[test]
 fn a_client_that_takes_all_connections_leaves_sessions_their_files() {
     let server = serve(artifacts::component("files")).start_in_shell("ulimit -n 200");
-    wait_for_text(&server, "no more than 150 connections");
+    wait_for_text(&server, "--max-connections limit=150");
     let ors = server.ors();
     let id = fresh_id();
     let mut mine = ors.client().connect();

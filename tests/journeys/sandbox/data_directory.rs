@@ -205,7 +205,9 @@ fn sessions_on_one_directory_cost_no_descriptors() {
     let scratch = TestDir::new();
     scratch.write("files/data/hello.txt", "guten Tag");
     // With hardening only root could count them.
-    let server = with_data(&scratch, "", "").set("--walls", "off").start();
+    let server = with_data(&scratch, "", "")
+        .set("--hardening", "off")
+        .start();
     let ors = server.ors();
     let descriptors = || {
         let folder = format!("/proc/{}/fd", server.pid());

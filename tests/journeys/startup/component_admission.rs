@@ -266,7 +266,7 @@ fn the_compiler_inherits_no_descriptor() {
     let server = ServeCommand::fixtures(&["alpha"])
         .set("--cache", scratch.path().join("cache"))
         // With hardening only root could read its descriptors.
-        .set("--walls", "off")
+        .set("--hardening", "off")
         .start_in_shell("exec 7</dev/null");
     let info = fs::read_to_string(format!("/proc/{}/fdinfo/7", server.pid())).unwrap();
     let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));

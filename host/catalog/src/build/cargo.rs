@@ -1,11 +1,11 @@
-//! Building by cargo.
+//! Builds by cargo.
 //!
-//! cargo itself says which packages a workspace has, where its output goes and
-//! what it made: nothing is guessed from names. A workspace that defines a
-//! profile `component` is built with that, since what suits a component (small,
-//! optimised as a whole) may not suit the rest of it; others with `release`. Folders of one workspace are
-//! built by one start of cargo, which saves a fifth of a second for each; one
-//! that fails does not keep cargo from the others.
+//! cargo itself reports the packages of a workspace, its target directory and
+//! the files it built, so nothing is guessed from names. A workspace with a
+//! profile `component` is built with that profile, others with `release`: what
+//! suits a component (small, link-time optimised) may not suit the rest of the
+//! workspace. Folders of one workspace are built by one run of cargo. A package
+//! that fails does not stop the others.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader};
@@ -14,14 +14,13 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
-use super::{BuildError, Job, Progress};
+use super::error::BuildError;
+use super::job::{BuildJob, Progress, TARGET};
 
-/// What components are compiled for.
-pub const TARGET: &str = "wasm32-wasip2";
-
+/// Index of a job, and its component.
 type Outcome = (usize, Result<PathBuf, BuildError>);
 
-/// What `cargo metadata` says, as far as it matters here.
+/// The needed part of the output of `cargo metadata`.
 #[derive(Deserialize)]
 struct Metadata {
     workspace_root: PathBuf,
@@ -43,7 +42,13 @@ struct Target {
     crate_types: Vec<String>,
 }
 
-/// One line of what `cargo build` reports.
+impl Target {
+    fn is_cdylib(&self) -> bool {
+        self.crate_types.iter().any(|kind| kind == "cdylib")
+    }
+}
+
+/// One line of the output of `cargo build`.
 #[derive(Deserialize)]
 struct Message {
     reason: String,
@@ -53,21 +58,29 @@ struct Message {
     filenames: Vec<PathBuf>,
 }
 
-/// The packages of one workspace that are to be built.
+/// Packages of one workspace.
 struct Group<'a> {
     metadata: Metadata,
-    /// The place of the job, its folder and name, and the package's id.
-    members: Vec<(usize, Job<'a>, String)>,
+    members: Vec<Member<'a>>,
 }
 
-/// Builds folders that have a `Cargo.toml`; the outcomes bear the places that
-/// came with the jobs.
-pub(super) fn build(jobs: &[(usize, Job<'_>)], progress: Progress<'_>) -> Vec<Outcome> {
+/// A package to build.
+struct Member<'a> {
+    /// Index of the job.
+    index: usize,
+    job: BuildJob<'a>,
+    /// Id of the package.
+    package: String,
+}
+
+/// Builds folders that have a `Cargo.toml`. Each outcome has the index of its
+/// job.
+pub(super) fn build(jobs: &[(usize, BuildJob<'_>)], progress: Progress<'_>) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     let mut groups: Vec<Group<'_>> = Vec::new();
-    for (place, job) in jobs {
-        if let Err(error) = assign(*place, *job, &mut groups) {
-            outcomes.push((*place, Err(error)));
+    for (index, job) in jobs {
+        if let Err(error) = assign(*index, *job, &mut groups) {
+            outcomes.push((*index, Err(error)));
         }
     }
     for group in &groups {
@@ -76,7 +89,7 @@ pub(super) fn build(jobs: &[(usize, Job<'_>)], progress: Progress<'_>) -> Vec<Ou
     outcomes
 }
 
-/// Where cargo leaves the component of a folder.
+/// Returns where cargo puts the component of a folder.
 pub(super) fn locate(folder: &Path) -> Result<PathBuf, BuildError> {
     let metadata = metadata(folder)?;
     let library = library(package(&metadata, folder).ok_or(BuildError::NoPackage)?)?;
@@ -86,99 +99,100 @@ pub(super) fn locate(folder: &Path) -> Result<PathBuf, BuildError> {
     Ok(output.join(file))
 }
 
-fn assign<'a>(place: usize, job: Job<'a>, groups: &mut Vec<Group<'a>>) -> Result<(), BuildError> {
+/// Adds a job to the group of its workspace.
+fn assign<'a>(
+    index: usize,
+    job: BuildJob<'a>,
+    groups: &mut Vec<Group<'a>>,
+) -> Result<(), BuildError> {
+    let member = |package: &Package| {
+        library(package)?;
+        Ok::<_, BuildError>(Member {
+            index,
+            job,
+            package: package.id.clone(),
+        })
+    };
     for group in groups.iter_mut() {
         if let Some(package) = package(&group.metadata, job.folder) {
-            library(package)?;
-            group.members.push((place, job, package.id.clone()));
+            group.members.push(member(package)?);
             return Ok(());
         }
     }
     let metadata = metadata(job.folder)?;
     let package = package(&metadata, job.folder).ok_or(BuildError::NoPackage)?;
-    library(package)?;
-    let members = vec![(place, job, package.id.clone())];
+    let members = vec![member(package)?];
     groups.push(Group { metadata, members });
     Ok(())
 }
 
 fn build_group(group: &Group<'_>, progress: Progress<'_>, outcomes: &mut Vec<Outcome>) {
-    let Some((_, first, _)) = group.members.first() else {
+    let Some(first) = group.members.first() else {
         return;
     };
-    let names: Vec<&str> = group
+    let folder = first.job.folder;
+    let names = group
         .members
         .iter()
-        .map(|(_, job, _)| job.manifest.name.as_str())
-        .collect();
+        .map(|member| member.job.manifest.name.as_str());
+    let names: Vec<&str> = names.collect();
     progress(&format!("building {} with cargo", names.join(", ")));
-    let ids = group.members.iter().map(|(_, _, id)| id.as_str());
+    let packages = group.members.iter().map(|member| member.package.as_str());
     let profile = profile(&group.metadata.workspace_root);
-    let result =
-        ensure_target(first.folder, progress).and_then(|()| compile(first.folder, profile, ids));
-    // An error can be told once; the others were not reached.
-    let (mut made, mut error) = match result {
-        Ok((made, None)) => (made, None),
-        Ok((made, Some(error))) => (made, Some(error)),
+    let result = ensure_target(folder, progress).and_then(|()| compile(folder, profile, packages));
+    // The error is reported once; the other packages were not reached.
+    let (mut built, mut error) = match result {
+        Ok((built, error)) => (built, error),
         Err(error) => (HashMap::new(), Some(error)),
     };
-    for (place, _, id) in &group.members {
-        let outcome = match made.remove(id) {
+    for member in &group.members {
+        let outcome = match built.remove(&member.package) {
             Some(component) => Ok(component),
             None => Err(error.take().unwrap_or(BuildError::NotReached)),
         };
-        outcomes.push((*place, outcome));
+        outcomes.push((member.index, outcome));
     }
 }
 
-/// Runs cargo, and gives the components that it made by package; and the
-/// error, if it did not make all of them.
+/// Runs cargo. Returns the built components by package, and the error if some
+/// are missing.
 fn compile<'i>(
     folder: &Path,
     profile: &str,
-    ids: impl Iterator<Item = &'i str>,
+    packages: impl Iterator<Item = &'i str>,
 ) -> Result<(HashMap<String, PathBuf>, Option<BuildError>), BuildError> {
-    let mut command = cargo(folder);
+    let mut command = Command::new("cargo");
     command
+        .current_dir(folder)
         .args(["build", "--profile", profile, "--keep-going"])
         .args(["--target", TARGET])
         .arg("--message-format=json-render-diagnostics");
-    for id in ids {
-        command.args(["--package", id]);
+    for package in packages {
+        command.args(["--package", package]);
     }
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .map_err(not_run)?;
-    let mut made = HashMap::new();
+    let mut built = HashMap::new();
     if let Some(output) = child.stdout.take() {
-        for line in BufReader::new(output).lines() {
-            // A build script may print lines of its own among the messages.
-            let Some(message) = line.ok().and_then(|line| read_message(&line)) else {
-                continue;
-            };
-            if let Some((id, component)) = component(message) {
-                made.insert(id, component);
-            }
-        }
+        // Build scripts may print lines of their own, which are skipped.
+        let lines = BufReader::new(output).lines().map_while(Result::ok);
+        built.extend(lines.filter_map(|line| component(&line)));
     }
     let status = child.wait().map_err(not_run)?;
     let error = (!status.success()).then(|| BuildError::Failed {
         program: "cargo build".to_owned(),
         status,
     });
-    Ok((made, error))
+    Ok((built, error))
 }
 
-fn read_message(line: &str) -> Option<Message> {
-    serde_json::from_str(line).ok()
-}
-
-/// The component that a message tells of, with its package.
-fn component(message: Message) -> Option<(String, PathBuf)> {
-    let is_library = message.target.is_some_and(|target| target.is_cdylib());
-    if message.reason != "compiler-artifact" || !is_library {
+/// Returns the component that a line of output reports, with its package.
+fn component(line: &str) -> Option<(String, PathBuf)> {
+    let message: Message = serde_json::from_str(line).ok()?;
+    if message.reason != "compiler-artifact" || !message.target?.is_cdylib() {
         return None;
     }
     let is_wasm = |file: &PathBuf| file.extension().is_some_and(|end| end == "wasm");
@@ -186,14 +200,9 @@ fn component(message: Message) -> Option<(String, PathBuf)> {
     Some((message.package_id?, file))
 }
 
-impl Target {
-    fn is_cdylib(&self) -> bool {
-        self.crate_types.iter().any(|kind| kind == "cdylib")
-    }
-}
-
 fn metadata(folder: &Path) -> Result<Metadata, BuildError> {
-    let output = cargo(folder)
+    let output = Command::new("cargo")
+        .current_dir(folder)
         .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -205,11 +214,11 @@ fn metadata(folder: &Path) -> Result<Metadata, BuildError> {
             status: output.status,
         });
     }
-    serde_json::from_slice(&output.stdout).map_err(|error| BuildError::Answer(error.to_string()))
+    serde_json::from_slice(&output.stdout).map_err(|error| BuildError::Output(error.to_string()))
 }
 
-/// The profile that a workspace has for components. A file that cannot be read
-/// is cargo's to complain about.
+/// Returns the profile for components of a workspace. cargo itself reports a
+/// `Cargo.toml` that cannot be read.
 fn profile(workspace_root: &Path) -> &'static str {
     let own = std::fs::read_to_string(workspace_root.join("Cargo.toml"))
         .ok()
@@ -223,10 +232,10 @@ fn profile(workspace_root: &Path) -> &'static str {
 
 fn package<'m>(metadata: &'m Metadata, folder: &Path) -> Option<&'m Package> {
     let manifest = folder.join("Cargo.toml").canonicalize().ok()?;
-    metadata
-        .packages
-        .iter()
-        .find(|package| package.manifest_path.canonicalize().ok().as_ref() == Some(&manifest))
+    metadata.packages.iter().find(|package| {
+        let path = package.manifest_path.canonicalize();
+        path.ok().as_ref() == Some(&manifest)
+    })
 }
 
 fn library(package: &Package) -> Result<&Target, BuildError> {
@@ -238,19 +247,19 @@ fn library(package: &Package) -> Result<&Target, BuildError> {
         })
 }
 
-/// Sees to it that the compiler has the target's standard library. Asked in
-/// the folder, because that may choose its own toolchain.
+/// Ensures that the target's standard library is installed. The check runs in
+/// the folder, which may choose its own toolchain.
 fn ensure_target(folder: &Path, progress: Progress<'_>) -> Result<(), BuildError> {
-    let answer = Command::new("rustc")
+    let libdir = Command::new("rustc")
         .args(["--print", "target-libdir", "--target", TARGET])
         .current_dir(folder)
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output();
-    let installed = match answer {
-        Ok(answer) => {
-            let path = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
-            answer.status.success() && Path::new(&path).is_dir()
+    let installed = match libdir {
+        Ok(output) => {
+            let path = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            output.status.success() && Path::new(&path).is_dir()
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BuildError::NoCargo),
         Err(_) => false,
@@ -272,12 +281,6 @@ fn ensure_target(folder: &Path, progress: Progress<'_>) -> Result<(), BuildError
     }
 }
 
-fn cargo(folder: &Path) -> Command {
-    let mut command = Command::new("cargo");
-    command.current_dir(folder);
-    command
-}
-
 fn not_run(reason: io::Error) -> BuildError {
     if reason.kind() == io::ErrorKind::NotFound {
         return BuildError::NoCargo;
@@ -293,12 +296,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_workspace_with_a_profile_for_components_is_built_with_it() {
-        let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        assert_eq!(profile(&ours), "component");
-        let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/templates/counter");
+    fn a_workspace_with_a_component_profile_is_built_with_it() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        assert_eq!(profile(&root), "component");
+        let template = root.join("host/cli/templates/counter");
         assert_eq!(profile(&template), "release");
-        assert_eq!(profile(&ours.join("no-such-folder")), "release");
+        assert_eq!(profile(&root.join("no-such-folder")), "release");
     }
 
     #[test]
@@ -325,7 +328,7 @@ mod tests {
             ),
             ("hello".to_owned(), None),
         ] {
-            let got = read_message(&line).and_then(component);
+            let got = component(&line);
             let expected = expected.map(|file| ("p".to_owned(), PathBuf::from(file)));
             assert_eq!(got, expected, "{line}");
         }

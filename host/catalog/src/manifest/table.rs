@@ -1,42 +1,41 @@
-//! TOML tables, read key by key, with the place of everything that is wrong.
+//! Reads TOML tables key by key.
 //!
-//! Every reader says what it expected, what came, and where; what a key means
-//! is none of its affair.
+//! Each error names the key, what was expected, what was found, and the
+//! position. The meaning of keys is checked elsewhere.
 
 use std::path::PathBuf;
 
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::ManifestError;
+use super::error::ManifestError;
 
-/// A table of the manifest, with what is needed to speak of its places.
+/// Table of the manifest, with its text for positions.
 pub(super) struct Table<'a> {
     text: &'a str,
-    /// The way here, with a full stop at its end; empty for the whole file.
+    /// Path of the table, with a full stop at its end; empty for the root.
     path: String,
     entries: &'a DeTable<'a>,
 }
 
-/// A string of the manifest.
+/// String of the manifest, with its position.
 pub(super) struct Text<'a> {
     document: &'a str,
     key: String,
-    at: usize,
+    offset: usize,
     pub(super) value: &'a str,
 }
 
 impl Text<'_> {
-    pub(super) fn wrong(&self, message: &str) -> ManifestError {
-        ManifestError {
-            place: Some(place(self.document, self.at)),
-            message: format!("`{}`: {message}", self.key),
-        }
+    /// Creates an error about this value.
+    pub(super) fn error(&self, message: &str) -> ManifestError {
+        let message = format!("`{}`: {message}", self.key);
+        ManifestError::at(self.document, self.offset, message)
     }
 }
 
 impl<'a> Table<'a> {
-    /// The whole file.
+    /// Creates the root table.
     pub(super) fn root(text: &'a str, entries: &'a DeTable<'a>) -> Table<'a> {
         Table {
             text,
@@ -45,7 +44,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Refuses the first key that is not among the known ones.
+    /// Refuses the first unknown key.
     pub(super) fn only(&self, known: &[&str]) -> Result<(), ManifestError> {
         let unknown = self
             .entries
@@ -56,15 +55,12 @@ impl<'a> Table<'a> {
             return Ok(());
         };
         let written = key.get_ref();
-        let mut message = format!("`{}{written}` is no key here", self.path);
+        let mut message = format!("unknown key `{}{written}`", self.path);
         match nearest(written, known) {
             Some(nearest) => message.push_str(&format!("; did you mean `{}{nearest}`?", self.path)),
-            None => message.push_str(&format!("; there are {}", list(known))),
+            None => message.push_str(&format!("; expected {}", list(known))),
         }
-        Err(ManifestError {
-            place: Some(place(self.text, key.span().start)),
-            message,
-        })
+        Err(ManifestError::at(self.text, key.span().start, message))
     }
 
     pub(super) fn value(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
@@ -114,7 +110,7 @@ impl<'a> Table<'a> {
         match self.text(key)? {
             None => Ok(None),
             Some(text) if text.value.is_empty() || text.value.contains('\0') => {
-                Err(text.wrong(&format!("expected the path of {what}")))
+                Err(text.error(&format!("expected the path of {what}")))
             }
             Some(text) => Ok(Some(PathBuf::from(text.value))),
         }
@@ -130,7 +126,7 @@ impl<'a> Table<'a> {
             DeValue::String(text) => Ok(Text {
                 document: self.text,
                 key: format!("{}{key}", self.path),
-                at: value.span().start,
+                offset: value.span().start,
                 value: text,
             }),
             other => Err(self.mistyped(key, value, expected, other)),
@@ -145,22 +141,23 @@ impl<'a> Table<'a> {
         got: &DeValue<'_>,
     ) -> ManifestError {
         let message = format!(
-            "`{}{key}`: expected {expected}, got {}",
+            "`{}{key}`: expected {expected}, found {}",
             self.path,
             kind(got)
         );
         self.error(Some(at), &message)
     }
 
+    /// Creates an error about a value, or about the whole file.
     pub(super) fn error(&self, at: Option<&Spanned<DeValue<'_>>>, message: &str) -> ManifestError {
-        ManifestError {
-            place: at.map(|value| place(self.text, value.span().start)),
-            message: message.to_owned(),
+        match at {
+            Some(value) => ManifestError::at(self.text, value.span().start, message),
+            None => ManifestError::whole_file(message),
         }
     }
 }
 
-/// What a value is, in words.
+/// Returns the type of a value, in words.
 pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
@@ -172,7 +169,7 @@ pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// The known key that a mistyped one is likely to stand for.
+/// Returns the known key that is most similar to a mistyped one.
 fn nearest<'k>(written: &DeString<'_>, known: &[&'k str]) -> Option<&'k str> {
     let plain = |text: &str| text.to_lowercase().replace('_', "-");
     known
@@ -186,18 +183,7 @@ fn nearest<'k>(written: &DeString<'_>, known: &[&'k str]) -> Option<&'k str> {
 fn list(keys: &[&str]) -> String {
     let quoted: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
     match quoted.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
         _ => quoted.concat(),
     }
-}
-
-/// Line and column, in characters, of a place in a text.
-pub(super) fn place(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before
-        .rsplit('\n')
-        .next()
-        .map_or(0, |rest| rest.chars().count());
-    (line, column + 1)
 }

@@ -1,8 +1,8 @@
-//! The little of HTTP that playing an episode takes: one request on one
-//! connection, its answer as a whole or as an event stream.
+//! A small HTTP client: one request on one connection, with the response as a
+//! whole or as an event stream.
 //!
-//! A server on this machine is the usual case, so a connection costs next to
-//! nothing, and a lost one harms no request but its own.
+//! The server usually runs on this machine, so connections are cheap, and a lost
+//! connection affects one request only.
 
 use std::time::Duration;
 
@@ -16,59 +16,56 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::sse::{Event, Reader, SseError};
+use super::sse::{Event, EventReader, SseError};
 
-/// The most that an answer which is no stream may hold.
-const ANSWER_LIMIT: usize = 256 << 20;
+/// Largest response, other than a stream, in bytes.
+const RESPONSE_LIMIT: usize = 256 << 20;
 
-/// How long a server may keep quiet. Servers hold requests back for 25 s and
-/// send a comment every 10 s into a stream.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// Time without data from the server. Servers hold requests for 25 s and send a
+/// comment into a stream every 10 s.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// Where a server is.
+/// URL of a server, and the API key for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Server {
+pub(super) struct ServerUrl {
     /// Host and port, as in the URL.
     authority: String,
-    /// The same with the port that is meant when there is none, and without
-    /// the brackets of the URL.
+    /// Host without the brackets of an IPv6 address, and port with its default.
     host: String,
     port: u16,
-    /// What the URL has after them, without slashes at its ends.
+    /// Path, without slashes at its ends.
     pub(super) path: String,
-    /// What the server knows us by.
+    /// API key.
     key: Option<HeaderValue>,
 }
 
-/// Why a request has no answer.
+/// Why a request has no response.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HttpError {
-    /// It is no URL, or none of a server that we can talk to.
-    #[error(
-        "{0:?} is no URL of a server: expected http://HOST:PORT or http://HOST:PORT/ENVIRONMENT"
-    )]
+    /// The URL is invalid or not supported.
+    #[error("invalid URL {0:?}: expected http://HOST:PORT or http://HOST:PORT/ENVIRONMENT")]
     Url(String),
-    /// TLS is not spoken here.
-    #[error("{0:?}: only http:// is spoken here, not https://")]
+    /// TLS is not supported.
+    #[error("unsupported URL {0:?}: https:// is not supported, use http://")]
     Tls(String),
-    /// Nobody answers there.
-    #[error("no server answers at {0}: {1}")]
+    /// The connection cannot be made.
+    #[error("cannot connect to {0}: {1}")]
     Connect(String, std::io::Error),
-    /// The server was quiet for too long.
-    #[error("the server has said nothing for {}s", PATIENCE.as_secs())]
-    Quiet,
-    /// The connection broke.
-    #[error("the connection to the server broke: {0}")]
-    Broken(String),
-    /// The answer is no event stream.
+    /// The server sent no data for too long.
+    #[error("timeout: the server sent nothing for {}s", IDLE_TIMEOUT.as_secs())]
+    Timeout,
+    /// The connection was lost.
+    #[error("lost the connection to the server: {0}")]
+    Lost(String),
+    /// The response is not an event stream.
     #[error(transparent)]
     Sse(#[from] SseError),
 }
 
-impl Server {
-    /// A server on this machine.
-    pub(super) fn local(address: std::net::SocketAddr) -> Server {
-        Server {
+impl ServerUrl {
+    /// Returns the URL of a server on this machine.
+    pub(super) fn local(address: std::net::SocketAddr) -> ServerUrl {
+        ServerUrl {
             authority: address.to_string(),
             host: address.ip().to_string(),
             port: address.port(),
@@ -77,13 +74,13 @@ impl Server {
         }
     }
 
-    /// The same, asked with a key.
-    pub(super) fn with_key(self, key: Option<HeaderValue>) -> Server {
-        Server { key, ..self }
+    /// Adds the API key.
+    pub(super) fn with_key(self, key: Option<HeaderValue>) -> ServerUrl {
+        ServerUrl { key, ..self }
     }
 
-    /// Reads a URL.
-    pub(super) fn parse(url: &str) -> Result<Server, HttpError> {
+    /// Parses a URL.
+    pub(super) fn parse(url: &str) -> Result<ServerUrl, HttpError> {
         let wrong = || HttpError::Url(url.to_owned());
         let uri: Uri = url.parse().map_err(|_| wrong())?;
         let authority = uri.authority().ok_or_else(wrong)?;
@@ -96,7 +93,7 @@ impl Server {
         {
             return Err(wrong());
         }
-        Ok(Server {
+        Ok(ServerUrl {
             authority: authority.as_str().to_owned(),
             host: authority.host().trim_matches(['[', ']']).to_owned(),
             port: authority.port_u16().unwrap_or(80),
@@ -105,7 +102,7 @@ impl Server {
         })
     }
 
-    /// Sends a request and waits for the head of the answer.
+    /// Sends a request and waits for the head of the response.
     pub(super) async fn send(
         &self,
         method: Method,
@@ -113,16 +110,15 @@ impl Server {
         headers: &[(&'static str, HeaderValue)],
         body: String,
     ) -> Result<Response<Incoming>, HttpError> {
-        let broken = |error: hyper::Error| HttpError::Broken(error.to_string());
+        let lost = |error: hyper::Error| HttpError::Lost(error.to_string());
         let connect = TcpStream::connect((self.host.as_str(), self.port));
-        let stream = timeout(PATIENCE, connect)
+        let stream = timeout(IDLE_TIMEOUT, connect)
             .await
-            .map_err(|_| HttpError::Quiet)?
+            .map_err(|_| HttpError::Timeout)?
             .map_err(|error| HttpError::Connect(self.authority.clone(), error))?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(broken)?;
-        // Ends with the answer, and says nothing that the answer does not.
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
+        // It ends with the response, which reports its errors.
         tokio::spawn(connection);
         let mut request = Request::builder()
             .method(method)
@@ -137,55 +133,55 @@ impl Server {
         }
         let request = request
             .body(Full::new(Bytes::from(body)))
-            .map_err(|error| HttpError::Broken(error.to_string()))?;
-        timeout(PATIENCE, sender.send_request(request))
+            .map_err(|error| HttpError::Lost(error.to_string()))?;
+        timeout(IDLE_TIMEOUT, sender.send_request(request))
             .await
-            .map_err(|_| HttpError::Quiet)?
-            .map_err(broken)
+            .map_err(|_| HttpError::Timeout)?
+            .map_err(lost)
     }
 }
 
-/// Reads a whole answer.
-pub(super) async fn text(answer: Response<Incoming>) -> Result<(StatusCode, String), HttpError> {
-    let status = answer.status();
-    let body = Limited::new(answer.into_body(), ANSWER_LIMIT).collect();
-    let bytes = timeout(PATIENCE, body)
+/// Reads a whole response.
+pub(super) async fn text(response: Response<Incoming>) -> Result<(StatusCode, String), HttpError> {
+    let status = response.status();
+    let body = Limited::new(response.into_body(), RESPONSE_LIMIT).collect();
+    let bytes = timeout(IDLE_TIMEOUT, body)
         .await
-        .map_err(|_| HttpError::Quiet)?
-        .map_err(|error| HttpError::Broken(error.to_string()))?
+        .map_err(|_| HttpError::Timeout)?
+        .map_err(|error| HttpError::Lost(error.to_string()))?
         .to_bytes();
     Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// An answer that comes in events.
-pub(super) struct Events {
+/// A response as a stream of events.
+pub(super) struct EventStream {
     body: Incoming,
-    reader: Reader,
+    reader: EventReader,
     ready: std::collections::VecDeque<Event>,
 }
 
-impl Events {
-    /// Reads an answer as events.
-    pub(super) fn new(answer: Response<Incoming>) -> Events {
-        Events {
-            body: answer.into_body(),
-            reader: Reader::default(),
+impl EventStream {
+    /// Reads a response as events.
+    pub(super) fn new(response: Response<Incoming>) -> EventStream {
+        EventStream {
+            body: response.into_body(),
+            reader: EventReader::default(),
             ready: std::collections::VecDeque::new(),
         }
     }
 
-    /// The next event; none once the stream has ended.
+    /// Returns the next event; `None` at the end of the stream.
     pub(super) async fn next(&mut self) -> Result<Option<Event>, HttpError> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(Some(event));
             }
-            let frame = timeout(PATIENCE, self.body.frame())
+            let frame = timeout(IDLE_TIMEOUT, self.body.frame())
                 .await
-                .map_err(|_| HttpError::Quiet)?;
+                .map_err(|_| HttpError::Timeout)?;
             match frame {
                 None => return Ok(None),
-                Some(Err(error)) => return Err(HttpError::Broken(error.to_string())),
+                Some(Err(error)) => return Err(HttpError::Lost(error.to_string())),
                 Some(Ok(frame)) => {
                     if let Some(bytes) = frame.data_ref() {
                         self.ready.extend(self.reader.feed(bytes)?);
@@ -201,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls() {
+    fn parses_urls() {
         for (url, expected) in [
             ("http://127.0.0.1:8080", "127.0.0.1 8080 ''"),
             ("http://127.0.0.1:8080/", "127.0.0.1 8080 ''"),
@@ -209,18 +205,18 @@ mod tests {
             ("http://example.org/a", "example.org 80 'a'"),
             (
                 "https://127.0.0.1:1",
-                "\"https://127.0.0.1:1\": only http:// is spoken here, not https://",
+                "unsupported URL \"https://127.0.0.1:1\": https:// is not supported, use http://",
             ),
             (
                 "http://",
-                "\"http://\" is no URL of a server: expected http://HOST:PORT or http://HOST:PORT/ENVIRONMENT",
+                "invalid URL \"http://\": expected http://HOST:PORT or http://HOST:PORT/ENVIRONMENT",
             ),
             (
                 "http://u:p@h",
-                "\"http://u:p@h\" is no URL of a server: expected http://HOST:PORT or http://HOST:PORT/ENVIRONMENT",
+                "invalid URL \"http://u:p@h\": expected http://HOST:PORT or http://HOST:PORT/ENVIRONMENT",
             ),
         ] {
-            let got = match Server::parse(url) {
+            let got = match ServerUrl::parse(url) {
                 Ok(server) => format!("{} {} '{}'", server.host, server.port, server.path),
                 Err(error) => error.to_string(),
             };

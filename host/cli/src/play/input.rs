@@ -1,4 +1,4 @@
-//! Lines from standard input, while the session is kept alive.
+//! Reads lines from standard input, and keeps the session alive meanwhile.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::Duration;
@@ -6,39 +6,38 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
-use super::episode::Episode;
+use super::client::Episode;
 
-/// How often a waiting session is pinged, as other clients do.
+/// Interval of pings, as other clients have it.
 const PING: Duration = Duration::from_secs(10);
 
-/// Standard input, line by line.
-pub(super) struct Input {
+/// Standard input, by line.
+pub(super) struct LineInput {
     lines: mpsc::Receiver<String>,
-    /// Somebody types there.
-    pub(super) by_hand: bool,
+    /// Whether standard input is a terminal.
+    pub(super) interactive: bool,
 }
 
-/// What a line asks for.
+/// Command on a line.
 #[derive(Debug)]
-pub(super) enum Line {
-    /// A call of a tool.
+pub(super) enum LineCommand {
+    /// Call a tool.
     Call(String, Box<RawValue>),
-    /// What can be typed.
+    /// List the commands.
     Help,
-    /// The tools again.
+    /// List the tools.
     Tools,
-    /// The prompt again.
+    /// Show the prompt.
     Prompt,
-    /// The end.
+    /// End the episode.
     Quit,
-    /// Nothing.
+    /// An empty line.
     Empty,
 }
 
-impl Input {
-    /// Begins to read. The thread that reads ends with the input or, at the
-    /// latest, with the process.
-    pub(super) fn start() -> Input {
+impl LineInput {
+    /// Starts a thread that reads until the input or the process ends.
+    pub(super) fn start() -> LineInput {
         let (sender, lines) = mpsc::channel(16);
         std::thread::spawn(move || {
             for line in io::stdin().lock().lines() {
@@ -48,18 +47,17 @@ impl Input {
                 }
             }
         });
-        Input {
+        LineInput {
             lines,
-            by_hand: io::stdin().is_terminal(),
+            interactive: io::stdin().is_terminal(),
         }
     }
 
-    /// The next line; none at the end of the input, or when it is interrupted.
-    pub(super) async fn next(&mut self, question: &str, keep: Option<&Episode>) -> Option<String> {
-        if self.by_hand {
-            // The question goes where the conversation is seen, even if
-            // standard output is led elsewhere.
-            write!(io::stderr(), "{question}").ok();
+    /// Returns the next line; `None` at the end of the input or on Ctrl-C.
+    pub(super) async fn next(&mut self, prompt: &str, ping: Option<&Episode>) -> Option<String> {
+        if self.interactive {
+            // On standard error, in case standard output is redirected.
+            write!(io::stderr(), "{prompt}").ok();
         }
         let mut pings = tokio::time::interval(PING);
         pings.tick().await;
@@ -68,8 +66,8 @@ impl Input {
                 line = self.lines.recv() => return line,
                 _ = tokio::signal::ctrl_c() => return None,
                 _ = pings.tick() => {
-                    if let Some(episode) = keep {
-                        // The next call tells, if the session is gone.
+                    if let Some(episode) = ping {
+                        // If the session is gone, the next call fails.
                         episode.ping().await.ok();
                     }
                 }
@@ -78,31 +76,31 @@ impl Input {
     }
 }
 
-impl Line {
-    /// Reads a line: `TOOL`, `TOOL {json}`, or a word of ours. A tool of such
-    /// a name can be called with its input.
-    pub(super) fn parse(line: &str) -> Result<Line, String> {
+impl LineCommand {
+    /// Parses a line: `TOOL`, `TOOL {json}`, or a command. A tool with the name
+    /// of a command can be called with its input.
+    pub(super) fn parse(line: &str) -> Result<LineCommand, String> {
         let line = line.trim();
         let (word, rest) = line
             .split_once(char::is_whitespace)
             .map_or((line, ""), |(word, rest)| (word, rest.trim()));
         match (word, rest) {
-            ("", _) => Ok(Line::Empty),
-            ("help" | "?", "") => Ok(Line::Help),
-            ("tools", "") => Ok(Line::Tools),
-            ("prompt", "") => Ok(Line::Prompt),
-            ("quit" | "exit", "") => Ok(Line::Quit),
+            ("", _) => Ok(LineCommand::Empty),
+            ("help" | "?", "") => Ok(LineCommand::Help),
+            ("tools", "") => Ok(LineCommand::Tools),
+            ("prompt", "") => Ok(LineCommand::Prompt),
+            ("quit" | "exit", "") => Ok(LineCommand::Quit),
             (tool, rest) => {
                 let input = if rest.is_empty() { "{}" } else { rest };
                 let input: Box<RawValue> = serde_json::from_str(input).map_err(|error| {
-                    format!("the input is not JSON ({error}); type: {tool} {{\"name\": value}}")
+                    format!("invalid JSON ({error}); type: {tool} {{\"name\": value}}")
                 })?;
                 if !input.get().starts_with('{') {
                     return Err(format!(
-                        "the input is not an object; type: {tool} {{\"name\": value}}"
+                        "expected a JSON object; type: {tool} {{\"name\": value}}"
                     ));
                 }
-                Ok(Line::Call(tool.to_owned(), input))
+                Ok(LineCommand::Call(tool.to_owned(), input))
             }
         }
     }
@@ -113,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines() {
+    fn parses_lines() {
         for (line, expected) in [
             ("  ", "Empty"),
             ("help", "Help"),
@@ -123,15 +121,15 @@ mod tests {
             ("help {}", "help {}"),
             (
                 "add 2",
-                "the input is not an object; type: add {\"name\": value}",
+                "expected a JSON object; type: add {\"name\": value}",
             ),
             (
                 "add {by: 2}",
-                "the input is not JSON (key must be a string at line 1 column 2); type: add {\"name\": value}",
+                "invalid JSON (key must be a string at line 1 column 2); type: add {\"name\": value}",
             ),
         ] {
-            let got = match Line::parse(line) {
-                Ok(Line::Call(tool, input)) => format!("{tool} {input}"),
+            let got = match LineCommand::parse(line) {
+                Ok(LineCommand::Call(tool, input)) => format!("{tool} {input}"),
                 Ok(other) => format!("{other:?}"),
                 Err(error) => error,
             };

@@ -1,22 +1,22 @@
-//! Reading an event stream: bytes in, events out.
+//! Parses an event stream.
 //!
-//! Lines may end in LF, CR LF or CR, data may come in any pieces, and comments
-//! are skipped. What is bounded is the length of a line and of an event: a
-//! server that never ends one is not worth our memory.
+//! Lines may end in LF, CR LF or CR, data may arrive in any pieces, and comments
+//! are skipped. The length of lines and events is limited, which bounds the
+//! memory.
 
-/// The most that one event may hold.
+/// Largest event, in bytes.
 const LIMIT: usize = 64 << 20;
 
-/// One event.
+/// Event of a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Event {
     /// Its name.
     pub(super) name: String,
-    /// Its data; several lines are joined by line ends.
+    /// Its data lines, joined by line ends.
     pub(super) data: String,
 }
 
-/// An event is longer than we take, or not text.
+/// An event is too large or not text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SseError {
     /// Too long.
@@ -27,18 +27,18 @@ pub(super) enum SseError {
     NotText,
 }
 
-/// What has come and is not an event yet.
+/// Parser of a stream, with the bytes of an incomplete event.
 #[derive(Debug, Default)]
-pub(super) struct Reader {
+pub(super) struct EventReader {
     line: Vec<u8>,
-    /// The last byte ended a line and was a CR: a LF after it is part of it.
+    /// The last byte was a CR; a LF after it belongs to the same line end.
     after_cr: bool,
     event: Event,
     has_data: bool,
 }
 
-impl Reader {
-    /// Takes bytes and gives the events that they complete.
+impl EventReader {
+    /// Parses bytes and returns the events that they complete.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Event>, SseError> {
         let mut events = Vec::new();
         for &byte in bytes {
@@ -75,7 +75,7 @@ impl Reader {
                 }
                 self.event.data.push_str(value);
             }
-            // Comments have an empty name; other fields mean nothing to us.
+            // Comments have an empty name; other fields are not used.
             _ => {}
         }
         Ok(())
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn streams_are_read_however_they_are_cut() {
+    fn parses_streams_in_pieces() {
         for (text, expected) in [
             (
                 "event: task_id\r\ndata: 1f\r\n\r\nevent: end\r\ndata: {}\r\n\r\n",
@@ -113,7 +113,7 @@ mod tests {
             ("event: end\ndata: not ended\n", vec![]),
         ] {
             for size in [1, 2, 3, 1000] {
-                let mut reader = Reader::default();
+                let mut reader = EventReader::default();
                 let mut events = Vec::new();
                 for piece in text.as_bytes().chunks(size) {
                     events.extend(reader.feed(piece).unwrap());
@@ -124,8 +124,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_text_is_refused() {
-        let mut reader = Reader::default();
+    fn refuses_events_that_are_not_text() {
+        let mut reader = EventReader::default();
         assert_eq!(reader.feed(b"data: \xff\n"), Err(SseError::NotText));
     }
 }

@@ -14,7 +14,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::compile::frame::{self, Reply};
 use crate::settings::{Allocation, EngineSettings};
-use orwd_hardening::{Needs, WallsError, Work};
+use orwd_hardening::{HardeningError, Policy, Workload};
 use orwd_model::AdmissionLimits;
 
 /// The name of the hidden subcommand that calls [`run_worker`].
@@ -28,7 +28,7 @@ pub enum WorkerError {
     Limit(rustix::io::Errno),
     /// Process hardening failed.
     #[error(transparent)]
-    Walls(#[from] WallsError),
+    Hardening(#[from] HardeningError),
     /// The engine could not be created.
     #[error("cannot create the compiler: {0}")]
     Engine(String),
@@ -57,7 +57,7 @@ fn whole_seconds(time: Duration) -> u64 {
 pub fn run_worker(memory: u64, seconds: u64) -> Result<(), WorkerError> {
     set_limits(memory, seconds).map_err(WorkerError::Limit)?;
     // The host already warns about protections that this kernel lacks.
-    orwd_hardening::raise(&Needs::of(Work::Compute))?;
+    orwd_hardening::apply(&Policy::of(Workload::Compute))?;
     let engine = compiling_engine().map_err(|error| WorkerError::Engine(format!("{error:#}")))?;
     let wasm = frame::read_component(io::stdin().lock())?;
     let reply = match precompile(&engine, &wasm) {

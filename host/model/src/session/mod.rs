@@ -1,15 +1,13 @@
-//! Settings of a session: limits, determinism, data mode and secrets.
+//! Settings of a session: determinism, data mode and secrets.
 
 mod data_mode;
 mod determinism;
-mod limits;
 mod secret;
 mod seed;
 mod timestamp;
 
 pub use data_mode::{DataMode, OnConflict, PublishRules};
 pub use determinism::{ClockMode, DeterminismConfig, SleepMode};
-pub use limits::{AdmissionLimits, Budget, SessionLimits};
 pub use secret::{Secret, Secrets};
 pub use seed::{InvalidSeed, Seed};
 pub use timestamp::Timestamp;

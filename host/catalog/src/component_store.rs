@@ -1,0 +1,111 @@
+//! Components of live sessions, stored by digest.
+//!
+//! An environment's file may be replaced or removed while sessions that started
+//! on it continue; after a restart they still need it. The store holds a copy
+//! named by its digest. The digest is checked on insertion and on each read.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use orwd_model::Digest;
+
+/// Suffix of file names.
+const SUFFIX: &str = ".wasm";
+
+/// Folder of components, named by digest.
+#[derive(Clone, Debug)]
+pub struct ComponentStore {
+    folder: PathBuf,
+}
+
+impl ComponentStore {
+    /// Opens the folder, creating it if needed.
+    pub fn open(folder: PathBuf) -> io::Result<ComponentStore> {
+        fs::create_dir_all(&folder)?;
+        Ok(ComponentStore { folder })
+    }
+
+    /// Copies a component with this digest into the store.
+    pub fn insert(&self, digest: Digest, component: &Path) -> io::Result<()> {
+        let path = self.path(digest);
+        if path.exists() {
+            return Ok(());
+        }
+        let bytes = fs::read(component)?;
+        if Digest::of(&bytes) != digest {
+            return Err(io::Error::other("the file has changed since it was loaded"));
+        }
+        // Renamed to its final name only when complete.
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        io::Write::write_all(&mut file, &bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(&path).map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    /// Returns the file with this digest, if it exists and is intact.
+    pub fn find(&self, digest: Digest) -> Option<PathBuf> {
+        let path = self.path(digest);
+        let bytes = fs::read(&path).ok()?;
+        if Digest::of(&bytes) == digest {
+            return Some(path);
+        }
+        tracing::error!(file = %path.display(), "stored component is damaged");
+        None
+    }
+
+    /// Removes all components but these, and returns how many it removed.
+    pub fn retain(&self, needed: &HashSet<Digest>) -> io::Result<usize> {
+        let names: HashSet<String> = needed.iter().map(|digest| name(*digest)).collect();
+        let mut removed = 0;
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            let known = |name: &OsStr| name.to_str().is_none_or(|name| names.contains(name));
+            let ours = path.extension().is_some_and(|end| end == "wasm");
+            if ours && !path.file_name().is_some_and(known) {
+                fs::remove_file(&path)?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    fn path(&self, digest: Digest) -> PathBuf {
+        self.folder.join(name(digest))
+    }
+}
+
+fn name(digest: Digest) -> String {
+    format!("{}{SUFFIX}", digest.hex())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Folder;
+
+    #[test]
+    fn finds_components_by_digest_if_they_are_intact() {
+        let folder = Folder::with(&[("a.wasm", "alpha"), ("b.wasm", "beta")]);
+        let store = ComponentStore::open(folder.path().join("store")).unwrap();
+        let (alpha, beta) = (Digest::of(b"alpha"), Digest::of(b"beta"));
+        store.insert(alpha, &folder.path().join("a.wasm")).unwrap();
+        store.insert(beta, &folder.path().join("b.wasm")).unwrap();
+        assert_eq!(fs::read(store.find(alpha).unwrap()).unwrap(), b"alpha");
+        // A file with another digest is refused.
+        assert!(
+            store
+                .insert(Digest::of(b"x"), &folder.path().join("a.wasm"))
+                .is_err()
+        );
+        assert_eq!(store.find(Digest::of(b"x")), None);
+        fs::write(store.find(beta).unwrap(), "gamma").unwrap();
+        assert_eq!(store.find(beta), None);
+
+        assert_eq!(store.retain(&HashSet::from([alpha])).unwrap(), 1);
+        assert!(store.find(alpha).is_some());
+    }
+}

@@ -1,0 +1,65 @@
+//! What an environment is loaded from, and what each instance gets.
+
+use std::path::PathBuf;
+
+use orwd_engine::{ComponentError, EntryError};
+use orwd_model::DataMode;
+use orwd_model::{ClockMode, DeterminismConfig, EnvName, Fault, Seed, SessionLimits, SleepMode};
+use orwd_sandbox::DataDir;
+
+/// What an environment is loaded from. All of it is checked, except the
+/// component.
+#[derive(Clone, Debug)]
+pub struct EnvironmentSpec {
+    /// Name that clients use.
+    pub name: EnvName,
+    /// File of the component.
+    pub component: PathBuf,
+    /// Directory that its sessions see as `/orwd_data`.
+    pub data: Option<DataDir>,
+    /// What happens to files that its sessions write.
+    pub mode: DataMode,
+    /// Limits of each session.
+    pub limits: SessionLimits,
+    /// Secrets that it declares; it gets no others.
+    pub secrets: Vec<String>,
+    /// Clock of its sessions.
+    pub clock: ClockMode,
+    /// Seed of sessions whose client sets none; random if unset.
+    pub seed: Option<Seed>,
+}
+
+/// Options of one instance.
+#[derive(Clone, Debug)]
+pub struct InstanceOptions {
+    /// Seed and start time.
+    pub determinism: DeterminismConfig,
+    /// Whether sleeps take real time.
+    pub sleep_mode: SleepMode,
+    /// Limits; a replay takes those of the original session.
+    pub limits: SessionLimits,
+    /// What happens to files that it writes.
+    pub mode: DataMode,
+}
+
+/// Why an environment cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {reason}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        reason: std::io::Error,
+    },
+    /// The file is not a valid environment.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
+    /// It cannot be instantiated within its limits.
+    #[error("cannot create an instance: {0}")]
+    Start(Fault),
+    /// Its description fails or is invalid.
+    #[error("it failed to describe itself: {0}")]
+    Describe(EntryError),
+}

@@ -1,0 +1,50 @@
+//! The compiler process: `orwd __compile`, started for each component. The
+//! command is internal and hidden from the help.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use orwd_engine::Compiler;
+use orwd_model::AdmissionLimits;
+
+use crate::console::{CommandError, CommandStatus};
+
+/// This process's program. Unlike its path, it stays the same file if a new
+/// version is installed.
+const OWN_PROGRAM: &str = "/proc/self/exe";
+
+/// Compile the component on standard input, for the orwd that started this
+#[derive(Args, Debug)]
+#[command(after_help = "Only orwd itself calls this:
+  orwd __compile --memory 4294967296 --seconds 120")]
+pub(crate) struct Compile {
+    /// Limit on the address space, in bytes
+    #[arg(long)]
+    memory: u64,
+
+    /// Limit on the CPU time, in seconds
+    #[arg(long)]
+    seconds: u64,
+}
+
+impl Compile {
+    pub(crate) fn run(self) -> Result<CommandStatus, CommandError> {
+        orwd_engine::run_worker(self.memory, self.seconds)?;
+        Ok(CommandStatus::Success)
+    }
+}
+
+/// Returns the compiler that commands use.
+pub(crate) fn compiler(limits: AdmissionLimits) -> Result<Compiler, CommandError> {
+    let own = Path::new(OWN_PROGRAM);
+    let program = if own.exists() {
+        PathBuf::from(own)
+    } else {
+        std::env::current_exe().map_err(|error| {
+            CommandError::new(format!(
+                "cannot find orwd's own program file, which compiles components: {error}"
+            ))
+        })?
+    };
+    Ok(Compiler::new(program, limits))
+}

@@ -1,0 +1,195 @@
+//! Loads environments: first compiled and checked, then running.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use orwd_catalog::source::{DataForSeveral, Discovered, SourceProblem};
+use orwd_catalog::{
+    Environment, EnvironmentSource, EnvironmentSpec, LoadError, PreparedEnvironment,
+};
+use orwd_config::Paths;
+use orwd_engine::{CodeCache, Engine, EngineSettings};
+use orwd_model::{AdmissionLimits, ClockMode, EnvName, SessionLimits};
+
+use super::compiler::compiler;
+use super::runtime;
+use crate::console::CommandError;
+
+/// Environments that are compiled and loaded. No guest code has run, and no
+/// thread has started.
+pub(crate) struct PreparedEnvironments {
+    engine: Engine,
+    cache: CodeCache,
+    environments: Vec<Candidate>,
+    problems: Vec<String>,
+}
+
+/// Environments that describe themselves and can be served, and the problems of
+/// the others.
+pub(crate) struct LoadedEnvironments {
+    pub(crate) engine: Engine,
+    pub(crate) environments: Vec<Environment>,
+    pub(crate) problems: Vec<String>,
+}
+
+/// One prepared environment, and what its log line needs.
+struct Candidate {
+    prepared: PreparedEnvironment,
+    path: PathBuf,
+    started: Instant,
+}
+
+/// Returns the settings of an engine for this many sessions in memory.
+pub(crate) fn engine_settings(limits: SessionLimits, max_sessions: u32) -> EngineSettings {
+    EngineSettings {
+        max_sessions,
+        max_memory: limits.memory,
+        max_tables: limits.tables,
+        threads: runtime::threads(),
+    }
+}
+
+/// Compiles and loads environments. Blocks until the compiler is done.
+pub(crate) fn prepare(
+    discovered: Discovered,
+    paths: &Paths,
+    admission: AdmissionLimits,
+    limits: SessionLimits,
+    settings: EngineSettings,
+) -> Result<PreparedEnvironments, CommandError> {
+    let engine = Engine::new(settings, compiler(admission)?)?;
+    let cache = CodeCache::open(&paths.cache)
+        .map_err(|error| CommandError::new(format!("{error}; pass another with --cache DIR")))?;
+    let problems = discovered.problems.iter().map(SourceProblem::to_string);
+    let mut problems: Vec<String> = problems.collect();
+    let mut environments = Vec::new();
+    for source in &discovered.sources {
+        let started = Instant::now();
+        match PreparedEnvironment::new(&engine, Some(&cache), spec(source, limits)) {
+            Ok(prepared) => environments.push(Candidate {
+                prepared,
+                path: source.path().to_owned(),
+                started,
+            }),
+            Err(error) => problems.push(problem(source.path(), &error)),
+        }
+    }
+    Ok(PreparedEnvironments {
+        engine,
+        cache,
+        environments,
+        problems,
+    })
+}
+
+impl PreparedEnvironments {
+    /// Iterates over the environments.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &PreparedEnvironment> {
+        let environments = self.environments.iter();
+        environments.map(|candidate| &candidate.prepared)
+    }
+
+    /// Loads an earlier version of an environment, with the data of the served
+    /// one. Each of its sessions has its own limits and clock.
+    pub(crate) fn load_version(
+        &self,
+        name: EnvName,
+        component: PathBuf,
+        limits: SessionLimits,
+    ) -> Result<PreparedEnvironment, LoadError> {
+        let mut served = self.iter().map(PreparedEnvironment::spec);
+        let served = served.find(|spec| spec.name == name);
+        let spec = EnvironmentSpec {
+            data: served.and_then(|served| served.data.clone()),
+            mode: served.map(|served| served.mode.clone()).unwrap_or_default(),
+            name,
+            component,
+            limits,
+            secrets: Vec::new(),
+            clock: ClockMode::Virtual,
+            seed: None,
+        };
+        PreparedEnvironment::new(&self.engine, Some(&self.cache), spec)
+    }
+
+    /// Starts the engine, and gets each environment's description.
+    pub(crate) async fn open(self) -> Result<LoadedEnvironments, CommandError> {
+        let mut problems = self.problems;
+        let mut environments = Vec::new();
+        self.engine.start()?;
+        for candidate in self.environments {
+            match candidate.prepared.open().await {
+                Ok(environment) => {
+                    log_loaded(&environment, candidate.started);
+                    environments.push(environment);
+                }
+                Err(error) => problems.push(problem(&candidate.path, &error)),
+            }
+        }
+        Ok(LoadedEnvironments {
+            engine: self.engine,
+            environments,
+            problems,
+        })
+    }
+}
+
+fn problem(path: &Path, error: &LoadError) -> String {
+    format!("{}: {error}", path.display())
+}
+
+fn spec(source: &EnvironmentSource, limits: SessionLimits) -> EnvironmentSpec {
+    let (spec, capped) = source.spec(limits);
+    let environment = &source.name;
+    for capped in &capped {
+        tracing::warn!(
+            %environment,
+            limit = capped.limit,
+            requested = %capped.requested,
+            allowed = %capped.allowed,
+            "manifest limit capped"
+        );
+    }
+    if source.manifest.mode != source.mode {
+        tracing::warn!(
+            %environment,
+            "manifest requests a shared data mode, which requires a data directory and --writable-data"
+        );
+    }
+    spec
+}
+
+fn log_loaded(environment: &Environment, started: Instant) {
+    tracing::info!(
+        environment = %environment.name(),
+        digest = %environment.component().digest(),
+        component = %environment.file().display(),
+        data = environment.data().map(|data| tracing::field::display(data.path().display())),
+        mode = environment.mode().as_str(),
+        milliseconds = started.elapsed().as_millis() as u64,
+        "environment loaded"
+    );
+}
+
+/// `--data` with several environments is a usage error.
+pub(crate) fn data_for_several(error: DataForSeveral) -> CommandError {
+    CommandError::usage(error.to_string())
+}
+
+/// Joins problems into one message.
+pub(crate) fn join_problems(problems: &[String]) -> String {
+    match problems {
+        [one] => one.clone(),
+        many => {
+            let lines: Vec<String> = many
+                .iter()
+                .map(|problem| format!("  - {}", problem.replace('\n', "\n    ")))
+                .collect();
+            format!(
+                "{} environments cannot be served:\n{}",
+                many.len(),
+                lines.join("\n")
+            )
+        }
+    }
+}

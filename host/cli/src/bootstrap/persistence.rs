@@ -1,0 +1,250 @@
+//! Opens what outlives the server: the journal, and the components of its
+//! sessions.
+//!
+//! All of it is opened before hardening, which denies the lock on the state
+//! directory, the file of the seal key, and compiling. If a component cannot be
+//! loaded, the server still starts; requests to its sessions get the reason.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use orwd_catalog::source::Discovered;
+use orwd_catalog::{ComponentStore, PreparedEnvironment};
+use orwd_config::{DurabilityFlag, PersistenceConfig};
+use orwd_engine::EngineSettings;
+use orwd_journal::{
+    Durability, EpisodeFilter, IndexedEpisode, Journal, JournalError, JournalStore, SealKey,
+    SqliteStore, StateDir,
+};
+use orwd_model::{Digest, EnvName, SessionLimits};
+use orwd_sandbox::DataDir;
+use orwd_session::{Gauge, Older};
+
+use super::environments::PreparedEnvironments;
+use crate::console::CommandError;
+
+/// Environment variable with the seal key itself, as an alternative to a file.
+const SEAL_KEY: &str = "ORWD_SEAL_KEY";
+
+/// One version of an environment.
+type Version = (EnvName, Digest);
+
+/// What outlives the server, opened. The journal's thread has not started.
+pub(crate) struct Persistence {
+    state: Option<State>,
+    versions: Vec<Older>,
+    pub(crate) hibernate_after: Option<Duration>,
+    monitor: Option<Gauge>,
+    pub(crate) retention: Duration,
+}
+
+struct State {
+    dir: PathBuf,
+    store: SqliteStore,
+    durability: Durability,
+    seal: Option<SealKey>,
+}
+
+impl Persistence {
+    /// Returns the state of a server that persists nothing.
+    pub(crate) fn disabled() -> Persistence {
+        Persistence {
+            state: None,
+            versions: Vec::new(),
+            hibernate_after: None,
+            monitor: None,
+            retention: Duration::MAX,
+        }
+    }
+
+    /// Opens the journal, stores the served components, and loads the other
+    /// versions that live sessions run on.
+    pub(crate) fn open(
+        config: &PersistenceConfig,
+        prepared: &PreparedEnvironments,
+        limits: SessionLimits,
+    ) -> Result<Persistence, CommandError> {
+        let durability = match config.durability {
+            DurabilityFlag::Process => Durability::Process,
+            DurabilityFlag::Power => Durability::Power,
+            DurabilityFlag::None => return Ok(Persistence::disabled()),
+        };
+        let Some(dir) = &config.state else {
+            return Ok(Persistence::disabled());
+        };
+        let seal = seal_key(config.seal_key.as_deref())?;
+        let store = SqliteStore::open(dir, durability)?;
+        let components = ComponentStore::open(dir.join("components")).map_err(|error| {
+            let dir = dir.display();
+            CommandError::new(format!("cannot store components in {dir}: {error}"))
+        })?;
+        tracing::info!(
+            state = %dir.display(), %durability, sealing = seal.is_some(),
+            "journal opened"
+        );
+        note_data(store.dir(), prepared);
+        let live = live_versions(&store)?;
+        note_largest_limits(store.dir(), limits, !live.is_empty());
+        store_components(&components, prepared, &live);
+        Ok(Persistence {
+            versions: load_versions(&components, prepared, &live, limits),
+            state: Some(State {
+                dir: dir.clone(),
+                store,
+                durability,
+                seal,
+            }),
+            hibernate_after: config.hibernate_after,
+            monitor: memory_monitor(config),
+            retention: config.retention,
+        })
+    }
+
+    /// Returns the state directory, which the server writes to.
+    pub(crate) fn dir(&self) -> Option<&Path> {
+        self.state.as_ref().map(|state| state.dir.as_path())
+    }
+
+    /// Starts the journal's thread. Returns the journal, the versions that are
+    /// no longer served, and the memory monitor.
+    pub(crate) fn start(self) -> Result<(Journal, Vec<Older>, Option<Gauge>), CommandError> {
+        let journal = match self.state {
+            Some(state) => Journal::with_state(state.store, state.durability, state.seal)?,
+            None => Journal::disabled(),
+        };
+        Ok((journal, self.versions, self.monitor))
+    }
+}
+
+/// Raises the engine's limits to those of live sessions, which keep the limits
+/// that they started with.
+pub(crate) fn raise_limits(config: &PersistenceConfig, settings: &mut EngineSettings) {
+    let state = config.state.as_deref().map(StateDir::open_existing);
+    if let Some(Ok(state)) = state
+        && let Some((memory, tables)) = state.saved_memory_limits()
+    {
+        settings.max_memory = settings.max_memory.max(memory);
+        settings.max_tables = settings.max_tables.max(tables);
+    }
+}
+
+/// Notes the largest limits of live sessions and of new ones.
+fn note_largest_limits(state: &StateDir, limits: SessionLimits, live: bool) {
+    let (memory, tables) = state
+        .saved_memory_limits()
+        .filter(|_| live)
+        .unwrap_or_default();
+    let noted = state.save_memory_limits(memory.max(limits.memory), tables.max(limits.tables));
+    if let Err(error) = noted {
+        tracing::warn!(reason = %error, "session limits not noted");
+    }
+}
+
+/// Computes the digest of each environment's data, which the journal records
+/// with each session. Reads all of it the first time.
+pub(crate) fn digest_data(discovered: &mut Discovered, cache: &Path) -> Result<(), CommandError> {
+    for source in &mut discovered.sources {
+        if let Some(data) = source.data.take() {
+            source.data = Some(data.with_digest(cache)?);
+        }
+    }
+    Ok(())
+}
+
+/// Notes the data directory of each environment. A replay then needs only the
+/// state directory.
+fn note_data(state: &StateDir, prepared: &PreparedEnvironments) {
+    for spec in prepared.iter().map(PreparedEnvironment::spec) {
+        let data = spec.data.as_ref().map(DataDir::path);
+        if let Err(error) = state.save_data_path(&spec.name, data) {
+            tracing::warn!(environment = %spec.name, reason = %error, "data directory not noted");
+        }
+    }
+}
+
+/// Opens the memory monitor, if sessions hibernate and the system reports its
+/// memory.
+fn memory_monitor(config: &PersistenceConfig) -> Option<Gauge> {
+    config.hibernate_after?;
+    Gauge::open(config.memory_high_watermark)
+        .inspect_err(|error| tracing::warn!(reason = %error, "memory monitor disabled"))
+        .ok()
+}
+
+/// Returns the versions that live sessions run on.
+fn live_versions(store: &SqliteStore) -> Result<HashSet<Version>, CommandError> {
+    let live = store
+        .list(&EpisodeFilter {
+            live: true,
+            ..EpisodeFilter::default()
+        })
+        .map_err(JournalError::from)?;
+    let version = |episode: IndexedEpisode| (episode.header.environment, episode.header.component);
+    Ok(live.into_iter().map(version).collect())
+}
+
+/// Stores the served components, and removes those that no session needs.
+fn store_components(
+    components: &ComponentStore,
+    prepared: &PreparedEnvironments,
+    live: &HashSet<Version>,
+) {
+    let mut needed: HashSet<Digest> = live.iter().map(|(_, digest)| *digest).collect();
+    for prepared in prepared.iter() {
+        needed.insert(prepared.digest());
+        if let Err(error) = prepared.store_component(components) {
+            tracing::warn!(
+                environment = %prepared.spec().name,
+                reason = %error,
+                "component not stored; its sessions end when the file is replaced"
+            );
+        }
+    }
+    if let Err(error) = components.retain(&needed) {
+        tracing::warn!(reason = %error, "old components not removed");
+    }
+}
+
+/// Loads the versions that live sessions need and that are not served.
+fn load_versions(
+    components: &ComponentStore,
+    prepared: &PreparedEnvironments,
+    live: &HashSet<Version>,
+    limits: SessionLimits,
+) -> Vec<Older> {
+    let served: HashSet<Version> = prepared
+        .iter()
+        .map(|prepared| (prepared.spec().name.clone(), prepared.digest()))
+        .collect();
+    let load = |(name, digest): &Version| {
+        let prepared = match components.find(*digest) {
+            Some(component) => prepared
+                .load_version(name.clone(), component, limits)
+                .map_err(|error| format!("its component cannot be loaded: {error}")),
+            None => Err(format!("its component {digest} is not there any more")),
+        };
+        match &prepared {
+            Ok(_) => tracing::info!(environment = %name, %digest, "older version loaded"),
+            Err(reason) => {
+                tracing::warn!(environment = %name, %reason, "older version not loaded");
+            }
+        }
+        Older {
+            name: name.clone(),
+            digest: *digest,
+            prepared,
+        }
+    };
+    live.difference(&served).map(load).collect()
+}
+
+/// Reads the key that seals secrets, from the file or else from the environment
+/// variable.
+pub(crate) fn seal_key(file: Option<&Path>) -> Result<Option<SealKey>, CommandError> {
+    Ok(match (file, std::env::var(SEAL_KEY)) {
+        (Some(path), _) => Some(SealKey::read(path)?),
+        (None, Ok(text)) => Some(SealKey::parse(&text)?),
+        (None, Err(_)) => None,
+    })
+}

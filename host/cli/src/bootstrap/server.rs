@@ -1,0 +1,175 @@
+//! Binds the address and runs the server.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use orwd_config::{Listen, ServerLimits};
+use orwd_session::{PerKey, SessionSettings, Sessions};
+use tokio::net::{TcpListener, TcpSocket};
+
+use super::environments::LoadedEnvironments;
+use super::persistence::Persistence;
+use crate::console::CommandError;
+
+/// Time for ending all sessions, in addition to that of a teardown.
+const SHUTDOWN_MARGIN: Duration = Duration::from_secs(1);
+
+/// Default connection limit for one address of another machine: enough for a
+/// trainer, and a tenth of all connections.
+const PER_ADDRESS: usize = 1024;
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// Which clients have access.
+pub(crate) struct AccessConfig {
+    pub(crate) hosts: orwd_ors::AllowedHosts,
+    pub(crate) keys: Option<orwd_ors::ApiKeys>,
+    /// Requests with an invalid key from one address each minute.
+    pub(crate) auth_failure_rate: u32,
+    pub(crate) per_key: PerKey,
+}
+
+impl AccessConfig {
+    /// Returns the access to a server that only this process uses.
+    pub(crate) fn private() -> AccessConfig {
+        AccessConfig {
+            hosts: orwd_ors::AllowedHosts::Loopback { also: Vec::new() },
+            keys: None,
+            // Has no effect without keys.
+            auth_failure_rate: 1,
+            per_key: PerKey::default(),
+        }
+    }
+}
+
+/// Binds the address. Connections are refused until [`listen`].
+pub(crate) fn bind(listen: Listen) -> Result<TcpSocket, CommandError> {
+    let socket = match listen.0 {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    };
+    let bound = socket.and_then(|socket| {
+        // A restarted server would otherwise wait for old connections to expire.
+        socket.set_reuseaddr(true)?;
+        socket.bind(listen.0)?;
+        Ok(socket)
+    });
+    bound.map_err(|error| bind_error(listen, &error))
+}
+
+/// Starts to accept connections on a bound socket.
+pub(crate) fn listen(address: Listen, socket: TcpSocket) -> Result<TcpListener, CommandError> {
+    socket
+        .listen(BACKLOG)
+        .map_err(|error| bind_error(address, &error))
+}
+
+fn bind_error(listen: Listen, error: &io::Error) -> CommandError {
+    let reason = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "the address is in use by another program; pass another with --listen ADDR".to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            "permission denied; ports below 1024 are reserved".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    CommandError::new(format!("cannot listen on {listen}: {reason}"))
+}
+
+/// Serves sessions on these environments until `shutdown`. Then running calls
+/// may finish within `limits.drain`, and all sessions end: persisted ones resume
+/// when the server restarts, the others are torn down.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    loaded: LoadedEnvironments,
+    limits: ServerLimits,
+    persistence: Persistence,
+    access: AccessConfig,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), CommandError> {
+    let teardown = loaded
+        .environments
+        .iter()
+        .map(|environment| environment.limits().teardown_wall)
+        .max()
+        .unwrap_or_default();
+    let settings = SessionSettings {
+        idle_timeout: limits.idle_timeout,
+        setup_wait: limits.setup_wait,
+        result_ttl: limits.result_ttl,
+        per_key: access.per_key,
+        hibernate_after: persistence.hibernate_after,
+        retention: persistence.retention,
+        max_open: limits.max_open_sessions,
+    };
+    let LoadedEnvironments {
+        engine,
+        environments,
+        ..
+    } = loaded;
+    let (journal, versions, monitor) = persistence.start()?;
+    let sessions = Sessions::open_all(
+        engine,
+        environments,
+        settings,
+        journal.clone(),
+        versions,
+        monitor,
+    )
+    .await?;
+    let config = orwd_ors::ServerConfig {
+        body_limit: limits.body,
+        header_limit: limits.header,
+        header_timeout: limits.header_timeout,
+        body_timeout: limits.body_timeout,
+        body_rate: limits.body_rate,
+        write_timeout: limits.write_timeout,
+        idle_timeout: limits.keep_alive,
+        max_connections: limits.max_connections,
+        per_address: orwd_ors::PerAddressLimit {
+            connections: limits.max_connections_per_address.unwrap_or(PER_ADDRESS),
+            count_loopback: limits.max_connections_per_address.is_some(),
+        },
+        hosts: access.hosts,
+        keys: access.keys,
+        auth_failure_rate: access.auth_failure_rate,
+        create_rate: limits.create_rate,
+    };
+    let (drain_started, drain_start) = tokio::sync::oneshot::channel();
+    let draining = sessions.clone();
+    let shutdown = async move {
+        shutdown.await;
+        draining.refuse_new();
+        // The receiver is gone if serving failed.
+        let _ = drain_started.send(Instant::now());
+    };
+    tokio::select! {
+        served = orwd_ors::serve(listener, sessions.clone(), config, shutdown, limits.drain) => {
+            served.map_err(|error| CommandError::new(format!("the server failed: {error}")))?;
+        }
+        // Results can no longer be journaled, so none may be sent.
+        reason = journal.stopped() => {
+            return Err(CommandError::new(format!("the journal has stopped: {reason}")));
+        }
+    }
+    let drained = drain_start
+        .await
+        .map_or(limits.drain, |start| start.elapsed());
+    let timeout = limits.drain.saturating_sub(drained) + teardown + SHUTDOWN_MARGIN;
+    if tokio::time::timeout(timeout, sessions.end_all())
+        .await
+        .is_err()
+    {
+        tracing::warn!("shutdown timed out with sessions still running");
+    }
+    // The store runs its cleanup when its last handle is dropped.
+    journal.close().await;
+    drop(sessions);
+    drop(journal);
+    Ok(())
+}

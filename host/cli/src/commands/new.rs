@@ -1,0 +1,400 @@
+//! `orwd new`: creates the folder of an environment that builds, passes its
+//! tests and can be served.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use orwd_catalog::manifest;
+
+use crate::console::{CommandError, CommandStatus, terminal};
+
+/// Create an environment in Rust to start from
+///
+/// The folder contains source code, manifest, unit tests and a scripted episode.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  orwd new my-env              a counter
+  orwd new my-quiz --template dataset
+
+Then: cd my-env && cargo test && orwd serve .")]
+pub(crate) struct New {
+    /// Folder to create; its last part is the environment's name
+    #[arg(value_name = "NAME")]
+    path: PathBuf,
+
+    /// Template to start from
+    #[arg(long, value_enum, default_value_t = Template::Counter)]
+    template: Template,
+
+    /// Folder of the orwd-sdk crate to build against [default: the one in this
+    /// program's source tree, or else the published crate]
+    #[arg(long, value_name = "PATH")]
+    sdk: Option<PathBuf>,
+}
+
+/// Template of an environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Template {
+    /// The smallest complete environment: bring a counter to a target
+    Counter,
+    /// Questions and answers from JSON lines in a data directory
+    Dataset,
+}
+
+/// A file of a template: its path and its content.
+type TemplateFile = (&'static str, &'static str);
+
+const COUNTER: &[TemplateFile] = &[
+    (
+        "Cargo.toml",
+        include_str!("../../templates/counter/Cargo.toml.template"),
+    ),
+    (
+        "orwd.toml",
+        include_str!("../../templates/counter/orwd.toml"),
+    ),
+    (
+        "src/lib.rs",
+        include_str!("../../templates/counter/src/lib.rs"),
+    ),
+    (
+        "transcript.jsonl",
+        include_str!("../../templates/counter/transcript.jsonl"),
+    ),
+    (
+        "README.md",
+        include_str!("../../templates/counter/README.md"),
+    ),
+    (
+        ".gitignore",
+        include_str!("../../templates/counter/gitignore"),
+    ),
+];
+
+const DATASET: &[TemplateFile] = &[
+    (
+        "Cargo.toml",
+        include_str!("../../templates/dataset/Cargo.toml.template"),
+    ),
+    (
+        "orwd.toml",
+        include_str!("../../templates/dataset/orwd.toml"),
+    ),
+    (
+        "src/lib.rs",
+        include_str!("../../templates/dataset/src/lib.rs"),
+    ),
+    (
+        "data/train.jsonl",
+        include_str!("../../templates/dataset/data/train.jsonl"),
+    ),
+    (
+        "data/test.jsonl",
+        include_str!("../../templates/dataset/data/test.jsonl"),
+    ),
+    (
+        "transcript.jsonl",
+        include_str!("../../templates/dataset/transcript.jsonl"),
+    ),
+    (
+        "README.md",
+        include_str!("../../templates/dataset/README.md"),
+    ),
+    (
+        ".gitignore",
+        include_str!("../../templates/dataset/gitignore"),
+    ),
+];
+
+/// Names that an environment can have but a Rust package cannot: keywords, and
+/// crates that the package uses.
+const RESERVED: &[&str] = &[
+    "abstract",
+    "alloc",
+    "async",
+    "await",
+    "become",
+    "box",
+    "break",
+    "const",
+    "continue",
+    "core",
+    "crate",
+    "dyn",
+    "else",
+    "enum",
+    "extern",
+    "false",
+    "final",
+    "for",
+    "gen",
+    "impl",
+    "let",
+    "loop",
+    "macro",
+    "match",
+    "mod",
+    "move",
+    "mut",
+    "orwd-sdk",
+    "orwd-sdk-macros",
+    "override",
+    "priv",
+    "proc-macro",
+    "pub",
+    "ref",
+    "return",
+    "schemars",
+    "self",
+    "serde",
+    "serde-json",
+    "static",
+    "std",
+    "struct",
+    "super",
+    "test",
+    "trait",
+    "true",
+    "try",
+    "type",
+    "typeof",
+    "unsafe",
+    "unsized",
+    "use",
+    "virtual",
+    "where",
+    "while",
+    "yield",
+];
+
+impl New {
+    pub(crate) fn run(self) -> Result<CommandStatus, CommandError> {
+        let name = name(&self.path)?;
+        let sdk = match &self.sdk {
+            Some(path) => Sdk::Folder(checked_sdk(path)?),
+            None => find_sdk().map_or(Sdk::Published, Sdk::Folder),
+        };
+        check_unused(&self.path)?;
+        write(&self.path, self.template, &name, &sdk).map_err(|(file, error)| {
+            CommandError::new(format!("cannot write {}: {error}", file.display()))
+        })?;
+        let folder = self.path.display();
+        terminal::print(&format!(
+            "created the environment {name} in {folder}\n\n\
+             \x20 cd {folder}\n\
+             \x20 cargo test        run its tests\n\
+             \x20 orwd serve .      serve it on http://127.0.0.1:8080\n\
+             \x20 orwd play .       play it in the terminal\n"
+        ))?;
+        Ok(CommandStatus::Success)
+    }
+}
+
+/// Returns the environment's name, which is also valid for a package.
+fn name(path: &Path) -> Result<String, CommandError> {
+    let written = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = manifest::check_name(&written).map_err(CommandError::usage)?;
+    let name = name.as_str().to_owned();
+    let letter_first = name.starts_with(|c: char| c.is_ascii_alphabetic());
+    if !letter_first || RESERVED.contains(&name.replace('_', "-").as_str()) {
+        return Err(CommandError::usage(format!(
+            "{name:?} cannot be the name of a Rust package; choose another, such as {:?}",
+            format!("my-{name}")
+        )));
+    }
+    Ok(name)
+}
+
+/// Refuses a path that exists, unless it is an empty folder.
+fn check_unused(path: &Path) -> Result<(), CommandError> {
+    let exists = |what: &str| {
+        Err(CommandError::new(format!(
+            "{} already exists{what}; choose another name",
+            path.display()
+        )))
+    };
+    match fs::read_dir(path).map(|entries| entries.count()) {
+        Ok(0) => Ok(()),
+        Ok(_) => exists(" and is not empty"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(_) => exists(""),
+    }
+}
+
+/// Source of the SDK for the generated package.
+#[derive(Debug, PartialEq, Eq)]
+enum Sdk {
+    Folder(PathBuf),
+    Published,
+}
+
+impl fmt::Display for Sdk {
+    /// Writes the value of the dependency in `Cargo.toml`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Sdk::Folder(path) => {
+                let path = toml::Value::String(path.to_string_lossy().into_owned());
+                write!(f, "{{ path = {path} }}")
+            }
+            Sdk::Published => {
+                let (major, minor) = (
+                    env!("CARGO_PKG_VERSION_MAJOR"),
+                    env!("CARGO_PKG_VERSION_MINOR"),
+                );
+                write!(f, "\"{major}.{minor}\"")
+            }
+        }
+    }
+}
+
+fn checked_sdk(path: &Path) -> Result<PathBuf, CommandError> {
+    let invalid = |reason: &str| {
+        CommandError::usage(format!(
+            "--sdk {}: {reason}; expected the folder guest-sdk/rust of orwd's source tree",
+            path.display()
+        ))
+    };
+    let folder = path
+        .canonicalize()
+        .map_err(|error| invalid(&error.to_string()))?;
+    if is_sdk(&folder) {
+        Ok(folder)
+    } else {
+        Err(invalid("not the orwd-sdk crate"))
+    }
+}
+
+fn is_sdk(folder: &Path) -> bool {
+    fs::read_to_string(folder.join("Cargo.toml"))
+        .is_ok_and(|manifest| manifest.contains("name = \"orwd-sdk\""))
+}
+
+/// Finds the SDK in the source tree of this program: around the `target` folder
+/// with the program, or at the path of the build. No other place is searched,
+/// since the code that is found is compiled.
+fn find_sdk() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok();
+    let target = program
+        .as_deref()
+        .and_then(|program| program.ancestors().nth(2));
+    let target_parent = target
+        .filter(|folder| folder.file_name().is_some_and(|name| name == "target"))
+        .and_then(Path::parent);
+    let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    [target_parent, built_from]
+        .into_iter()
+        .flatten()
+        .map(|root| root.join("guest-sdk/rust"))
+        .find(|folder| is_sdk(folder))
+}
+
+fn write(
+    folder: &Path,
+    template: Template,
+    name: &str,
+    sdk: &Sdk,
+) -> Result<(), (PathBuf, std::io::Error)> {
+    let files = match template {
+        Template::Counter => COUNTER,
+        Template::Dataset => DATASET,
+    };
+    for (path, content) in files {
+        let content = content
+            .replace("{{name}}", name)
+            .replace("{{package}}", name)
+            .replace("{{sdk}}", &sdk.to_string());
+        let path = folder.join(path);
+        let parent = path.parent().unwrap_or(folder);
+        fs::create_dir_all(parent)
+            .and_then(|()| fs::write(&path, content))
+            .map_err(|error| (path.clone(), error))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use orwd_catalog::manifest::Manifest;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn names() {
+        for (path, expected) in [
+            ("my-env", "my-env"),
+            ("some/where/My_Env2", "my_env2"),
+            (
+                "ab",
+                "invalid environment name \"ab\": expected 3 to 64 letters, digits, '-' or '_'",
+            ),
+            (
+                "my env",
+                "invalid environment name \"my env\": expected 3 to 64 letters, digits, '-' or '_'",
+            ),
+            (
+                "match",
+                "\"match\" cannot be the name of a Rust package; choose another, such as \"my-match\"",
+            ),
+            (
+                "orwd_sdk",
+                "\"orwd_sdk\" cannot be the name of a Rust package; choose another, such as \"my-orwd_sdk\"",
+            ),
+            (
+                "2048",
+                "\"2048\" cannot be the name of a Rust package; choose another, such as \"my-2048\"",
+            ),
+            (
+                "health",
+                "\"health\" is a route of the protocol and cannot be the name of an environment",
+            ),
+        ] {
+            let got = name(Path::new(path)).unwrap_or_else(|error| error.to_string());
+            assert_eq!(got, expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn every_template_is_complete() {
+        for template in [Template::Counter, Template::Dataset] {
+            let folder = TempDir::new().unwrap();
+            let sdk = Sdk::Folder(PathBuf::from("/a \"b\"/sdk"));
+            write(folder.path(), template, "my-env", &sdk).unwrap();
+            let manifest = Manifest::read(folder.path()).unwrap();
+            assert_eq!(manifest.name.as_str(), "my-env");
+            let read = |file| fs::read_to_string(folder.path().join(file)).unwrap();
+            let cargo: toml::Table = read("Cargo.toml").parse().unwrap();
+            assert_eq!(cargo["package"]["name"].as_str(), Some("my-env"));
+            assert_eq!(
+                cargo["dependencies"]["orwd-sdk"]["path"].as_str(),
+                Some("/a \"b\"/sdk")
+            );
+            for file in ["README.md", "src/lib.rs", "transcript.jsonl", ".gitignore"] {
+                assert!(!read(file).contains("{{"), "{file}");
+            }
+        }
+    }
+
+    #[test]
+    fn overwrites_nothing() {
+        let folder = TempDir::new().unwrap();
+        fs::create_dir(folder.path().join("full")).unwrap();
+        fs::write(folder.path().join("full/file"), "").unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        for (name, expected) in [
+            ("new", None),
+            (
+                "full",
+                Some("F/full already exists and is not empty; choose another name"),
+            ),
+            ("file", Some("F/file already exists; choose another name")),
+        ] {
+            let got = check_unused(&folder.path().join(name)).err();
+            let root = &*folder.path().to_string_lossy();
+            let got = got.map(|error| error.to_string().replace(root, "F"));
+            assert_eq!(got.as_deref(), expected);
+        }
+    }
+}

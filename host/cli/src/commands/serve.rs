@@ -1,0 +1,224 @@
+//! `orwd serve`: serves environments until it is stopped.
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use clap::Args;
+use orwd_catalog::source;
+use orwd_config::{
+    EnvironmentFlags, HardeningFlags, LimitFlags, ListenFlags, PersistenceFlags, ServerLimits,
+};
+use orwd_model::{AdmissionLimits, SessionLimits};
+use orwd_session::PerKey;
+use rustix::process::Signal as Number;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::keys;
+use crate::bootstrap::environments::{self, LoadedEnvironments};
+use crate::bootstrap::{
+    AccessConfig, Persistence, TempDirectory, fd_limit, hardening, persistence, runtime, server,
+};
+use crate::console::{CommandError, CommandStatus, Log, terminal};
+
+/// Serve environments over the Open Reward Standard
+///
+/// PATH is a component file, an environment's folder (with orwd.toml), or a
+/// folder of those. Folders with sources are built first. The first environment
+/// is the default one. SIGINT (Ctrl-C) or SIGTERM shuts the server down: running
+/// calls may finish. A second signal exits immediately. Sessions resume when the
+/// server restarts at the same address or with the same --state.
+///
+/// Sizes have a unit as in 64MiB or 512KiB, times as in 60s, 500ms or 15m. When
+/// a session ends at a limit, the running call gets an `error` event with the
+/// code, such as `limit_memory`, and later requests get 410 with the same code.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  orwd serve examples/counter
+  orwd serve --listen 127.0.0.1:9000 examples
+  orwd serve --data ~/gsm8k examples/gsm8k
+  orwd serve --listen 0.0.0.0:8080 --api-keys keys.toml my-env
+  orwd serve --memory 64MiB --call-cpu 2s my-env.wasm")]
+pub(crate) struct Serve {
+    /// Component files, environments' folders, or folders of those
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    listen: ListenFlags,
+
+    /// Serve the valid environments even if others are invalid
+    #[arg(long)]
+    keep_going: bool,
+
+    #[command(flatten)]
+    environments: EnvironmentFlags,
+
+    #[command(flatten)]
+    admission: LimitFlags<AdmissionLimits>,
+
+    #[command(flatten)]
+    session: LimitFlags<SessionLimits>,
+
+    #[command(flatten)]
+    persistence: PersistenceFlags,
+
+    #[command(flatten)]
+    server: LimitFlags<ServerLimits>,
+
+    #[command(flatten)]
+    hardening: HardeningFlags,
+}
+
+impl Serve {
+    /// Before hardening there is one thread, which can access the whole machine
+    /// and runs no guest code. After it, guests run and access is restricted.
+    pub(crate) fn run(self, log: &mut Log) -> Result<CommandStatus, CommandError> {
+        let paths = self.environments.resolve()?;
+        let admission = self.admission.resolve();
+        let limits = self.session.resolve();
+        let mut server_limits = self.server.resolve();
+        let address = self.listen.listen;
+        let persistence_config = self.persistence.resolve(address)?;
+        let access = self.access()?;
+        server_limits.max_connections = fd_limit::connection_limit(server_limits.max_connections);
+        let threads = runtime::threads();
+        // A port that is in use is reported before a long build. The socket is
+        // kept only once there is something to serve: until then, connections
+        // are refused and do not hang.
+        drop(server::bind(address)?);
+        let mut discovered =
+            source::discover(&self.paths, &paths, &|text| tracing::info!("{text}"))
+                .map_err(environments::data_for_several)?;
+        if persistence_config.state.is_some() {
+            persistence::digest_data(&mut discovered, &paths.cache)?;
+        }
+        let mut settings = environments::engine_settings(limits, server_limits.max_sessions);
+        persistence::raise_limits(&persistence_config, &mut settings);
+        let prepared = environments::prepare(discovered, &paths, admission, limits, settings)?;
+        let socket = server::bind(address)?;
+        let temp_dir = TempDirectory::create()?;
+        let persistence = Persistence::open(&persistence_config, &prepared, limits)?;
+        let keys = self.listen.api_keys.as_deref();
+        let policy = hardening::policy(prepared.iter(), keys, persistence.dir(), &temp_dir);
+        hardening::apply(self.hardening.hardening, &policy)?;
+        log.start_thread();
+        let runtime = runtime::start(threads)?;
+        let served = runtime.block_on(async {
+            let loaded = self.check_problems(prepared.open().await?)?;
+            let shutdown = shutdown_signal()?;
+            let listener = server::listen(address, socket)?;
+            let address = listener.local_addr()?;
+            match &access.keys {
+                Some(keys) => tracing::info!(keys = keys.count(), "API keys required"),
+                None if self.listen.listen.is_public() => tracing::warn!(
+                    %address,
+                    "server is reachable from other machines without API keys; pass --api-keys"
+                ),
+                None => {}
+            }
+            terminal::print(&format!("orwd is listening on http://{address}\n"))?;
+            server::serve(
+                listener,
+                loaded,
+                server_limits,
+                persistence,
+                access,
+                shutdown,
+            )
+            .await?;
+            tracing::info!("server stopped");
+            Ok(())
+        });
+        // A guest's file operation may still block; it is not waited for.
+        runtime.shutdown_background();
+        served.map(|()| CommandStatus::Success)
+    }
+
+    /// Returns which clients have access.
+    fn access(&self) -> Result<AccessConfig, CommandError> {
+        let ListenFlags {
+            listen,
+            api_keys,
+            auth_failure_rate,
+            max_sessions_per_key,
+            max_calls_per_key,
+            allow_host,
+        } = &self.listen;
+        let keys = match api_keys {
+            Some(path) => Some(
+                orwd_ors::ApiKeys::open(path)
+                    .map_err(|error| keys::key_file_error(path, &error))?,
+            ),
+            None => None,
+        };
+        let hosts = if listen.is_public() && allow_host.is_empty() {
+            orwd_ors::AllowedHosts::Any
+        } else {
+            orwd_ors::AllowedHosts::Loopback {
+                also: allow_host.clone(),
+            }
+        };
+        let count = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(AccessConfig {
+            hosts,
+            keys,
+            auth_failure_rate: *auth_failure_rate,
+            per_key: PerKey {
+                sessions: max_sessions_per_key.map(count),
+                calls: max_calls_per_key.map(count),
+            },
+        })
+    }
+
+    /// Returns the environments to serve, or the problems that prevent it.
+    fn check_problems(
+        &self,
+        loaded: LoadedEnvironments,
+    ) -> Result<LoadedEnvironments, CommandError> {
+        if loaded.problems.is_empty() {
+            return Ok(loaded);
+        }
+        let mut message = environments::join_problems(&loaded.problems);
+        if self.keep_going && !loaded.environments.is_empty() {
+            for problem in &loaded.problems {
+                tracing::error!(reason = %problem, "environment not served");
+            }
+            return Ok(loaded);
+        }
+        if !loaded.environments.is_empty() {
+            message.push_str("\nthe other environments are valid; pass --keep-going to serve them");
+        }
+        Err(CommandError::new(message))
+    }
+}
+
+/// Returns a future that ends with the first signal to stop. A second signal
+/// exits the process.
+fn shutdown_signal() -> Result<impl Future<Output = ()> + Send + 'static, CommandError> {
+    let listen = |kind| {
+        signal(kind)
+            .map_err(|error| CommandError::new(format!("cannot install signal handlers: {error}")))
+    };
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    // With a limit on file sizes, writes should fail and the process should not
+    // exit. Installing the handler once suffices.
+    drop(listen(SignalKind::from_raw(Number::XFSZ.as_raw()))?);
+    Ok(async move {
+        either(&mut interrupt, &mut terminate).await;
+        tracing::info!("server draining; a second signal exits immediately");
+        tokio::spawn(async move {
+            let code = either(&mut interrupt, &mut terminate).await;
+            tracing::warn!("server exiting immediately");
+            std::process::exit(code);
+        });
+    })
+}
+
+/// Waits for a signal, and returns its exit code.
+async fn either(interrupt: &mut Signal, terminate: &mut Signal) -> i32 {
+    tokio::select! {
+        _ = interrupt.recv() => 130,
+        _ = terminate.recv() => 143,
+    }
+}

@@ -1,0 +1,10 @@
+//! What commands share: errors, exit codes, the log and the terminal.
+
+mod error;
+pub(crate) mod logging;
+mod status;
+pub(crate) mod terminal;
+
+pub use error::CommandError;
+pub(crate) use logging::Log;
+pub(crate) use status::CommandStatus;

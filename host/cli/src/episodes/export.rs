@@ -1,0 +1,124 @@
+//! `orwd export`: writes an episode to a file.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use orwd_journal::{
+    EpisodeArchive, EpisodeFilter, EpisodeId, IndexedEpisode, JournalStore, SqliteStore,
+};
+
+use crate::console::{CommandError, CommandStatus, terminal};
+
+/// Export a session from a server's journal to a file
+///
+/// The file contains the session's start and every request and result, chained
+/// by hashes. `orwd import` and `orwd verify` need nothing else. It includes
+/// what clients sent and got, but no secrets in plain text. The server may be
+/// running.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  orwd export my-session --state ~/orwd-state -o my-session.episode
+  orwd export 0199e1c7a5b30f6e1d2c3b4a59687786 --state ~/orwd-state --component")]
+pub(crate) struct Export {
+    /// Session id, or id of an episode (one run of a session from its start to
+    /// its end)
+    #[arg(value_name = "SESSION|EPISODE")]
+    which: String,
+
+    /// State directory of the server
+    #[arg(long, value_name = "DIR", env = "ORWD_STATE")]
+    state: PathBuf,
+
+    /// File to write; an existing one is replaced [default: EPISODE.episode]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Include the component, so that the file can be replayed without other
+    /// files
+    #[arg(long)]
+    component: bool,
+}
+
+impl Export {
+    pub(crate) fn run(self) -> Result<CommandStatus, CommandError> {
+        let store = SqliteStore::visit(&self.state)?;
+        let episode = find(&store, &self.which)?;
+        let mut archive = EpisodeArchive::export(&store, episode.id)?;
+        if self.component {
+            let path = store.dir().component(episode.header.component);
+            let bytes = std::fs::read(&path).map_err(|error| {
+                CommandError::new(format!(
+                    "cannot read the component {}: {error}",
+                    path.display()
+                ))
+            })?;
+            archive = archive.with_component(bytes)?;
+        }
+        let default = || PathBuf::from(format!("{}.episode", episode.id));
+        let output = self.output.unwrap_or_else(default);
+        write(&archive, &output).map_err(|error| {
+            CommandError::new(format!("cannot write {}: {error}", output.display()))
+        })?;
+        terminal::print(&format!(
+            "{}: session {} of {}, {} records\n",
+            output.display(),
+            episode.header.session,
+            episode.header.environment,
+            archive.history().next(),
+        ))?;
+        Ok(CommandStatus::Success)
+    }
+}
+
+/// Finds an episode by its own id, or the newest one by a session id.
+pub(super) fn find(store: &SqliteStore, which: &str) -> Result<IndexedEpisode, CommandError> {
+    if let Some(id) = EpisodeId::parse(which)
+        && let Some(episode) = store.episode(id)?
+    {
+        return Ok(episode);
+    }
+    let mut found = store.list(&EpisodeFilter::default())?;
+    found.retain(|episode| episode.header.session.as_str() == which.trim());
+    let Some(newest) = found.first().cloned() else {
+        return Err(CommandError::new(format!(
+            "the journal has no session or episode {which:?}"
+        )));
+    };
+    let ambiguous = found
+        .iter()
+        .any(|episode| episode.header.owner != newest.header.owner);
+    if !ambiguous {
+        return Ok(newest);
+    }
+    let mut message = format!("several clients have a session {which:?}; pass the episode id:");
+    for episode in found {
+        let owner = episode.header.owner.as_deref().unwrap_or("no key");
+        message.push_str(&format!("\n  {} of {owner}", episode.id));
+    }
+    Err(CommandError::new(message))
+}
+
+/// Writes the file, and gives it its final name once it is complete.
+fn write(archive: &EpisodeArchive, path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|path| !path.as_os_str().is_empty());
+    let draft = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    let mut file = BufWriter::new(draft);
+    archive.write(&mut file)?;
+    file.flush()?;
+    let draft = file
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error)?;
+    draft.as_file().sync_all()?;
+    draft.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Reads an exported file.
+pub(super) fn read(path: &Path) -> Result<EpisodeArchive, CommandError> {
+    let in_file =
+        |error: &dyn std::fmt::Display| CommandError::new(format!("{}: {error}", path.display()));
+    let file = File::open(path).map_err(|error| in_file(&error))?;
+    EpisodeArchive::read(std::io::BufReader::new(file)).map_err(|error| in_file(&error))
+}

@@ -1,0 +1,351 @@
+//! `orwd replay`: replays sessions and reports differences.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use orwd_journal::{
+    EpisodeFilter, EpisodeHistory, IndexedEpisode, JournalError, JournalStore, SqliteStore,
+    StateDir,
+};
+use orwd_model::python_repr;
+use serde::Serialize;
+
+use super::export;
+use super::replay_runner::{
+    PreparedReplay, ReplayComponent, ReplayFlags, ReplayJob, ReplayOutcome, ReplayedStep,
+    StepVerdict,
+};
+use crate::console::{CommandError, CommandStatus, Log, terminal};
+
+/// Replay sessions from their journal, call by call
+///
+/// Each call runs with its original time and seed, and its result is compared
+/// with the recorded one. With --against, the comparison is a re-score: what the
+/// other version would have returned for the same calls. The server may be
+/// running. Exit code: 0 if all steps are equal, 4 if some differ.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  orwd replay my-session --state ~/orwd-state
+  orwd replay my-session.episode --against my-env/target/my-env.wasm
+  orwd replay --all --state ~/orwd-state
+  orwd replay my-session --state ~/orwd-state --json")]
+pub(crate) struct Replay {
+    /// Session ids, episode ids (an episode is one run of a session from its
+    /// start to its end), or files of `orwd export`
+    #[arg(value_name = "SESSION|FILE", required_unless_present = "all")]
+    which: Vec<String>,
+
+    /// Replay every session of the journal, live or ended, except those that
+    /// can never be replayed
+    #[arg(long, conflicts_with = "which", requires = "state")]
+    all: bool,
+
+    /// State directory of the server, for sessions
+    #[arg(long, value_name = "DIR", env = "ORWD_STATE")]
+    state: Option<PathBuf>,
+
+    /// Replay on this component in place of the original
+    #[arg(long, value_name = "COMPONENT")]
+    against: Option<PathBuf>,
+
+    /// Print a JSON object for each step
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    replay: ReplayFlags,
+}
+
+/// JSON of a step, or of a difference in the data.
+#[derive(Serialize)]
+struct StepLine<'s> {
+    record: u64,
+    kind: &'static str,
+    tool: Option<&'s str>,
+    verdict: &'static str,
+    fault: Option<&'static str>,
+    reward: Option<f64>,
+    reward_now: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'s str>,
+}
+
+/// JSON of a line, with its session.
+#[derive(Serialize)]
+struct SessionLine<'s> {
+    environment: &'s str,
+    session: &'s str,
+    episode: String,
+    #[serde(flatten)]
+    line: &'s StepLine<'s>,
+}
+
+impl<'s> StepLine<'s> {
+    fn of_step(step: &'s ReplayedStep) -> StepLine<'s> {
+        StepLine {
+            record: step.record,
+            kind: step.kind,
+            tool: step.tool.as_deref(),
+            verdict: step.verdict.as_str(),
+            fault: step.fault,
+            reward: step.reward,
+            reward_now: step.reward_now,
+            why: None,
+        }
+    }
+
+    /// Returns the line of the data, which belongs to the first record.
+    fn of_data(reason: &'s str) -> StepLine<'s> {
+        StepLine {
+            record: 0,
+            kind: "data",
+            tool: None,
+            verdict: StepVerdict::Different.as_str(),
+            fault: None,
+            reward: None,
+            reward_now: None,
+            why: Some(reason),
+        }
+    }
+}
+
+/// Totals over all sessions.
+#[derive(Default)]
+struct Totals {
+    sessions: u64,
+    steps: u64,
+    different: u64,
+    unsupported: u64,
+    failed: u64,
+}
+
+impl Replay {
+    pub(crate) fn run(self, log: &mut Log) -> Result<CommandStatus, CommandError> {
+        let mut totals = Totals::default();
+        let (jobs, store) = self.jobs(&mut totals)?;
+        let single = !self.all && jobs.len() == 1;
+        let report = |replay: &PreparedReplay, outcome: ReplayOutcome| {
+            if single
+                && let ReplayOutcome::Unsupported(reason) | ReplayOutcome::Failed(reason) = &outcome
+            {
+                return Err(CommandError::new(reason.clone()));
+            }
+            let text = self.render(&mut totals, replay, &outcome, single);
+            terminal::print(&text)
+        };
+        self.replay.run(jobs, store, log, report)?;
+        if !self.json {
+            terminal::print(&totals.text(single))?;
+        }
+        match totals {
+            Totals { failed: 1.., .. } => Err(CommandError::new(format!(
+                "{} sessions could not be replayed",
+                totals.failed
+            ))),
+            Totals { different: 0, .. } => Ok(CommandStatus::Success),
+            _ => Ok(CommandStatus::Different),
+        }
+    }
+
+    /// Returns what to replay, and the journal that it is in.
+    fn jobs(
+        &self,
+        totals: &mut Totals,
+    ) -> Result<(Vec<ReplayJob>, Option<SqliteStore>), CommandError> {
+        let is_file = |which: &String| Path::new(which).is_file();
+        let store = match &self.state {
+            Some(state) if self.all || !self.which.iter().all(is_file) => {
+                Some(SqliteStore::visit(state)?)
+            }
+            _ => None,
+        };
+        let mut jobs = Vec::new();
+        for which in &self.which {
+            jobs.push(match &store {
+                _ if is_file(which) => self.file_job(Path::new(which))?,
+                Some(store) => self.journal_job(store, &export::find(store, which)?)?,
+                None => {
+                    return Err(CommandError::usage(
+                        "pass the server's state directory with --state DIR",
+                    ));
+                }
+            });
+        }
+        if let Some(store) = store.as_ref().filter(|_| self.all) {
+            // Oldest first.
+            for episode in store.list(&EpisodeFilter::default())?.iter().rev() {
+                match self.journal_job(store, episode) {
+                    Ok(job) => jobs.push(job),
+                    Err(error) => {
+                        totals.failed += 1;
+                        terminal::error(&format!("{}: {error}", named(episode)));
+                    }
+                }
+            }
+        }
+        Ok((jobs, store))
+    }
+
+    /// Returns the job of an episode in the journal. Its records are read again
+    /// when it runs, so that a large journal is never in memory.
+    fn journal_job(
+        &self,
+        store: &SqliteStore,
+        episode: &IndexedEpisode,
+    ) -> Result<ReplayJob, CommandError> {
+        let rows = store.read(episode.id, 0).map_err(JournalError::from)?;
+        let history = EpisodeHistory::read(episode.id, &rows)?;
+        let original = store.dir().component(episode.header.component);
+        Ok(ReplayJob {
+            episode: episode.id,
+            data: store.dir().saved_data_path(&episode.header.environment)?,
+            created: history.created().clone(),
+            history: None,
+            component: match &self.against {
+                Some(against) => ReplayComponent::Other(against.clone()),
+                None => ReplayComponent::Original(original),
+            },
+        })
+    }
+
+    /// Returns the job of an exported episode.
+    fn file_job(&self, path: &Path) -> Result<ReplayJob, CommandError> {
+        let archive = export::read(path)?;
+        let history = archive.history().clone();
+        let component = match (&self.against, archive.component()) {
+            (Some(against), _) => ReplayComponent::Other(against.clone()),
+            (None, Some(bytes)) => {
+                let mut file = tempfile::NamedTempFile::new()?;
+                std::io::Write::write_all(&mut file, bytes)?;
+                ReplayComponent::Extracted(file)
+            }
+            (None, None) => {
+                return Err(CommandError::usage(
+                    "the file has no component; pass one with --against COMPONENT",
+                ));
+            }
+        };
+        Ok(ReplayJob {
+            episode: history.episode(),
+            created: history.created().clone(),
+            data: match &self.state {
+                Some(state) => StateDir::open_existing(state)?
+                    .saved_data_path(&history.created().environment)?,
+                None => None,
+            },
+            history: Some(history),
+            component,
+        })
+    }
+
+    /// Returns what is printed for an episode.
+    fn render(
+        &self,
+        totals: &mut Totals,
+        replay: &PreparedReplay,
+        outcome: &ReplayOutcome,
+        single: bool,
+    ) -> String {
+        totals.sessions += 1;
+        let created = &replay.created;
+        let head = |verdict: &str, rest: &str| {
+            if self.json || single {
+                return String::new();
+            }
+            let (session, env) = (created.session.as_str(), &created.environment);
+            let session = python_repr(session);
+            format!(
+                "{verdict:<14}  {env}  {session}  {}{rest}\n",
+                replay.episode
+            )
+        };
+        let comparison = match outcome {
+            ReplayOutcome::Replayed(comparison) => comparison,
+            ReplayOutcome::Unsupported(reason) => {
+                totals.unsupported += 1;
+                return head("unsupported", &format!(": {reason}"));
+            }
+            ReplayOutcome::Failed(reason) => {
+                totals.failed += 1;
+                terminal::error(&format!("{}: {reason}", replay.episode));
+                return head("failed", "");
+            }
+        };
+        let (steps, different) = (&comparison.steps, comparison.differences());
+        totals.steps += steps.len() as u64;
+        totals.different += different;
+        let verdict = if different == 0 { "equal" } else { "different" };
+        let mut text = head(verdict, &format!("  {} steps", steps.len()));
+        if let Some(reason) = &comparison.data {
+            text.push_str(&if self.json {
+                json(replay, &StepLine::of_data(reason))
+            } else {
+                format!("{:>6}  {:<11} different: {reason}\n", 0, "data")
+            });
+        }
+        for step in steps {
+            if self.json {
+                text.push_str(&json(replay, &StepLine::of_step(step)));
+            } else if single || different > 0 {
+                text.push_str(&line(step));
+            }
+        }
+        text
+    }
+}
+
+impl Totals {
+    fn text(&self, single: bool) -> String {
+        let Totals {
+            sessions,
+            steps,
+            different,
+            unsupported,
+            failed,
+        } = self;
+        if single {
+            return format!("{steps} steps, {different} different\n");
+        }
+        format!(
+            "{sessions} sessions, {steps} steps, {different} different, {unsupported} unsupported, \
+             {failed} failed\n"
+        )
+    }
+}
+
+fn named(episode: &IndexedEpisode) -> String {
+    let session = python_repr(episode.header.session.as_str());
+    format!("episode {} of session {session}", episode.id)
+}
+
+fn json(replay: &PreparedReplay, line: &StepLine<'_>) -> String {
+    let line = SessionLine {
+        environment: replay.created.environment.as_str(),
+        session: replay.created.session.as_str(),
+        episode: replay.episode.to_string(),
+        line,
+    };
+    let text = serde_json::to_string(&line).unwrap_or_default();
+    format!("{text}\n")
+}
+
+fn line(step: &ReplayedStep) -> String {
+    let verdict = step.verdict.as_str();
+    let mut text = format!("{:>6}  {:<11} {verdict}", step.record, step.kind);
+    if let Some(tool) = &step.tool {
+        text.push_str(&format!("  {}", python_repr(tool)));
+    }
+    if let Some(fault) = step.fault {
+        text.push_str(&format!("  {fault}"));
+    }
+    if step.verdict == StepVerdict::Different && step.reward != step.reward_now {
+        let shown = |reward: Option<f64>| reward.map_or("none".to_owned(), |r| r.to_string());
+        text.push_str(&format!(
+            "  reward {} -> {}",
+            shown(step.reward),
+            shown(step.reward_now)
+        ));
+    }
+    text.push('\n');
+    text
+}

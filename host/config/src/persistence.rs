@@ -1,0 +1,241 @@
+//! What outlives the server, and where it is stored.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use orwd_model::{ByteSize, TimeSpan};
+
+use crate::listen::Listen;
+
+/// Flags for the journal and for hibernation.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Persistence")]
+pub struct PersistenceFlags {
+    /// State directory: the journal and the components of its sessions. One
+    /// server at a time uses it [default: orwd/ADDR-PORT in the user's state
+    /// directory]
+    #[arg(long, value_name = "DIR", env = "ORWD_STATE")]
+    pub state: Option<PathBuf>,
+
+    /// What a result has survived when the client gets it
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = DurabilityFlag::Process)]
+    pub durability: DurabilityFlag,
+
+    /// File with the key that seals clients' secrets in the journal: 64
+    /// hexadecimal digits. Without a key, sessions with secrets end with the
+    /// server [default: the key in ORWD_SEAL_KEY, if set]
+    #[arg(long, value_name = "FILE", env = "ORWD_SEAL_KEY_FILE")]
+    pub seal_key: Option<PathBuf>,
+
+    /// Idle time after which a session hibernates: it leaves the memory until
+    /// its next request resumes it. With `never`, no session hibernates or is
+    /// evicted, and a server with --max-sessions sessions gives 503
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    pub hibernate_after: HibernateAfter,
+
+    /// Memory of the server above which idle sessions hibernate early
+    /// [default: three quarters of the machine's or container's memory]
+    #[arg(long, value_name = "SIZE", value_parser = watermark)]
+    pub memory_high_watermark: Option<ByteSize>,
+
+    /// How long ended sessions stay available for inspection, replay, export
+    /// and receipts. After it, they are removed from the journal
+    #[arg(long, value_name = "TIME", default_value = "168h", value_parser = retention)]
+    pub retention: TimeSpan,
+}
+
+/// Idle time after which a session hibernates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HibernateAfter {
+    /// After this idle time.
+    Idle(TimeSpan),
+    /// Never.
+    Never,
+}
+
+/// Level of durability on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum DurabilityFlag {
+    /// The end of the server's process: the kernel has the record
+    #[default]
+    Process,
+    /// A power loss: the disk has the record
+    Power,
+    /// Nothing: there is no journal, and sessions end with the server
+    None,
+}
+
+/// What is persisted, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersistenceConfig {
+    /// State directory; `None` if nothing is persisted.
+    pub state: Option<PathBuf>,
+    /// Level of durability.
+    pub durability: DurabilityFlag,
+    /// File of the key that seals secrets.
+    pub seal_key: Option<PathBuf>,
+    /// Idle time before hibernation; `None` means never.
+    pub hibernate_after: Option<Duration>,
+    /// Bytes of the process above which idle sessions hibernate early; `None`
+    /// takes the default share of the memory.
+    pub memory_high_watermark: Option<u64>,
+    /// How long an ended session stays in the journal.
+    pub retention: Duration,
+}
+
+/// Neither a flag nor the user's environment sets a state directory.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "cannot find a state directory (XDG_STATE_HOME and HOME are unset); pass --state DIR or --durability none"
+)]
+pub struct NoStateDirectory;
+
+impl PersistenceConfig {
+    /// Returns the configuration in which nothing is persisted.
+    pub fn disabled() -> PersistenceConfig {
+        PersistenceConfig {
+            state: None,
+            durability: DurabilityFlag::None,
+            seal_key: None,
+            hibernate_after: None,
+            memory_high_watermark: None,
+            retention: Duration::MAX,
+        }
+    }
+}
+
+impl PersistenceFlags {
+    /// Returns the configuration for a server at this address. Each address has
+    /// its own default state directory.
+    pub fn resolve(&self, listen: Listen) -> Result<PersistenceConfig, NoStateDirectory> {
+        if self.durability == DurabilityFlag::None {
+            return Ok(PersistenceConfig::disabled());
+        }
+        let state = match &self.state {
+            Some(state) => state.clone(),
+            None => {
+                let (xdg, home) = (std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"));
+                user_state(xdg, home, listen).ok_or(NoStateDirectory)?
+            }
+        };
+        Ok(PersistenceConfig {
+            state: Some(state),
+            durability: self.durability,
+            seal_key: self.seal_key.clone(),
+            hibernate_after: self.hibernate_after.get(),
+            memory_high_watermark: self.memory_high_watermark.map(ByteSize::get),
+            retention: self.retention.get(),
+        })
+    }
+}
+
+fn user_state(xdg: Option<OsString>, home: Option<OsString>, listen: Listen) -> Option<PathBuf> {
+    let absolute = |path: OsString| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
+    let address = format!("{}-{}", listen.0.ip(), listen.0.port()).replace(':', "_");
+    xdg.and_then(absolute)
+        .or_else(|| {
+            home.and_then(absolute)
+                .map(|home| home.join(".local/state"))
+        })
+        .map(|state| state.join("orwd").join(address))
+}
+
+impl HibernateAfter {
+    /// Returns the idle time; `None` means never.
+    pub fn get(self) -> Option<Duration> {
+        match self {
+            HibernateAfter::Idle(time) => Some(time.get()),
+            HibernateAfter::Never => None,
+        }
+    }
+}
+
+impl FromStr for HibernateAfter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<HibernateAfter, String> {
+        match text {
+            "never" => Ok(HibernateAfter::Never),
+            text => between(text, "100ms", "720h").map(HibernateAfter::Idle),
+        }
+    }
+}
+
+impl fmt::Display for HibernateAfter {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HibernateAfter::Idle(time) => time.fmt(out),
+            HibernateAfter::Never => out.write_str("never"),
+        }
+    }
+}
+
+fn watermark(text: &str) -> Result<ByteSize, String> {
+    between(text, "16MiB", "1024GiB")
+}
+
+fn retention(text: &str) -> Result<TimeSpan, String> {
+    between(text, "1s", "87600h")
+}
+
+/// Parses a value and checks that it is in range.
+fn between<T>(text: &str, min: &str, max: &str) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + fmt::Display,
+    T::Err: fmt::Display,
+{
+    let read = |text: &str| text.parse::<T>().map_err(|error| error.to_string());
+    let value = read(text)?;
+    if read(min)? <= value && value <= read(max)? {
+        Ok(value)
+    } else {
+        Err(format!("{value} is out of range: expected {min} to {max}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_state_directory() {
+        let found = |xdg: Option<&str>, home: Option<&str>, listen: &str| {
+            let listen = listen.parse().unwrap();
+            user_state(xdg.map(OsString::from), home.map(OsString::from), listen)
+        };
+        for (xdg, home, listen, expected) in [
+            (
+                Some("/x"),
+                None,
+                "127.0.0.1:8080",
+                Some("/x/orwd/127.0.0.1-8080"),
+            ),
+            (
+                None,
+                Some("/u"),
+                "[::1]:80",
+                Some("/u/.local/state/orwd/__1-80"),
+            ),
+            (Some("x"), None, "127.0.0.1:8080", None),
+        ] {
+            assert_eq!(found(xdg, home, listen), expected.map(PathBuf::from));
+        }
+    }
+
+    #[test]
+    fn hibernation_has_a_range_and_an_end() {
+        for (text, expected) in [
+            ("never", "never"),
+            ("5m", "5m"),
+            ("1ms", "1ms is out of range: expected 100ms to 720h"),
+        ] {
+            let got = text.parse::<HibernateAfter>();
+            let got = got.map_or_else(|error| error, |after| after.to_string());
+            assert_eq!(got, expected);
+        }
+    }
+}

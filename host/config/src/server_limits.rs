@@ -1,0 +1,90 @@
+//! The limits of the server.
+
+use std::time::Duration;
+
+use orwd_model::LimitDefault::{Fixed, Unset};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const MILLION: u64 = 1_000_000;
+
+const fn ms(millis: u64) -> u64 {
+    millis * MILLION
+}
+
+const fn secs(secs: u64) -> u64 {
+    ms(secs * 1000)
+}
+
+const HOUR: u64 = secs(3600);
+
+orwd_model::declare_limits! {
+    /// Limits of the server as a whole.
+    pub struct ServerLimits, "Limits of the server" {
+        /// Sessions in memory at once. For another one, the longest-idle
+        /// session of the key with the most resident sessions is evicted; if
+        /// none can be evicted, the client gets 503 and `Retry-After`.
+        max_sessions: u32 = "max-sessions"
+            (Count, Fixed(8192), 1, MILLION);
+        /// Sessions open at once, in memory or hibernated. Creating another one
+        /// gets 503 and `Retry-After`.
+        max_open_sessions: usize = "max-open-sessions"
+            (Count, Fixed(65_536), 1, MILLION);
+        /// Connections open at once, and at most three quarters of the file
+        /// descriptors. Further connections wait to be accepted.
+        max_connections: usize = "max-connections"
+            (Count, Fixed(10_000), 1, MILLION);
+        /// Connections open at once from one address. Another one gets 503 and
+        /// is closed. Set it behind a proxy, where all clients share an address.
+        max_connections_per_address: Option<usize> = "max-connections-per-address"
+            (Count, Unset("1024, and unlimited from this machine"), 1, MILLION);
+        /// Time without a request or ping after which a session is deleted.
+        /// Later requests get 404.
+        idle_timeout: Duration = "idle-timeout"
+            (Time, Fixed(secs(900)), secs(1), 720 * HOUR);
+        /// Time that a request waits for its session's setup. After it, the
+        /// client gets 503 `starting` and tries again.
+        setup_wait: Duration = "setup-wait"
+            (Time, Fixed(secs(25)), 0, HOUR);
+        /// Time after a call's end during which its result can be fetched. After
+        /// it, the client gets the `error` event `unknown task_id`.
+        result_ttl: Duration = "result-ttl"
+            (Time, Fixed(secs(60)), secs(1), 24 * HOUR);
+        /// Time that running calls may take to finish when the server shuts
+        /// down. New requests get 503.
+        drain: Duration = "drain"
+            (Time, Fixed(secs(30)), 0, HOUR);
+        /// Size of a request body. A larger one gets 413.
+        body: usize = "body-limit"
+            (Size, Fixed(MIB), KIB, GIB);
+        /// Size of all request headers together. Larger ones get 431.
+        header: usize = "header-limit"
+            (Size, Fixed(16 * KIB), 8 * KIB, MIB);
+        /// Time for the request headers to arrive. After it, the connection is
+        /// closed.
+        header_timeout: Duration = "header-timeout"
+            (Time, Fixed(secs(10)), ms(100), HOUR);
+        /// Time for the request body to arrive. After it, the client gets 408
+        /// and the connection is closed.
+        body_timeout: Duration = "body-timeout"
+            (Time, Fixed(secs(30)), ms(100), HOUR);
+        /// Bytes of a request body that must arrive each second, after the
+        /// first 5s. A slower client gets 408 and the connection is closed.
+        body_rate: u64 = "body-rate"
+            (Size, Fixed(KIB), 1, GIB);
+        /// Sessions created each second for one API key, or from one address
+        /// without keys; ten times as many in a burst. Further ones get 429 and
+        /// `Retry-After`.
+        create_rate: u32 = "create-rate"
+            (Count, Fixed(1000), 1, MILLION);
+        /// Time between two requests on a connection. After it, the connection
+        /// is closed.
+        keep_alive: Duration = "keep-alive"
+            (Time, Fixed(secs(75)), secs(1), HOUR);
+        /// Time without progress in sending a response. After it, the
+        /// connection is closed.
+        write_timeout: Duration = "write-timeout"
+            (Time, Fixed(secs(30)), ms(100), HOUR);
+    }
+}

@@ -1,0 +1,37 @@
+//! Applies a policy to the process.
+
+use crate::policy::Policy;
+use crate::report::{HardeningError, HardeningReport};
+
+/// Gives up, for the rest of the process's life, everything that the policy
+/// does not name. The report names what this kernel cannot enforce.
+///
+/// # Errors
+///
+/// A directory of the policy cannot be opened. Some protections may then be
+/// active and others not, and the process should exit.
+#[cfg(target_os = "linux")]
+pub fn apply(policy: &Policy) -> Result<HardeningReport, HardeningError> {
+    use crate::{landlock, privileges, seccomp};
+
+    let mut report = HardeningReport::default();
+    report.record("privileges", privileges::drop_privileges());
+    report.record("core dumps", privileges::disable_core_dumps());
+    for (protection, outcome) in landlock::restrict(policy)? {
+        report.record(protection, outcome);
+    }
+    // Last, since the others need system calls that the filter denies.
+    report.record("system calls", seccomp::restrict(policy.workload()));
+    Ok(report)
+}
+
+/// Reports that hardening needs Linux.
+#[cfg(not(target_os = "linux"))]
+pub fn apply(_: &Policy) -> Result<HardeningReport, HardeningError> {
+    let mut report = HardeningReport::default();
+    report.record(
+        "system calls and files",
+        Err("this is not Linux".to_owned()),
+    );
+    Ok(report)
+}

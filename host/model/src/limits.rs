@@ -1,0 +1,15 @@
+//! Limits: their units, their declaration, and the limits of sessions and of
+//! components.
+
+mod admission;
+mod budget;
+mod record_form;
+mod session;
+mod spec;
+mod units;
+
+pub use admission::AdmissionLimits;
+pub use budget::Budget;
+pub use session::SessionLimits;
+pub use spec::{Amount, LimitDefault, LimitError, LimitField, LimitSet, LimitSpec, LimitUnit};
+pub use units::{ByteSize, TimeSpan, UnitError};
