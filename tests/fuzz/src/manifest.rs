@@ -1,6 +1,6 @@
 //! `orwd.toml`.
 //!
-//! A manifest is refused with a reason and an on_conflict line, or it survives being
+//! A manifest is refused with a reason and an existing line, or it survives being
 //! written and parsed again; and no limit in it exceeds the operator's.
 
 use std::fmt::Write as _;

@@ -40,7 +40,7 @@ fn wait_for_text(server: &ServerProcess, words: &str) {
     wait_until(words, TIMEOUT, || server.log().contains(words));
 }
 
-/// Asserts that every thread is hardened as the log wait_for_text.
+/// Asserts that every thread is hardened as the log says.
 fn is_hardened(server: &ServerProcess) {
     wait_for_text(server, "process hardened");
     // Missing parts are logged before this line.

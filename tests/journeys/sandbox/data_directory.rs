@@ -146,7 +146,7 @@ fn published_results_are_visible_to_the_next_session() {
     for (existing, expected) in [("keep", "first"), ("replace", "second")] {
         let scratch = TestDir::new();
         scratch.write("files/data/train.csv", "1,2");
-        let tables = format!("[shared]\npublish = [\"results/\"]\nexisting = \"{existing}\"");
+        let tables = format!("[shared]\npublish = [\"results/\"]\non-conflict = \"{existing}\"");
         let server = with_data(&scratch, SHARED, &tables)
             .flag("--writable-data")
             .start();
