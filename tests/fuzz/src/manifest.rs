@@ -129,11 +129,12 @@ fn write(manifest: &Manifest) -> String {
     }
     out.push_str("[limits]\n");
     // With the largest limits allowed, the requested values remain.
-    let (limits, _) = manifest.limits.apply(MOST);
-    for limit in Limit::ALL {
-        let asked = limit.get(&limits);
-        if asked != limit.get(&MOST) {
-            pair(&mut out, limit.name(), &quoted(&asked.to_string()));
+    let largest = max();
+    let (limits, _) = manifest.limits.apply(largest);
+    for limit in SessionLimits::SPECS {
+        let requested = limit.amount(&limits);
+        if let Some(amount) = requested.filter(|_| requested != limit.amount(&largest)) {
+            pair(&mut out, limit.name, &quoted(&amount.to_string()));
         }
     }
     out
