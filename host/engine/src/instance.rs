@@ -149,7 +149,7 @@ impl Instance {
 
     /// Returns the CPU time of the last entry.
     pub(crate) fn cpu_time(&self) -> Duration {
-        self.meter.spent()
+        self.meter.used()
     }
 
     /// Checks a result against the size and depth limits. An oversized result

@@ -90,12 +90,12 @@ impl<T> WeakCache<T> {
     }
 
     /// Inserts a value. Dead entries are removed as the map grows.
-    fn put(&mut self, path: &str, thing: &Arc<T>) {
+    fn put(&mut self, path: &str, value: &Arc<T>) {
         if self.live.len() >= self.sweep_at {
-            self.live.retain(|_, thing| thing.strong_count() > 0);
+            self.live.retain(|_, value| value.strong_count() > 0);
             self.sweep_at = Self::LEAST.max(self.live.len() * 2);
         }
-        self.live.insert(path.to_owned(), Arc::downgrade(thing));
+        self.live.insert(path.to_owned(), Arc::downgrade(value));
     }
 }
 

@@ -20,8 +20,8 @@ pub struct CpuMeter(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     budget: AtomicU64,
-    spent: AtomicU64,
-    entered: AtomicU64,
+    used: AtomicU64,
+    started: AtomicU64,
 }
 
 impl CpuMeter {
@@ -29,32 +29,32 @@ impl CpuMeter {
     pub fn reset(&self, budget: Duration) {
         let budget = u64::try_from(budget.as_nanos()).unwrap_or(u64::MAX);
         self.0.budget.store(budget, Ordering::Relaxed);
-        self.0.spent.store(0, Ordering::Relaxed);
+        self.0.used.store(0, Ordering::Relaxed);
     }
 
     /// Returns the CPU time used since the reset.
-    pub fn spent(&self) -> Duration {
-        Duration::from_nanos(self.0.spent.load(Ordering::Relaxed))
+    pub fn used(&self) -> Duration {
+        Duration::from_nanos(self.0.used.load(Ordering::Relaxed))
     }
 
     /// Guest code starts running on this thread.
-    pub fn enter(&self) {
-        self.0.entered.store(thread_time(), Ordering::Relaxed);
+    pub fn start(&self) {
+        self.0.started.store(thread_time(), Ordering::Relaxed);
     }
 
     /// Guest code has stopped running on this thread.
-    pub fn leave(&self) {
-        self.0.spent.fetch_add(self.stay(), Ordering::Relaxed);
+    pub fn stop(&self) {
+        self.0.used.fetch_add(self.current(), Ordering::Relaxed);
     }
 
     /// Returns whether the budget is exhausted; called while guest code runs.
-    pub fn is_spent(&self) -> bool {
-        let spent = self.0.spent.load(Ordering::Relaxed);
-        spent.saturating_add(self.stay()) > self.0.budget.load(Ordering::Relaxed)
+    pub fn is_exhausted(&self) -> bool {
+        let used = self.0.used.load(Ordering::Relaxed);
+        used.saturating_add(self.current()) > self.0.budget.load(Ordering::Relaxed)
     }
 
-    fn stay(&self) -> u64 {
-        thread_time().saturating_sub(self.0.entered.load(Ordering::Relaxed))
+    fn current(&self) -> u64 {
+        thread_time().saturating_sub(self.0.started.load(Ordering::Relaxed))
     }
 }
 
@@ -84,18 +84,18 @@ mod tests {
         let meter = CpuMeter::default();
         meter.reset(Duration::from_millis(20));
         work(Duration::from_millis(30));
-        meter.enter();
+        meter.start();
         std::thread::sleep(Duration::from_millis(30));
-        assert!(!meter.is_spent());
+        assert!(!meter.is_exhausted());
         work(Duration::from_millis(11));
-        meter.leave();
-        meter.enter();
-        assert!(!meter.is_spent());
+        meter.stop();
+        meter.start();
+        assert!(!meter.is_exhausted());
         work(Duration::from_millis(11));
-        assert!(meter.is_spent());
-        meter.leave();
+        assert!(meter.is_exhausted());
+        meter.stop();
         meter.reset(Duration::from_secs(1));
-        meter.enter();
-        assert!(!meter.is_spent());
+        meter.start();
+        assert!(!meter.is_exhausted());
     }
 }

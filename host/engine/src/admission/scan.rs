@@ -407,8 +407,8 @@ mod tests {
     #[test]
     fn false_counts_and_depth_cost_nothing() {
         let limits = ScanLimits::with_size(48 << 20);
-        let lie = module(&[section(3, &leb(0xffff_ffff))]);
-        assert!(message(&lie, &limits).contains("the number of functions is 4294967295"));
+        let false_count = module(&[section(3, &leb(0xffff_ffff))]);
+        assert!(message(&false_count, &limits).contains("the number of functions is 4294967295"));
         let deep = component(&[section(
             7,
             &[b"\x01".to_vec(), b"\x42\x01\x01".repeat(1 << 20)].concat(),

@@ -78,13 +78,13 @@ impl SchemaWalk {
     fn step(
         &mut self,
         token: &str,
-        look: impl FnOnce(&mut SchemaWalk) -> Result<(), String>,
+        visit: impl FnOnce(&mut SchemaWalk) -> Result<(), String>,
     ) -> Result<(), String> {
         let length = self.pointer.len();
         self.pointer.push('/');
         self.pointer
             .push_str(&token.replace('~', "~0").replace('/', "~1"));
-        look(self)?;
+        visit(self)?;
         self.pointer.truncate(length);
         Ok(())
     }

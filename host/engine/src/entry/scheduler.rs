@@ -40,9 +40,9 @@ impl<F: Future> Future for ScheduledGuest<F> {
         // The semaphore is never closed; if it were, the guest would run
         // without queueing.
         let permit = ready!(self.cpu_permits.poll_acquire(context));
-        self.meter.enter();
+        self.meter.start();
         let result = self.guest.as_mut().poll(context);
-        self.meter.leave();
+        self.meter.stop();
         drop(permit);
         result
     }

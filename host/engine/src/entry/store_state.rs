@@ -35,7 +35,7 @@ pub(crate) fn prepare(store: &mut Store<GuestState>, limits: &SessionLimits) {
         // Only the state is touched here: a guest may be in the middle of a
         // bulk operation.
         let state = store.data_mut();
-        if state.meter.is_spent() {
+        if state.meter.is_exhausted() {
             state.out_of_cpu = true;
             return Ok(UpdateDeadline::Interrupt);
         }

@@ -377,10 +377,10 @@ mod tests {
         let folder = filled();
         let notes_at = TempDir::new().unwrap();
         let cache = notes_at.path().join("deep/note");
-        let truth = digest(folder.path());
+        let true_digest = digest(folder.path());
         let metadata = dir(folder.path()).symlink_metadata("a").unwrap();
         let stamp = FileStamp::of(&metadata);
-        let lie = |stamp| {
+        let digest_with_cached = |stamp| {
             let hash = [7; 32];
             let files = KnownFiles::from([("a".to_owned(), KnownFile { stamp, hash })]);
             digest_cache::write(&cache, &files).unwrap();
@@ -389,7 +389,7 @@ mod tests {
                 .digest()
                 .unwrap()
         };
-        assert_ne!(lie(stamp), truth);
+        assert_ne!(digest_with_cached(stamp), true_digest);
         let (seconds, nanos) = stamp.changed;
         let others = [
             FileStamp { size: 4, ..stamp },
@@ -407,7 +407,7 @@ mod tests {
             },
         ];
         for other in others {
-            assert_eq!(lie(other), truth, "{other:?}");
+            assert_eq!(digest_with_cached(other), true_digest, "{other:?}");
         }
         // A damaged cache is ignored.
         let mut bytes = fs::read(&cache).unwrap();

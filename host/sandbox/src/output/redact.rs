@@ -125,12 +125,12 @@ mod tests {
 
     /// Redacts `text`, written in pieces of this size.
     fn redacted(values: &[&str], text: &str, piece: usize) -> String {
-        let mut filter = Redactor::new(patterns(values).expect("something to look for"));
+        let mut redactor = Redactor::new(patterns(values).expect("something to look for"));
         let mut out = Vec::new();
         for bytes in text.as_bytes().chunks(piece) {
-            filter.feed(bytes, &mut out);
+            redactor.feed(bytes, &mut out);
         }
-        filter.finish(false, &mut out);
+        redactor.finish(false, &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -207,18 +207,18 @@ mod tests {
 
     #[test]
     fn a_possible_beginning_is_held_back() {
-        let mut filter = Redactor::new(patterns(&["hunter2!"]).unwrap());
+        let mut redactor = Redactor::new(patterns(&["hunter2!"]).unwrap());
         let mut out = Vec::new();
-        filter.feed(b"is hunt", &mut out);
+        redactor.feed(b"is hunt", &mut out);
         assert_eq!(out, b"is ");
-        filter.feed(b"ing", &mut out);
+        redactor.feed(b"ing", &mut out);
         assert_eq!(out, b"is hunting");
-        filter.feed(b" hunter2", &mut out);
+        redactor.feed(b" hunter2", &mut out);
         assert_eq!(out, b"is hunting ");
         // The rest was over the limit, and may have completed the secret.
-        filter.finish(true, &mut out);
+        redactor.finish(true, &mut out);
         assert_eq!(out, b"is hunting ");
-        filter.feed(b"!", &mut out);
+        redactor.feed(b"!", &mut out);
         assert_eq!(out, b"is hunting !");
     }
 

@@ -346,20 +346,26 @@ mod tests {
             session: "s".into(),
         };
         let log = GuestLog::new(label, 0, 0);
-        let said = |pieces: &[&str]| {
+        let last_stderr = |pieces: &[&str]| {
             for piece in pieces {
                 log.lock().write(StdStream::Err, piece.as_bytes());
             }
             log.take_last_stderr()
         };
-        assert_eq!(said(&[]), None);
-        assert_eq!(said(&[" \n"]), None);
-        assert_eq!(said(&["one\n", "two\n"]).as_deref(), Some("one\ntwo"));
-        assert_eq!(said(&[]), None);
+        assert_eq!(last_stderr(&[]), None);
+        assert_eq!(last_stderr(&[" \n"]), None);
+        assert_eq!(
+            last_stderr(&["one\n", "two\n"]).as_deref(),
+            Some("one\ntwo")
+        );
+        assert_eq!(last_stderr(&[]), None);
         // 513 bytes, of which the first two are one character.
         let long = format!("\u{e9}{}", "x".repeat(511));
-        assert_eq!(said(&[&long]).unwrap(), "x".repeat(511));
-        assert_eq!(said(&["a", &"y".repeat(2000)]).unwrap(), "y".repeat(512));
+        assert_eq!(last_stderr(&[&long]).unwrap(), "x".repeat(511));
+        assert_eq!(
+            last_stderr(&["a", &"y".repeat(2000)]).unwrap(),
+            "y".repeat(512)
+        );
         log.lock().write(StdStream::Out, b"not kept");
         assert_eq!(log.take_last_stderr(), None);
     }

@@ -211,8 +211,8 @@ mod tests {
     #[test]
     fn every_read_advances_the_clock() {
         let clock = clock(SleepMode::RealTime);
-        let looks: Vec<u64> = (0..3).map(|_| clock.read_monotonic()).collect();
-        assert_eq!(looks, [0, STEP, 2 * STEP]);
+        let reads: Vec<u64> = (0..3).map(|_| clock.read_monotonic()).collect();
+        assert_eq!(reads, [0, STEP, 2 * STEP]);
         // Wall time advances with it, and reading wall time advances it too.
         assert_eq!(clock.read_wall().as_nanos(), START + 3 * STEP);
         assert_eq!(clock.read_monotonic(), 4 * STEP);
