@@ -2,7 +2,6 @@
 //! none of its functions blocks a thread that serves.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use orwd_model::{Secrets, SessionId};
@@ -11,22 +10,11 @@ use tokio::sync::{oneshot, watch};
 use crate::durability::Durability;
 use crate::error::JournalError;
 use crate::history::EpisodeHistory;
-use crate::receipt::{Receipt, ReceiptKey, ReceiptSigner};
+use crate::receipt::{Receipt, ReceiptSigner};
 use crate::record::{CreatedRecord, EpisodeId, Record, SealedSecrets};
 use crate::sealing::{ContentPolicy, SealKey};
-use crate::store::{EpisodeFilter, IndexedEpisode, JournalStore, MemoryStore, SqliteStore};
+use crate::store::{EpisodeFilter, IndexedEpisode, JournalStore, SqliteStore};
 use crate::writer::{self, EpisodeWriter, PendingCommit, Sender};
-
-/// The configuration of a journal.
-#[derive(Debug)]
-pub struct JournalConfig {
-    /// The state directory; created if missing.
-    pub dir: PathBuf,
-    /// What an acknowledged record survives.
-    pub durability: Durability,
-    /// The key that seals secrets. Without it they are not stored.
-    pub seal: Option<SealKey>,
-}
 
 /// The journal of a host. Clones share it.
 #[derive(Clone)]
@@ -57,16 +45,6 @@ impl Journal {
         }))
     }
 
-    /// Opens the journal of a state directory for this host alone. Reads the whole
-    /// index and no records.
-    pub fn open(config: JournalConfig) -> Result<Journal, JournalError> {
-        if config.durability == Durability::None {
-            return Ok(Journal::disabled());
-        }
-        let store = SqliteStore::open(&config.dir, config.durability)?;
-        Journal::with_state(store, config.durability, config.seal)
-    }
-
     /// Creates the journal over a store that was opened with this durability.
     /// Receipts are signed with the key in its state directory.
     pub fn with_state(
@@ -75,12 +53,7 @@ impl Journal {
         seal: Option<SealKey>,
     ) -> Result<Journal, JournalError> {
         let signer = ReceiptSigner::open(store.dir())?;
-        Journal::with(store, durability, seal, signer)
-    }
-
-    /// Creates a journal in memory.
-    pub fn in_memory(seal: Option<SealKey>) -> Result<Journal, JournalError> {
-        Journal::with_store(MemoryStore::new(), Durability::Process, seal)
+        Journal::with_signer(store, durability, seal, signer)
     }
 
     /// Creates the journal over a store that was opened with this durability.
@@ -90,10 +63,11 @@ impl Journal {
         durability: Durability,
         seal: Option<SealKey>,
     ) -> Result<Journal, JournalError> {
-        Journal::with(store, durability, seal, ReceiptSigner::random())
+        Journal::with_signer(store, durability, seal, ReceiptSigner::random())
     }
 
-    fn with(
+    /// Creates the journal over a store, with the key that signs receipts.
+    pub(crate) fn with_signer(
         store: impl JournalStore,
         durability: Durability,
         seal: Option<SealKey>,
@@ -255,11 +229,6 @@ impl Journal {
     pub async fn receipt(&self, episode: EpisodeId) -> Result<Receipt, JournalError> {
         let history = self.history(episode).await?;
         Ok(Receipt::sign(&history, &self.0.signer))
-    }
-
-    /// Returns the public key that verifies this host's receipts.
-    pub fn receipt_key(&self) -> ReceiptKey {
-        self.0.signer.key()
     }
 
     /// Resolves with the reason when the journal has stopped: after a failed sync,

@@ -26,7 +26,7 @@ pub use archive::{ArchiveError, EpisodeArchive, ImportOutcome};
 pub use durability::Durability;
 pub use error::JournalError;
 pub use history::{EpisodeHistory, EpisodeStep, StepOutcome};
-pub use journal::{Journal, JournalConfig};
+pub use journal::Journal;
 pub use receipt::{Receipt, ReceiptBody, ReceiptCall, ReceiptError, ReceiptKey, ReceiptSigner};
 pub use record::{
     ChainLink, CreatedRecord, EndReason, EndedRecord, EpisodeId, ForkOrigin, GuestOutcome,
@@ -36,7 +36,7 @@ pub use sealing::SealKey;
 pub use state_dir::{StateDir, StateLock};
 pub use store::{
     AppendEntry, AppendResult, EpisodeFilter, EpisodeHeader, EpisodeState, IndexChange,
-    IndexedEpisode, JournalStore, MemoryStore, SqliteStore, StoreError, StoredRecord,
+    IndexedEpisode, JournalStore, SqliteStore, StoreError, StoredRecord,
 };
 pub use writer::{EpisodeWriter, PendingCommit};
 

@@ -1,4 +1,4 @@
-//! A store in memory: for tests, and the simplest statement of what a store does.
+//! A store in memory, for tests: the simplest statement of what a store does.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use crate::record::EpisodeId;
 
 /// A store in memory. Clones share the records.
 #[derive(Clone, Debug, Default)]
-pub struct MemoryStore(Arc<Mutex<Inner>>);
+pub(crate) struct MemoryStore(Arc<Mutex<Inner>>);
 
 #[derive(Clone, Debug, Default)]
 struct Inner {
@@ -29,7 +29,7 @@ struct StoredEpisode {
 
 impl MemoryStore {
     /// Creates an empty store.
-    pub fn new() -> MemoryStore {
+    pub(crate) fn new() -> MemoryStore {
         MemoryStore::default()
     }
 

@@ -1,6 +1,8 @@
-//! Stores of records: the interface, one in memory, and one in SQLite.
+//! Stores of records: the interface, the store in SQLite, and one in memory for
+//! tests.
 
 mod api;
+#[cfg(test)]
 mod memory;
 mod sqlite;
 
@@ -8,5 +10,7 @@ pub use api::{
     AppendEntry, AppendResult, EpisodeFilter, EpisodeHeader, EpisodeState, IndexChange,
     IndexedEpisode, JournalStore, StoreError, StoredRecord,
 };
-pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;
+
+#[cfg(test)]
+pub(crate) use memory::MemoryStore;

@@ -1,9 +1,9 @@
 //! Export and import of archives, and invalid files.
 
+use crate::store::MemoryStore;
 use crate::testing as sample;
 use crate::{
-    ArchiveError, EpisodeArchive, EpisodeFilter, EpisodeId, ImportOutcome, JournalStore,
-    MemoryStore, Record,
+    ArchiveError, EpisodeArchive, EpisodeFilter, EpisodeId, ImportOutcome, JournalStore, Record,
 };
 use orwd_model::Digest;
 

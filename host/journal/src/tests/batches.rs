@@ -5,10 +5,11 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tempfile::TempDir;
 
+use crate::store::MemoryStore;
 use crate::testing as sample;
 use crate::{
     AppendEntry, AppendResult, ChainLink, Durability, EpisodeFilter, EpisodeId, IndexChange,
-    JournalStore, MemoryStore, Record, SqliteStore,
+    JournalStore, Record, SqliteStore,
 };
 use orwd_model::{SessionId, Timestamp};
 

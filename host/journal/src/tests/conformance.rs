@@ -2,10 +2,11 @@
 
 use tempfile::TempDir;
 
+use crate::store::MemoryStore;
 use crate::testing as sample;
 use crate::{
     AppendEntry, AppendResult, Durability, EpisodeFilter, EpisodeHistory, EpisodeId, EpisodeState,
-    JournalError, JournalStore, MemoryStore, SqliteStore,
+    JournalError, JournalStore, SqliteStore,
 };
 use orwd_model::{SessionId, Timestamp};
 

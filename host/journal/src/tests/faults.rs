@@ -12,8 +12,7 @@ use tempfile::TempDir;
 
 use crate::testing as sample;
 use crate::{
-    Durability, EpisodeFilter, EpisodeId, Journal, JournalConfig, JournalError, JournalStore,
-    SqliteStore,
+    Durability, EpisodeFilter, EpisodeId, Journal, JournalError, JournalStore, SqliteStore,
 };
 
 const FAULTS: &str = "ORWD_FAULTS";
@@ -63,12 +62,8 @@ fn fault(kind: &str) -> PathBuf {
 }
 
 fn open(durability: Durability) -> Journal {
-    Journal::open(JournalConfig {
-        dir: state(),
-        durability,
-        seal: None,
-    })
-    .unwrap()
+    let store = SqliteStore::open(&state(), durability).unwrap();
+    Journal::with_state(store, durability, None).unwrap()
 }
 
 #[test]

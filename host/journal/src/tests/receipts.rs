@@ -1,9 +1,10 @@
 //! Receipts and their verification.
 
+use crate::store::MemoryStore;
 use crate::testing as sample;
 use crate::{
-    EpisodeArchive, EpisodeHistory, EpisodeId, Journal, JournalStore, MemoryStore, Receipt,
-    ReceiptBody, ReceiptError, ReceiptKey, ReceiptSigner, Record, StateDir, StoredRecord,
+    EpisodeArchive, EpisodeHistory, EpisodeId, Journal, JournalStore, Receipt, ReceiptBody,
+    ReceiptError, ReceiptKey, ReceiptSigner, Record, StateDir, StoredRecord,
 };
 
 fn history(records: &[Record]) -> EpisodeHistory {
@@ -169,9 +170,11 @@ async fn a_receipt_of_the_journal_matches_the_archive() {
         .unwrap()
         .write(&mut file)
         .unwrap();
-    let journal = Journal::with_store(store, crate::Durability::Process, None).unwrap();
+    let signer = ReceiptSigner::random();
+    let key = signer.key();
+    let journal = Journal::with_signer(store, crate::Durability::Process, None, signer).unwrap();
     let receipt = journal.receipt(id).await.unwrap();
-    assert_eq!(receipt.verify(None), Ok(journal.receipt_key()));
+    assert_eq!(receipt.verify(None), Ok(key));
     let archive = EpisodeArchive::read(&file[..]).unwrap();
     let history = archive
         .history_prefix(receipt.receipt.records)

@@ -2,10 +2,11 @@
 
 use zeroize::Zeroizing;
 
+use crate::store::MemoryStore;
 use crate::testing as sample;
 use crate::{
-    CreatedRecord, Durability, EpisodeId, GuestOutcome, Journal, JournalStore, MemoryStore, Record,
-    SealKey, SealedSecrets,
+    CreatedRecord, Durability, EpisodeId, GuestOutcome, Journal, JournalStore, Record, SealKey,
+    SealedSecrets,
 };
 use orwd_model::{Secret, Secrets};
 
@@ -25,7 +26,8 @@ fn pairs(secrets: Secrets) -> Vec<(String, String)> {
 }
 
 fn journal(key: Option<&str>) -> Journal {
-    Journal::in_memory(key.map(|key| SealKey::parse(key).unwrap())).unwrap()
+    let key = key.map(|key| SealKey::parse(key).unwrap());
+    Journal::with_store(MemoryStore::new(), Durability::Process, key).unwrap()
 }
 
 fn sealed(journal: &Journal, episode: EpisodeId) -> Vec<u8> {

@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::store::MemoryStore;
 use crate::testing as sample;
 use crate::{
     AppendEntry, AppendResult, Durability, EpisodeFilter, EpisodeId, IndexedEpisode, Journal,
-    JournalError, JournalStore, MemoryStore, StoreError, StoredRecord,
+    JournalError, JournalStore, StoreError, StoredRecord,
 };
 use orwd_model::SessionId;
 
