@@ -11,6 +11,8 @@ pub(super) struct Scope {
     pub(super) imports: Vec<Import>,
     /// Names of types, functions, constants and macros.
     pub(super) items: BTreeSet<String>,
+    /// Macros with `#[macro_export]`, which are items of the crate's root too.
+    pub(super) exported_macros: BTreeSet<String>,
     /// Paths of two or more segments outside `use`.
     pub(super) paths: Vec<Mention>,
     /// Single names and their first line; a glob import may define them.
@@ -57,6 +59,7 @@ impl Scope {
     fn walk(&mut self, stream: TokenStream, top: bool) {
         let mut tokens = Tokens::new(stream);
         let mut path_attribute = None;
+        let mut is_exported = false;
         while let Some(token) = tokens.next() {
             match token {
                 TokenTree::Punct(punct) if punct.as_char() == '#' => {
@@ -74,6 +77,7 @@ impl Scope {
                     } else if let Some(path) = path_value(&attribute) {
                         path_attribute = Some(path);
                     } else {
+                        is_exported |= attribute.to_string().starts_with("macro_export");
                         self.attribute(attribute, line);
                     }
                 }
@@ -95,7 +99,12 @@ impl Scope {
                         }
                         "macro_rules" if top => {
                             tokens.take_punct('!');
-                            self.define(&mut tokens);
+                            if let Some(name) = tokens.take_ident() {
+                                if std::mem::take(&mut is_exported) {
+                                    self.exported_macros.insert(name.clone());
+                                }
+                                self.items.insert(name);
+                            }
                         }
                         _ => self.path(&mut tokens, word, line),
                     }

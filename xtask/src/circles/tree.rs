@@ -12,6 +12,8 @@ pub(super) struct Tree {
     files: Vec<PathBuf>,
     /// The first one is the crate itself.
     modules: Vec<Node>,
+    /// The modules that define exported macros.
+    macros: BTreeMap<String, usize>,
 }
 
 #[derive(Debug)]
@@ -60,6 +62,7 @@ impl Tree {
         let mut tree = Self {
             files: Vec::new(),
             modules: Vec::new(),
+            macros: BTreeMap::new(),
         };
         let text = read(root).ok_or_else(|| format!("cannot read {}", root.display()))?;
         let scope = parse(root, &text)?;
@@ -81,6 +84,9 @@ impl Tree {
     ) -> Result<usize, String> {
         let declared = std::mem::take(&mut scope.modules);
         let index = self.modules.len();
+        let macros = std::mem::take(&mut scope.exported_macros);
+        self.macros
+            .extend(macros.into_iter().map(|name| (name, index)));
         self.modules.push(Node {
             file,
             parent,
@@ -282,7 +288,11 @@ impl Tree {
                 )
         });
         pending.remove(&key);
-        found
+        let exported = || match module {
+            0 => self.macros.get(name).map(|module| Meaning::Item(*module)),
+            _ => None,
+        };
+        found.or_else(exported)
     }
 
     /// Builds a crate from texts; the first one is its root.
@@ -366,6 +376,21 @@ mod tests {
                 ),
             ],
             &["c.rs -> b.rs"],
+        );
+    }
+
+    #[test]
+    fn an_exported_macro_is_an_item_of_the_root() {
+        check(
+            &[
+                ("lib.rs", "mod a; mod b; a::f();"),
+                (
+                    "a.rs",
+                    "#[macro_export] macro_rules! m { () => {} } pub fn f() {}",
+                ),
+                ("b.rs", "crate::m!();"),
+            ],
+            &["b.rs -> a.rs", "lib.rs -> a.rs"],
         );
     }
 
