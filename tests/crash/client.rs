@@ -432,9 +432,9 @@ impl<'p> ClientEpisode<'p> {
         self.check(&self.chain, text(outcome))
     }
 
-    fn check(&self, chain: &ExpectedChain, told: &str) -> Result<(), EpisodeFailed> {
+    fn check(&self, chain: &ExpectedChain, message: &str) -> Result<(), EpisodeFailed> {
         let tally = self.player.tally;
-        let Err(wrong) = chain.check(told) else {
+        let Err(wrong) = chain.check(message) else {
             return Ok(());
         };
         match wrong {
@@ -443,7 +443,7 @@ impl<'p> ClientEpisode<'p> {
             ChainMismatch::Other => tally.out_of_turn.one(),
         }
         let expected = chain.report();
-        tally.describe(format!("{}: {told:?} instead of {expected:?}", self.id));
+        tally.describe(format!("{}: {message:?} instead of {expected:?}", self.id));
         Err(EpisodeFailed)
     }
 }

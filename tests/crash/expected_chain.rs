@@ -71,7 +71,7 @@ mod tests {
         let one = ExpectedChain::default().fold("a");
         let two = one.fold("b");
         let other = ExpectedChain::default().fold("b").fold("a");
-        for (told, expected) in [
+        for (message, expected) in [
             (two.report(), Ok(())),
             (one.report(), Err(ChainMismatch::Lost)),
             (two.fold("b").report(), Err(ChainMismatch::Twice)),
@@ -82,7 +82,7 @@ mod tests {
             ),
             (String::new(), Err(ChainMismatch::Other)),
         ] {
-            assert_eq!(two.check(&told), expected, "{told}");
+            assert_eq!(two.check(&message), expected, "{message}");
         }
     }
 }

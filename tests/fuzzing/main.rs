@@ -59,7 +59,7 @@ fn archive() -> PathBuf {
     );
     let manifest = workspace_dir().join("tests/fuzz/engine/Cargo.toml");
     let target = folder().join("engine");
-    let told = cargo(
+    let report = cargo(
         &[
             "build",
             "--release",
@@ -71,7 +71,8 @@ fn archive() -> PathBuf {
         ],
         &[("CARGO_TARGET_DIR", target.as_os_str())],
     );
-    told.lines()
+    report
+        .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|message| message["reason"] == "build-script-executed")
         .filter_map(|message| Some(PathBuf::from(message["out_dir"].as_str()?)))
@@ -124,18 +125,18 @@ fn run(target: &str) {
         .env("TMPDIR", scratch.path())
         .output()
         .expect("the targets can be started");
-    let told = String::from_utf8_lossy(&output.stderr);
+    let report = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.success(),
-        "{target} found something; the input is in {}:\n{told}",
+        "{target} found something; the input is in {}:\n{report}",
         findings.display()
     );
-    let inputs: u64 = told
+    let inputs: u64 = report
         .lines()
         .find_map(|line| line.strip_prefix("stat::number_of_executed_units:"))
         .and_then(|number| number.trim().parse().ok())
-        .unwrap_or_else(|| panic!("no figures in: {told}"));
-    assert!(inputs > count as u64, "{inputs} inputs only: {told}");
+        .unwrap_or_else(|| panic!("no figures in: {report}"));
+    assert!(inputs > count as u64, "{inputs} inputs only: {report}");
     println!("{target}: {inputs} inputs in {seconds} s");
 }
 

@@ -91,8 +91,8 @@ fn a_session_is_lost_with_changed_data_and_resumable_with_the_original() {
     let unread = host.scratch.at("env/data/unread.txt");
     fs::write(&unread, "not read by the SESSION").unwrap();
     let mut server = host.start(&[]);
-    let told = error_detail(&session.get("prompt"), 410);
-    assert!(told.contains("its data is not what it was"), "{told}");
+    let message = error_detail(&session.get("prompt"), 410);
+    assert!(message.contains("its data is not what it was"), "{message}");
     let replayed = host.orwd(&["replay", session.id()]);
     assert_eq!(replayed.code, Some(4), "{replayed}");
     assert!(
@@ -117,8 +117,8 @@ fn a_session_is_lost_with_changed_data_and_resumable_with_the_original() {
     fs::write(&unread, "not read by the session").unwrap();
     let _server = host.start(&[]);
     assert_eq!(read(&session, "/orwd_data/a.txt"), "first");
-    let told = error_detail(&other.get("prompt"), 410);
-    assert!(told.contains("its data is not what it was"), "{told}");
+    let message = error_detail(&other.get("prompt"), 410);
+    assert!(message.contains("its data is not what it was"), "{message}");
 }
 
 #[test]
@@ -147,8 +147,8 @@ fn a_data_change_applies_to_later_sessions() {
     let _server = host.start(&[]);
     let session = session.expect("one was created");
     assert_eq!(read(&session, "/orwd_data/new.txt"), "new");
-    let told = error_detail(&before.get("prompt"), 410);
-    assert!(told.contains("its data is not what it was"), "{told}");
+    let message = error_detail(&before.get("prompt"), 410);
+    assert!(message.contains("its data is not what it was"), "{message}");
 }
 
 #[test]
@@ -208,8 +208,8 @@ fn a_session_over_shared_data_is_lost_when_others_publish() {
     assert_eq!(read(&quiet, "/orwd_data/results/one"), "x");
     server.kill();
     let _server = host.start(&["--writable-data"]);
-    let told = error_detail(&quiet.get("prompt"), 410);
-    assert!(told.contains("its data is not what it was"), "{told}");
+    let message = error_detail(&quiet.get("prompt"), 410);
+    assert!(message.contains("its data is not what it was"), "{message}");
 }
 
 #[test]

@@ -213,8 +213,8 @@ fn observe(answer: &HttpResponse) -> ObservedResponse {
             detail.unwrap_or_else(|| answer.text().to_owned()),
         )]
     } else {
-        let told = events.into_iter().filter(|event| event.name != "task_id");
-        told.map(|event| (event.name, event.data)).collect()
+        let message = events.into_iter().filter(|event| event.name != "task_id");
+        message.map(|event| (event.name, event.data)).collect()
     };
     if answer.status() == 410 || body.iter().any(|(name, _)| name == "error") {
         for (_, text) in &mut body {

@@ -53,24 +53,24 @@ pub(super) fn run(rounds: u32, say: &mut dyn FnMut(&str)) -> Result<ForkFigures,
     for step in 0..STEP {
         let _ = play(&parent, step);
     }
-    let mut told = Vec::new();
+    let mut message = Vec::new();
     let (mut forked, mut usable, mut separately, mut one) = (vec![], vec![], vec![], vec![]);
     for _ in 0..rounds {
         let all = fork(&ors, &parent, CHILDREN)?;
         forked.push(millis(all.forked));
         usable.push(millis(all.usable));
-        told.extend(all.results);
+        message.extend(all.results);
         let mut sum = Duration::ZERO;
         for _ in 0..CHILDREN {
             let single = fork(&ors, &parent, 1)?;
             sum += single.usable;
             one.push(millis(single.usable));
-            told.extend(single.results);
+            message.extend(single.results);
         }
         separately.push(millis(sum));
     }
     let right = play(&parent, STEP);
-    if let Some(wrong) = told.iter().find(|told| **told != right) {
+    if let Some(wrong) = message.iter().find(|message| **message != right) {
         return Err(format!(
             "a child returned {wrong:?}, and its parent {right:?}"
         ));
@@ -90,7 +90,7 @@ pub(super) fn run(rounds: u32, say: &mut dyn FnMut(&str)) -> Result<ForkFigures,
         figures.usable_ms,
         figures.one_by_one_ms,
         figures.one_ms,
-        told.len(),
+        message.len(),
     ));
     Ok(figures)
 }
@@ -119,14 +119,14 @@ fn fork(ors: &OrsClient, parent: &SessionClient, count: u32) -> Result<ForkTimin
     if children.len() != count as usize {
         return Err(format!("{count} children were requested: {listed}"));
     }
-    let told = children.iter().map(|child| play(child, STEP)).collect();
+    let message = children.iter().map(|child| play(child, STEP)).collect();
     let usable = begun.elapsed();
     // Dropping the handles deletes the sessions.
     drop(children);
     Ok(ForkTiming {
         forked,
         usable,
-        results: told,
+        results: message,
     })
 }
 

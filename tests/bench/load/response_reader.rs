@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn events_have_a_name_and_a_line() {
-        let told = |body: &str| -> Vec<Result<(String, String), String>> {
+        let message = |body: &str| -> Vec<Result<(String, String), String>> {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             events(body.as_bytes())
                 .map(|event| event.map(|(name, data)| (text(name), text(data))))
@@ -228,9 +228,9 @@ mod tests {
         let pair = |name: &str, data: &str| Ok((name.to_owned(), data.to_owned()));
         let expected = [pair("task_id", "1"), pair("end", "{}")];
         let crlf = "event: task_id\r\ndata: 1\r\n\r\n: ping\r\n\r\nevent: end\r\ndata: {}\r\n\r\n";
-        assert_eq!(told(crlf), expected);
-        assert_eq!(told(&crlf.replace('\r', "")), expected);
-        assert!(told("event: end\r\ndata: {}")[0].is_err(), "cut off");
-        assert!(told("event: end\ndata: a\ndata: b\n\n")[0].is_err());
+        assert_eq!(message(crlf), expected);
+        assert_eq!(message(&crlf.replace('\r', "")), expected);
+        assert!(message("event: end\r\ndata: {}")[0].is_err(), "cut off");
+        assert!(message("event: end\ndata: a\ndata: b\n\n")[0].is_err());
     }
 }

@@ -116,10 +116,10 @@ fn a_non_finite_reward_is_an_error() {
 #[test]
 fn a_failed_tool_reports_its_message_and_the_session_continues() {
     let session = open("alpha");
-    let check = |message: &str, told: &str| {
+    let check = |message: &str, expected: &str| {
         let call = session.call("fail", json!({ "message": message }));
         assert_eq!(call.names(), ["task_id", "error"]);
-        assert_eq!(call.error(), told);
+        assert_eq!(call.error(), expected);
     };
     check("boom: é", "boom: é");
     check("", "");

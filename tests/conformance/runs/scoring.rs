@@ -117,10 +117,10 @@ fn a_block_in_the_wrong_role_is_refused() {
     let check = |role: &str, block: Value| {
         let body = json!({"candidates": [message(role, json!([block]))]});
         let place = json!(["body", "candidates", 0, "messages", 0]);
-        let told = assert_invalid(&session.post("score_group", &body), "value_error", &place);
-        assert!(told.starts_with("Value error, "), "{told}");
-        assert!(told.contains(block["type"].as_str().unwrap()), "{told}");
-        assert!(told.contains(role), "{told}");
+        let detail = assert_invalid(&session.post("score_group", &body), "value_error", &place);
+        assert!(detail.starts_with("Value error, "), "{detail}");
+        assert!(detail.contains(block["type"].as_str().unwrap()), "{detail}");
+        assert!(detail.contains(role), "{detail}");
     };
     let reasoning = json!({"type": "reasoning", "text": "x"});
     let call = json!({"type": "tool_call", "id": "1", "name": "n", "input": {}});

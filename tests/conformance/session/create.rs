@@ -121,8 +121,8 @@ fn numbers_of_a_task_spec_keep_size_and_type() {
 fn exactly_one_source_of_the_task_is_required() {
     let check = |body: Value, message: &str| {
         let answer = ors().create(&fresh_id(), &body);
-        let told = assert_invalid(&answer, "value_error", &json!(["body"]));
-        assert_eq!(told, format!("Value error, {message}"), "{body}");
+        let detail = assert_invalid(&answer, "value_error", &json!(["body"]));
+        assert_eq!(detail, format!("Value error, {message}"), "{body}");
     };
     let one = "Provide either task_spec or both split and index, not both/neither";
     check(json!({}), one);

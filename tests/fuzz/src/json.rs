@@ -8,7 +8,7 @@ pub(crate) fn value(text: &str) -> Option<Value> {
     match serde_json::from_str(text) {
         Ok(value) => Some(value),
         Err(error) => {
-            let told = error.to_string();
+            let message = error.to_string();
             let own = [
                 "recursion limit",
                 "number out of range",
@@ -16,8 +16,8 @@ pub(crate) fn value(text: &str) -> Option<Value> {
                 "hex escape",
             ];
             assert!(
-                own.iter().any(|limit| told.contains(limit)),
-                "{told}: {text:?}"
+                own.iter().any(|limit| message.contains(limit)),
+                "{message}: {text:?}"
             );
             None
         }
@@ -54,14 +54,14 @@ pub(crate) fn is_object(text: &str) -> Option<bool> {
     match serde_json::from_str::<Value>(text) {
         Ok(value) => Some(value.is_object()),
         Err(error) => {
-            let told = error.to_string();
+            let message = error.to_string();
             let own = [
                 "recursion limit",
                 "number out of range",
                 "surrogate",
                 "hex escape",
             ];
-            if own.iter().any(|limit| told.contains(limit)) {
+            if own.iter().any(|limit| message.contains(limit)) {
                 None
             } else {
                 Some(false)

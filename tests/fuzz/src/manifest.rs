@@ -44,16 +44,16 @@ pub(crate) fn run(bytes: &[u8]) {
     }
 }
 
-fn is_reason(text: &str, told: &str) {
-    assert!(!told.is_empty());
-    let position = told
+fn is_reason(text: &str, message: &str) {
+    assert!(!message.is_empty());
+    let position = message
         .strip_prefix("orwd.toml:")
         .and_then(|rest| rest.split_once(':'));
     let Some(line) = position.and_then(|(line, _)| line.parse::<usize>().ok()) else {
         return;
     };
     // The error may be the end of the file.
-    assert!(line <= text.matches('\n').count() + 1, "{told}");
+    assert!(line <= text.matches('\n').count() + 1, "{message}");
 }
 
 /// The largest permitted limits.

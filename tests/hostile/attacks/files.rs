@@ -146,17 +146,17 @@ fn files() {
             count => format!("{} ({count})", attack.how),
         };
         harness.case(&name, attack.stops, |ors| {
-            let told = act_answers(
+            let message = act_answers(
                 ors,
                 "disk",
                 json!({"how": attack.how, "count": attack.count}),
             );
-            let (reached, words) = told.split_once(' ').expect("a number");
+            let (reached, words) = message.split_once(' ').expect("a number");
             let reached: u64 = reached.parse().expect("a number");
             let (least, most) = attack.reached;
-            assert!((least..=most).contains(&reached), "{told}");
-            assert!(words.contains(attack.report), "{told}");
-            told
+            assert!((least..=most).contains(&reached), "{message}");
+            assert!(words.contains(attack.report), "{message}");
+            message
         });
     }
     let rounds = quick_or_soak(5, 200);
@@ -178,7 +178,7 @@ fn files() {
         &format!("{count} sessions that fill their disks at once"),
         "disk, each its own",
         |ors| {
-            let told = run_concurrently((0..count).map(|number| {
+            let message = run_concurrently((0..count).map(|number| {
                 let ors = ors.clone();
                 move || {
                     let session = open(&ors, "disk");
@@ -190,13 +190,13 @@ fn files() {
                     session.call("act", json!({"how": "fill"})).text()
                 }
             }));
-            told.into_iter().next().expect("at least one")
+            message.into_iter().next().expect("at least one")
         },
     );
     harness.case("paths that may escape the sandbox", "the sandbox", |ors| {
-        let told = act_answers(ors, "disk", json!({"how": "escape_paths"}));
-        assert!(told.ends_with("could be read: []"), "{told}");
-        told
+        let message = act_answers(ors, "disk", json!({"how": "escape_paths"}));
+        assert!(message.ends_with("could be read: []"), "{message}");
+        message
     });
     harness.case(
         "listing another session's files",
@@ -213,7 +213,7 @@ fn other_sessions_files(ors: &OrsClient) -> String {
         .text();
     let look = json!({"how": "list"});
     assert_eq!(one.call("act", look.clone()).text(), "0 sparse");
-    let told = two.call("act", look).text();
-    assert_eq!(told, "0 ");
+    let message = two.call("act", look).text();
+    assert_eq!(message, "0 ");
     "no files".to_owned()
 }

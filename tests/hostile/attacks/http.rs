@@ -132,19 +132,19 @@ fn stalled(ors: &OrsClient, pid: u32, count: usize) -> String {
 fn creations(ors: &OrsClient, count: usize) -> String {
     let task = TaskSelector::At("train", 0).body("alpha");
     let mut held: Vec<SessionClient> = Vec::new();
-    let mut told = String::new();
+    let mut message = String::new();
     for _ in 0..count {
         let id = fresh_id();
         let answer = ors.create(&id, &task);
         if answer.status() == 200 {
             held.push(ors.session("alpha", &id));
         } else {
-            told = error_detail(&answer, 503);
+            message = error_detail(&answer, 503);
             assert!(answer.header("retry-after").is_some(), "{answer:?}");
         }
     }
-    assert_eq!(held.len(), MAX_SESSIONS - 1, "{told}");
-    format!("503 {told}, after {} sessions", held.len())
+    assert_eq!(held.len(), MAX_SESSIONS - 1, "{message}");
+    format!("503 {message}, after {} sessions", held.len())
 }
 
 /// Repeats a request on a few connections.

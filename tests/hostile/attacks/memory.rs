@@ -226,7 +226,7 @@ fn memory() {
         "memory, each its own",
         |ors| {
             let before = ProcessStats::of(pid).memory;
-            let told = run_concurrently((0..count).map(|_| {
+            let message = run_concurrently((0..count).map(|_| {
                 let ors = ors.clone();
                 move || {
                     let session = ors.open("hostile", TaskSelector::Spec(json!({})));
@@ -237,7 +237,7 @@ fn memory() {
             let most = before + count as u64 * LIMIT + (32 << 20);
             let peak = ProcessStats::of(pid).memory;
             assert!(peak <= most, "{peak} bytes");
-            told.into_iter().next().expect("at least one")
+            message.into_iter().next().expect("at least one")
         },
     );
     harness.case(
@@ -261,11 +261,11 @@ fn every_memory(ors: &OrsClient) -> String {
             assert!(held.len() < MAX_SESSIONS, "the pool is never full");
             continue;
         }
-        let told = error_detail(&answer, 503);
+        let message = error_detail(&answer, 503);
         assert!(answer.header("retry-after").is_some(), "{answer:?}");
         for session in &held {
             assert_eq!(session.call("fine", json!({})).text(), "fine");
         }
-        return format!("503 {told} after {} sessions", held.len());
+        return format!("503 {message} after {} sessions", held.len());
     }
 }

@@ -357,12 +357,12 @@ fn outputs() {
             .filter(|(_, (_, _, its))| *its == fate)
             .collect();
         harness.case(&format!("{} {title}", chosen.len()), stops, |ors| {
-            let mut told = String::new();
+            let mut returned = String::new();
             for (number, (name, ..)) in &chosen {
-                told = catch_panic(|| return_malformed(ors, *number, fate))
+                returned = catch_panic(|| return_malformed(ors, *number, fate))
                     .unwrap_or_else(|panic| panic!("{name}: {panic}"));
             }
-            told
+            returned
         });
     }
     for (number, kind) in TRAPS.iter().enumerate() {
@@ -384,12 +384,12 @@ fn outputs() {
         harness.case(&attack, stops, |ors| match guest.split_once(' ') {
             Some((guest, how)) if code.ends_with('_') => {
                 let session = open(ors, guest);
-                let told = session
+                let returned = session
                     .call("act", json!({ "how": how }))
                     .error()
                     .to_owned();
-                assert!(told.starts_with(code), "{told}");
-                told
+                assert!(returned.starts_with(code), "{returned}");
+                returned
             }
             Some((guest, how)) => act_faults(ors, guest, json!({ "how": how }), code),
             None => act_faults(ors, guest, json!({ "n": input }), code),
@@ -494,8 +494,8 @@ fn rewards(ors: &OrsClient) -> String {
     ] {
         let session = ors.open("alpha", TaskSelector::At("train", 0));
         let output = session.call("reward", json!({ "reward": reward })).output();
-        let told = output["reward"].as_f64().expect("a number");
-        assert_eq!(told.to_bits(), reward.to_bits(), "{reward:e}");
+        let returned = output["reward"].as_f64().expect("a number");
+        assert_eq!(returned.to_bits(), reward.to_bits(), "{reward:e}");
     }
     "14 rewards unchanged".to_owned()
 }

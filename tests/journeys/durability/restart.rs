@@ -173,8 +173,8 @@ fn a_session_that_cannot_be_resumed_gets_an_error_and_never_a_wrong_result() {
     server.kill();
     let _server = host.start(serve(&clocked));
     assert_eq!(session.ping().status(), 200);
-    let told = error_detail(&session.get("prompt"), 410);
-    assert!(told.contains("real clock"), "{told}");
+    let message = error_detail(&session.get("prompt"), 410);
+    assert!(message.contains("real clock"), "{message}");
 }
 
 /// Creates a session; returns it with the value of `X-ORWD-Resumable`.
@@ -288,10 +288,10 @@ fn a_damaged_journal_record_is_reported() {
     std::fs::write(&path, bytes).unwrap();
 
     let server = host.alpha();
-    let told = error_detail(&bad.get("prompt"), 410);
+    let message = error_detail(&bad.get("prompt"), 410);
     assert!(
-        told.contains("damaged") && told.contains("record"),
-        "{told}"
+        message.contains("damaged") && message.contains("record"),
+        "{message}"
     );
     assert_eq!(bump(&good, 1), "2", "{}", server.log());
 }

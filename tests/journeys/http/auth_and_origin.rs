@@ -197,8 +197,8 @@ fn dns_rebinding_is_refused() {
         create("0.0.0.0"),
     ] {
         let refused = ors.fetch(&request);
-        let told = error_detail(&refused, 403);
-        assert!(told.contains("--allow-host"), "{told}");
+        let message = error_detail(&refused, 403);
+        assert!(message.contains("--allow-host"), "{message}");
     }
     assert_eq!(ors.post_empty(&id, "/ping").status(), 404);
     for host in [

@@ -102,8 +102,8 @@ impl KeyedClient {
 /// Asserts a 429 with `Retry-After` of at most `most` seconds.
 #[track_caller]
 fn too_many(answer: &HttpResponse, part: &str, most: u64) {
-    let told = error_detail(answer, 429);
-    assert!(told.contains(part), "{told}");
+    let message = error_detail(answer, 429);
+    assert!(message.contains(part), "{message}");
     let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=most).contains(&seconds), "{seconds}");
 }
@@ -368,8 +368,11 @@ fn other_protocols_are_refused() {
     let hello = b"\x16\x03\x01\0\xa5\x01\0\0\xa1\x03\x03\r\n\r\n".as_slice();
     for bytes in [frame, hello] {
         let answer = ors.client().send_raw_and_read(bytes);
-        let told = String::from_utf8_lossy(&answer);
-        assert!(told.is_empty() || told.starts_with("HTTP/1.1 4"), "{told}");
+        let message = String::from_utf8_lossy(&answer);
+        assert!(
+            message.is_empty() || message.starts_with("HTTP/1.1 4"),
+            "{message}"
+        );
     }
     for upgrade in ["h2c", "websocket"] {
         let request = HttpRequest::get("/health")

@@ -373,10 +373,10 @@ fn an_ambiguous_request_is_not_processed() {
             ors.post_empty(&id, "/delete");
         }
     }
-    let told = wrong.join("\n");
+    let message = wrong.join("\n");
     assert!(
         wrong.is_empty(),
-        "{} of {}:\n{told}",
+        "{} of {}:\n{message}",
         wrong.len(),
         CASES.len()
     );

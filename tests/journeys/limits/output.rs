@@ -73,8 +73,8 @@ pub(super) fn depth_of_json() {
     let output = nest(&session, 20).output();
     assert_eq!(output["metadata"], nested_value(20));
     let call = nest(&session, 21);
-    let told = call.error();
-    assert!(told.starts_with("env_invalid_output: "), "{told}");
+    let detail = call.error();
+    assert!(detail.starts_with("env_invalid_output: "), "{detail}");
     assert_eq!(nest(&session, 2).text(), "nested");
 
     // A task spec of the client.
@@ -83,8 +83,8 @@ pub(super) fn depth_of_json() {
         ors.create(&fresh_id(), &task.body("consumer"))
     };
     assert_eq!(create(20).status(), 200);
-    let told = error_detail(&create(21), 400);
-    assert!(told.contains("task_spec"), "{told}");
+    let detail = error_detail(&create(21), 400);
+    assert!(detail.contains("task_spec"), "{detail}");
 
     let (_server, session) = alone("consumer", &[("--json-depth", "100")]);
     assert_eq!(swallow(&session, 21).text(), "swallowed");

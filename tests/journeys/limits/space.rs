@@ -137,19 +137,19 @@ pub(super) fn disk_is_limited() {
 pub(super) fn files_are_limited() {
     let make = json!({"path": "/tmp", "count": 100});
     let (_server, session) = alone("files", &[("--files", "20")]);
-    let told = session.call("many", make.clone()).text();
-    assert!(told.starts_with("20 error: No space left"), "{told}");
+    let message = session.call("many", make.clone()).text();
+    assert!(message.starts_with("20 error: No space left"), "{message}");
     let (_server, session) = alone("files", &[("--files", "1000")]);
     assert_eq!(session.call("many", make).text(), "100 done");
 }
 
 pub(super) fn open_files_are_limited() {
     let (_server, session) = alone("files", &[("--open-files", "30")]);
-    let told = session.call("many", hold(100)).text();
-    let (made, said) = told.split_once(' ').expect("a count");
+    let message = session.call("many", hold(100)).text();
+    let (made, said) = message.split_once(' ').expect("a count");
     let made: usize = made.parse().expect("a number");
-    assert!((20..30).contains(&made), "{told}");
-    assert!(said.contains("Quota exceeded"), "{told}");
+    assert!((20..30).contains(&made), "{message}");
+    assert!(said.contains("Quota exceeded"), "{message}");
 
     let (_server, session) = alone("files", &[("--open-files", "500")]);
     let held = session.call("many", hold(100)).text();

@@ -24,8 +24,8 @@ pub(super) fn alone(environment: &str, flags: &[(&str, &str)]) -> (ServerProcess
 #[track_caller]
 pub(super) fn faulted(session: &SessionClient, call: &StreamTranscript, code: &str) {
     assert_eq!(call.names(), ["task_id", "error"]);
-    let told = call.error();
-    assert!(told.starts_with(&format!("{code}: ")), "{told}");
+    let message = call.error();
+    assert!(message.starts_with(&format!("{code}: ")), "{message}");
     let later = session.post("call", &json!({"name": "noargs", "input": {}}));
     let gone = error_detail(&later, 410);
     assert!(gone.starts_with(&format!("{code}: ")), "{gone}");

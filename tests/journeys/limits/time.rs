@@ -52,8 +52,8 @@ pub(super) fn wall_time_of_a_call() {
 fn setup_failed(session: &SessionClient, code: &str) {
     let answer = session.get("prompt");
     assert!(matches!(answer.status(), 410 | 500), "{answer:?}");
-    let told = error_detail(&answer, answer.status());
-    assert!(told.starts_with(&format!("{code}: ")), "{told}");
+    let message = error_detail(&answer, answer.status());
+    assert!(message.starts_with(&format!("{code}: ")), "{message}");
     assert_eq!(session.delete().status(), 200);
 }
 
@@ -91,12 +91,12 @@ fn teardown_is_stopped(server: &ServerProcess, spec: Value, code: &str) {
     assert_eq!(session.call("fine", json!({})).text(), "fine");
     assert_eq!(session.delete().status(), 200);
     assert_eq!(session.ping().status(), 404);
-    let told = format!("teardown failed: {code}: ");
+    let message = format!("teardown failed: {code}: ");
     let start = Instant::now();
-    while !server.log().contains(&told) {
+    while !server.log().contains(&message) {
         assert!(
             start.elapsed() < TIMEOUT,
-            "no {told:?} in\n{}",
+            "no {message:?} in\n{}",
             server.log()
         );
         std::thread::sleep(Duration::from_millis(20));

@@ -54,9 +54,9 @@ fn is_hardened(server: &ServerProcess) {
         assert_eq!(filter, if filtered { 2 } else { 0 }, "{name}");
     }
     for name in ["files", "TCP", "signals and abstract sockets"] {
-        let told = log.contains(&format!("{name}: Landlock"));
+        let message = log.contains(&format!("{name}: Landlock"));
         let missing = log.contains(&format!("hardening unavailable protection={name} "));
-        assert!(told || missing, "{name}: {log}");
+        assert!(message || missing, "{name}: {log}");
     }
 }
 
@@ -185,8 +185,8 @@ fn inspect_runs_with_hardening() {
     let inspected =
         OrwdCommand::new(["inspect", "--log", "info", "--cache", &cache, component]).run();
     inspected.expect_success();
-    let told = &inspected.stderr;
-    assert!(told.contains("process hardened"), "{inspected}");
+    let message = &inspected.stderr;
+    assert!(message.contains("process hardened"), "{inspected}");
 }
 
 #[test]

@@ -54,8 +54,11 @@ fn read_only_data_is_read_and_not_written() {
     assert_eq!(listed, "below\nhello.txt");
 
     for path in ["/orwd_data/new.txt", "/orwd_data/hello.txt"] {
-        let told = write(&session, path, "x");
-        assert!(told.contains("Read-only file system"), "{path}: {told}");
+        let message = write(&session, path, "x");
+        assert!(
+            message.contains("Read-only file system"),
+            "{path}: {message}"
+        );
     }
     let removed = session.call("remove", read("/orwd_data/hello.txt")).text();
     assert!(removed.contains("Read-only file system"), "{removed}");
@@ -131,11 +134,11 @@ fn open_files_are_limited() {
     let server = with_data(&scratch, "", "[limits]\nopen-files = 30").start();
     let session = open(&server.ors());
     let many = json!({"path": "/tmp", "count": 100, "open": true});
-    let told = session.call("many", many).text();
-    let (made, said) = told.split_once(' ').expect("a count");
+    let message = session.call("many", many).text();
+    let (made, said) = message.split_once(' ').expect("a count");
     let made: usize = made.parse().unwrap();
-    assert!((20..30).contains(&made), "{told}");
-    assert!(said.contains("Quota exceeded"), "{told}");
+    assert!((20..30).contains(&made), "{message}");
+    assert!(said.contains("Quota exceeded"), "{message}");
     assert_eq!(write(&session, "/tmp/x", "fits"), "written");
 }
 

@@ -42,12 +42,12 @@ fn a_fault_has_a_code_and_a_kind() {
     let check = |environment: &str, tool: &str, input: Value, expected: &str| {
         let session = ors.open(environment, TaskSelector::Spec(json!({})));
         let call = session.call(tool, input.clone());
-        let told = call.error();
-        let ours = told.split("; its last words: ").next().unwrap();
+        let message = call.error();
+        let ours = message.split("; its last words: ").next().unwrap();
         assert_eq!(ours, expected, "{tool} {input}");
-        assert!(!told.contains('\n'), "{told}");
+        assert!(!message.contains('\n'), "{message}");
         // No details of the engine: no addresses, frames or offsets.
-        assert!(!ours.contains("0x") && !ours.contains("wasm"), "{told}");
+        assert!(!ours.contains("0x") && !ours.contains("wasm"), "{message}");
         let gone = error_detail(&call_later(&session), 410);
         let gone = gone.split("; its last words: ").next().unwrap();
         assert_eq!(
@@ -131,10 +131,10 @@ fn the_guests_message_is_visible_to_the_owner_only() {
     let words = "Z\u{fc}rich\u{1b}[2J\r\nevent: end\ndata: {}\n\nf\u{fc}nf";
     let call = session.call("leave", json!({"words": words}));
     assert_eq!(call.names(), ["task_id", "error"]);
-    let told = call.error();
+    let message = call.error();
     let expected = "env_exit: the environment exited with status 1; its last words: \
                     'Z\u{fc}rich\\x1b[2J\\r\\nevent: end\\ndata: {}\\n\\nf\u{fc}nf'";
-    assert_eq!(told, expected);
+    assert_eq!(message, expected);
     let gone = error_detail(&call_later(&session), 410);
     assert!(gone.contains("Z\u{fc}rich\\x1b[2J"), "{gone}");
 
@@ -142,8 +142,11 @@ fn the_guests_message_is_visible_to_the_owner_only() {
     let long = format!("{}the end", "x".repeat(100_000));
     let session = ors.open("consumer", TaskSelector::Spec(json!({})));
     let call = session.call("leave", json!({"words": long}));
-    let told = call.error();
-    assert!(told.len() < 1000 && told.ends_with("xthe end'"), "{told}");
+    let message = call.error();
+    assert!(
+        message.len() < 1000 && message.ends_with("xthe end'"),
+        "{message}"
+    );
 
     // Neither other sessions nor the log contain it.
     assert_eq!(other.call("eat", json!({"mib": 1})).text(), "ate 1");
@@ -171,8 +174,8 @@ fn a_teardown_error_is_in_the_guest_log() {
         assert_eq!(session.delete().status(), 200);
         logged(&server, &[session.id(), "teardown failed"]);
         let log = server.log();
-        let told = |line: &&str| line.contains("WARN a grudge\\u{1b}[2J");
-        assert_eq!(log.lines().filter(told).count(), expected, "{log}");
+        let message = |line: &&str| line.contains("WARN a grudge\\u{1b}[2J");
+        assert_eq!(log.lines().filter(message).count(), expected, "{log}");
         assert!(!log.lines().any(|line| line.starts_with("WARN a grudge")));
     }
 }

@@ -122,8 +122,8 @@ fn refusals(ors: &OrsClient) {
         &json!([CANARY]).to_string(),
         CANARY,
     ] {
-        let told = error_detail(&create(ors, &encoded(header), task), 500);
-        assert!(!told.contains("kanarienvogel"), "{told}");
+        let detail = error_detail(&create(ors, &encoded(header), task), 500);
+        assert!(!detail.contains("kanarienvogel"), "{detail}");
     }
     create(ors, &secrets_header(&secrets())[1..], task);
     let header = secrets_header(&secrets());
@@ -220,15 +220,15 @@ fn sessions(ors: &OrsClient) {
     drop(session);
 
     let body = json!({"env_name": "secret-leak", "task_spec": {"where": "open"}});
-    let told = error_detail(&create(ors, &header, body.to_string()), 500);
+    let detail = error_detail(&create(ors, &header, body.to_string()), 500);
     assert!(
-        told.contains(CANARY),
+        detail.contains(CANARY),
         "a guest may report anything to its owner"
     );
     for place in ["setup", "prompt"] {
         let session = open(json!({ "where": place }));
-        let told = error_detail(&session.get("prompt"), 500);
-        assert!(told.contains(CANARY), "{told}");
+        let detail = error_detail(&session.get("prompt"), 500);
+        assert!(detail.contains(CANARY), "{detail}");
     }
     let session = open(json!({"where": "teardown"}));
     session.call("print", json!({}));
@@ -303,10 +303,10 @@ fn search_everything_written(sealing: bool) {
         log.matches("the key is [secret]").count() + log.matches("the key is \"[secret]").count();
     assert!(marks >= 40, "the guest printed it {marks} times:\n{log}");
     for part in ["open refused", "setup refused", "refused: "] {
-        let told = log.lines().find(|line| line.contains(part));
+        let detail = log.lines().find(|line| line.contains(part));
         assert!(
-            told.is_none_or(|line| line.contains("[secret]")),
-            "{told:?}"
+            detail.is_none_or(|line| line.contains("[secret]")),
+            "{detail:?}"
         );
     }
     search(&scratch);
@@ -356,7 +356,7 @@ fn an_environment_gets_the_secrets_that_its_manifest_declares() {
         "OPENREWARD_API_KEY": {"value": "v3"}, "FISH\ned": {"value": "v4"},
     });
     let header = secrets_header(&sent);
-    let told = |environment: &str, name: &str| {
+    let detail = |environment: &str, name: &str| {
         let session = ors.open_with(
             environment,
             TaskSelector::Spec(json!({})),
@@ -372,7 +372,7 @@ fn an_environment_gets_the_secrets_that_its_manifest_declares() {
         ("none", "K", "<absent>"),
         ("none", "FISH\ned", "<absent>"),
     ] {
-        assert_eq!(told(environment, name), expected, "{environment} {name}");
+        assert_eq!(detail(environment, name), expected, "{environment} {name}");
     }
     // The log says why a secret is missing, except for those that every client
     // sends.
