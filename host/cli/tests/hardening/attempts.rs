@@ -5,7 +5,7 @@
 
 #![allow(
     unsafe_code,
-    reason = "whoever took the host over would not keep to safe code either"
+    reason = "an attacker on a compromised host is not limited to safe code"
 )]
 
 use std::ffi::CString;
