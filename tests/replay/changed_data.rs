@@ -92,11 +92,11 @@ fn a_session_is_lost_with_changed_data_and_resumable_with_the_original() {
     fs::write(&unread, "not read by the SESSION").unwrap();
     let mut server = host.start(&[]);
     let message = error_detail(&session.get("prompt"), 410);
-    assert!(message.contains("its data is not what it was"), "{message}");
+    assert!(message.contains("its data has changed"), "{message}");
     let replayed = host.orwd(&["replay", session.id()]);
     assert_eq!(replayed.code, Some(4), "{replayed}");
     assert!(
-        replayed.stdout.contains("its data is not what it was"),
+        replayed.stdout.contains("its data has changed"),
         "{replayed}"
     );
     assert!(
@@ -118,7 +118,7 @@ fn a_session_is_lost_with_changed_data_and_resumable_with_the_original() {
     let _server = host.start(&[]);
     assert_eq!(read(&session, "/orwd_data/a.txt"), "first");
     let message = error_detail(&other.get("prompt"), 410);
-    assert!(message.contains("its data is not what it was"), "{message}");
+    assert!(message.contains("its data has changed"), "{message}");
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_data_change_applies_to_later_sessions() {
     let session = session.expect("one was created");
     assert_eq!(read(&session, "/orwd_data/new.txt"), "new");
     let message = error_detail(&before.get("prompt"), 410);
-    assert!(message.contains("its data is not what it was"), "{message}");
+    assert!(message.contains("its data has changed"), "{message}");
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn a_session_over_shared_data_is_lost_when_others_publish() {
     server.kill();
     let _server = host.start(&["--writable-data"]);
     let message = error_detail(&quiet.get("prompt"), 410);
-    assert!(message.contains("its data is not what it was"), "{message}");
+    assert!(message.contains("its data has changed"), "{message}");
 }
 
 #[test]
@@ -295,5 +295,5 @@ fn a_receipt_names_the_data_and_is_verified_with_it() {
     let other = orwd_tests::artifacts::component("chat").to_str().unwrap();
     verify(other, &["--data", &data]).expect_failure(&["is not the component"]);
     host.scratch.write("env/data/more.txt", "more");
-    verify(component, &["--data", &data]).expect_failure(&["its data is not what it was"]);
+    verify(component, &["--data", &data]).expect_failure(&["its data has changed"]);
 }

@@ -1,54 +1,43 @@
-//! Sessions: one task owns one guest, and the table maps ids to handles.
+//! Sessions: each has an actor that owns one guest, and a handle for clients.
 //!
-//! A session begins as a reserved id ([`table`], [`open`]), becomes an owner
-//! task with a guest ([`owner`], [`guest`]), is known to others by a
-//! [`handle`], and ends by `/delete`, by the reaper, or with the host. Its
-//! results linger in [`runs`].
+//! * [`api`] is what the protocol sees: traits, requests and errors.
+//! * [`lifecycle`] creates, finds, expires and removes sessions.
+//! * [`actor`] is the task of one session; [`handle`] sends it commands.
+//! * [`episode`] is a guest together with its journal, and its replay.
+//! * [`runs`] keeps tool calls and scorings, and recognises repeated requests.
+//! * [`limits`] holds quotas, eviction and the memory monitor.
+//! * [`admin`] lists, inspects and forks sessions.
 //!
-//! What is asked of the guest and what comes of it goes into the journal
-//! ([`record`]), and from there a session comes back into memory ([`wake`],
-//! [`replay`]): after a restart, after it was put to sleep, or after the
-//! journal could not be written.
+//! A session is created in two steps: its id is reserved, then its guest is
+//! opened and its creation journaled. It ends when the client deletes it, when
+//! it has been idle for too long, or when the server stops.
+//!
+//! Requests and results are journaled before the response is sent. From the
+//! journal a session is resumed after a restart, after hibernation, and after a
+//! failed journal write.
 
-mod ask;
-mod beyond;
-mod fork;
-mod guest;
+mod actor;
+mod admin;
+mod api;
+mod context;
+mod episode;
 mod handle;
-mod house;
-mod mint;
-mod open;
-mod overview;
-mod owner;
-mod pressure;
-mod prune;
-mod reaper;
-mod record;
-mod rehearse;
-mod replay;
-mod resend;
-mod residents;
-mod run;
+mod lifecycle;
+mod limits;
 mod runs;
-mod service;
-mod sessions;
-mod shares;
-mod state;
-mod table;
-mod turns;
 mod versions;
-mod wake;
 
-pub use handle::Handle;
-pub use house::SessionSettings;
-pub use overview::{Detail, Entry, Origin, Overview};
-pub use pressure::Gauge;
-pub use rehearse::{Rehearsed, Rerun, rehearse};
-pub use run::{Go, Promise, Reader, Run};
-pub use service::{
-    Beyond, BeyondError, CatalogError, Conversation, CreateError, Created, Errand, Imprint,
-    NewSession, Principal, Resumable, Service, Session, SessionError, Told,
-};
-pub use sessions::Sessions;
-pub use shares::PerKey;
-pub use versions::Older;
+pub use api::create::{CreatedSession, DeliveryFlag, NewSession, Resumability};
+pub use api::error::{AdminError, CatalogError, CreateError, SessionError};
+pub use api::principal::Principal;
+pub use api::request::{RequestFingerprint, RunRequest};
+pub use api::service::{AdminApi, Conversation, Session, SessionService};
+pub use api::summary::{ForkParent, SessionDetail, SessionSummary, StepSummary};
+pub use context::SessionSettings;
+pub use episode::replay_report::{StepComparison, StepReplay, replay_history};
+pub use handle::session_handle::SessionHandle;
+pub use lifecycle::manager::SessionManager;
+pub use limits::memory_pressure::MemoryMonitor;
+pub use limits::quota::KeyQuota;
+pub use runs::run::{OutcomeReader, OutcomeSender, Run, StartSignal};
+pub use versions::OlderVersion;

@@ -1,9 +1,9 @@
-//! The versions of environments that sessions run on.
+//! The environment versions that sessions run on.
 //!
-//! New sessions get what is served. One that began on another version stays
-//! with it. Such versions are compiled and loaded before the host puts its
-//! walls up, since no code can be later, and first run when a session on one of
-//! them wakes. One that cannot be had costs its own sessions and no others.
+//! A new session uses the served version and keeps it for life. Older versions
+//! that live sessions use are compiled and loaded before hardening, since no
+//! code can be loaded later. They are first run when such a session resumes. A
+//! version that cannot be loaded affects only its own sessions.
 
 use std::collections::HashMap;
 
@@ -11,84 +11,88 @@ use orwd_catalog::{Environment, PreparedEnvironment};
 use orwd_journal::CreatedRecord;
 use orwd_model::{Digest, EnvName};
 
-/// A version that live sessions began on and that is not served any more.
-pub struct Older {
+/// A version that live sessions use and that is no longer served.
+pub struct OlderVersion {
     /// The environment.
     pub name: EnvName,
-    /// Its version.
+    /// The digest of its component.
     pub digest: Digest,
-    /// The version itself; or why it cannot be had, for people.
+    /// The version itself, or for people why it cannot be loaded.
     pub prepared: Result<PreparedEnvironment, String>,
 }
 
-/// All versions that can be had.
-pub(super) struct Versions {
+/// All available versions.
+pub(crate) struct VersionRegistry {
     served: HashMap<EnvName, Environment>,
-    older: tokio::sync::Mutex<HashMap<(EnvName, Digest), Version>>,
+    older: tokio::sync::Mutex<HashMap<(EnvName, Digest), VersionState>>,
 }
 
-/// How far an older version is.
-enum Version {
+/// The state of an older version.
+enum VersionState {
     /// Loaded, and never run.
     Prepared(Box<PreparedEnvironment>),
-    Open(Environment),
-    /// Not to be had, and why.
-    Unfit(String),
+    Ready(Environment),
+    /// For people, why it cannot be used.
+    Unavailable(String),
 }
 
-impl Versions {
-    pub(super) fn new(served: HashMap<EnvName, Environment>, older: Vec<Older>) -> Versions {
+impl VersionRegistry {
+    pub(crate) fn new(
+        served: HashMap<EnvName, Environment>,
+        older: Vec<OlderVersion>,
+    ) -> VersionRegistry {
         let older = older.into_iter().map(|older| {
             let version = match older.prepared {
-                Ok(prepared) => Version::Prepared(Box::new(prepared)),
-                Err(why) => Version::Unfit(why),
+                Ok(prepared) => VersionState::Prepared(Box::new(prepared)),
+                Err(reason) => VersionState::Unavailable(reason),
             };
             ((older.name, older.digest), version)
         });
-        Versions {
+        VersionRegistry {
             served,
             older: tokio::sync::Mutex::new(older.collect()),
         }
     }
 
-    /// What is served under this name.
-    pub(super) fn served(&self, name: &EnvName) -> Option<&Environment> {
+    /// Returns the served version of an environment.
+    pub(crate) fn served(&self, name: &EnvName) -> Option<&Environment> {
         self.served.get(name)
     }
 
-    /// The version that an episode began on; or why it cannot be had.
-    pub(super) async fn of(&self, created: &CreatedRecord) -> Result<Environment, String> {
+    /// Returns the version that an episode was created on, or why it is not
+    /// available.
+    pub(crate) async fn find(&self, created: &CreatedRecord) -> Result<Environment, String> {
         let (name, digest) = (&created.environment, created.component);
         let served = self.served(name);
         if let Some(env) = served.filter(|env| env.component().digest() == digest) {
             return Ok(env.clone());
         }
-        // Held while one describes itself, so that it does so once.
+        // Locked while the version is first run, so that this happens once.
         let mut older = self.older.lock().await;
-        let gone = || format!("its component {digest} is not there any more");
-        let version = older.get_mut(&(name.clone(), digest)).ok_or_else(gone)?;
-        // Left behind if this is dropped halfway.
-        let unfit = Version::Unfit("its component was not loaded to the end".to_owned());
-        match std::mem::replace(version, unfit) {
-            Version::Prepared(prepared) => match prepared.open().await {
+        let missing = || format!("its component {digest} is not available any more");
+        let version = older.get_mut(&(name.clone(), digest)).ok_or_else(missing)?;
+        // Stays in place if this future is dropped during the first run.
+        let interrupted = "loading its component was interrupted".to_owned();
+        match std::mem::replace(version, VersionState::Unavailable(interrupted)) {
+            VersionState::Prepared(prepared) => match prepared.open().await {
                 Ok(env) => {
-                    tracing::info!(environment = %name, %digest, "an older version is in use again");
-                    *version = Version::Open(env.clone());
+                    tracing::info!(environment = %name, %digest, "older environment version in use");
+                    *version = VersionState::Ready(env.clone());
                     Ok(env)
                 }
                 Err(error) => {
-                    let why = format!("its component cannot be used: {error}");
-                    *version = Version::Unfit(why.clone());
-                    Err(why)
+                    let reason = format!("its component cannot be used: {error}");
+                    *version = VersionState::Unavailable(reason.clone());
+                    Err(reason)
                 }
             },
-            Version::Open(env) => {
-                *version = Version::Open(env.clone());
+            VersionState::Ready(env) => {
+                *version = VersionState::Ready(env.clone());
                 Ok(env)
             }
-            Version::Unfit(why) => {
-                *version = Version::Unfit(why.clone());
-                Err(why)
+            VersionState::Unavailable(reason) => {
+                *version = VersionState::Unavailable(reason.clone());
+                Err(reason)
             }
         }
     }

@@ -134,7 +134,7 @@ fn an_idle_session_hibernates_and_resumes() {
     until(|| {
         bump(&session, 0);
         std::thread::sleep(Duration::from_millis(800));
-        server.log().contains("a session is back")
+        server.log().contains("session resumed")
     });
     assert_eq!(bump(&session, 0), "7");
 }
@@ -328,7 +328,7 @@ fn idle_sessions_hibernate_when_memory_is_short() {
     for session in &sessions {
         assert_eq!(session.call("eat", eat.clone()).text(), "ate 16");
     }
-    server.wait_for_log("memory is short");
+    server.wait_for_log("under memory pressure");
     let resident = || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid()));
         let status = status.expect("the server is alive");

@@ -154,7 +154,7 @@ fn what_is_deleted_while_the_disk_is_full_stays_deleted() {
         assert_eq!(session.delete().status(), 200);
         assert_eq!(session.ping().status(), 404);
     }
-    server.wait_for_log("the end of a session is not in the journal");
+    server.wait_for_log("session end not journaled");
     disk.free();
     // Its id can be reused once its end is in the journal.
     let body = TaskSelector::At("train", 0).body("alpha");

@@ -103,7 +103,7 @@ fn a_fault_has_a_code_and_a_kind() {
     );
     logged(
         &server,
-        &["a session ended", "env_trap", "stack_overflow", "skipped"],
+        &["session faulted", "env_trap", "stack_overflow", "skipped"],
     );
 }
 
@@ -150,7 +150,7 @@ fn the_guests_message_is_visible_to_the_owner_only() {
 
     // Neither other sessions nor the log contain it.
     assert_eq!(other.call("eat", json!({"mib": 1})).text(), "ate 1");
-    logged(&server, &["a session ended", "env_exit", "status 1"]);
+    logged(&server, &["session faulted", "env_exit", "status 1"]);
     let log = server.log();
     assert!(!log.contains("rich") && !log.contains("the end"), "{log}");
 
@@ -192,7 +192,7 @@ fn after_a_fault_there_is_no_teardown() {
 
     let faulted = ors.open("consumer", TaskSelector::Spec(json!({})));
     faulted.call("leave", json!({"words": "gone"}));
-    logged(&server, &[faulted.id(), "a session ended", "skipped"]);
+    logged(&server, &[faulted.id(), "session faulted", "skipped"]);
     let gone = error_detail(&call_later(&faulted), 410);
     assert!(gone.contains("without a teardown"), "{gone}");
     // Deleting it has the usual response.

@@ -376,7 +376,7 @@ fn an_environment_gets_the_secrets_that_its_manifest_declares() {
     }
     // The log says why a secret is missing, except for those that every client
     // sends.
-    let note = "does not declare were not handed over";
+    let note = "undeclared secrets withheld";
     wait_until("the last note is in the log", TIMEOUT, || {
         server.log().matches(note).count() == 6
     });

@@ -19,7 +19,7 @@ use orwd_journal::{
 };
 use orwd_model::{Digest, EnvName, SessionLimits};
 use orwd_sandbox::DataDir;
-use orwd_session::{Gauge, Older};
+use orwd_session::{MemoryMonitor, OlderVersion};
 
 use super::environments::PreparedEnvironments;
 use crate::console::CommandError;
@@ -33,9 +33,9 @@ type Version = (EnvName, Digest);
 /// What outlives the server, opened. The journal's thread has not started.
 pub(crate) struct Persistence {
     state: Option<State>,
-    versions: Vec<Older>,
+    versions: Vec<OlderVersion>,
     pub(crate) hibernate_after: Option<Duration>,
-    monitor: Option<Gauge>,
+    monitor: Option<MemoryMonitor>,
     pub(crate) retention: Duration,
 }
 
@@ -108,7 +108,9 @@ impl Persistence {
 
     /// Starts the journal's thread. Returns the journal, the versions that are
     /// no longer served, and the memory monitor.
-    pub(crate) fn start(self) -> Result<(Journal, Vec<Older>, Option<Gauge>), CommandError> {
+    pub(crate) fn start(
+        self,
+    ) -> Result<(Journal, Vec<OlderVersion>, Option<MemoryMonitor>), CommandError> {
         let journal = match self.state {
             Some(state) => Journal::with_state(state.store, state.durability, state.seal)?,
             None => Journal::disabled(),
@@ -165,9 +167,9 @@ fn note_data(state: &StateDir, prepared: &PreparedEnvironments) {
 
 /// Opens the memory monitor, if sessions hibernate and the system reports its
 /// memory.
-fn memory_monitor(config: &PersistenceConfig) -> Option<Gauge> {
+fn memory_monitor(config: &PersistenceConfig) -> Option<MemoryMonitor> {
     config.hibernate_after?;
-    Gauge::open(config.memory_high_watermark)
+    MemoryMonitor::open(config.memory_high_watermark)
         .inspect_err(|error| tracing::warn!(reason = %error, "memory monitor disabled"))
         .ok()
 }
@@ -212,7 +214,7 @@ fn load_versions(
     prepared: &PreparedEnvironments,
     live: &HashSet<Version>,
     limits: SessionLimits,
-) -> Vec<Older> {
+) -> Vec<OlderVersion> {
     let served: HashSet<Version> = prepared
         .iter()
         .map(|prepared| (prepared.spec().name.clone(), prepared.digest()))
@@ -230,7 +232,7 @@ fn load_versions(
                 tracing::warn!(environment = %name, %reason, "older version not loaded");
             }
         }
-        Older {
+        OlderVersion {
             name: name.clone(),
             digest: *digest,
             prepared,

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use orwd_config::{Listen, ServerLimits};
-use orwd_session::{PerKey, SessionSettings, Sessions};
+use orwd_session::{KeyQuota, SessionManager, SessionSettings};
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::environments::LoadedEnvironments;
@@ -29,7 +29,7 @@ pub(crate) struct AccessConfig {
     pub(crate) keys: Option<orwd_ors::ApiKeys>,
     /// Requests with an invalid key from one address each minute.
     pub(crate) auth_failure_rate: u32,
-    pub(crate) per_key: PerKey,
+    pub(crate) per_key: KeyQuota,
 }
 
 impl AccessConfig {
@@ -40,7 +40,7 @@ impl AccessConfig {
             keys: None,
             // Has no effect without keys.
             auth_failure_rate: 1,
-            per_key: PerKey::default(),
+            per_key: KeyQuota::default(),
         }
     }
 }
@@ -102,10 +102,10 @@ pub(crate) async fn serve(
         idle_timeout: limits.idle_timeout,
         setup_wait: limits.setup_wait,
         result_ttl: limits.result_ttl,
-        per_key: access.per_key,
+        key_quota: access.per_key,
         hibernate_after: persistence.hibernate_after,
         retention: persistence.retention,
-        max_open: limits.max_open_sessions,
+        max_open_sessions: limits.max_open_sessions,
     };
     let LoadedEnvironments {
         engine,
@@ -113,7 +113,7 @@ pub(crate) async fn serve(
         ..
     } = loaded;
     let (journal, versions, monitor) = persistence.start()?;
-    let sessions = Sessions::open_all(
+    let sessions = SessionManager::start(
         engine,
         environments,
         settings,

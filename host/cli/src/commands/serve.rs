@@ -9,7 +9,7 @@ use orwd_config::{
     EnvironmentFlags, HardeningFlags, LimitFlags, ListenFlags, PersistenceFlags, ServerLimits,
 };
 use orwd_model::{AdmissionLimits, SessionLimits};
-use orwd_session::PerKey;
+use orwd_session::KeyQuota;
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -163,7 +163,7 @@ impl Serve {
             hosts,
             keys,
             auth_failure_rate: *auth_failure_rate,
-            per_key: PerKey {
+            per_key: KeyQuota {
                 sessions: max_sessions_per_key.map(count),
                 calls: max_calls_per_key.map(count),
             },

@@ -21,7 +21,7 @@ use orwd_journal::{
 use orwd_model::DataMode;
 use orwd_model::{AdmissionLimits, ClockMode, Digest, EnvName, Secrets};
 use orwd_sandbox::DataDir;
-use orwd_session::{Rehearsed, Rerun, rehearse};
+use orwd_session::{StepComparison, StepReplay, replay_history};
 use tempfile::NamedTempFile;
 
 use crate::bootstrap::{TempDirectory, compiler, hardening, persistence, runtime};
@@ -418,23 +418,26 @@ impl PreparedReplay {
             history.unseal(key).map_err(|error| error.to_string())?;
         }
         let mut steps = Vec::new();
-        let each = |replayed: Rehearsed<'_>| steps.push(ReplayedStep::of(&replayed));
-        let data = rehearse(engine, &environment, &history, secrets, each).await?;
+        let each = |replayed: StepReplay<'_>| steps.push(ReplayedStep::of(&replayed));
+        let data = replay_history(engine, &environment, &history, secrets, each).await?;
         Ok(EpisodeComparison { data, steps })
     }
 }
 
 impl ReplayedStep {
-    fn of(replayed: &Rehearsed<'_>) -> ReplayedStep {
-        let Rehearsed { step, now } = replayed;
+    fn of(replayed: &StepReplay<'_>) -> ReplayedStep {
+        let StepReplay {
+            step,
+            comparison: now,
+        } = replayed;
         let original = step
             .outcome
             .as_ref()
             .and_then(|answer| answer.record.outcome.as_ref());
         let (verdict, after) = match now {
-            Rerun::Same => (StepVerdict::Equal, original),
-            Rerun::Different(outcome) => (StepVerdict::Different, Some(outcome)),
-            Rerun::Skipped => (StepVerdict::Skipped, None),
+            StepComparison::Equal => (StepVerdict::Equal, original),
+            StepComparison::Different(outcome) => (StepVerdict::Different, Some(outcome)),
+            StepComparison::Skipped => (StepVerdict::Skipped, None),
         };
         ReplayedStep {
             record: step.seq,

@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use orwd_model::{EncodedSize, Fault, RunOutcome};
-use orwd_session::{Reader, Run};
+use orwd_session::{OutcomeReader, Run};
 use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::time::{Instant, Sleep};
@@ -34,7 +34,7 @@ const SHARED_TEXT_SIZE: usize = 64 * 1024;
 /// The stream of one reader of a run.
 pub(crate) struct RunStream {
     run: Run,
-    reader: Reader,
+    reader: OutcomeReader,
     ping_interval: Duration,
     state: StreamState,
 }
@@ -146,7 +146,7 @@ impl RunStream {
                         // A client that has the last piece may leave before the
                         // end of the stream is polled, and it has everything.
                         if events.is_finished() {
-                            self.reader.delivered();
+                            self.reader.mark_delivered();
                             self.state = StreamState::Done;
                         }
                         return Poll::Ready(Some(Ok(bytes)));
@@ -163,7 +163,7 @@ impl RunStream {
         self.state = StreamState::Sending(if outcome.encoded_size() < SHARED_TEXT_SIZE {
             ResultEvents::new(text())
         } else {
-            ResultEvents::shared(self.run.text(text))
+            ResultEvents::shared(self.run.shared_text(text))
         });
     }
 
@@ -173,7 +173,7 @@ impl RunStream {
     ) -> Poll<Option<Result<Bytes, StreamAborted>>> {
         self.state = StreamState::Done;
         if last.is_ok() {
-            self.reader.delivered();
+            self.reader.mark_delivered();
         }
         Poll::Ready(Some(last))
     }
@@ -209,7 +209,7 @@ mod tests {
 
     use super::*;
     use orwd_model::{FaultCode, Refusal, RefusalReason, RunId, TrapKind};
-    use orwd_session::{Go, Promise};
+    use orwd_session::{OutcomeSender, StartSignal};
 
     #[test]
     fn formats_times_in_utc() {
@@ -237,10 +237,10 @@ mod tests {
         (run, Announced(announced))
     }
 
-    struct Announced(std::sync::mpsc::Receiver<(Promise, Go)>);
+    struct Announced(std::sync::mpsc::Receiver<(OutcomeSender, StartSignal)>);
 
     impl Announced {
-        fn outcome_sender(&self) -> Promise {
+        fn outcome_sender(&self) -> OutcomeSender {
             self.0.recv().unwrap().0
         }
 
@@ -308,7 +308,7 @@ mod tests {
         for text in [10, SHARED_TEXT_SIZE * 3] {
             let (run, announced) = run();
             run.start();
-            announced.outcome_sender().keep(long(text));
+            announced.outcome_sender().send(long(text));
             let mut stream = RunStream::new(run.clone());
             let mut pieces = 0;
             while !run.is_delivered() {
@@ -319,7 +319,7 @@ mod tests {
                 assert_eq!(run.is_delivered(), ends, "{text}: piece {pieces}");
             }
             drop(stream);
-            assert!(pieces > 1 && run.doubted().is_none());
+            assert!(pieces > 1 && run.abandoned_at().is_none());
         }
     }
 
@@ -364,7 +364,7 @@ mod tests {
         ] {
             let (run, announced) = run();
             run.start();
-            announced.outcome_sender().keep(outcome);
+            announced.outcome_sender().send(outcome);
             let mut stream = RunStream::new(run);
             let items = rest(&mut stream).await;
             let expected = expected.map(str::to_owned).map_err(str::to_owned);
@@ -377,7 +377,7 @@ mod tests {
     async fn readers_of_a_long_result_share_one_text() {
         let (run, announced) = run();
         run.start();
-        announced.outcome_sender().keep(long(SHARED_TEXT_SIZE * 3));
+        announced.outcome_sender().send(long(SHARED_TEXT_SIZE * 3));
         let mut streams: Vec<RunStream> = (0..3).map(|_| RunStream::new(run.clone())).collect();
         for stream in &mut streams {
             // The id, and the first of the result.
@@ -385,7 +385,7 @@ mod tests {
                 std::future::poll_fn(|cx| stream.poll_next(cx)).await;
             }
         }
-        let held = run.text(|| panic!("nobody holds it"));
+        let held = run.shared_text(|| panic!("nobody holds it"));
         assert_eq!(std::sync::Arc::strong_count(&held), 1 + streams.len());
         drop(held);
         let mut texts = Vec::new();
@@ -393,7 +393,7 @@ mod tests {
             texts.push(rest(&mut stream).await);
         }
         assert!(texts.iter().all(|text| *text == texts[0]) && texts[0].len() > 1);
-        assert_eq!(*run.text(|| "gone".to_owned()), "gone");
+        assert_eq!(*run.shared_text(|| "gone".to_owned()), "gone");
     }
 
     #[tokio::test]
@@ -403,7 +403,7 @@ mod tests {
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(1100)).await;
             let outcome_sender = announced.outcome_sender();
-            outcome_sender.keep(RunOutcome::Failed("late".to_owned()));
+            outcome_sender.send(RunOutcome::Failed("late".to_owned()));
         });
         let mut stream = RunStream::new(run);
         stream.ping_interval = Duration::from_millis(400);

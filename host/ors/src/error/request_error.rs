@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use orwd_model::InvalidSeed;
-use orwd_session::{BeyondError, CatalogError, CreateError, SessionError};
+use orwd_session::{AdminError, CatalogError, CreateError, SessionError};
 
 use crate::auth::host_check::HostRejection;
 use crate::connection::body::BodyError;
@@ -56,7 +56,7 @@ pub(crate) enum RequestError {
     /// The body of an admin request is invalid.
     InvalidAdminRequest(String),
     /// The admin request failed.
-    Admin(BeyondError),
+    Admin(AdminError),
 }
 
 macro_rules! from {
@@ -79,7 +79,7 @@ from!(
     Catalog(CatalogError),
     Create(CreateError),
     Session(SessionError),
-    Admin(BeyondError),
+    Admin(AdminError),
 );
 
 impl From<BodyParseError> for RequestError {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use orwd_model::{Fault, FaultCode, TOOLSETS, python_repr};
-use orwd_session::{BeyondError, CatalogError, CreateError, SessionError};
+use orwd_session::{AdminError, CatalogError, CreateError, SessionError};
 use serde_json::json;
 
 use super::request_error::RequestError;
@@ -309,9 +309,9 @@ fn create_error(error: CreateError) -> ErrorResponse {
             error_response(StatusCode::BAD_REQUEST, detail)
         }
         CreateError::Full => unavailable("the server holds as many sessions as it may"),
-        CreateError::TooMany => too_many_requests(error.to_string(), RetryAdvice::Soon),
+        CreateError::TooManySessions => too_many_requests(error.to_string(), RetryAdvice::Soon),
         CreateError::Stopping => unavailable("the server is stopping"),
-        CreateError::Unwritten => ErrorResponse {
+        CreateError::JournalUnavailable => ErrorResponse {
             retry: RetryAdvice::UntilStarted,
             ..unavailable("the server cannot write the session down")
         },
@@ -343,16 +343,16 @@ fn session_error(error: SessionError) -> ErrorResponse {
     }
 }
 
-fn admin_error(error: &BeyondError) -> ErrorResponse {
+fn admin_error(error: &AdminError) -> ErrorResponse {
     let status = match error {
-        BeyondError::NoSession => StatusCode::NOT_FOUND,
-        BeyondError::NoSuchStep(_) | BeyondError::Count(_) => StatusCode::BAD_REQUEST,
-        BeyondError::NoJournal | BeyondError::NotReplayable => StatusCode::CONFLICT,
-        BeyondError::Lost(_) | BeyondError::Damaged(_) => StatusCode::GONE,
-        BeyondError::TooMany => {
+        AdminError::NoSession => StatusCode::NOT_FOUND,
+        AdminError::NoSuchStep(_) | AdminError::InvalidCount(_) => StatusCode::BAD_REQUEST,
+        AdminError::NoJournal | AdminError::NotReplayable => StatusCode::CONFLICT,
+        AdminError::Lost(_) | AdminError::Damaged(_) => StatusCode::GONE,
+        AdminError::TooManySessions => {
             return too_many_requests(error.to_string(), RetryAdvice::Soon);
         }
-        BeyondError::Unwritten | BeyondError::Full => return unavailable(error.to_string()),
+        AdminError::JournalUnavailable | AdminError::Full => return unavailable(error.to_string()),
     };
     error_response(status, error.to_string())
 }

@@ -54,7 +54,7 @@ fn each_error_has_its_status_and_text() {
             &["retry-after: 1"],
         ),
         (
-            CreateError::TooMany.into(),
+            CreateError::TooManySessions.into(),
             429,
             "this key holds as many sessions as it may",
             &soon,
@@ -254,7 +254,7 @@ fn each_error_has_its_status_and_text() {
             &soon,
         ),
         (
-            CreateError::Unwritten.into(),
+            CreateError::JournalUnavailable.into(),
             503,
             "the server cannot write the session down",
             &["retry-after: 2", "x-backend-state: starting"],

@@ -1,9 +1,9 @@
-//! `X-Session-ID`, which names the session, and `X-ORWD-Resumable`, which tells
+//! `X-Session-ID`, which names the session, and `X-ORWD-Resumability`, which tells
 //! the client whether its session survives a restart of the server.
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use orwd_model::SessionId;
-use orwd_session::Resumable;
+use orwd_session::Resumability;
 
 const SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
 
@@ -24,7 +24,7 @@ pub(crate) fn session_id(headers: &HeaderMap) -> Option<SessionId> {
 }
 
 /// Sets the response header that says whether the session can be resumed.
-pub(crate) fn set_resumable(headers: &mut HeaderMap, resumability: Resumable) {
+pub(crate) fn set_resumable(headers: &mut HeaderMap, resumability: Resumability) {
     let value = match resumability.obstacle() {
         None => Ok(HeaderValue::from_static("yes")),
         Some(obstacle) => HeaderValue::try_from(format!("no; {obstacle}")),

@@ -5,7 +5,7 @@
 
 use hyper::{Method, StatusCode};
 use orwd_model::SessionId;
-use orwd_session::{BeyondError, Service};
+use orwd_session::{AdminError, SessionService};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -30,7 +30,7 @@ fn one() -> u32 {
     1
 }
 
-impl<S: Service> RequestContext<'_, S> {
+impl<S: SessionService> RequestContext<'_, S> {
     pub(super) async fn admin(
         &mut self,
         route: AdminRoute<'_>,
@@ -43,7 +43,7 @@ impl<S: Service> RequestContext<'_, S> {
         let (service, principal) = (self.service, &self.principal);
         match route {
             AdminRoute::Sessions => {
-                let sessions = service.overviews(principal);
+                let sessions = service.summaries(principal);
                 Ok(response::json(&json!({ "sessions": sessions })))
             }
             AdminRoute::Session(id) => {
@@ -67,5 +67,5 @@ impl<S: Service> RequestContext<'_, S> {
 }
 
 fn session_id(id: &str) -> Result<SessionId, RequestError> {
-    SessionId::new(id).ok_or(RequestError::Admin(BeyondError::NoSession))
+    SessionId::new(id).ok_or(RequestError::Admin(AdminError::NoSession))
 }

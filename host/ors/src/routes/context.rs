@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
 use orwd_model::{EnvName, SessionId};
-use orwd_session::{Principal, Service, Session};
+use orwd_session::{Principal, Session, SessionService};
 
 use crate::connection::access_log::AccessLogEntry;
 use crate::connection::body::RequestBody;
@@ -17,7 +17,7 @@ use crate::headers::session;
 use crate::limit::rate_limit::RateLimits;
 
 /// One request.
-pub(crate) struct RequestContext<'x, S: Service> {
+pub(crate) struct RequestContext<'x, S: SessionService> {
     pub(crate) service: &'x S,
     pub(crate) head: &'x Parts,
     pub(crate) body: RequestBody,
@@ -28,7 +28,7 @@ pub(crate) struct RequestContext<'x, S: Service> {
     pub(crate) rate_limits: &'x RateLimits,
 }
 
-impl<S: Service> RequestContext<'_, S> {
+impl<S: SessionService> RequestContext<'_, S> {
     /// Parses a body according to its content type.
     pub(super) fn parse_json<'b>(&self, body: &'b Bytes) -> Result<JsonBody<'b>, BodyParseError> {
         let content_type = self.head.headers.get(CONTENT_TYPE);

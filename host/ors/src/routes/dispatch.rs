@@ -7,14 +7,14 @@
 use hyper::header::HOST;
 use hyper::{Method, StatusCode};
 use orwd_model::EnvName;
-use orwd_session::Service;
+use orwd_session::SessionService;
 
 use super::context::RequestContext;
 use super::router::{EnvRoute, Route, RoutingDecision, decide, decode_path};
 use crate::encode::response::{self, RouteResponse};
 use crate::error::request_error::RequestError;
 
-impl<S: Service> RequestContext<'_, S> {
+impl<S: SessionService> RequestContext<'_, S> {
     /// Returns the response to the request.
     pub(crate) async fn respond(&mut self) -> Result<RouteResponse, RequestError> {
         let head = self.head;

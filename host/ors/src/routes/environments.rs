@@ -1,7 +1,7 @@
 //! Routes about environments and their tasks
 //! (`docs/src/reference/wire-contract.md#section-6`).
 
-use orwd_session::Service;
+use orwd_session::SessionService;
 use serde_json::json;
 
 use super::context::RequestContext;
@@ -10,7 +10,7 @@ use crate::encode::response::{self, RouteResponse};
 use crate::encode::wire::{TaskBody, TasksBody, Wire};
 use crate::error::request_error::RequestError;
 
-impl<S: Service> RequestContext<'_, S> {
+impl<S: SessionService> RequestContext<'_, S> {
     pub(super) fn tools(&mut self, name: &str) -> Result<RouteResponse, RequestError> {
         let listing = self.service.tools(&self.environment(name)?);
         Ok(response::json(&Wire(&listing)))

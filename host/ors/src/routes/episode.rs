@@ -3,7 +3,7 @@
 //! They act on the session of the header, whatever environment the path names.
 
 use orwd_model::{Block, Message, MessageBlock, Role};
-use orwd_session::{Conversation, Errand, Imprint, Service, Session};
+use orwd_session::{Conversation, RequestFingerprint, RunRequest, Session, SessionService};
 
 use super::context::RequestContext;
 use crate::decode::requests::{CallRequest, ScoreRequest};
@@ -14,7 +14,7 @@ use crate::encode::wire::Wire;
 use crate::error::request_error::RequestError;
 use crate::headers::idempotency;
 
-impl<S: Service> RequestContext<'_, S> {
+impl<S: SessionService> RequestContext<'_, S> {
     pub(super) async fn task_tools(&mut self) -> Result<RouteResponse, RequestError> {
         let listing = self.session()?.task_tools().await?;
         Ok(response::json(&Wire(&listing)))
@@ -44,11 +44,11 @@ impl<S: Service> RequestContext<'_, S> {
         let session = self.ready_session().await?;
         let fingerprint = idempotency::run_fingerprint(&json);
         let request = CallRequest::read(json)?;
-        let errand = Errand::Call {
+        let run_request = RunRequest::Call {
             tool: request.name,
             input: request.input,
         };
-        self.run(&session, request.task_id, errand, fingerprint)
+        self.run(&session, request.task_id, run_request, fingerprint)
             .await
     }
 
@@ -61,8 +61,8 @@ impl<S: Service> RequestContext<'_, S> {
         if !session.supports_score_group() {
             return Err(RequestError::NoScoring(name.to_owned()));
         }
-        let errand = Errand::Score(request.candidates);
-        self.run(&session, request.task_id, errand, fingerprint)
+        let run_request = RunRequest::Score(request.candidates);
+        self.run(&session, request.task_id, run_request, fingerprint)
             .await
     }
 
@@ -72,16 +72,16 @@ impl<S: Service> RequestContext<'_, S> {
         &self,
         session: &S::Session,
         task_id: Option<String>,
-        errand: Errand,
+        run_request: RunRequest,
         body_fingerprint: [u8; 32],
     ) -> Result<RouteResponse, RequestError> {
-        let fingerprint = Imprint {
+        let fingerprint = RequestFingerprint {
             body: body_fingerprint,
             key: idempotency::key(&self.head.headers)?,
         };
         let run = match task_id {
-            Some(id) => session.resume(&id, errand, fingerprint).await?,
-            None => Some(session.begin(errand, fingerprint).await?),
+            Some(id) => session.resume_run(&id, run_request, fingerprint).await?,
+            None => Some(session.begin_run(run_request, fingerprint).await?),
         };
         Ok(match run {
             Some(run) => response::run(run),

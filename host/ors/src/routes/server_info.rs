@@ -1,13 +1,13 @@
 //! Routes about the server as a whole.
 
 use orwd_model::EnvName;
-use orwd_session::Service;
+use orwd_session::SessionService;
 use serde_json::{Map, Value, json};
 
 use super::context::RequestContext;
 use crate::encode::response::{self, RouteResponse};
 
-impl<S: Service> RequestContext<'_, S> {
+impl<S: SessionService> RequestContext<'_, S> {
     pub(super) fn health(&mut self) -> RouteResponse {
         self.log_entry.set_quiet();
         response::json(&json!({ "status": "ok" }))

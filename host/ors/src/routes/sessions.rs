@@ -3,7 +3,7 @@
 
 use hyper::header::HeaderMap;
 use orwd_model::SessionId;
-use orwd_session::{NewSession, Service};
+use orwd_session::{NewSession, SessionService};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -14,7 +14,7 @@ use crate::encode::sse::event;
 use crate::error::request_error::RequestError;
 use crate::headers::{idempotency, secrets, seed, session};
 
-impl<S: Service> RequestContext<'_, S> {
+impl<S: SessionService> RequestContext<'_, S> {
     pub(super) async fn create_session(&mut self) -> Result<RouteResponse, RequestError> {
         self.body.discard().await;
         // All 128 bits are random; only the form is that of a UUID.
@@ -47,7 +47,7 @@ impl<S: Service> RequestContext<'_, S> {
             source: request.source,
             secrets,
             toolset: request.toolset_name,
-            imprint: idempotency::create_fingerprint(headers, &body),
+            fingerprint: idempotency::create_fingerprint(headers, &body),
             seed,
         };
         let created = self
@@ -57,8 +57,8 @@ impl<S: Service> RequestContext<'_, S> {
         self.log_entry.seed = Some(created.seed);
         let mut response = sid(&id);
         seed::set(response.headers_mut(), created.seed);
-        session::set_resumable(response.headers_mut(), created.resumable);
-        created.told.note();
+        session::set_resumable(response.headers_mut(), created.resumability);
+        created.delivery.set();
         Ok(response)
     }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use orwd_session::Service;
+use orwd_session::SessionService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -44,7 +44,7 @@ struct Server<S> {
 
 /// Serves until `shutdown` resolves. Then accepts no connection, drains those
 /// that are open for up to `grace`, and returns.
-pub async fn serve<S: Service>(
+pub async fn serve<S: SessionService>(
     listener: TcpListener,
     service: S,
     config: ServerConfig,
@@ -98,7 +98,7 @@ fn http_builder(config: &ServerConfig) -> http1::Builder {
 }
 
 /// Accepts connections until shutdown.
-async fn accept<S: Service>(
+async fn accept<S: SessionService>(
     listener: &TcpListener,
     server: &Arc<Server<S>>,
     connections: &mut JoinSet<()>,
@@ -171,7 +171,7 @@ fn report_panic(ended: Result<(), JoinError>) {
     }
 }
 
-async fn connection<S: Service>(
+async fn connection<S: SessionService>(
     stream: TcpStream,
     from: IpAddr,
     _permit: ConnectionPermit,

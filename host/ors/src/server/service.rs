@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONNECTION, EXPECT};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, Version};
-use orwd_session::Service;
+use orwd_session::SessionService;
 use tokio_util::sync::CancellationToken;
 
 use super::config::ServerConfig;
@@ -32,7 +32,7 @@ pub(super) struct HttpService<S> {
 }
 
 /// Responds to one request.
-pub(super) async fn respond<S: Service>(
+pub(super) async fn respond<S: SessionService>(
     service: &HttpService<S>,
     from: IpAddr,
     activity: &Arc<ConnectionActivity>,

@@ -11,8 +11,9 @@ use orwd_model::{
     ToolListing, ToolOutput, ToolSpec,
 };
 use orwd_session::{
-    Beyond, BeyondError, CatalogError, Conversation, CreateError, Created, Detail, Errand, Imprint,
-    NewSession, Overview, Principal, Resumable, Run, Service, Session, SessionError, Told,
+    AdminApi, AdminError, CatalogError, Conversation, CreateError, CreatedSession, DeliveryFlag,
+    NewSession, Principal, RequestFingerprint, Resumability, Run, RunRequest, Session,
+    SessionDetail, SessionError, SessionService, SessionSummary,
 };
 
 /// A service with two environments: `alpha` has a prompt, `chat` messages and
@@ -63,17 +64,17 @@ impl MemoryService {
     }
 }
 
-impl Beyond for MemoryService {
-    fn overviews(&self, _: &Principal) -> Vec<Overview> {
+impl AdminApi for MemoryService {
+    fn summaries(&self, _: &Principal) -> Vec<SessionSummary> {
         Vec::new()
     }
 
-    async fn detail(&self, _: &Principal, _: &SessionId) -> Result<Detail, BeyondError> {
-        Err(BeyondError::NoJournal)
+    async fn detail(&self, _: &Principal, _: &SessionId) -> Result<SessionDetail, AdminError> {
+        Err(AdminError::NoJournal)
     }
 
-    async fn receipt(&self, _: &Principal, _: &SessionId) -> Result<String, BeyondError> {
-        Err(BeyondError::NoJournal)
+    async fn receipt(&self, _: &Principal, _: &SessionId) -> Result<String, AdminError> {
+        Err(AdminError::NoJournal)
     }
 
     async fn fork(
@@ -82,12 +83,12 @@ impl Beyond for MemoryService {
         _: &SessionId,
         _: Option<u64>,
         _: u32,
-    ) -> Result<Vec<SessionId>, BeyondError> {
-        Err(BeyondError::NoJournal)
+    ) -> Result<Vec<SessionId>, AdminError> {
+        Err(AdminError::NoJournal)
     }
 }
 
-impl Service for MemoryService {
+impl SessionService for MemoryService {
     type Session = MemorySession;
 
     fn environments(&self) -> &[EnvName] {
@@ -182,7 +183,7 @@ impl Service for MemoryService {
         owner: &Principal,
         id: SessionId,
         new: NewSession,
-    ) -> Result<Created, CreateError> {
+    ) -> Result<CreatedSession, CreateError> {
         let key = (owner.clone(), id);
         let name = new.environment.unwrap_or("alpha".to_owned());
         let env = self
@@ -209,10 +210,10 @@ impl Service for MemoryService {
             runs: Arc::default(),
         };
         sessions.insert(key, session);
-        Ok(Created {
+        Ok(CreatedSession {
             seed: new.seed.unwrap_or(Seed::new(4)),
-            resumable: Resumable::Yes,
-            told: Told::default(),
+            resumability: Resumability::Yes,
+            delivery: DeliveryFlag::default(),
         })
     }
 
@@ -233,7 +234,7 @@ impl MemorySession {
         let run = Run::new(id, |_, outcome, start| {
             tokio::spawn(async move {
                 let _ = start.await;
-                outcome.keep(result.await);
+                outcome.send(result.await);
             });
         });
         self.runs
@@ -281,10 +282,14 @@ impl Session for MemorySession {
 
     /// `echo` returns its input, `big` returns `n` spaces, `wait` waits `n`
     /// milliseconds, and `fail` and `broken` fail.
-    async fn begin(&self, errand: Errand, _: Imprint) -> Result<Run, SessionError> {
-        Ok(match errand {
-            Errand::Call { tool, input } => self.call(tool, input),
-            Errand::Score(candidates) => self.score(&candidates),
+    async fn begin_run(
+        &self,
+        run_request: RunRequest,
+        _: RequestFingerprint,
+    ) -> Result<Run, SessionError> {
+        Ok(match run_request {
+            RunRequest::Call { tool, input } => self.call(tool, input),
+            RunRequest::Score(candidates) => self.score(&candidates),
         })
     }
 
@@ -292,11 +297,11 @@ impl Session for MemorySession {
         self.env.as_str() == "chat"
     }
 
-    async fn resume(
+    async fn resume_run(
         &self,
         task_id: &str,
-        _: Errand,
-        _: Imprint,
+        _: RunRequest,
+        _: RequestFingerprint,
     ) -> Result<Option<Run>, SessionError> {
         Ok(self.runs.lock().unwrap().get(task_id).cloned())
     }

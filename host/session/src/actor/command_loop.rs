@@ -1,0 +1,160 @@
+//! Processes the commands of a session in the order of arrival.
+//!
+//! A deletion cancels a setup, but never a call: the calls that run or wait
+//! finish first.
+
+use orwd_engine::EntryError;
+use orwd_journal::{Hash, RunIdentity};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::actor::command::{Command, EndCause, QueuedRun};
+use crate::actor::session_actor::{GuestState, SessionActor};
+use crate::api::error::SessionError;
+use crate::api::service::Conversation;
+use crate::episode::typed_request::{Messages, Prompt, Setup, TaskTools, TypedRequest};
+use crate::runs::idempotency::RetryTracker;
+
+/// A command to end the session, and where its completion is reported.
+type End = (EndCause, oneshot::Sender<()>);
+
+/// The form of a conversation that a client asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Prompt,
+    Messages,
+}
+
+impl SessionActor {
+    /// Sets a new episode up, then processes commands until the session ends.
+    pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        if let GuestState::Live(live) = &mut self.guest {
+            let pending = live.begin(Setup, None);
+            self.set_up(&pending).await;
+        }
+        let mut end = None;
+        while let Some(command) = commands.recv().await {
+            if let Some(request) = self.handle_command(command).await {
+                // What is queued is still received.
+                commands.close();
+                end = Some(request);
+            }
+        }
+        let cause = end.as_ref().map_or(EndCause::Stopped, |(cause, _)| *cause);
+        self.end(cause).await;
+        self.context.residents.remove(self.shared.identity.episode);
+        *self.shared.retries() = RetryTracker::default();
+        // Its quota is released before the reply. Those that wait for the reply
+        // may also expect to hold the last reference to the journal.
+        drop(self);
+        if let Some((_, reply)) = end {
+            let _ = reply.send(());
+        }
+    }
+
+    async fn handle_command(&mut self, command: Command) -> Option<End> {
+        match command {
+            Command::Prompt(reply, activity) => {
+                let prompt = self.conversation(Form::Prompt).await;
+                drop(activity);
+                let _ = reply.send(prompt);
+            }
+            Command::Messages(reply, activity) => {
+                let messages = self.conversation(Form::Messages).await;
+                drop(activity);
+                let _ = reply.send(messages);
+            }
+            Command::TaskTools(reply, activity) => {
+                let tools = self.request(TaskTools, None).await;
+                drop(activity);
+                let _ = reply.send(tools.and_then(value));
+            }
+            Command::Run(run, activity) => {
+                let QueuedRun {
+                    id,
+                    request,
+                    fingerprint,
+                    outcome,
+                    start,
+                    quota,
+                } = *run;
+                // A run that was announced is always started.
+                let _ = start.await;
+                let mark = RunIdentity {
+                    id,
+                    body: Hash::from_bytes(fingerprint.body),
+                    idempotency_key: fingerprint.key,
+                };
+                let response = self.request(request, Some(mark)).await;
+                self.finish_run(id, response, outcome, (activity, quota));
+            }
+            // The result is published as the phase.
+            Command::Resume(activity) => {
+                let _ = self.resume().await;
+                drop(activity);
+            }
+            Command::Hibernate(reply) => {
+                self.hibernate();
+                let _ = reply.send(());
+            }
+            Command::FindRun(id, reply, activity) => {
+                let found = self.find_recorded_run(id).await;
+                drop(activity);
+                let _ = reply.send(found);
+            }
+            Command::End(cause, reply) => return Some((cause, reply)),
+        }
+        None
+    }
+
+    /// Returns the beginning of the conversation in the form that the
+    /// environment supports.
+    async fn conversation(&mut self, wanted: Form) -> Result<Conversation, SessionError> {
+        self.resume().await?;
+        let supports = self
+            .shared
+            .runtime()
+            .map(|runtime| &runtime.environment.description().supports);
+        let messages = match (wanted, supports) {
+            (Form::Prompt, Some(supports)) => !supports.prompts,
+            (Form::Messages, Some(supports)) => supports.messages,
+            (wanted, None) => wanted == Form::Messages,
+        };
+        if messages {
+            let messages = self.request(Messages, None).await?;
+            value(messages).map(Conversation::Messages)
+        } else {
+            let blocks = self.request(Prompt, None).await?;
+            value(blocks).map(Conversation::Prompt)
+        }
+    }
+
+    /// Performs a request, and resumes the session first if necessary. A fault
+    /// ends the session.
+    async fn request<R: TypedRequest>(
+        &mut self,
+        request: R,
+        run: Option<RunIdentity>,
+    ) -> Result<R::Response, SessionError> {
+        self.resume().await?;
+        let readiness = self.shared.phase.borrow().readiness();
+        let live = match (readiness, &mut self.guest) {
+            // A session that is being ended still processes what was queued.
+            (
+                Some(Ok(()) | Err(SessionError::Deleted | SessionError::Starting)),
+                GuestState::Live(live),
+            ) => live,
+            (Some(Err(error)), _) => return Err(error),
+            (None | Some(Ok(())), _) => return Err(SessionError::Starting),
+        };
+        let pending = live.begin(request, run);
+        self.perform(&pending).await
+    }
+}
+
+/// Returns the value of a response, or why there is none.
+fn value<T>(response: Result<T, EntryError>) -> Result<T, SessionError> {
+    response.map_err(|error| match error {
+        EntryError::Failed(message) => SessionError::Failed(message),
+        EntryError::Fault(fault) => SessionError::Faulted(fault),
+    })
+}

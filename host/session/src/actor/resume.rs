@@ -1,0 +1,151 @@
+//! Brings the guest of a session back into memory, and continues from there.
+
+use std::time::Instant;
+
+use orwd_journal::{EndReason, JournalError, RunIdentity};
+use orwd_model::RunId;
+
+use crate::actor::session_actor::{GuestState, SessionActor};
+use crate::actor::state::{ActivityGuard, Phase};
+use crate::api::error::SessionError;
+use crate::api::request::RunRequest;
+use crate::episode::live_guest::{LiveGuest, PendingEntry};
+use crate::episode::restore::{NextAction, RestoreError, restore};
+use crate::episode::typed_request::Setup;
+use crate::runs::recorded_runs::{self, RunLookup};
+use crate::runs::run::Run;
+
+impl SessionActor {
+    /// Brings a hibernated guest into memory.
+    pub(super) async fn resume(&mut self) -> Result<(), SessionError> {
+        if !matches!(self.guest, GuestState::Hibernated) {
+            return Ok(());
+        }
+        if let Phase::SetupFailed(message) = &*self.shared.phase.borrow() {
+            return Err(SessionError::SetupFailed(message.clone()));
+        }
+        let start = Instant::now();
+        self.shared.advance(Phase::Resuming);
+        let identity = &self.shared.identity;
+        let (session, episode) = (identity.id.clone(), identity.episode);
+        match restore(&self.context, &self.shared).await {
+            Ok(restored) => {
+                self.shared.set_runtime(restored.runtime);
+                let milliseconds = start.elapsed().as_millis() as u64;
+                tracing::debug!(
+                    %session, %episode, steps = restored.steps, milliseconds,
+                    "session resumed"
+                );
+                self.continue_with(restored.live, restored.next).await;
+                Ok(())
+            }
+            Err(RestoreError::Temporary(reason)) => {
+                tracing::warn!(%session, %episode, "session cannot be resumed yet: {reason}");
+                self.shared.advance(Phase::Hibernated);
+                Err(SessionError::Starting)
+            }
+            Err(RestoreError::Lost(reason)) => {
+                tracing::error!(%session, %episode, "session lost: {reason}");
+                self.guest = GuestState::Gone;
+                self.shared.advance(Phase::Lost(reason.clone()));
+                Err(SessionError::Lost(reason))
+            }
+            Err(RestoreError::Faulted(fault)) => {
+                self.guest = GuestState::Gone;
+                self.shared.advance(Phase::Faulted(fault.clone()));
+                Err(SessionError::Gone(fault))
+            }
+            Err(RestoreError::Ended) => {
+                self.guest = GuestState::Gone;
+                self.shared.advance(Phase::Deleted);
+                Err(SessionError::Deleted)
+            }
+        }
+    }
+
+    /// Does what is left after the history of the session.
+    async fn continue_with(&mut self, mut live: LiveGuest, next: NextAction) {
+        match next {
+            NextAction::Wait => {
+                self.guest = GuestState::Live(Box::new(live));
+                self.set_ready();
+            }
+            NextAction::SetUp => {
+                let pending = live.begin(Setup, None);
+                self.continue_setup(live, &pending).await;
+            }
+            NextAction::FinishSetup(pending) => self.continue_setup(live, &pending).await,
+            NextAction::ReportSetupFailure(message) => {
+                self.guest = GuestState::Live(Box::new(live));
+                self.allow_eviction();
+                self.shared.advance(Phase::SetupFailed(message));
+            }
+            NextAction::FinishRun(pending, mark) => self.continue_run(live, &pending, &mark).await,
+            NextAction::FinishRequest(pending) => {
+                self.guest = GuestState::Live(Box::new(live));
+                self.set_ready();
+                // The client that asked is gone.
+                let _ = self.perform(&pending).await;
+            }
+            NextAction::FinishTeardown(pending) => {
+                let (_, written) = live.finish(&pending, EndReason::Deleted).await;
+                self.finish_end(written);
+            }
+            NextAction::End => {
+                let written = live.log.append_end(EndReason::Deleted).await;
+                self.finish_end(written);
+            }
+        }
+    }
+
+    async fn continue_setup(&mut self, live: LiveGuest, pending: &PendingEntry<Setup>) {
+        self.guest = GuestState::Live(Box::new(live));
+        self.shared.advance(Phase::Starting);
+        self.set_up(pending).await;
+    }
+
+    /// Executes a run that was requested before.
+    async fn continue_run(
+        &mut self,
+        live: LiveGuest,
+        pending: &PendingEntry<RunRequest>,
+        mark: &RunIdentity,
+    ) {
+        self.guest = GuestState::Live(Box::new(live));
+        let (run, sender) = Run::started(mark.id);
+        // The connection of its request is gone.
+        drop(run.reader());
+        self.shared.runs().insert(run.clone());
+        let fingerprint = recorded_runs::fingerprint(mark);
+        self.shared.retries().record(&run, &fingerprint);
+        self.set_ready();
+        let owner = &self.shared.identity.owner;
+        let quota = self.context.call_quota.acquire_over_limit(owner);
+        let outcome = self.perform(pending).await;
+        let activity = ActivityGuard::new(&self.shared);
+        self.finish_run(mark.id, outcome, sender, (activity, quota));
+    }
+
+    /// Ends a session whose teardown was requested before the restart.
+    fn finish_end(&mut self, written: Result<(), JournalError>) {
+        self.guest = GuestState::Gone;
+        if let Err(error) = written {
+            self.report_missing_end(&error);
+        }
+        self.shared.advance(Phase::Deleted);
+    }
+
+    /// Looks up a run in the journal.
+    pub(super) async fn find_recorded_run(&mut self, id: RunId) -> Result<RunLookup, SessionError> {
+        if !self.context.is_journaled() {
+            return Ok(RunLookup::ResultUnavailable);
+        }
+        let episode = self.shared.identity.episode;
+        let history = self.context.journal.history(episode).await;
+        let history = history.map_err(|error| {
+            tracing::error!(%episode, "run cannot be looked up: {error}");
+            SessionError::Starting
+        })?;
+        Ok(recorded_runs::find(&history, id))
+    }
+}

@@ -1,0 +1,239 @@
+//! The actor of a session, and how its guest comes and goes.
+//!
+//! A fault ends the guest and with it the session; the actor then only waits
+//! for the deletion. A guest that the journal can rebuild may be dropped between
+//! any two requests: after `hibernate_after`, when another session
+//! needs its slot, and after a failed journal write, since the guest has then
+//! seen what no journal holds.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use orwd_engine::EntryError;
+use orwd_journal::JournalError;
+use orwd_model::{EncodedSize, Fault, FaultCode, RunId, RunOutcome, TrapKind};
+use tokio::sync::mpsc::WeakSender;
+
+use crate::actor::command::Command;
+use crate::actor::state::{ActivityGuard, Phase, SharedState};
+use crate::api::error::SessionError;
+use crate::context::SessionContext;
+use crate::episode::live_guest::{LiveGuest, PendingEntry};
+use crate::episode::typed_request::{Setup, TypedRequest, TypedResponse};
+use crate::limits::quota::QuotaPermit;
+use crate::runs::run::OutcomeSender;
+
+/// The actor of a session.
+pub(crate) struct SessionActor {
+    pub(super) context: Arc<SessionContext>,
+    pub(super) shared: Arc<SharedState>,
+    /// Its own queue, by which the session is evicted.
+    commands: WeakSender<Command>,
+    pub(super) guest: GuestState,
+    /// Its part of the owner's session quota.
+    _quota: Option<QuotaPermit>,
+}
+
+/// Where the guest of a session is.
+pub(crate) enum GuestState {
+    /// In memory.
+    Live(Box<LiveGuest>),
+    /// In the journal, from which it can be rebuilt.
+    Hibernated,
+    /// Nowhere, for good.
+    Gone,
+}
+
+impl SessionActor {
+    pub(crate) fn new(
+        context: Arc<SessionContext>,
+        shared: Arc<SharedState>,
+        commands: WeakSender<Command>,
+        guest: GuestState,
+        quota: Option<QuotaPermit>,
+    ) -> SessionActor {
+        SessionActor {
+            context,
+            shared,
+            commands,
+            guest,
+            _quota: quota,
+        }
+    }
+
+    /// Runs the setup of the episode. A deletion cancels it.
+    pub(super) async fn set_up(&mut self, pending: &PendingEntry<Setup>) {
+        let GuestState::Live(live) = &mut self.guest else {
+            return;
+        };
+        let mut phase = self.shared.phase.subscribe();
+        let ended = phase.wait_for(|phase| matches!(phase, Phase::Deleted | Phase::Stopping));
+        let response = tokio::select! {
+            response = live.perform(pending) => Some(response),
+            // The guest was stopped halfway and is not entered again.
+            _ = ended => None,
+        };
+        match response {
+            None => self.guest = GuestState::Gone,
+            Some(Ok(Ok(()))) => self.set_ready(),
+            Some(Ok(Err(EntryError::Fault(fault)))) => self.end_by_fault(&fault),
+            Some(Ok(Err(EntryError::Failed(message)))) => {
+                let identity = &self.shared.identity;
+                tracing::info!(
+                    session = %identity.id,
+                    environment = %identity.environment,
+                    "setup failed"
+                );
+                // The guest is kept for the teardown, but can be evicted.
+                self.allow_eviction();
+                self.shared.advance(Phase::SetupFailed(message));
+            }
+            Some(Err(error)) => self.end_by_journal_failure(&error),
+        }
+    }
+
+    /// Accepts requests from now on.
+    pub(super) fn set_ready(&self) {
+        self.allow_eviction();
+        self.shared.advance(Phase::Ready);
+    }
+
+    /// Allows others to evict the session, if the journal can rebuild it.
+    pub(super) fn allow_eviction(&self) {
+        if self.shared.can_hibernate() {
+            self.context.residents.insert(&self.shared, &self.commands);
+        }
+    }
+
+    /// Drops the guest if the session is idle and the journal can rebuild it.
+    pub(super) fn hibernate(&mut self) {
+        let phase = self.shared.phase.borrow().clone();
+        let is_live = matches!(self.guest, GuestState::Live(_));
+        if phase.is_idle() && self.shared.can_hibernate() && is_live {
+            self.drop_guest(GuestState::Hibernated);
+            // A failed setup is reported without the guest.
+            if matches!(phase, Phase::Ready) {
+                self.shared.advance(Phase::Hibernated);
+            }
+        }
+    }
+
+    /// Performs a journaled request. A fault or a failed journal write ends the
+    /// guest.
+    pub(super) async fn perform<R: TypedRequest>(
+        &mut self,
+        pending: &PendingEntry<R>,
+    ) -> Result<R::Response, SessionError> {
+        let GuestState::Live(live) = &mut self.guest else {
+            return Err(SessionError::Starting);
+        };
+        match live.perform(pending).await {
+            Ok(response) => {
+                if let Some(fault) = response.fault() {
+                    self.end_by_fault(fault);
+                }
+                Ok(response)
+            }
+            Err(error) => {
+                self.end_by_journal_failure(&error);
+                Err(SessionError::Starting)
+            }
+        }
+    }
+
+    /// Sends the outcome of a run to its readers.
+    pub(super) fn finish_run(
+        &self,
+        id: RunId,
+        outcome: Result<RunOutcome, SessionError>,
+        sender: OutcomeSender,
+        held: (ActivityGuard, Option<QuotaPermit>),
+    ) {
+        let outcome = match outcome {
+            Ok(outcome) => {
+                let bytes = outcome.encoded_size();
+                self.shared.runs().finish(id, bytes, Instant::now());
+                outcome
+            }
+            Err(error) => {
+                // The run has no result that anybody may see. A client that
+                // asks for it again has it executed, or found in the journal.
+                self.shared.runs().remove(id);
+                self.shared.retries().remove(id);
+                not_run(error)
+            }
+        };
+        // Released first, since a client that has the outcome may call again.
+        drop(held);
+        sender.send(outcome);
+    }
+
+    fn drop_guest(&mut self, state: GuestState) {
+        self.context.residents.remove(self.shared.identity.episode);
+        self.guest = state;
+    }
+
+    /// Drops the guest and ends the session, except for its results.
+    fn end_by_fault(&mut self, fault: &Fault) {
+        self.drop_guest(GuestState::Gone);
+        let identity = &self.shared.identity;
+        let (session, environment) = (&identity.id, &identity.environment);
+        let (code, trap) = (fault.code.as_str(), fault.trap.map(TrapKind::as_str));
+        macro_rules! log {
+            ($level:ident) => {
+                tracing::$level!(
+                    %session,
+                    %environment,
+                    code,
+                    trap,
+                    teardown = "skipped",
+                    "session faulted: {}",
+                    fault.message
+                )
+            };
+        }
+        if fault.code.is_host_fault() {
+            log!(error);
+        } else {
+            log!(warn);
+        }
+        self.shared.advance(Phase::Faulted(fault.clone()));
+    }
+
+    /// Drops the guest, which has seen what the journal does not hold.
+    fn end_by_journal_failure(&mut self, error: &JournalError) {
+        let identity = &self.shared.identity;
+        tracing::error!(
+            session = %identity.id, episode = %identity.episode,
+            "journal write failed: {error}"
+        );
+        if self.shared.can_hibernate() {
+            self.drop_guest(GuestState::Hibernated);
+            self.shared.advance(Phase::Hibernated);
+        } else {
+            self.drop_guest(GuestState::Gone);
+            let reason = "the journal could not be written, and it cannot be rebuilt";
+            self.shared.advance(Phase::Lost(reason.to_owned()));
+        }
+    }
+}
+
+/// Returns the outcome of a run that was not executed.
+fn not_run(error: SessionError) -> RunOutcome {
+    match error {
+        SessionError::Gone(fault) | SessionError::Faulted(fault) => RunOutcome::Faulted(fault),
+        SessionError::SetupFailed(message) | SessionError::Failed(message) => {
+            RunOutcome::Failed(message)
+        }
+        // The host is the cause: the stream is broken off, and the client
+        // learns the reason when it asks again.
+        SessionError::Deleted
+        | SessionError::Starting
+        | SessionError::Lost(_)
+        | SessionError::KeyReused
+        | SessionError::TooManyCalls => RunOutcome::Faulted(Fault::new(
+            FaultCode::Interrupted,
+            "the session ended before the call began",
+        )),
+    }
+}

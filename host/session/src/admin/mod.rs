@@ -1,0 +1,5 @@
+//! Inspection and forking, outside the protocol.
+
+mod fork;
+mod service;
+mod summary;

@@ -1,0 +1,58 @@
+//! Inspection of sessions, from the journal where a session is not open.
+
+use orwd_model::SessionId;
+
+use crate::admin::fork::fork;
+use crate::admin::summary::{detail, ended_session, open_session};
+use crate::api::error::AdminError;
+use crate::api::principal::Principal;
+use crate::api::service::AdminApi;
+use crate::api::summary::{SessionDetail, SessionSummary};
+use crate::lifecycle::manager::SessionManager;
+use crate::lifecycle::table::SessionKey;
+
+impl AdminApi for SessionManager {
+    fn summaries(&self, owner: &Principal) -> Vec<SessionSummary> {
+        let mut summaries: Vec<SessionSummary> = self
+            .0
+            .table
+            .handles()
+            .iter()
+            .filter(|(key, _)| key.owner == *owner)
+            .map(|(_, handle)| open_session(&handle.shared))
+            .collect();
+        summaries.sort_by(|a, b| (a.created_ms, &a.session).cmp(&(b.created_ms, &b.session)));
+        summaries
+    }
+
+    async fn detail(&self, owner: &Principal, id: &SessionId) -> Result<SessionDetail, AdminError> {
+        let journal = &self.0.context.journal;
+        if let Some(handle) = self.0.table.find(&SessionKey::new(owner, id)) {
+            let history = journal.history(handle.shared.identity.episode).await?;
+            return Ok(detail(open_session(&handle.shared), &history));
+        }
+        let episode = self.episode(owner, id).await?;
+        let history = journal.history(episode).await?;
+        Ok(detail(ended_session(id, &history), &history))
+    }
+
+    async fn receipt(&self, owner: &Principal, id: &SessionId) -> Result<String, AdminError> {
+        let episode = self.episode(owner, id).await?;
+        let receipt = self.0.context.journal.receipt(episode).await?;
+        receipt
+            .to_json()
+            .map_err(|error| AdminError::Damaged(error.to_string()))
+    }
+
+    async fn fork(
+        &self,
+        owner: &Principal,
+        id: &SessionId,
+        at: Option<u64>,
+        count: u32,
+    ) -> Result<Vec<SessionId>, AdminError> {
+        let parent = self.0.table.find(&SessionKey::new(owner, id));
+        let parent = parent.ok_or(AdminError::NoSession)?;
+        fork(&self.0, &parent, at, count).await
+    }
+}

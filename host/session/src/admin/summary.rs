@@ -1,0 +1,88 @@
+//! Summarizes sessions and their steps.
+
+use orwd_journal::{EpisodeHistory, EpisodeStep, GuestOutcome, RequestRecord, SealedSecrets};
+use orwd_model::SessionId;
+
+use crate::actor::state::SharedState;
+use crate::api::summary::{ForkParent, SessionDetail, SessionSummary, StepSummary};
+use crate::episode::replay;
+
+/// Summarizes an open session.
+pub(super) fn open_session(shared: &SharedState) -> SessionSummary {
+    let identity = &shared.identity;
+    SessionSummary {
+        session: identity.id.as_str().to_owned(),
+        environment: identity.environment.as_str().to_owned(),
+        component: identity.component.to_string(),
+        created_ms: identity.created.as_millis(),
+        state: shared.phase.borrow().as_str(),
+        attached: shared.retries().attached(),
+    }
+}
+
+/// Summarizes a session that is not open any more.
+pub(super) fn ended_session(session: &SessionId, history: &EpisodeHistory) -> SessionSummary {
+    let created = history.created();
+    SessionSummary {
+        session: session.as_str().to_owned(),
+        environment: created.environment.as_str().to_owned(),
+        component: created.component.to_string(),
+        created_ms: created.start.as_millis(),
+        state: history
+            .ended()
+            .map_or("asleep", |ended| ended.reason.as_str()),
+        attached: 0,
+    }
+}
+
+/// Adds the steps of a session to its summary.
+pub(super) fn detail(summary: SessionSummary, history: &EpisodeHistory) -> SessionDetail {
+    let created = history.created();
+    let determinism = replay::determinism(created);
+    let mut count = 0;
+    let steps = history.steps().iter();
+    SessionDetail {
+        summary,
+        episode: history.episode().to_string(),
+        seed: determinism.seed.get(),
+        replayable: determinism.clock.is_replayable() && created.secrets != SealedSecrets::Withheld,
+        parent: created.parent.map(|parent| ForkParent {
+            episode: parent.episode.to_string(),
+            record: parent.seq,
+        }),
+        steps: steps.map(|step| summarize(step, &mut count)).collect(),
+    }
+}
+
+/// Summarizes a step; `count` is the number of counted steps before it.
+fn summarize(step: &EpisodeStep, count: &mut u64) -> StepSummary {
+    let number = is_counted(step).then(|| {
+        *count += 1;
+        *count
+    });
+    let RequestRecord {
+        at, request, run, ..
+    } = &step.record;
+    let result = step.outcome.as_ref().map(|outcome| &outcome.record);
+    let outcome = result.and_then(|result| result.outcome.as_ref());
+    let output = outcome.and_then(GuestOutcome::output);
+    StepSummary {
+        record: step.seq,
+        step: number,
+        at_ms: at.as_millis(),
+        kind: request.as_str(),
+        tool: request.tool().map(str::to_owned),
+        task_id: run.as_ref().map(|run| run.id.to_string()),
+        outcome: result.map(|_| outcome.map_or("not kept", GuestOutcome::as_str)),
+        hash: result.map(|result| result.hash.to_string()),
+        reward: output
+            .and_then(|output| output.reward)
+            .map(|reward| reward.get()),
+        finished: output.is_some_and(|output| output.finished),
+    }
+}
+
+/// Returns whether a step has a number: calls and scorings do.
+pub(super) fn is_counted(step: &EpisodeStep) -> bool {
+    step.record.request.is_run()
+}

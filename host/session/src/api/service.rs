@@ -1,0 +1,171 @@
+//! The traits that the protocol is written against.
+
+use std::future::Future;
+
+use orwd_model::{Block, EnvName, Json, Message, SessionId, Split, ToolListing};
+
+use crate::api::create::{CreatedSession, NewSession};
+use crate::api::error::{AdminError, CatalogError, CreateError, SessionError};
+use crate::api::principal::Principal;
+use crate::api::request::{RequestFingerprint, RunRequest};
+use crate::api::summary::{SessionDetail, SessionSummary};
+use crate::runs::run::Run;
+
+/// Environments and the sessions on them.
+pub trait SessionService: AdminApi + Clone + Send + Sync + 'static {
+    /// A cheap handle on one session.
+    type Session: Session;
+
+    /// Returns the environments in the order of registration, never none; the
+    /// first is the default.
+    fn environments(&self) -> &[EnvName];
+
+    /// Returns the environment of this name, whatever its case.
+    fn environment(&self, name: &str) -> Option<EnvName>;
+
+    /// Returns the name and version of the WebAssembly engine.
+    fn engine(&self) -> &'static str;
+
+    /// Returns the limits of a session on this environment: names as the
+    /// operator sets them, in a fixed order, and values with their units.
+    fn limits(&self, env: &EnvName) -> Vec<(&'static str, String)>;
+
+    /// Returns the names of the secrets that an environment declares.
+    fn required_secrets(&self, env: &EnvName) -> Vec<String>;
+
+    /// Returns the splits of an environment.
+    fn splits(&self, env: &EnvName) -> Vec<Split>;
+
+    /// Returns the tools that an environment has for every task.
+    fn tools(&self, env: &EnvName) -> ToolListing;
+
+    /// Returns the number of tasks in a split.
+    fn num_tasks(
+        &self,
+        env: &EnvName,
+        split: &str,
+    ) -> impl Future<Output = Result<u64, CatalogError>> + Send;
+
+    /// Returns all tasks of a split.
+    fn tasks(
+        &self,
+        env: &EnvName,
+        split: &str,
+    ) -> impl Future<Output = Result<Vec<Json>, CatalogError>> + Send;
+
+    /// Returns one task. The environment interprets negative indices; `None`
+    /// is an integer of more than 64 bits.
+    fn task(
+        &self,
+        env: &EnvName,
+        split: &str,
+        index: Option<i64>,
+    ) -> impl Future<Output = Result<Json, CatalogError>> + Send;
+
+    /// Returns the tasks of a Python slice. `None` is an open end. Negative
+    /// bounds count from the end and are clamped; crossed bounds give nothing.
+    /// Bounds of more than 64 bits arrive saturated.
+    fn task_range(
+        &self,
+        env: &EnvName,
+        split: &str,
+        start: Option<i64>,
+        stop: Option<i64>,
+    ) -> impl Future<Output = Result<Vec<Json>, CatalogError>> + Send;
+
+    /// Creates a session of this owner. Its setup continues after the return.
+    fn create(
+        &self,
+        owner: &Principal,
+        id: SessionId,
+        new: NewSession,
+    ) -> impl Future<Output = Result<CreatedSession, CreateError>> + Send;
+
+    /// Returns the owner's open session of this id, and restarts its idle
+    /// timeout.
+    fn session(&self, owner: &Principal, id: &SessionId) -> Option<Self::Session>;
+
+    /// Ends the owner's open session of this id. Calls in flight finish first;
+    /// then the episode is torn down.
+    fn delete(&self, owner: &Principal, id: &SessionId) -> impl Future<Output = ()> + Send;
+}
+
+/// Inspection and forking, for people and tools. Not part of the protocol.
+pub trait AdminApi {
+    /// Returns the owner's open sessions.
+    fn summaries(&self, owner: &Principal) -> Vec<SessionSummary>;
+
+    /// Returns a session of the owner with its steps. If none of this id is
+    /// open, the last one that has ended.
+    fn detail(
+        &self,
+        owner: &Principal,
+        id: &SessionId,
+    ) -> impl Future<Output = Result<SessionDetail, AdminError>> + Send;
+
+    /// Returns a receipt for a session: JSON, signed by this host.
+    fn receipt(
+        &self,
+        owner: &Principal,
+        id: &SessionId,
+    ) -> impl Future<Output = Result<String, AdminError>> + Send;
+
+    /// Creates `count` sessions that share the history of this one up to and
+    /// including its first `at` calls, or all of it.
+    fn fork(
+        &self,
+        owner: &Principal,
+        id: &SessionId,
+        at: Option<u64>,
+        count: u32,
+    ) -> impl Future<Output = Result<Vec<SessionId>, AdminError>> + Send;
+}
+
+/// One open session.
+pub trait Session: Clone + Send + Sync + 'static {
+    /// Returns the environment of the session.
+    fn environment(&self) -> &EnvName;
+
+    /// Waits until setup has finished, for at most `--setup-wait`.
+    fn ready(&self) -> impl Future<Output = Result<(), SessionError>> + Send;
+
+    /// Returns the tools of the session's task. Does not wait for setup, but
+    /// reports one that has failed.
+    fn task_tools(&self) -> impl Future<Output = Result<ToolListing, SessionError>> + Send;
+
+    /// Returns the prompt. The protocol flattens a conversation.
+    fn prompt(&self) -> impl Future<Output = Result<Conversation, SessionError>> + Send;
+
+    /// Returns the conversation. The protocol wraps a prompt.
+    fn messages(&self) -> impl Future<Output = Result<Conversation, SessionError>> + Send;
+
+    /// Returns a run of this request: the earlier one if the request is a
+    /// repetition, else a new one, which does nothing until it is started.
+    fn begin_run(
+        &self,
+        request: RunRequest,
+        fingerprint: RequestFingerprint,
+    ) -> impl Future<Output = Result<Run, SessionError>> + Send;
+
+    /// Returns whether groups of candidates can be scored.
+    fn supports_score_group(&self) -> bool;
+
+    /// Returns the run of this id, if its result is still available. A run
+    /// whose id the client has but that never began begins now, with this
+    /// request.
+    fn resume_run(
+        &self,
+        run_id: &str,
+        request: RunRequest,
+        fingerprint: RequestFingerprint,
+    ) -> impl Future<Output = Result<Option<Run>, SessionError>> + Send;
+}
+
+/// How an environment begins a conversation: in the form that it supports.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Conversation {
+    /// Blocks.
+    Prompt(Vec<Block>),
+    /// Messages.
+    Messages(Vec<Message>),
+}

@@ -1,0 +1,74 @@
+//! Sessions and their steps as people and tools see them.
+
+use serde::Serialize;
+
+/// A session without its steps.
+#[derive(Clone, Debug, Serialize)]
+pub struct SessionSummary {
+    /// Its id.
+    pub session: String,
+    /// Its environment.
+    pub environment: String,
+    /// The digest of the environment's component.
+    pub component: String,
+    /// When it was created, in milliseconds since 1970.
+    pub created_ms: u64,
+    /// Its state: `ready`, `asleep`, `faulted` and others.
+    pub state: &'static str,
+    /// Calls without an idempotency key that were matched to an earlier call
+    /// since the server or the session was last started.
+    pub attached: u64,
+}
+
+/// A session with its steps.
+#[derive(Clone, Debug, Serialize)]
+pub struct SessionDetail {
+    /// The session.
+    #[serde(flatten)]
+    pub summary: SessionSummary,
+    /// Its episode.
+    pub episode: String,
+    /// Its seed.
+    pub seed: u64,
+    /// Whether it can be replayed.
+    pub replayable: bool,
+    /// What it was forked from.
+    pub parent: Option<ForkParent>,
+    /// Its steps, in order.
+    pub steps: Vec<StepSummary>,
+}
+
+/// What a session was forked from.
+#[derive(Clone, Debug, Serialize)]
+pub struct ForkParent {
+    /// The episode.
+    pub episode: String,
+    /// The last record that the two have in common.
+    pub record: u64,
+}
+
+/// A request to a guest and its result.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepSummary {
+    /// The sequence number of its journal record.
+    pub record: u64,
+    /// For calls and scorings: its number, counted from 1. A session can be
+    /// forked after it.
+    pub step: Option<u64>,
+    /// When it arrived, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// The kind of the request.
+    pub kind: &'static str,
+    /// The tool.
+    pub tool: Option<String>,
+    /// The id of the run.
+    pub task_id: Option<String>,
+    /// The kind of the result; none while the request is being processed.
+    pub outcome: Option<&'static str>,
+    /// The hash of the result.
+    pub hash: Option<String>,
+    /// The reward returned by a tool.
+    pub reward: Option<f64>,
+    /// Whether a tool returned that the episode has finished.
+    pub finished: bool,
+}

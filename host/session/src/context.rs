@@ -1,0 +1,61 @@
+//! What all sessions of a server share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use orwd_engine::Engine;
+use orwd_journal::{Durability, Journal};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::limits::eviction::ResidentSet;
+use crate::limits::quota::{KeyQuota, QuotaCounter};
+use crate::limits::resume_limiter::ResumeLimiter;
+use crate::runs::run_id::RunIdSigner;
+use crate::versions::VersionRegistry;
+
+/// The operator's settings for sessions.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionSettings {
+    /// How long a session stays open without a request.
+    pub idle_timeout: Duration,
+    /// How long a request waits for setup, or for a session to resume.
+    pub setup_wait: Duration,
+    /// How long a result can be fetched after its run has finished.
+    pub result_ttl: Duration,
+    /// How long a guest is idle before it is hibernated. None disables both
+    /// hibernation and eviction.
+    pub hibernate_after: Option<Duration>,
+    /// How long an ended session stays in the journal.
+    pub retention: Duration,
+    /// The most sessions open at once, in memory or not.
+    pub max_open_sessions: usize,
+    /// The quotas of each API key.
+    pub key_quota: KeyQuota,
+}
+
+/// The services that every session uses.
+pub(crate) struct SessionContext {
+    pub(crate) engine: Engine,
+    pub(crate) settings: SessionSettings,
+    pub(crate) journal: Journal,
+    pub(crate) run_ids: RunIdSigner,
+    pub(crate) versions: VersionRegistry,
+    pub(crate) residents: ResidentSet,
+    pub(crate) resume_limiter: ResumeLimiter,
+    /// Open sessions per principal, hibernated or not.
+    pub(crate) session_quota: Arc<QuotaCounter>,
+    /// Calls in flight per principal.
+    pub(crate) call_quota: Arc<QuotaCounter>,
+}
+
+impl SessionContext {
+    /// Returns whether requests and results are journaled.
+    pub(crate) fn is_journaled(&self) -> bool {
+        self.journal.durability() != Durability::None
+    }
+
+    /// Returns a slot for an instance, after an eviction if necessary.
+    pub(crate) async fn acquire_slot(&self) -> Option<OwnedSemaphorePermit> {
+        self.residents.acquire_slot(&self.engine).await
+    }
+}

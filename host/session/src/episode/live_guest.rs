@@ -1,0 +1,91 @@
+//! A guest in memory, together with the journal of its episode.
+
+use orwd_engine::EntryError;
+use orwd_journal::{EndReason, GuestOutcome, JournalError, RequestRecord, RunIdentity};
+use orwd_model::Timestamp;
+
+use crate::episode::episode_log::EpisodeLog;
+use crate::episode::guest::Guest;
+use crate::episode::typed_request::{Teardown, TypedRequest, TypedResponse, enter};
+
+/// A guest and its log: every request goes to both.
+pub(crate) struct LiveGuest {
+    pub(crate) guest: Guest,
+    pub(crate) log: EpisodeLog,
+}
+
+/// A request that is journaled, or about to be, and that has no response yet.
+pub(crate) struct PendingEntry<R> {
+    pub(crate) seq: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) request: R,
+}
+
+impl LiveGuest {
+    /// Journals a request that arrives now.
+    pub(crate) fn begin<R: TypedRequest>(
+        &mut self,
+        request: R,
+        run: Option<RunIdentity>,
+    ) -> PendingEntry<R> {
+        let at = Timestamp::now();
+        let seq = self.log.append_request(|| RequestRecord {
+            at,
+            request: request.to_record(),
+            run,
+            sealed: None,
+        });
+        PendingEntry { seq, at, request }
+    }
+
+    /// Performs a request, and returns the response once it is committed.
+    pub(crate) async fn perform<R: TypedRequest>(
+        &mut self,
+        pending: &PendingEntry<R>,
+    ) -> Result<R::Response, JournalError> {
+        let response = match self.log.limit_fault() {
+            Some(fault) => R::Response::faulted(fault),
+            None => enter(&mut self.guest, &pending.request, pending.at).await,
+        };
+        let cpu_time = self.guest.cpu_time();
+        let outcome = || response.clone().into_outcome();
+        self.log
+            .append_response(pending.seq, outcome, cpu_time)
+            .await?;
+        Ok(response)
+    }
+
+    /// Ends the episode: tears the guest down, publishes what it may publish,
+    /// and journals both as one response. Returns the result of the teardown,
+    /// and whether the end is journaled.
+    pub(crate) async fn tear_down(
+        mut self,
+        reason: EndReason,
+    ) -> (Result<(), EntryError>, Result<(), JournalError>) {
+        let pending = self.begin(Teardown, None);
+        self.finish(&pending, reason).await
+    }
+
+    /// Ends the episode whose teardown is journaled as a request.
+    pub(crate) async fn finish(
+        self,
+        pending: &PendingEntry<Teardown>,
+        reason: EndReason,
+    ) -> (Result<(), EntryError>, Result<(), JournalError>) {
+        let LiveGuest { mut guest, mut log } = self;
+        let done = enter(&mut guest, &pending.request, pending.at).await;
+        let cpu_time = guest.cpu_time();
+        let published = guest.publish().await;
+        let outcome = || match (&done, published) {
+            (Ok(()), Some(files)) => GuestOutcome::Published {
+                files: u64::try_from(files).unwrap_or(u64::MAX),
+            },
+            _ => done.clone().into_outcome(),
+        };
+        let written = match log.append_response(pending.seq, outcome, cpu_time).await {
+            Ok(()) => log.append_end(reason).await,
+            Err(error) => Err(error),
+        };
+        (done, written)
+    }
+}

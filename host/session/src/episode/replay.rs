@@ -1,0 +1,143 @@
+//! Replays an episode from its journal.
+//!
+//! The guest is opened as it was and gets the same requests at the same times;
+//! the results are compared by hash. A recorded fault is not replayed: it may
+//! have depended on the machine, as a time limit does.
+
+use orwd_catalog::{Environment, InstanceOptions};
+use orwd_engine::EntryError;
+use orwd_journal::{
+    CreatedRecord, EpisodeHistory, EpisodeStep, GuestOutcome, OutcomeRecord, StepOutcome,
+};
+use orwd_model::{DataDigest, DeterminismConfig, Fault, Secrets, SleepMode, ToolSpec};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::episode::guest::{Guest, OpenError};
+use crate::episode::typed_request::enter;
+
+/// An episode whose history is being replayed.
+pub(crate) struct Replay<'h> {
+    pub(crate) guest: Guest,
+    /// The tools of its task when it was opened.
+    pub(crate) tools: Vec<ToolSpec>,
+    rest: std::slice::Iter<'h, EpisodeStep>,
+}
+
+/// A step that was replayed.
+pub(crate) struct ReplayedStep<'h> {
+    pub(crate) step: &'h EpisodeStep,
+    /// The new result. None if the recorded one is a fault, which ends the
+    /// replay.
+    pub(crate) outcome: Option<GuestOutcome>,
+}
+
+impl ReplayedStep<'_> {
+    /// Returns whether the result is the same. A step without a recorded result
+    /// cannot differ. Files are not published again, so a teardown that
+    /// published equals one that succeeds.
+    pub(crate) fn is_same(&self) -> bool {
+        match (&self.outcome, &self.step.outcome) {
+            (Some(GuestOutcome::Done), Some(answer)) if published(&answer.record) => true,
+            (Some(outcome), Some(answer)) => outcome.hash() == answer.record.hash,
+            _ => true,
+        }
+    }
+}
+
+impl<'h> Replay<'h> {
+    /// Opens the episode as it was opened.
+    pub(crate) async fn open(
+        env: &Environment,
+        history: &'h EpisodeHistory,
+        secrets: Secrets,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<Replay<'h>, OpenError> {
+        let created = history.created();
+        let options = InstanceOptions {
+            determinism: determinism(created),
+            sleep_mode: SleepMode::Skip,
+            limits: created.limits,
+            mode: created.mode.within(env.mode()),
+        };
+        let (guest, tools) =
+            Guest::open(env, &created.session, options, slot, &created.task, secrets).await?;
+        Ok(Replay {
+            guest,
+            tools,
+            rest: history.steps().iter(),
+        })
+    }
+
+    /// Replays the next step; none if no more steps have a recorded result.
+    pub(crate) async fn next(&mut self) -> Option<ReplayedStep<'h>> {
+        let step = self.rest.next()?;
+        let answer = step.outcome.as_ref()?;
+        if recorded_fault(answer).is_some() {
+            self.rest = [].iter();
+            return Some(ReplayedStep {
+                step,
+                outcome: None,
+            });
+        }
+        let at = step.record.at;
+        let outcome = enter(&mut self.guest, &step.record.request, at).await;
+        if matches!(outcome, GuestOutcome::Faulted(_)) {
+            self.rest = [].iter();
+        }
+        Some(ReplayedStep {
+            step,
+            outcome: Some(outcome),
+        })
+    }
+}
+
+fn published(answered: &OutcomeRecord) -> bool {
+    matches!(answered.outcome, Some(GuestOutcome::Published { .. }))
+}
+
+/// Returns the fault that is recorded as the outcome of a step, if any.
+pub(crate) fn recorded_fault(outcome: &StepOutcome) -> Option<&Fault> {
+    outcome
+        .record
+        .outcome
+        .as_ref()
+        .and_then(GuestOutcome::fault)
+}
+
+/// Returns the seed and the clock of an episode.
+pub(crate) fn determinism(created: &CreatedRecord) -> DeterminismConfig {
+    DeterminismConfig {
+        seed: created.seed,
+        start: created.start,
+        clock: created.clock,
+    }
+}
+
+/// Returns how the data differs from that at the creation of the episode; none
+/// if it does not.
+pub(crate) fn data_mismatch(created: &CreatedRecord, now: Option<DataDigest>) -> Option<String> {
+    match (created.data, now) {
+        (Some(then), Some(now)) if then != now => Some(format!(
+            "its data has changed: the digest was {then} and is {now} now"
+        )),
+        (Some(then), None) => Some(format!(
+            "its data is missing: the digest was {then} and there is no data now"
+        )),
+        (None, Some(now)) => Some(format!(
+            "it had no data at its creation, and there is data with the digest {now} now"
+        )),
+        (Some(_), Some(_)) | (None, None) => None,
+    }
+}
+
+/// Returns, for people, why an episode cannot be opened again.
+pub(crate) fn describe(error: &OpenError) -> String {
+    match error {
+        OpenError::Start(fault) => format!("no instance can be created: {fault}"),
+        // The environment's own message is not for the log.
+        OpenError::Entry(EntryError::Failed(_)) => {
+            "it cannot be opened again: the environment refused".to_owned()
+        }
+        OpenError::Entry(EntryError::Fault(fault)) => format!("it cannot be opened again: {fault}"),
+    }
+}

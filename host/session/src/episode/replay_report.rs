@@ -1,0 +1,78 @@
+//! Replays a history and reports each step, on the version that it was recorded
+//! with or on another one.
+//!
+//! Nothing is journaled, and no client is served. After a step with a different
+//! result the replay continues with the next one.
+
+use orwd_catalog::Environment;
+use orwd_engine::Engine;
+use orwd_journal::{EpisodeHistory, EpisodeStep, GuestOutcome};
+use orwd_model::Secrets;
+
+use crate::episode::replay::{self, Replay};
+
+/// A step of the history, and how its replay compares.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepReplay<'h> {
+    /// The step with its recorded result.
+    pub step: &'h EpisodeStep,
+    /// How the new result compares with it.
+    pub comparison: StepComparison,
+}
+
+/// How the result of a replayed step compares with the recorded one.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StepComparison {
+    /// They are equal.
+    Equal,
+    /// They differ; the new result.
+    Different(GuestOutcome),
+    /// The step was not replayed. Its recorded result is a fault, which ended
+    /// the session, or it has none.
+    Skipped,
+}
+
+/// Replays a history, and passes each step to `report`. Returns, for people,
+/// how the data differs from that at the creation of the episode, if it does.
+///
+/// # Errors
+///
+/// If the episode cannot be opened or its data cannot be read.
+pub async fn replay_history<'h>(
+    engine: &Engine,
+    env: &Environment,
+    history: &'h EpisodeHistory,
+    secrets: Secrets,
+    mut report: impl FnMut(StepReplay<'h>),
+) -> Result<Option<String>, String> {
+    let data = env.data_digest().await;
+    let data = data.map_err(|error| format!("its data cannot be read: {error}"))?;
+    let mismatch = replay::data_mismatch(history.created(), data);
+    let slot = engine
+        .session_permit()
+        .ok_or("all instance slots are taken")?;
+    let mut replay = Replay::open(env, history, secrets, slot)
+        .await
+        .map_err(|error| replay::describe(&error))?;
+    let mut reported = 0;
+    while let Some(replayed) = replay.next().await {
+        let same = replayed.is_same();
+        let comparison = match replayed.outcome {
+            None => StepComparison::Skipped,
+            Some(_) if same => StepComparison::Equal,
+            Some(outcome) => StepComparison::Different(outcome),
+        };
+        reported += 1;
+        report(StepReplay {
+            step: replayed.step,
+            comparison,
+        });
+    }
+    for step in history.steps().iter().skip(reported) {
+        report(StepReplay {
+            step,
+            comparison: StepComparison::Skipped,
+        });
+    }
+    Ok(mismatch)
+}

@@ -1,0 +1,226 @@
+//! Rebuilds the guest of a session from its journal.
+//!
+//! The journal is read and verified, the guest is opened as it was, and its
+//! history is replayed. If a result differs the session is lost: a wrong
+//! response is worse than none. A last request without a response is left to
+//! the caller, which performs it as if it had just arrived.
+
+use std::time::{Duration, Instant};
+
+use orwd_journal::{
+    EpisodeHistory, EpisodeStep, GuestOutcome, GuestRequest, JournalError, RunIdentity,
+};
+use orwd_model::{ClockMode, Fault, SleepMode};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::actor::state::{RuntimeInfo, SharedState};
+use crate::api::create::Resumability;
+use crate::api::request::RunRequest;
+use crate::context::SessionContext;
+use crate::episode::episode_log::EpisodeLog;
+use crate::episode::live_guest::{LiveGuest, PendingEntry};
+use crate::episode::replay::{self, Replay};
+use crate::episode::typed_request::{Setup, Teardown};
+use crate::runs::recorded_runs;
+
+/// The time between two attempts to get an instance slot.
+const SLOT_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A session that is in memory again.
+pub(crate) struct Restored {
+    pub(crate) live: LiveGuest,
+    pub(crate) runtime: RuntimeInfo,
+    /// What is left to do after the history.
+    pub(crate) next: NextAction,
+    /// The number of steps in the history.
+    pub(crate) steps: usize,
+}
+
+/// Why a session cannot be rebuilt.
+pub(crate) enum RestoreError {
+    /// Not now: there is no slot, or the journal cannot be read.
+    Temporary(String),
+    /// Never.
+    Lost(String),
+    /// A recorded fault has ended it.
+    Faulted(Fault),
+    /// Its end is journaled.
+    Ended,
+}
+
+impl From<JournalError> for RestoreError {
+    fn from(error: JournalError) -> RestoreError {
+        match error {
+            JournalError::Damaged { .. } | JournalError::Unknown(_) | JournalError::Seal(_) => {
+                RestoreError::Lost(error.to_string())
+            }
+            _ => RestoreError::Temporary(error.to_string()),
+        }
+    }
+}
+
+/// What is left to do after the history of a session is replayed.
+pub(crate) enum NextAction {
+    /// Wait for requests.
+    Wait,
+    /// Run the setup, which was never requested.
+    SetUp,
+    /// Run the setup, which has no response.
+    FinishSetup(PendingEntry<Setup>),
+    /// Report that the setup failed; the environment's own message.
+    ReportSetupFailure(String),
+    /// Execute a run that has no response.
+    FinishRun(Box<PendingEntry<RunRequest>>, RunIdentity),
+    /// Perform another request that has no response; its client is gone.
+    FinishRequest(Box<PendingEntry<GuestRequest>>),
+    /// Run a teardown that has no response, then end.
+    FinishTeardown(PendingEntry<Teardown>),
+    /// End: the teardown is done.
+    End,
+}
+
+/// Rebuilds a session. Restores its runs even if the rest fails.
+pub(crate) async fn restore(
+    context: &SessionContext,
+    shared: &SharedState,
+) -> Result<Restored, RestoreError> {
+    let identity = &shared.identity;
+    // Taken before the permit, which a session that must be evicted for it may
+    // be waiting for.
+    let slot = wait_for_slot(context).await?;
+    let _permit = context.resume_limiter.acquire(&identity.owner).await;
+    let history = context.journal.history(identity.episode).await?;
+    if history.ended().is_some() {
+        return Err(RestoreError::Ended);
+    }
+    let created = history.created();
+    let secrets = context.journal.unseal(&created.secrets, history.episode());
+    let result_ttl = context.settings.result_ttl;
+    recorded_runs::restore(shared, &history, &context.run_ids, result_ttl);
+    let mut responses = history
+        .steps()
+        .iter()
+        .filter_map(|step| step.outcome.as_ref());
+    if let Some(fault) = responses.find_map(|answer| replay::recorded_fault(answer)) {
+        return Err(RestoreError::Faulted(fault.clone()));
+    }
+    if created.clock == ClockMode::Real {
+        let reason = "its environment sees the real clock, so it cannot be replayed";
+        return Err(RestoreError::Lost(reason.to_owned()));
+    }
+    let environment = context
+        .versions
+        .find(created)
+        .await
+        .map_err(RestoreError::Lost)?;
+    let data = environment.data_digest().await;
+    let data =
+        data.map_err(|error| RestoreError::Temporary(format!("its data cannot be read: {error}")))?;
+    if let Some(mismatch) = replay::data_mismatch(created, data) {
+        return Err(RestoreError::Lost(mismatch));
+    }
+    let mut replay = Replay::open(&environment, &history, secrets?, slot)
+        .await
+        .map_err(|error| {
+            let reason = replay::describe(&error);
+            if error.is_host_fault() {
+                RestoreError::Temporary(reason)
+            } else {
+                RestoreError::Lost(reason)
+            }
+        })?;
+    while let Some(replayed) = replay.next().await {
+        if let Some(GuestOutcome::Faulted(fault)) = &replayed.outcome
+            && fault.code.is_host_fault()
+        {
+            return Err(RestoreError::Temporary(fault.to_string()));
+        }
+        if !replayed.is_same() {
+            return Err(RestoreError::Lost(format!(
+                "record {} ({}) gave a different result when it was replayed",
+                replayed.step.seq,
+                replayed.step.record.request.as_str()
+            )));
+        }
+    }
+    let mut guest = replay.guest;
+    guest.set_sleep_mode(SleepMode::RealTime);
+    let runtime = RuntimeInfo {
+        resumability: Resumability::new(
+            context.is_journaled(),
+            replay::determinism(created).clock,
+            &created.mode,
+            &created.secrets,
+        ),
+        publishes: created.mode.within(environment.mode()).publishes(),
+        environment,
+        first_task_tools: replay.tools,
+        json_depth: created.limits.json_depth,
+    };
+    let log = EpisodeLog::new(context.journal.resume(&history), created.limits.journal);
+    Ok(Restored {
+        live: LiveGuest { guest, log },
+        runtime,
+        next: next_action(&history),
+        steps: history.steps().len(),
+    })
+}
+
+/// Waits for an instance slot, as long as requests wait.
+async fn wait_for_slot(context: &SessionContext) -> Result<OwnedSemaphorePermit, RestoreError> {
+    let start = Instant::now();
+    loop {
+        if let Some(slot) = context.acquire_slot().await {
+            return Ok(slot);
+        }
+        if start.elapsed() >= context.settings.setup_wait {
+            let reason = "all instance slots are taken";
+            return Err(RestoreError::Temporary(reason.to_owned()));
+        }
+        tokio::time::sleep(SLOT_INTERVAL).await;
+    }
+}
+
+/// Returns what is left to do after this history.
+fn next_action(history: &EpisodeHistory) -> NextAction {
+    let setup = history.steps().first();
+    let setup = setup.and_then(|step| step.outcome.as_ref());
+    let setup = setup.and_then(|answer| answer.record.outcome.as_ref());
+    match history.steps().last() {
+        None => NextAction::SetUp,
+        Some(step) if step.record.request == GuestRequest::Teardown => match step.outcome {
+            None => NextAction::FinishTeardown(pending(step, Teardown)),
+            Some(_) => NextAction::End,
+        },
+        _ if let Some(GuestOutcome::Failed(message)) = setup => {
+            NextAction::ReportSetupFailure(message.clone())
+        }
+        Some(step) if step.outcome.is_none() => finish(step),
+        Some(_) => NextAction::Wait,
+    }
+}
+
+/// Returns how to perform a request that has no response.
+fn finish(step: &EpisodeStep) -> NextAction {
+    let run = |request, mark: &RunIdentity| {
+        NextAction::FinishRun(Box::new(pending(step, request)), mark.clone())
+    };
+    match (step.record.request.clone(), &step.record.run) {
+        (GuestRequest::Setup, _) => NextAction::FinishSetup(pending(step, Setup)),
+        (GuestRequest::Call { tool, input }, Some(mark)) => {
+            run(RunRequest::Call { tool, input }, mark)
+        }
+        (GuestRequest::Score { candidates }, Some(mark)) => {
+            run(RunRequest::Score(candidates), mark)
+        }
+        (ask, _) => NextAction::FinishRequest(Box::new(pending(step, ask))),
+    }
+}
+
+fn pending<R>(step: &EpisodeStep, request: R) -> PendingEntry<R> {
+    PendingEntry {
+        seq: step.seq,
+        at: step.record.at,
+        request,
+    }
+}

@@ -1,0 +1,221 @@
+//! Begins runs, and finds the run that a repeated request belongs to.
+
+use std::time::Instant;
+
+use orwd_model::{
+    EncodedSize, Fault, FaultCode, JsonDepth, Refusal, RefusalReason, RunId, RunOutcome,
+    ToolLookup, python_repr,
+};
+use tokio::sync::mpsc::error::TrySendError;
+
+use crate::actor::command::{Command, QueuedRun};
+use crate::actor::state::ActivityGuard;
+use crate::api::error::SessionError;
+use crate::api::request::{RequestFingerprint, RunRequest};
+use crate::handle::session_handle::SessionHandle;
+use crate::limits::quota::QuotaExceeded;
+use crate::runs::idempotency::Match;
+use crate::runs::recorded_runs::RunLookup;
+use crate::runs::run::Run;
+
+impl SessionHandle {
+    /// Returns a new run of this request, or the run that it repeats.
+    pub(super) async fn new_or_known_run(
+        &self,
+        request: RunRequest,
+        fingerprint: RequestFingerprint,
+    ) -> Result<Run, SessionError> {
+        let id = self.context.run_ids.issue(self.shared.identity.episode);
+        if let Some(refusal) = self.refusal(&request) {
+            return Ok(self.finished_run(id, refusal));
+        }
+        let known = {
+            let mut retries = self.shared.retries();
+            let Some(known) = retries.find(&fingerprint, Instant::now()) else {
+                let run = self.queued_run(id, request, fingerprint.clone())?;
+                retries.record(&run, &fingerprint);
+                return Ok(run);
+            };
+            known
+        };
+        match known {
+            Match::LastRun(run) => {
+                tracing::info!(
+                    session = %self.shared.identity.id, task_id = %run.id(),
+                    "repeated call matched"
+                );
+                Ok(run)
+            }
+            Match::SameKey(id) => self.run_of_key(id, request, fingerprint).await,
+            Match::Conflict => Err(SessionError::KeyReused),
+        }
+    }
+
+    /// Returns the run of this id. One that this host issued, but was killed
+    /// before it could journal the request, begins now.
+    pub(super) async fn run_of_id(
+        &self,
+        id: RunId,
+        request: RunRequest,
+        fingerprint: RequestFingerprint,
+    ) -> Result<Option<Run>, SessionError> {
+        if let Some(run) = self.shared.runs().get(id, Instant::now()) {
+            return Ok(Some(run));
+        }
+        let episode = self.shared.identity.episode;
+        if !self.context.is_journaled() || !self.context.run_ids.verify(episode, id) {
+            return Ok(None);
+        }
+        let found = self
+            .request(|reply, activity| Command::FindRun(id, reply, activity))
+            .await?;
+        if !matches!(found, RunLookup::NotFound) {
+            return Ok(None);
+        }
+        self.begin_late(id, request, fingerprint).map(Some)
+    }
+
+    /// Returns the run of a known idempotency key. If its client left before it
+    /// began, it begins now.
+    async fn run_of_key(
+        &self,
+        id: RunId,
+        request: RunRequest,
+        fingerprint: RequestFingerprint,
+    ) -> Result<Run, SessionError> {
+        if let Some(run) = self.shared.runs().get(id, Instant::now()) {
+            return Ok(run);
+        }
+        let found = self
+            .request(|reply, activity| Command::FindRun(id, reply, activity))
+            .await?;
+        match found {
+            RunLookup::Finished(run) => Ok(run),
+            RunLookup::NotFound => self.begin_late(id, request, fingerprint),
+            RunLookup::ResultUnavailable => Err(SessionError::KeyReused),
+        }
+    }
+
+    /// Begins a run whose id was issued before and that is not journaled.
+    fn begin_late(
+        &self,
+        id: RunId,
+        request: RunRequest,
+        fingerprint: RequestFingerprint,
+    ) -> Result<Run, SessionError> {
+        let refusal = self.refusal(&request);
+        let mut retries = self.shared.retries();
+        // A concurrent request may have been faster.
+        if let Some(run) = self.shared.runs().get(id, Instant::now()) {
+            return Ok(run);
+        }
+        let run = match refusal {
+            Some(refusal) => self.finished_run(id, refusal),
+            None => {
+                let run = self.queued_run(id, request, fingerprint.clone())?;
+                retries.record(&run, &fingerprint);
+                run
+            }
+        };
+        self.shared.runs().insert(run.clone());
+        drop(retries);
+        // The client knows its id or its key already, so it can start.
+        run.start();
+        Ok(run)
+    }
+
+    /// Returns a run for the actor, which is queued when it is announced.
+    fn queued_run(
+        &self,
+        id: RunId,
+        request: RunRequest,
+        fingerprint: RequestFingerprint,
+    ) -> Result<Run, SessionError> {
+        let owner = &self.shared.identity.owner;
+        let quota = self
+            .context
+            .call_quota
+            .try_acquire(owner)
+            .map_err(|QuotaExceeded| SessionError::TooManyCalls)?;
+        let handle = self.clone();
+        Ok(Run::new(id, move |run, outcome, start| {
+            handle.shared.runs().insert(run.clone());
+            let activity = ActivityGuard::new(&handle.shared);
+            let (code, message) = match handle.commands.try_reserve() {
+                Ok(place) => {
+                    let run = QueuedRun {
+                        id,
+                        request,
+                        fingerprint,
+                        outcome,
+                        start,
+                        quota,
+                    };
+                    return place.send(Command::Run(Box::new(run), activity));
+                }
+                Err(TrySendError::Full(())) => (
+                    FaultCode::Overloaded,
+                    "too many calls of this session are waiting",
+                ),
+                Err(TrySendError::Closed(())) => (
+                    FaultCode::Interrupted,
+                    "the session ended before the call began",
+                ),
+            };
+            handle.shared.runs().remove(id);
+            handle.shared.retries().remove(id);
+            outcome.send(RunOutcome::Faulted(Fault::new(code, message)));
+        }))
+    }
+
+    /// Returns a run whose outcome is known before it starts.
+    fn finished_run(&self, id: RunId, outcome: RunOutcome) -> Run {
+        let shared = self.shared.clone();
+        Run::new(id, move |run, sender, _start| {
+            let mut runs = shared.runs();
+            runs.insert(run.clone());
+            runs.finish(id, outcome.encoded_size(), Instant::now());
+            drop(runs);
+            sender.send(outcome);
+        })
+    }
+
+    /// Returns the outcome of a request that is refused without entering the
+    /// guest; none if it is not.
+    fn refusal(&self, request: &RunRequest) -> Option<RunOutcome> {
+        let runtime = self.shared.runtime()?;
+        let limit = runtime.json_depth;
+        let check_depth = |what, value: &dyn JsonDepth| {
+            let levels = value.json_depth();
+            (levels > limit).then(|| too_deep(what, levels, limit))
+        };
+        let (tool, input) = match request {
+            RunRequest::Call { tool, input } => (tool, input),
+            RunRequest::Score(candidates) => {
+                return check_depth("candidates", candidates).map(RunOutcome::Failed);
+            }
+        };
+        let refusal = match runtime.environment.description().find_tool(tool) {
+            ToolLookup::Found => Refusal {
+                reason: RefusalReason::InputValidation,
+                message: check_depth("input", input)?,
+            },
+            ToolLookup::NotFound => Refusal::not_found(tool),
+            ToolLookup::Collision(toolset) => Refusal {
+                reason: RefusalReason::NameCollision,
+                message: format!(
+                    "Tool name collision: {} is defined in both the environment and toolset {}. \
+                     Please rename one of them to avoid conflicts.",
+                    python_repr(tool),
+                    python_repr(toolset)
+                ),
+            },
+        };
+        Some(RunOutcome::Refused(refusal))
+    }
+}
+
+/// Returns the error for JSON that is nested too deeply.
+pub(crate) fn too_deep(what: &str, levels: usize, limit: usize) -> String {
+    format!("{what}: JSON of {levels} levels, and {limit} are allowed")
+}

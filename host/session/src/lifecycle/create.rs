@@ -1,0 +1,186 @@
+//! Creates a session: opens its guest, then journals the creation. Only then
+//! does the client get the response.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use orwd_catalog::{Environment, InstanceOptions};
+use orwd_engine::EntryError;
+use orwd_journal::{CreatedRecord, EpisodeId, EpisodeWriter, Hash, JournalError};
+use orwd_model::{
+    DeterminismConfig, FaultCode, Json, Secrets, Seed, SleepMode, TOOLSETS, Timestamp,
+};
+
+use crate::actor::state::{CreationInfo, Phase, RuntimeInfo, SessionIdentity, SharedState};
+use crate::api::create::{CreatedSession, Resumability};
+use crate::api::error::CreateError;
+use crate::context::SessionContext;
+use crate::episode::episode_log::EpisodeLog;
+use crate::episode::guest::{Guest, OpenError};
+use crate::episode::live_guest::LiveGuest;
+use crate::lifecycle::table::SessionKey;
+
+/// The time between two attempts to journal the creation.
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
+
+/// A checked request to create a session.
+pub(crate) struct CreateSpec {
+    pub(crate) env: Environment,
+    pub(crate) task: Json,
+    pub(crate) secrets: Secrets,
+    pub(crate) toolset: Option<String>,
+    pub(crate) seed: Option<Seed>,
+    /// The fingerprint of the request.
+    pub(crate) fingerprint: Hash,
+}
+
+/// A session whose actor is not started yet.
+pub(crate) struct OpenedSession {
+    pub(crate) shared: Arc<SharedState>,
+    pub(crate) live: LiveGuest,
+    pub(crate) created: CreatedSession,
+}
+
+/// Creates a session. Must run to its end even if the client has gone.
+pub(crate) async fn create(
+    context: &SessionContext,
+    key: &SessionKey,
+    spec: CreateSpec,
+) -> Result<OpenedSession, CreateError> {
+    let CreateSpec {
+        env,
+        task,
+        secrets,
+        toolset,
+        seed,
+        fingerprint,
+    } = spec;
+    let slot = context.acquire_slot().await.ok_or(CreateError::Full)?;
+    let determinism = DeterminismConfig {
+        seed: seed.unwrap_or_else(|| env.seed()),
+        start: Timestamp::now(),
+        clock: env.clock(),
+    };
+    let options = InstanceOptions {
+        determinism,
+        sleep_mode: SleepMode::RealTime,
+        limits: *env.limits(),
+        mode: env.mode().clone(),
+    };
+    let (limits, mode) = (options.limits, options.mode.clone());
+    // Computed before the guest sees the data. If another session publishes in
+    // between, the digests differ at the next replay.
+    let data = if context.is_journaled() {
+        env.data_digest().await.map_err(|error| {
+            tracing::error!(environment = %env.name(), "environment data cannot be read: {error}");
+            CreateError::JournalUnavailable
+        })?
+    } else {
+        None
+    };
+    let episode = EpisodeId::new();
+    let sealed = context
+        .journal
+        .seal(&secrets, episode)
+        .map_err(journal_unavailable)?;
+    let journaled = context.is_journaled();
+    let resumability = Resumability::new(journaled, determinism.clock, &mode, &sealed);
+    let publishes = mode.publishes();
+    let opened = Guest::open(&env, &key.id, options, slot, &task, secrets).await;
+    let (guest, first_task_tools) = opened.map_err(|error| match error {
+        OpenError::Start(fault) if fault.code == FaultCode::Overloaded => CreateError::Full,
+        OpenError::Start(fault) | OpenError::Entry(EntryError::Fault(fault)) => {
+            CreateError::Faulted(fault)
+        }
+        OpenError::Entry(EntryError::Failed(message)) => CreateError::Refused(message),
+    })?;
+    if let Some(name) = toolset {
+        return Err(if TOOLSETS.contains(&name.as_str()) {
+            CreateError::NoSandbox(name)
+        } else {
+            CreateError::UnknownToolset(name)
+        });
+    }
+    let identity = SessionIdentity {
+        owner: key.owner.clone(),
+        id: key.id.clone(),
+        episode,
+        environment: env.name().clone(),
+        component: env.component().digest(),
+        created: determinism.start,
+        creation: Some(CreationInfo {
+            fingerprint,
+            seed: determinism.seed,
+            resumability,
+        }),
+    };
+    let log = if journaled {
+        let created = CreatedRecord {
+            owner: key.owner.name().map(str::to_owned),
+            session: key.id.clone(),
+            environment: identity.environment.clone(),
+            component: identity.component,
+            data,
+            mode,
+            task,
+            seed: determinism.seed,
+            start: determinism.start,
+            clock: determinism.clock,
+            limits,
+            host_version: env!("CARGO_PKG_VERSION").to_owned(),
+            engine: orwd_engine::ENGINE_SERIES.to_owned(),
+            secrets: sealed,
+            request: fingerprint,
+            toolset: None,
+            parent: None,
+        };
+        let writer = journal_creation(context, episode, created).await?;
+        EpisodeLog::new(writer, limits.journal)
+    } else {
+        EpisodeLog::disabled()
+    };
+    let result_ttl = context.settings.result_ttl;
+    let shared = SharedState::new(identity, Phase::Starting, result_ttl);
+    shared.set_runtime(RuntimeInfo {
+        environment: env,
+        first_task_tools,
+        resumability,
+        publishes,
+        json_depth: limits.json_depth,
+    });
+    let created = CreatedSession {
+        seed: determinism.seed,
+        resumability,
+        delivery: shared.delivery.clone(),
+    };
+    Ok(OpenedSession {
+        shared: Arc::new(shared),
+        live: LiveGuest { guest, log },
+        created,
+    })
+}
+
+/// Journals the creation. An earlier session of this id may have been deleted
+/// while calls were in flight; its end is journaled first.
+async fn journal_creation(
+    context: &SessionContext,
+    episode: EpisodeId,
+    created: CreatedRecord,
+) -> Result<EpisodeWriter, CreateError> {
+    let start = Instant::now();
+    loop {
+        let (writer, written) = context.journal.begin(episode, created.clone());
+        match written.await {
+            Ok(()) => return Ok(writer),
+            Err(JournalError::Exists { .. }) if start.elapsed() < context.settings.setup_wait => {
+                tokio::time::sleep(RETRY_INTERVAL).await;
+            }
+            Err(error) => return Err(journal_unavailable(error)),
+        }
+    }
+}
+
+pub(crate) fn journal_unavailable(error: JournalError) -> CreateError {
+    tracing::error!("session not created: {error}");
+    CreateError::JournalUnavailable
+}

@@ -1,0 +1,10 @@
+//! Creates, finds, expires and removes sessions.
+
+pub(crate) mod create;
+mod create_retry;
+pub(crate) mod manager;
+mod reaper;
+pub(crate) mod registry;
+mod retention;
+mod service;
+pub(crate) mod table;

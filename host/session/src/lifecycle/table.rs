@@ -1,0 +1,171 @@
+//! The sessions by owner and id.
+//!
+//! The lock of the table is held for single operations only. An id is reserved
+//! before anything slow begins, so that of two creations with one id exactly
+//! one proceeds.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use orwd_journal::Hash;
+use orwd_model::SessionId;
+use tokio::sync::watch;
+
+use crate::api::create::CreatedSession;
+use crate::api::error::CreateError;
+use crate::api::principal::Principal;
+use crate::handle::session_handle::SessionHandle;
+
+/// The table of sessions.
+pub(crate) struct SessionTable {
+    max_entries: usize,
+    entries: Mutex<HashMap<SessionKey, TableEntry>>,
+}
+
+/// What a session is found by; nobody finds the session of another owner.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SessionKey {
+    pub(crate) owner: Principal,
+    pub(crate) id: SessionId,
+}
+
+impl SessionKey {
+    pub(crate) fn new(owner: &Principal, id: &SessionId) -> SessionKey {
+        SessionKey {
+            owner: owner.clone(),
+            id: id.clone(),
+        }
+    }
+}
+
+/// The entry of a key.
+#[derive(Clone)]
+pub(crate) enum TableEntry {
+    /// The session is being created.
+    Reserved(PendingCreation),
+    Open(SessionHandle),
+}
+
+/// A creation in progress.
+#[derive(Clone)]
+pub(crate) struct PendingCreation {
+    /// The fingerprint of its request.
+    pub(crate) fingerprint: Hash,
+    /// Dropped with the connection of the client.
+    pub(crate) client: Weak<()>,
+    /// Its result.
+    pub(crate) result: watch::Receiver<Option<Result<CreatedSession, CreateError>>>,
+}
+
+/// Why an id cannot be reserved.
+pub(crate) enum ReserveError {
+    /// The id has this entry.
+    Taken(TableEntry),
+    /// The table is full.
+    Full,
+}
+
+impl SessionTable {
+    /// Creates a table for this many sessions that clients create. Sessions
+    /// from the journal are added in any case.
+    pub(crate) fn new(max_entries: usize) -> SessionTable {
+        SessionTable {
+            max_entries,
+            entries: Mutex::default(),
+        }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<SessionKey, TableEntry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the open session of this key.
+    pub(crate) fn find(&self, key: &SessionKey) -> Option<SessionHandle> {
+        match self.entries().get(key) {
+            Some(TableEntry::Open(handle)) => Some(handle.clone()),
+            Some(TableEntry::Reserved(_)) | None => None,
+        }
+    }
+
+    /// Returns all open sessions.
+    pub(crate) fn handles(&self) -> Vec<(SessionKey, SessionHandle)> {
+        let open = |(key, entry): (&SessionKey, &TableEntry)| match entry {
+            TableEntry::Open(handle) => Some((key.clone(), handle.clone())),
+            TableEntry::Reserved(_) => None,
+        };
+        self.entries().iter().filter_map(open).collect()
+    }
+
+    /// Adds an open session.
+    pub(crate) fn insert(&self, key: SessionKey, handle: SessionHandle) {
+        self.entries().insert(key, TableEntry::Open(handle));
+    }
+
+    /// Removes an open session.
+    pub(crate) fn remove(&self, key: &SessionKey) -> Option<SessionHandle> {
+        self.remove_if(key, |_| true)
+    }
+
+    /// Removes a session if it is open and the condition holds.
+    pub(crate) fn remove_if(
+        &self,
+        key: &SessionKey,
+        condition: impl FnOnce(&SessionHandle) -> bool,
+    ) -> Option<SessionHandle> {
+        let mut entries = self.entries();
+        let Entry::Occupied(entry) = entries.entry(key.clone()) else {
+            return None;
+        };
+        let holds = matches!(entry.get(), TableEntry::Open(handle) if condition(handle));
+        match holds.then(|| entry.remove()) {
+            Some(TableEntry::Open(handle)) => Some(handle),
+            Some(TableEntry::Reserved(_)) | None => None,
+        }
+    }
+}
+
+/// A reserved id; released on drop, unless it was filled.
+pub(crate) struct Reservation {
+    table: Arc<SessionTable>,
+    pub(crate) key: SessionKey,
+}
+
+impl Reservation {
+    /// Reserves an id.
+    pub(crate) fn new(
+        table: &Arc<SessionTable>,
+        key: SessionKey,
+        creation: PendingCreation,
+    ) -> Result<Reservation, ReserveError> {
+        let mut entries = table.entries();
+        let full = entries.len() >= table.max_entries;
+        match entries.entry(key.clone()) {
+            Entry::Occupied(entry) => Err(ReserveError::Taken(entry.get().clone())),
+            Entry::Vacant(_) if full => Err(ReserveError::Full),
+            Entry::Vacant(entry) => {
+                entry.insert(TableEntry::Reserved(creation));
+                Ok(Reservation {
+                    table: table.clone(),
+                    key,
+                })
+            }
+        }
+    }
+
+    /// Replaces the reservation by an open session.
+    pub(crate) fn fill(self, handle: SessionHandle) {
+        self.table.insert(self.key.clone(), handle);
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let mut entries = self.table.entries();
+        if let Entry::Occupied(entry) = entries.entry(self.key.clone())
+            && matches!(entry.get(), TableEntry::Reserved(_))
+        {
+            entry.remove();
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Chooses the sessions whose guests leave memory for others.
+//!
+//! The engine has a fixed number of instance slots. When all are taken, an idle
+//! session that can be rebuilt from the journal is hibernated. The candidate is
+//! the longest-idle session of the principal with the most resident sessions,
+//! so that a client with many sessions evicts its own.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use orwd_engine::Engine;
+use orwd_journal::EpisodeId;
+use tokio::sync::mpsc::WeakSender;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::actor::command::Command;
+use crate::actor::state::SharedState;
+use crate::api::principal::Principal;
+
+/// How many sessions one request for a slot tries to evict. Each may have got
+/// work in the meantime.
+const MAX_ATTEMPTS: usize = 8;
+
+/// The sessions in memory that can be hibernated.
+pub(crate) struct ResidentSet {
+    /// Whether sessions are evicted at all.
+    enabled: bool,
+    residents: Mutex<HashMap<EpisodeId, Resident>>,
+}
+
+struct Resident {
+    shared: Weak<SharedState>,
+    commands: WeakSender<Command>,
+}
+
+impl ResidentSet {
+    /// Creates an empty set. Unless enabled, sessions stay in memory while they
+    /// are open.
+    pub(crate) fn new(enabled: bool) -> ResidentSet {
+        ResidentSet {
+            enabled,
+            residents: Mutex::default(),
+        }
+    }
+
+    /// Adds a session that can be hibernated.
+    pub(crate) fn insert(&self, shared: &Arc<SharedState>, commands: &WeakSender<Command>) {
+        self.residents().insert(
+            shared.identity.episode,
+            Resident {
+                shared: Arc::downgrade(shared),
+                commands: commands.clone(),
+            },
+        );
+    }
+
+    /// Removes a session that has hibernated or ended.
+    pub(crate) fn remove(&self, episode: EpisodeId) {
+        self.residents().remove(&episode);
+    }
+
+    /// Returns a slot for an instance, after an eviction if necessary. None if
+    /// the sessions in all slots are busy or cannot be hibernated.
+    pub(crate) async fn acquire_slot(&self, engine: &Engine) -> Option<OwnedSemaphorePermit> {
+        for _ in 0..MAX_ATTEMPTS {
+            if let Some(slot) = engine.session_permit() {
+                return Some(slot);
+            }
+            let commands = self.eviction_candidate()?.upgrade()?;
+            let (reply, hibernated) = oneshot::channel();
+            if commands.try_send(Command::Hibernate(reply)).is_ok() {
+                // If it has ended instead, its slot may be free, too.
+                let _ = hibernated.await;
+            }
+        }
+        engine.session_permit()
+    }
+
+    /// Returns how many sessions can be hibernated.
+    pub(crate) fn len(&self) -> usize {
+        self.residents().len()
+    }
+
+    /// Evicts up to `count` idle sessions; returns how many were told to
+    /// hibernate.
+    pub(crate) async fn evict(&self, count: usize) -> usize {
+        for evicted in 0..count {
+            let candidate = self.eviction_candidate();
+            let Some(commands) = candidate.and_then(|commands| commands.upgrade()) else {
+                return evicted;
+            };
+            let (reply, hibernated) = oneshot::channel();
+            if commands.try_send(Command::Hibernate(reply)).is_err() {
+                return evicted;
+            }
+            let _ = hibernated.await;
+        }
+        count
+    }
+
+    fn eviction_candidate(&self) -> Option<WeakSender<Command>> {
+        if !self.enabled {
+            return None;
+        }
+        let residents = self.residents();
+        let alive: Vec<(Arc<SharedState>, &Resident)> = residents
+            .values()
+            .filter_map(|resident| Some((resident.shared.upgrade()?, resident)))
+            .collect();
+        let mut per_owner: HashMap<&Principal, usize> = HashMap::new();
+        for (shared, _) in &alive {
+            *per_owner.entry(&shared.identity.owner).or_default() += 1;
+        }
+        let idle = alive.iter().filter_map(|(shared, resident)| {
+            let is_idle = shared.phase.borrow().is_idle();
+            let idle_time = shared.guest_idle_time().filter(|_| is_idle)?;
+            let residents = per_owner.get(&shared.identity.owner)?;
+            Some(((residents, idle_time), &resident.commands))
+        });
+        let candidate = idle.max_by_key(|(rank, _)| *rank);
+        candidate.map(|(_, commands)| commands.clone())
+    }
+
+    fn residents(&self) -> MutexGuard<'_, HashMap<EpisodeId, Resident>> {
+        self.residents
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,7 @@
+//! Runs: tool calls and scorings whose results can be fetched again.
+
+pub(crate) mod idempotency;
+pub(crate) mod recorded_runs;
+pub(crate) mod run;
+pub(crate) mod run_cache;
+pub(crate) mod run_id;
