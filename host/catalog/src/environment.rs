@@ -6,15 +6,15 @@ use std::sync::Arc;
 use orwd_engine::{CodeCache, Component, ComponentFileError, Engine, Instance, TaskLookupError};
 use orwd_model::DataMode;
 use orwd_model::{
-    ClockMode, DataDigest, Digest, EnvName, EnvironmentDescription, Fault, Json, LimitSet, Seed,
-    SessionId, SessionLimits,
+    ClockMode, DataDigest, DeterminismConfig, Digest, EnvName, EnvironmentDescription, Fault, Json,
+    LimitSet, Seed, SessionId, SessionLimits,
 };
-use orwd_sandbox::DataDir;
+use orwd_sandbox::{DataDir, InstanceConfig};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::component_store::ComponentStore;
 use crate::probe;
-use crate::spec::{EnvironmentSpec, InstanceOptions, LoadError};
+use crate::spec::{EnvironmentSpec, LoadError};
 use crate::task_queries::TaskQueries;
 
 /// Longest session id in the log, in characters; clients choose the length.
@@ -206,23 +206,22 @@ impl Environment {
         }
     }
 
+    /// Returns the configuration of a new session's instance.
+    pub fn instance_config(
+        &self,
+        session: &SessionId,
+        determinism: DeterminismConfig,
+    ) -> InstanceConfig {
+        let label: String = session.as_str().chars().take(LABEL).collect();
+        self.0.spec.instance_config(&label, determinism)
+    }
+
     /// Creates an instance for a session or its replay.
     pub async fn start(
         &self,
-        session: &SessionId,
-        options: InstanceOptions,
-        slot: OwnedSemaphorePermit,
+        config: InstanceConfig,
+        permit: OwnedSemaphorePermit,
     ) -> Result<Instance, Fault> {
-        let inner = &self.0;
-        let label: String = session.as_str().chars().take(LABEL).collect();
-        probe::start(
-            &inner.engine,
-            &inner.component,
-            &inner.spec,
-            &label,
-            options,
-            Some(slot),
-        )
-        .await
+        Instance::start(&self.0.engine, &self.0.component, config, Some(permit)).await
     }
 }

@@ -14,5 +14,6 @@ mod testing;
 
 pub use component_store::ComponentStore;
 pub use environment::{Environment, PreparedEnvironment};
+pub use orwd_sandbox::InstanceConfig;
 pub use source::EnvironmentSource;
-pub use spec::{EnvironmentSpec, InstanceOptions, LoadError};
+pub use spec::{EnvironmentSpec, LoadError};

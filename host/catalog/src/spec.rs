@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use orwd_engine::{ComponentError, EntryError};
 use orwd_model::DataMode;
 use orwd_model::{ClockMode, DeterminismConfig, EnvName, Fault, Seed, SessionLimits, SleepMode};
-use orwd_sandbox::DataDir;
+use orwd_sandbox::{DataDir, InstanceConfig, InstanceLabel};
 
 /// What an environment is loaded from. All of it is checked, except the
 /// component.
@@ -29,17 +29,26 @@ pub struct EnvironmentSpec {
     pub seed: Option<Seed>,
 }
 
-/// Options of one instance.
-#[derive(Clone, Debug)]
-pub struct InstanceOptions {
-    /// Seed and start time.
-    pub determinism: DeterminismConfig,
-    /// Whether sleeps take real time.
-    pub sleep_mode: SleepMode,
-    /// Limits; a replay takes those of the original session.
-    pub limits: SessionLimits,
-    /// What happens to files that it writes.
-    pub mode: DataMode,
+impl EnvironmentSpec {
+    /// Returns the configuration of a new instance; `session` identifies it in
+    /// the log.
+    pub(crate) fn instance_config(
+        &self,
+        session: &str,
+        determinism: DeterminismConfig,
+    ) -> InstanceConfig {
+        InstanceConfig {
+            label: InstanceLabel {
+                environment: self.name.as_str().into(),
+                session: session.into(),
+            },
+            determinism,
+            sleep_mode: SleepMode::RealTime,
+            data: self.data.clone(),
+            mode: self.mode.clone(),
+            limits: self.limits,
+        }
+    }
 }
 
 /// Why an environment cannot be served.

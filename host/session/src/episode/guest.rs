@@ -7,11 +7,11 @@
 
 use std::time::Duration;
 
-use orwd_catalog::{Environment, InstanceOptions};
+use orwd_catalog::{Environment, InstanceConfig};
 use orwd_engine::{CallError, EntryError, Episode};
 use orwd_model::{
-    Block, Candidate, Fault, Json, Message, Refusal, RefusalReason, RunOutcome, Secrets, SessionId,
-    SleepMode, Timestamp, ToolOutput, ToolSpec, python_repr,
+    Block, Candidate, Fault, Json, Message, Refusal, RefusalReason, RunOutcome, Secrets, SleepMode,
+    Timestamp, ToolOutput, ToolSpec, python_repr,
 };
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -57,17 +57,13 @@ impl Guest {
     /// task.
     pub(crate) async fn open(
         env: &Environment,
-        session: &SessionId,
-        options: InstanceOptions,
+        config: InstanceConfig,
         slot: OwnedSemaphorePermit,
         task: &Json,
         secrets: Secrets,
     ) -> Result<(Guest, Vec<ToolSpec>), OpenError> {
-        let seed = options.determinism.seed;
-        let instance = env
-            .start(session, options, slot)
-            .await
-            .map_err(OpenError::Start)?;
+        let seed = config.determinism.seed;
+        let instance = env.start(config, slot).await.map_err(OpenError::Start)?;
         let mut episode = Episode::open(instance, task, secrets, seed).await?;
         let tools = if env.description().supports.task_tools {
             episode.task_tools().await?

@@ -4,7 +4,7 @@
 //! the results are compared by hash. A recorded fault is not replayed: it may
 //! have depended on the machine, as a time limit does.
 
-use orwd_catalog::{Environment, InstanceOptions};
+use orwd_catalog::Environment;
 use orwd_engine::EntryError;
 use orwd_journal::{
     CreatedRecord, EpisodeHistory, EpisodeStep, GuestOutcome, OutcomeRecord, StepOutcome,
@@ -53,14 +53,11 @@ impl<'h> Replay<'h> {
         slot: OwnedSemaphorePermit,
     ) -> Result<Replay<'h>, OpenError> {
         let created = history.created();
-        let options = InstanceOptions {
-            determinism: determinism(created),
-            sleep_mode: SleepMode::Skip,
-            limits: created.limits,
-            mode: created.mode.within(env.mode()),
-        };
-        let (guest, tools) =
-            Guest::open(env, &created.session, options, slot, &created.task, secrets).await?;
+        let mut config = env.instance_config(&created.session, determinism(created));
+        config.sleep_mode = SleepMode::Skip;
+        config.limits = created.limits;
+        config.mode = created.mode.within(env.mode());
+        let (guest, tools) = Guest::open(env, config, slot, &created.task, secrets).await?;
         Ok(Replay {
             guest,
             tools,

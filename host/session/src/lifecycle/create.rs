@@ -4,12 +4,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use orwd_catalog::{Environment, InstanceOptions};
+use orwd_catalog::Environment;
 use orwd_engine::EntryError;
 use orwd_journal::{CreatedRecord, EpisodeId, EpisodeWriter, Hash, JournalError};
-use orwd_model::{
-    DeterminismConfig, FaultCode, Json, Secrets, Seed, SleepMode, TOOLSETS, Timestamp,
-};
+use orwd_model::{DeterminismConfig, FaultCode, Json, Secrets, Seed, TOOLSETS, Timestamp};
 
 use crate::actor::state::{CreationInfo, Phase, RuntimeInfo, SessionIdentity, SharedState};
 use crate::api::create::{CreatedSession, Resumability};
@@ -61,13 +59,8 @@ pub(crate) async fn create(
         start: Timestamp::now(),
         clock: env.clock(),
     };
-    let options = InstanceOptions {
-        determinism,
-        sleep_mode: SleepMode::RealTime,
-        limits: *env.limits(),
-        mode: env.mode().clone(),
-    };
-    let (limits, mode) = (options.limits, options.mode.clone());
+    let config = env.instance_config(&key.id, determinism);
+    let (limits, mode) = (config.limits, config.mode.clone());
     // Computed before the guest sees the data. If another session publishes in
     // between, the digests differ at the next replay.
     let data = if context.is_journaled() {
@@ -86,7 +79,7 @@ pub(crate) async fn create(
     let journaled = context.is_journaled();
     let resumability = Resumability::new(journaled, determinism.clock, &mode, &sealed);
     let publishes = mode.publishes();
-    let opened = Guest::open(&env, &key.id, options, slot, &task, secrets).await;
+    let opened = Guest::open(&env, config, slot, &task, secrets).await;
     let (guest, first_task_tools) = opened.map_err(|error| match error {
         OpenError::Start(fault) if fault.code == FaultCode::Overloaded => CreateError::Full,
         OpenError::Start(fault) | OpenError::Entry(EntryError::Fault(fault)) => {
