@@ -39,6 +39,9 @@ pub fn target_dir() -> &'static Path {
     })
 }
 
+/// The target that environments are built for.
+const TARGET: &str = "wasm32-wasip2";
+
 /// Returns the `orwd` binary: the one that `ORWD_BIN` names, else a build in
 /// the profile of the test.
 pub fn binary() -> &'static Path {
@@ -101,13 +104,14 @@ pub fn components() -> &'static BTreeMap<String, PathBuf> {
     static BUILT: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
     BUILT.get_or_init(|| {
         let packages = fixture_packages();
+        add_target();
         let mut arguments = vec!["build", "--profile", "component"];
-        arguments.extend(["--target", "wasm32-wasip2"]);
+        arguments.extend(["--target", TARGET]);
         for package in packages.keys() {
             arguments.extend(["--package", package]);
         }
         cargo(&arguments, &[]);
-        let directory = target_dir().join("wasm32-wasip2/component");
+        let directory = target_dir().join(TARGET).join("component");
         packages
             .into_iter()
             .map(|(package, name)| {
@@ -117,6 +121,27 @@ pub fn components() -> &'static BTreeMap<String, PathBuf> {
             })
             .collect()
     })
+}
+
+/// Installs the standard library of [`TARGET`] with rustup if it is missing.
+fn add_target() {
+    let libraries = Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .current_dir(workspace_dir())
+        .output()
+        .expect("rustc can be started");
+    let libraries = String::from_utf8(libraries.stdout).expect("a UTF-8 path");
+    if Path::new(libraries.trim()).is_dir() {
+        return;
+    }
+    let added = Command::new("rustup")
+        .args(["target", "add", TARGET])
+        .current_dir(workspace_dir())
+        .status();
+    assert!(
+        added.is_ok_and(|status| status.success()),
+        "Rust's standard library for {TARGET} is missing; run: rustup target add {TARGET}"
+    );
 }
 
 /// Returns the component of one fixture.
