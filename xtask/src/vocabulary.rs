@@ -292,7 +292,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[ignore = "until every file keeps it"]
     fn the_workspace_keeps_the_vocabulary() {
         let findings = check(&Workspace::open().unwrap()).unwrap();
         let lines: Vec<String> = findings.iter().map(Finding::to_string).collect();

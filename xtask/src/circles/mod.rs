@@ -64,7 +64,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[ignore = "until every crate is free of circles"]
     fn the_workspace_has_no_circles() {
         let workspace = Workspace::open().unwrap();
         let findings = check(&workspace, &[]).unwrap();
