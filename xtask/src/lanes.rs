@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::workspace::{Finding, Result, Workspace};
-use crate::{circles, docs, graph, vocabulary};
+use crate::{circles, docs, graph, unsafe_code, vocabulary};
 
 /// Runs the checks that a push needs; at most two minutes with a warm build.
 ///
@@ -20,9 +20,10 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let started = Instant::now();
     findings.extend(vocabulary::check(workspace)?);
+    findings.extend(unsafe_code::check(workspace)?);
     findings.extend(circles::check(workspace, &[])?);
     findings.extend(graph::check(workspace)?);
-    log_duration("vocabulary, circles, graph", started);
+    log_duration("vocabulary, unsafe code, circles, graph", started);
     let clippy = [
         "clippy",
         "--workspace",

@@ -6,6 +6,7 @@ mod circles;
 mod docs;
 mod graph;
 mod lanes;
+mod unsafe_code;
 mod vocabulary;
 mod workspace;
 
@@ -19,6 +20,7 @@ Usage: cargo xtask COMMAND
 Checks:
   circles [--report] [CRATE...]  files of one crate that import each other in a circle;
                                  --report prints them and exits with 0
+  unsafe                         unsafe code of the host outside its one file
   vocabulary                     banned phrases, type names used twice, crowded folders
   docs                           pages, links, anchors, commands and snippets of the documentation
   graph [--write]                the graph of the crates, compared with the drawing in the documentation;
@@ -59,6 +61,7 @@ fn run(arguments: &[&str]) -> Result<Vec<Finding>> {
             Ok(Vec::new())
         }
         ["circles", crates @ ..] => circles::check(&workspace, crates),
+        ["unsafe"] => unsafe_code::check(&workspace),
         ["vocabulary"] => vocabulary::check(&workspace),
         ["docs"] => docs::check(&workspace),
         ["graph"] => {

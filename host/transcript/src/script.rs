@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::expectation::Expectation;
@@ -50,8 +50,8 @@ pub struct ScriptStep {
 pub struct Call {
     /// Name of the tool.
     pub tool: String,
-    /// Input of the tool.
-    #[serde(default = "empty_input")]
+    /// Input of the tool; an empty object if omitted or null.
+    #[serde(default = "empty_input", deserialize_with = "input_or_empty")]
     pub input: Box<RawValue>,
     /// Expected result.
     #[serde(default)]
@@ -68,6 +68,11 @@ pub struct ScriptError {
 
 fn empty_input() -> Box<RawValue> {
     RawValue::from_string("{}".to_owned()).unwrap_or_default()
+}
+
+fn input_or_empty<'de, D: Deserializer<'de>>(input: D) -> Result<Box<RawValue>, D::Error> {
+    let input = Option::<Box<RawValue>>::deserialize(input)?;
+    Ok(input.unwrap_or_else(empty_input))
 }
 
 impl Script {

@@ -178,8 +178,8 @@ fn compile<'i>(
     let mut built = HashMap::new();
     if let Some(output) = child.stdout.take() {
         // Build scripts may print lines of their own, which are skipped.
-        let lines = BufReader::new(output).lines().map_while(Result::ok);
-        built.extend(lines.filter_map(|line| component(&line)));
+        let lines = BufReader::new(output).split(b'\n').map_while(Result::ok);
+        built.extend(lines.filter_map(|line| component(&String::from_utf8_lossy(&line))));
     }
     let status = child.wait().map_err(not_run)?;
     let error = (!status.success()).then(|| BuildError::Failed {

@@ -224,7 +224,7 @@ fn load_versions(
             Some(component) => prepared
                 .load_version(name.clone(), component, limits)
                 .map_err(|error| format!("its component cannot be loaded: {error}")),
-            None => Err(format!("its component {digest} is not there any more")),
+            None => Err(format!("its component {digest} is not available any more")),
         };
         match &prepared {
             Ok(_) => tracing::info!(environment = %name, %digest, "older version loaded"),

@@ -190,7 +190,7 @@ impl Drop for RunStream {
 
 /// Formats a time like `2026-01-31 23:59:59.000123+00:00`.
 fn utc(time: SystemTime) -> String {
-    let time = OffsetDateTime::from(time);
+    let time = OffsetDateTime::from(time.max(SystemTime::UNIX_EPOCH));
     format!(
         "{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:06}+00:00",
         time.year(),

@@ -1,4 +1,4 @@
-//! `X-Session-ID`, which names the session, and `X-ORWD-Resumability`, which tells
+//! `X-Session-ID`, which names the session, and `X-ORWD-Resumable`, which tells
 //! the client whether its session survives a restart of the server.
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
