@@ -91,7 +91,7 @@ pub const ENVIRONMENTS: &[EnvironmentProfile] = &[
         name: "determinism",
         folder: "tests/fixtures/determinism",
         manifest: Some("data = \"../data\""),
-        time_dependent: &["clocks", "sleep"],
+        time_dependent: &["clocks", "sleep", "listing"],
         spec: Some(|rng| json!({"setup_ms": rng.random_range(0..20)})),
         ..DEFAULT
     },

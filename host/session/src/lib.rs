@@ -1,12 +1,12 @@
 //! Sessions: each has an actor that owns one guest, and a handle for clients.
 //!
-//! * [`api`] is what the protocol sees: traits, requests and errors.
-//! * [`lifecycle`] creates, finds, expires and removes sessions.
-//! * [`actor`] is the task of one session; [`handle`] sends it commands.
-//! * [`episode`] is a guest together with its journal, and its replay.
-//! * [`runs`] keeps tool calls and scorings, and recognises repeated requests.
-//! * [`limits`] holds quotas, eviction and the memory monitor.
-//! * [`admin`] lists, inspects and forks sessions.
+//! * `api` is what the protocol sees: traits, requests and errors.
+//! * `lifecycle` creates, finds, expires and removes sessions.
+//! * `actor` is the task of one session; `handle` sends it commands.
+//! * `episode` is a guest together with its journal, and its replay.
+//! * `runs` keeps tool calls and scorings, and recognises repeated requests.
+//! * `limits` holds quotas, eviction and the memory monitor.
+//! * `admin` lists, inspects and forks sessions.
 //!
 //! A session is created in two steps: its id is reserved, then its guest is
 //! opened and its creation journaled. It ends when the client deletes it, when

@@ -90,7 +90,7 @@ fn guests() -> Vec<WatGuest> {
         with_random("unaligned-allocation")
             .with("spare", "(return (i32.const 65537))")
             .act("(call $get-random-bytes (i64.const 64) (i32.const 4096))"),
-        with_random("allocation-that-traps")
+        with_random("list-allocation-that-traps")
             .with("spare", "unreachable")
             .act("(call $get-random-bytes (i64.const 64) (i32.const 4096))"),
         with_random("allocation-that-loops")
@@ -178,7 +178,7 @@ const FATAL: [(&str, u64, &str, &str); 19] = [
         "the engine: out of bounds",
     ),
     ("unaligned-allocation", 0, "", "the engine"),
-    ("allocation-that-traps", 0, "env_trap", "the trap"),
+    ("list-allocation-that-traps", 0, "env_trap", "the trap"),
     ("allocation-that-loops", 0, "limit_cpu", "call-cpu"),
     (
         "one-byte-writes",

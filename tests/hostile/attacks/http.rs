@@ -7,8 +7,8 @@
 use super::http_requests::{
     SOCKET_TIMEOUT, create_head, odd_bodies, odd_ids, oversized_requests, send_raw,
 };
-use crate::harness::{AttackHarness, MAX_SESSIONS, ProcessStats, quick_or_soak};
-use orwd_tests::background::{BackgroundTask, run_concurrently, wait_until};
+use crate::harness::{AttackHarness, MAX_SESSIONS, quick_or_soak};
+use orwd_tests::background::{BackgroundTask, run_concurrently};
 use orwd_tests::expect::error_detail;
 use orwd_tests::http::{HttpConnection, HttpRequest};
 use orwd_tests::ors::{OrsClient, SESSION_HEADER, SessionClient, TaskSelector, fresh_id};
@@ -89,7 +89,7 @@ fn slow(ors: &OrsClient, count: usize, begin: &str, drip: &[u8]) -> String {
 }
 
 /// Makes calls with results of 8 MiB and does not read them.
-fn stalled(ors: &OrsClient, pid: u32, count: usize) -> String {
+fn stalled(ors: &OrsClient, count: usize) -> String {
     let unit = "0123456789abcdef";
     let body = json!({"name": "big", "input": {"unit": unit, "count": 512 << 10}});
     let readers: Vec<(SessionClient, HttpConnection, String)> = (0..count)
@@ -109,11 +109,8 @@ fn stalled(ors: &OrsClient, pid: u32, count: usize) -> String {
             (session, connection, run)
         })
         .collect();
-    // The server has closed the connections once it holds fewer descriptors.
-    let open = ProcessStats::of(pid).descriptors;
-    wait_until("the server closes the connections", SOCKET_TIMEOUT, || {
-        ProcessStats::of(pid).descriptors + count <= open
-    });
+    // Longer than the write timeout of this server.
+    std::thread::sleep(Duration::from_secs(5));
     for (session, mut connection, run) in readers {
         let cut = loop {
             match connection.read_piece() {
@@ -293,7 +290,6 @@ fn http() {
     let kept = sockets as u64 * (24 << 10);
     let mut harness = AttackHarness::new("http", &[], &[], &FLAGS).with_slack((32 << 20) + kept);
     let key = harness.key().to_owned();
-    let pid = harness.server().pid();
     let start = create_head(&key);
     let partial = format!("{start}X-Slow: ");
     let body = format!("{start}X-Session-ID: x\r\nContent-Length: 5000\r\n\r\n{{");
@@ -324,7 +320,7 @@ fn http() {
         });
     }
     harness.case("three clients that read nothing", "write-timeout", |ors| {
-        stalled(ors, pid, 3)
+        stalled(ors, 3)
     });
     for (attack, bytes, statuses) in oversized_requests(&key) {
         harness.case(

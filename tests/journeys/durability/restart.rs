@@ -127,7 +127,7 @@ fn an_idle_session_hibernates_and_resumes() {
 
     let mut host = RestartableServer::new(&scratch)
         .set("--hibernate-after", "100ms")
-        .set("--log", "info,orwd::session=debug");
+        .set("--log", "info,orwd_session=debug");
     let server = host.alpha();
     let session = server.ors().open("alpha", TaskSelector::At("train", 0));
     bump(&session, 7);

@@ -156,7 +156,7 @@ fn an_unusable_key_file_is_refused_at_startup() {
     let file = scratch.at("keys.toml");
     new_key(&file, "alice");
     let again = OrwdCommand::new(["keys", "new", "alice", "--api-keys", &file]).run();
-    again.expect_failure(&["keys.toml", "\"alice\" already"]);
+    again.expect_failure(&["keys.toml", "\"alice\" exists"]);
     OrwdCommand::new(["keys", "new", "a b", "--api-keys", &file])
         .run()
         .expect_failure(&["letters, digits"]);

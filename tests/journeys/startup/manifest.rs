@@ -19,18 +19,18 @@ fn an_invalid_manifest_is_reported_with_its_line() {
     };
     check(
         "name = \"good\"\ndta = \"x\"\n",
-        &["dta", "`data`", "line 2"],
+        &["dta", "`data`", "orwd.toml:2:"],
     );
     check(
         "name = \"good\"\n[limits]\nmemroy = \"64MiB\"\n",
-        &["memroy", "memory", "line 3"],
+        &["memroy", "memory", "orwd.toml:3:"],
     );
-    check("name = \"good\n", &["line 1"]);
+    check("name = \"good\n", &["orwd.toml:1:"]);
     check("description = \"no name\"\n", &["name"]);
     check("name = \"ab\"\n", &["ab", "3 to 64"]);
     check("name = \"with space\"\n", &["with space"]);
     check("name = \"health\"\n", &["health"]);
-    check("name = \"good\"\ndata = 3\n", &["data", "line 2"]);
+    check("name = \"good\"\ndata = 3\n", &["data", "orwd.toml:2:"]);
     check(
         "name = \"good\"\n[limits]\ncall-cpu = 5\n",
         &["call-cpu", "5s"],
