@@ -98,8 +98,7 @@ impl ReplayServer {
 
 /// Returns the number of episodes per environment.
 pub(crate) fn episodes() -> u64 {
-    let default = if cfg!(feature = "soak") { 200 } else { 60 };
-    number("ORWD_REPLAY_EPISODES", default)
+    number("ORWD_REPLAY_EPISODES", 200)
 }
 
 /// Returns the number in an environment variable, or the default.

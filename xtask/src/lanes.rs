@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::workspace::{Finding, Result, Workspace};
 use crate::{circles, docs, graph, unsafe_code, vocabulary};
 
-/// Runs the checks that a push needs; at most two minutes with a warm build.
+/// Runs the checks that a push needs.
 ///
 /// Every step runs, so that one run reports all problems.
 pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {

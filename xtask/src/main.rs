@@ -28,7 +28,7 @@ Checks:
 
 Lanes:
   check                          before a push: format, clippy, unit tests, and all checks above
-  soak                           the long suites, about an hour: crash, hostile, replay
+  soak                           the long suites: crash, hostile, replay
 ";
 
 fn main() -> ExitCode {
