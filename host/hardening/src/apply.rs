@@ -20,6 +20,8 @@ pub fn apply(policy: &Policy) -> Result<HardeningReport, HardeningError> {
     for (protection, outcome) in landlock::restrict(policy)? {
         report.record(protection, outcome);
     }
+    // After the paths are opened, which may need them.
+    report.record("capabilities", privileges::drop_capabilities(policy)?);
     // Last, since the others need system calls that the filter denies.
     report.record("system calls", seccomp::restrict(policy.workload()));
     Ok(report)

@@ -4,8 +4,8 @@
 //! WebAssembly is the boundary between a guest and the host. A guest that
 //! escaped it would be the host: its files, its network, its user's other
 //! programs. So the process gives up, irrevocably and before a guest runs,
-//! everything that it no longer needs: privileges, core dumps, files (the
-//! [`Policy`] lists those that it keeps), networks other than its open sockets,
+//! everything that it no longer needs: privileges, capabilities, core dumps,
+//! files (the [`Policy`] lists those that it keeps), networks other than its open sockets,
 //! signals to other processes, new programs, new executable memory, and all
 //! system calls that are not on a list.
 //!

@@ -19,7 +19,7 @@ pub struct MissingProtection {
 
 /// The policy names a path that cannot be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot apply hardening: cannot open {}: {reason}", path.display())]
+#[error("cannot apply hardening: cannot use {}: {reason}", path.display())]
 pub struct HardeningError {
     path: PathBuf,
     reason: String,

@@ -17,8 +17,8 @@ use serde_json::json;
 use crate::support::{TIMEOUT, environment_dir, serve};
 
 /// Returns the name of each thread of a process, whether it has given up new
-/// privileges, and its seccomp mode (2 is a filter).
-fn threads(pid: u32) -> Vec<(String, u32, u32)> {
+/// privileges, its seccomp mode (2 is a filter), and its capabilities.
+fn threads(pid: u32) -> Vec<(String, u32, u32, u64)> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let mut found = Vec::new();
     for task in tasks {
@@ -29,7 +29,15 @@ fn threads(pid: u32) -> Vec<(String, u32, u32)> {
                 line.unwrap().trim().to_owned()
             };
             let number = |key: &str| value(key).parse::<u32>().unwrap();
-            found.push((value("Name:"), number("NoNewPrivs:"), number("Seccomp:")));
+            let sets = ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"];
+            let sets = sets.map(|key| u64::from_str_radix(&value(key), 16).unwrap());
+            let capabilities = sets.iter().fold(0, |all, set| all | set);
+            found.push((
+                value("Name:"),
+                number("NoNewPrivs:"),
+                number("Seccomp:"),
+                capabilities,
+            ));
         }
     }
     found
@@ -49,8 +57,9 @@ fn is_hardened(server: &ServerProcess) {
     let filtered = !log.contains("hardening unavailable protection=system calls");
     let threads = threads(server.pid());
     assert!(threads.len() > 4, "{threads:?}");
-    for (name, given_up, filter) in threads {
+    for (name, given_up, filter, capabilities) in threads {
         assert_eq!(given_up, 1, "{name}");
+        assert_eq!(capabilities, 0, "{name}");
         assert_eq!(filter, if filtered { 2 } else { 0 }, "{name}");
     }
     for name in ["files", "TCP", "signals and abstract sockets"] {
@@ -151,7 +160,7 @@ fn hardening_can_be_turned_off() {
     let server = ServeCommand::fixtures(&["alpha"])
         .set("--hardening", "off")
         .start();
-    for (name, given_up, filter) in threads(server.pid()) {
+    for (name, given_up, filter, _) in threads(server.pid()) {
         assert_eq!((given_up, filter), (0, 0), "{name}");
     }
     wait_for_text(&server, "process hardening is off");
@@ -208,7 +217,7 @@ fn the_compiler_is_hardened_before_it_reads_input() {
         let threads = threads(pid);
         threads
             .iter()
-            .all(|(_, given_up, by)| (*given_up, *by) == (1, filter))
+            .all(|(_, given_up, by, has)| (*given_up, *by, *has) == (1, filter, 0))
     });
     drop(compiler.stdin.take());
     assert_eq!(compiler.wait().unwrap().code(), Some(1));
