@@ -104,9 +104,9 @@ mod tests {
 
     use clap::CommandFactory;
     use orwd_journal::{
-        AppendEntry, ChainLink, CreatedRecord, Durability, EpisodeHistory, EpisodeId, GuestOutcome,
-        GuestRequest, Hash, JournalStore, OutcomeRecord, Receipt, ReceiptSigner, Record,
-        RequestRecord, SealedSecrets, SqliteStore,
+        AppendEntry, ChainLink, CreatedRecord, CreationContent, Durability, EpisodeHistory,
+        EpisodeId, GuestOutcome, GuestRequest, Hash, JournalStore, OutcomeRecord, Receipt,
+        ReceiptSigner, Record, RequestRecord, SealedSecrets, SqliteStore,
     };
     use orwd_model::{
         ClockMode, DataMode, Digest, EnvName, Json, Reward, Seed, SessionId, SessionLimits,
@@ -157,6 +157,7 @@ mod tests {
             request: Hash::of(b"request"),
             toolset: None,
             parent: None,
+            content: CreationContent::Plain,
         }))];
         for n in 0..calls {
             records.push(Record::Request(Box::new(RequestRecord {

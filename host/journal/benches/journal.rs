@@ -28,9 +28,10 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use orwd_journal::{
-    AppendEntry, AppendResult, CreatedRecord, Durability, EpisodeFilter, EpisodeId, GuestOutcome,
-    GuestRequest, Hash, IndexedEpisode, Journal, JournalStore, OutcomeRecord, Record,
-    RequestRecord, RunIdentity, SealedSecrets, SqliteStore, StoreError, StoredRecord,
+    AppendEntry, AppendResult, CreatedRecord, CreationContent, Durability, EpisodeFilter,
+    EpisodeId, GuestOutcome, GuestRequest, Hash, IndexedEpisode, Journal, JournalStore,
+    OutcomeRecord, Record, RequestRecord, RunIdentity, SealedSecrets, SqliteStore, StoreError,
+    StoredRecord,
 };
 use orwd_model::{
     Block, ClockMode, Digest, EnvName, Json, RunId, Seed, SessionId, SessionLimits, Timestamp,
@@ -87,6 +88,18 @@ impl JournalStore for BaselineStore {
         Ok(fresh.to_vec())
     }
 
+    fn set_value(&self, _: &str, _: &[u8]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn set_receipts(&self, _: EpisodeId, _: &[String]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn receipts(&self, _: EpisodeId) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
     fn purge(&self, _: EpisodeId) -> Result<(), StoreError> {
         Ok(())
     }
@@ -123,6 +136,7 @@ fn created(session: &str) -> CreatedRecord {
         request: Hash::of(b""),
         toolset: None,
         parent: None,
+        content: CreationContent::Plain,
     }
 }
 

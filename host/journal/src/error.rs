@@ -53,6 +53,11 @@ pub enum JournalError {
     /// can find out what the disk holds.
     #[error("the journal has stopped: {0}")]
     Stopped(String),
+    /// The episode was imported, and this host ran nothing of it.
+    #[error(
+        "episode {0} was imported and this host ran nothing of it, so it signs no receipt for it"
+    )]
+    Imported(EpisodeId),
     /// The host runs without a journal.
     #[error("this host keeps no journal")]
     Disabled,
@@ -90,6 +95,7 @@ impl JournalError {
             | JournalError::Unknown(_)
             | JournalError::Seal(_)
             | JournalError::Stopped(_)
+            | JournalError::Imported(_)
             | JournalError::Disabled => false,
         }
     }
@@ -99,6 +105,15 @@ impl JournalError {
         JournalError::Damaged {
             episode: Some(episode),
             seq: Some(seq),
+            what: what.into(),
+        }
+    }
+
+    /// Reports a damage of an episode outside of its records.
+    pub(crate) fn damaged_episode(episode: EpisodeId, what: impl Into<String>) -> JournalError {
+        JournalError::Damaged {
+            episode: Some(episode),
+            seq: None,
             what: what.into(),
         }
     }

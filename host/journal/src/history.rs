@@ -21,6 +21,7 @@ pub struct EpisodeHistory {
     next: u64,
     tip: ChainLink,
     bytes: u64,
+    imported: u64,
 }
 
 /// A request of an episode, with its outcome.
@@ -76,6 +77,7 @@ impl EpisodeHistory {
             next: 0,
             tip: reader.tip,
             bytes: records.iter().map(|record| record.bytes.len() as u64).sum(),
+            imported: 0,
         };
         for stored in rest {
             let record = reader.take(stored)?;
@@ -94,7 +96,9 @@ impl EpisodeHistory {
         index: &IndexedEpisode,
         records: &[StoredRecord],
     ) -> Result<EpisodeHistory, JournalError> {
-        let history = EpisodeHistory::read(index.id, records)?;
+        let imported = index.header.import.as_ref();
+        let history = EpisodeHistory::read(index.id, records)?
+            .with_imported(imported.map_or(0, |import| import.records));
         // Records may have been added since the index was read.
         let last = usize::try_from(index.head)
             .ok()
@@ -144,9 +148,16 @@ impl EpisodeHistory {
         Ok(())
     }
 
-    /// Unseals the sealed content. Without this, calls have no input and their
-    /// outcomes are missing.
+    /// States that this host did not run this many of the first records.
+    pub(crate) fn with_imported(mut self, records: u64) -> EpisodeHistory {
+        self.imported = records;
+        self
+    }
+
+    /// Unseals the sealed content. Without this, there is no task, calls have no
+    /// input and their outcomes are missing.
     pub fn unseal(&mut self, key: &SealKey) -> Result<(), JournalError> {
+        sealing::unseal_created(&mut self.created, key, self.episode)?;
         for step in &mut self.steps {
             sealing::unseal_request(&mut step.record, key, self.episode, step.seq)?;
             if let Some(outcome) = &mut step.outcome {
@@ -174,6 +185,22 @@ impl EpisodeHistory {
     /// Returns the last record of an episode that has ended.
     pub fn ended(&self) -> Option<&EndedRecord> {
         self.ended.as_ref()
+    }
+
+    /// Returns the number of its first records that this host did not run. A file
+    /// states nothing of that kind, so it is zero for a history from a file.
+    pub fn imported(&self) -> u64 {
+        self.imported
+    }
+
+    /// Whether this host ran the request of a step, or is to run it. A request
+    /// that an imported file left without an outcome is run here.
+    pub fn ran_here(&self, step: &EpisodeStep) -> bool {
+        let last = step
+            .outcome
+            .as_ref()
+            .map_or(step.seq, |outcome| outcome.seq);
+        last >= self.imported
     }
 
     /// Returns the bytes of all records.

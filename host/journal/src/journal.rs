@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use orwd_model::{Secrets, SessionId};
+use orwd_model::{Digest, Secrets, SessionId};
 use tokio::sync::{oneshot, watch};
 
 use crate::durability::Durability;
@@ -13,7 +13,7 @@ use crate::history::EpisodeHistory;
 use crate::receipt::{Receipt, ReceiptSigner};
 use crate::record::{CreatedRecord, EpisodeId, Record, SealedSecrets};
 use crate::sealing::{ContentPolicy, SealKey};
-use crate::store::{EpisodeFilter, IndexedEpisode, JournalStore, SqliteStore};
+use crate::store::{EpisodeFilter, ImportOrigin, IndexedEpisode, JournalStore, SqliteStore};
 use crate::writer::{self, EpisodeWriter, PendingCommit, Sender};
 
 /// The journal of a host. Clones share it.
@@ -100,9 +100,20 @@ impl Journal {
         episode: EpisodeId,
         created: CreatedRecord,
     ) -> (EpisodeWriter, PendingCommit) {
+        self.begin_fork(episode, created, None)
+    }
+
+    /// Begins an episode that is forked from one of this origin. Its records up to
+    /// the number in the origin are copies of records that this host did not run.
+    pub fn begin_fork(
+        &self,
+        episode: EpisodeId,
+        created: CreatedRecord,
+        import: Option<ImportOrigin>,
+    ) -> (EpisodeWriter, PendingCommit) {
         let policy = self.content_policy(&created);
         let mut writer = EpisodeWriter::new(episode, self.queue(), policy);
-        let commit = writer.append(&Record::Created(Box::new(created)));
+        let commit = writer.append_first(&Record::Created(Box::new(created)), import);
         (writer, commit)
     }
 
@@ -129,8 +140,10 @@ impl Journal {
             let index = index.ok_or(JournalError::Unknown(episode))?;
             let mut history = EpisodeHistory::read_indexed(&index, &store.read(episode, 0)?)?;
             if let (Some(key), SealedSecrets::Sealed(sealed)) = (key, &history.created().secrets)
+                // A file may hold what was sealed for somebody else.
+                && history.imported() == 0
                 // With another key it stays sealed, and can still be ended.
-                && key.unseal(sealed, episode).is_ok()
+                && key.unseal(sealed, episode, history.created().component).is_ok()
             {
                 history.unseal(&key)?;
             }
@@ -203,32 +216,60 @@ impl Journal {
         })
     }
 
-    /// Seals secrets for an episode.
+    /// Seals secrets for an episode on this component.
     pub fn seal(
         &self,
         secrets: &Secrets,
         episode: EpisodeId,
+        component: Digest,
     ) -> Result<SealedSecrets, JournalError> {
         match &self.0.seal {
             _ if secrets.is_empty() => Ok(SealedSecrets::None),
-            Some(key) => key.seal(secrets, episode).map(SealedSecrets::Sealed),
+            Some(key) => key
+                .seal(secrets, episode, component)
+                .map(SealedSecrets::Sealed),
             None => Ok(SealedSecrets::Withheld),
         }
     }
 
     /// Unseals the secrets of an episode.
-    pub fn unseal(
-        &self,
-        sealed: &SealedSecrets,
-        episode: EpisodeId,
-    ) -> Result<Secrets, JournalError> {
-        sealed.open(self.0.seal.as_deref(), episode)
+    pub fn unseal(&self, history: &EpisodeHistory) -> Result<Secrets, JournalError> {
+        let created = history.created();
+        let key = self.0.seal.as_deref();
+        created
+            .secrets
+            .open(key, history.episode(), created.component)
     }
 
-    /// Signs a receipt for an episode, or for its records so far.
+    /// Signs a receipt for what this host ran of an episode so far.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Imported`] if it ran nothing of it.
     pub async fn receipt(&self, episode: EpisodeId) -> Result<Receipt, JournalError> {
         let history = self.history(episode).await?;
+        if history.imported() >= history.next() {
+            return Err(JournalError::Imported(episode));
+        }
         Ok(Receipt::sign(&history, &self.0.signer))
+    }
+
+    /// Returns the receipts that came with an imported episode.
+    pub async fn imported_receipts(&self, episode: EpisodeId) -> Result<Vec<String>, JournalError> {
+        self.run_blocking(move |store| store.receipts(episode))
+            .await
+    }
+
+    /// Returns the value of this name. Stores `fresh` first if there is none.
+    pub async fn value(&self, name: &'static str, fresh: Vec<u8>) -> Result<Vec<u8>, JournalError> {
+        self.run_blocking(move |store| store.get_or_insert(name, &fresh))
+            .await
+    }
+
+    /// Stores a value under this name, in place of an earlier one.
+    pub async fn set_value(&self, name: &'static str, value: Vec<u8>) -> Result<(), JournalError> {
+        self.run_blocking(move |store| store.set_value(name, &value))
+            .await
     }
 
     /// Resolves with the reason when the journal has stopped: after a failed sync,

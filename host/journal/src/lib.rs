@@ -22,21 +22,22 @@ mod state_dir;
 mod store;
 mod writer;
 
-pub use archive::{ArchiveError, EpisodeArchive, ImportOutcome};
+pub use archive::{ArchiveError, EpisodeArchive, ImportOptions, ImportOutcome};
 pub use durability::Durability;
 pub use error::JournalError;
 pub use history::{EpisodeHistory, EpisodeStep, StepOutcome};
 pub use journal::Journal;
 pub use receipt::{Receipt, ReceiptBody, ReceiptCall, ReceiptError, ReceiptKey, ReceiptSigner};
 pub use record::{
-    ChainLink, CreatedRecord, EndReason, EndedRecord, EpisodeId, ForkOrigin, GuestOutcome,
-    GuestRequest, Hash, OutcomeRecord, Record, RequestRecord, RunIdentity, SealedSecrets,
+    ChainLink, CreatedRecord, CreationContent, EndReason, EndedRecord, EpisodeId, ForkOrigin,
+    GuestOutcome, GuestRequest, Hash, OutcomeRecord, Record, RequestRecord, RunIdentity,
+    SealedSecrets,
 };
 pub use sealing::SealKey;
 pub use state_dir::{StateDir, StateLock};
 pub use store::{
-    AppendEntry, AppendResult, EpisodeFilter, EpisodeHeader, EpisodeState, IndexChange,
-    IndexedEpisode, JournalStore, SqliteStore, StoreError, StoredRecord,
+    AppendEntry, AppendResult, EpisodeFilter, EpisodeHeader, EpisodeState, ImportOrigin,
+    IndexChange, IndexedEpisode, JournalStore, SqliteStore, StoreError, StoredRecord,
 };
 pub use writer::{EpisodeWriter, PendingCommit};
 

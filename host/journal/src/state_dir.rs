@@ -90,6 +90,16 @@ impl StateDir {
         self.0.join("journal.db-wal")
     }
 
+    /// Returns the path of the file with the number of commits.
+    pub(crate) fn commits(&self) -> PathBuf {
+        self.0.join("commits")
+    }
+
+    /// Returns the path of the file with the fingerprint of the seal key.
+    pub(crate) fn seal_fingerprint(&self) -> PathBuf {
+        self.0.join("seal.fingerprint")
+    }
+
     /// Returns the path of the key that signs receipts.
     pub(crate) fn receipts_key(&self) -> PathBuf {
         self.0.join("receipts.key")
@@ -186,7 +196,7 @@ impl StateDir {
 }
 
 /// Writes a small file. After an error the previous file is unchanged.
-fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = path.with_extension("new");
     let mut file = open_private(&draft)?;
     file.set_len(0)?;

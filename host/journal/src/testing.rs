@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    AppendEntry, ChainLink, CreatedRecord, EndReason, EndedRecord, EpisodeId, GuestOutcome,
-    GuestRequest, Hash, OutcomeRecord, Record, RequestRecord, RunIdentity, SealedSecrets,
+    AppendEntry, ChainLink, CreatedRecord, CreationContent, EndReason, EndedRecord, EpisodeId,
+    GuestOutcome, GuestRequest, Hash, OutcomeRecord, Record, RequestRecord, RunIdentity,
+    SealedSecrets,
 };
 use orwd_model::{
     Block, ClockMode, DataDigest, DataMode, Digest, EnvName, Json, Reward, RunId, Seed, SessionId,
@@ -57,6 +58,7 @@ pub(crate) fn created(owner: Option<&str>, session: &str) -> CreatedRecord {
         request: Hash::of(b"request"),
         toolset: None,
         parent: None,
+        content: CreationContent::Plain,
     }
 }
 

@@ -40,4 +40,4 @@ pub use lifecycle::manager::SessionManager;
 pub use limits::memory_pressure::MemoryMonitor;
 pub use limits::quota::KeyQuota;
 pub use runs::run::{OutcomeReader, OutcomeSender, Run, StartSignal};
-pub use versions::OlderVersion;
+pub use versions::{OlderVersion, VersionData, VersionKey};

@@ -4,19 +4,63 @@
 //! that live sessions use are compiled and loaded before hardening, since no
 //! code can be loaded later. They are first run when such a session resumes. A
 //! version that cannot be loaded affects only its own sessions.
+//!
+//! An imported session names an environment, but anyone may have written that
+//! name. It therefore has a version of its own, found by the digest of its
+//! component, with the data that its importer named and no other.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use orwd_catalog::{Environment, PreparedEnvironment};
-use orwd_journal::CreatedRecord;
+use orwd_journal::{CreatedRecord, ImportOrigin};
 use orwd_model::{Digest, EnvName};
 
-/// A version that live sessions use and that is no longer served.
-pub struct OlderVersion {
+/// Identifies a version of an environment.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct VersionKey {
     /// The environment.
     pub name: EnvName,
     /// The digest of its component.
     pub digest: Digest,
+    /// Whose data its sessions see.
+    pub data: VersionData,
+}
+
+/// Whose data the sessions of a version see.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum VersionData {
+    /// That of the served environment of this name.
+    Served,
+    /// That of an import: this directory, or none.
+    Imported(Option<PathBuf>),
+}
+
+impl VersionData {
+    /// Returns whose data a session sees that comes from there.
+    pub fn of(import: Option<&ImportOrigin>) -> VersionData {
+        match import {
+            None => VersionData::Served,
+            Some(import) => VersionData::Imported(import.data.clone()),
+        }
+    }
+}
+
+impl VersionKey {
+    /// Returns the version that an episode was created on.
+    pub(crate) fn of(created: &CreatedRecord, import: Option<&ImportOrigin>) -> VersionKey {
+        VersionKey {
+            name: created.environment.clone(),
+            digest: created.component,
+            data: VersionData::of(import),
+        }
+    }
+}
+
+/// A version that live sessions use and that is not served.
+pub struct OlderVersion {
+    /// The version.
+    pub key: VersionKey,
     /// The version itself, or for people why it cannot be loaded.
     pub prepared: Result<PreparedEnvironment, String>,
 }
@@ -24,7 +68,7 @@ pub struct OlderVersion {
 /// All available versions.
 pub(crate) struct VersionRegistry {
     served: HashMap<EnvName, Environment>,
-    older: tokio::sync::Mutex<HashMap<(EnvName, Digest), VersionState>>,
+    older: tokio::sync::Mutex<HashMap<VersionKey, VersionState>>,
 }
 
 /// The state of an older version.
@@ -46,7 +90,7 @@ impl VersionRegistry {
                 Ok(prepared) => VersionState::Prepared(Box::new(prepared)),
                 Err(reason) => VersionState::Unavailable(reason),
             };
-            ((older.name, older.digest), version)
+            (older.key, version)
         });
         VersionRegistry {
             served,
@@ -59,18 +103,21 @@ impl VersionRegistry {
         self.served.get(name)
     }
 
-    /// Returns the version that an episode was created on, or why it is not
-    /// available.
-    pub(crate) async fn find(&self, created: &CreatedRecord) -> Result<Environment, String> {
-        let (name, digest) = (&created.environment, created.component);
-        let served = self.served(name);
+    /// Returns a version, or why it is not available.
+    pub(crate) async fn find(&self, key: &VersionKey) -> Result<Environment, String> {
+        let VersionKey { name, digest, data } = key;
+        let digest = *digest;
+        let served = match data {
+            VersionData::Served => self.served(name),
+            VersionData::Imported(_) => None,
+        };
         if let Some(env) = served.filter(|env| env.component().digest() == digest) {
             return Ok(env.clone());
         }
         // Locked while the version is first run, so that this happens once.
         let mut older = self.older.lock().await;
         let missing = || format!("its component {digest} is not available any more");
-        let version = older.get_mut(&(name.clone(), digest)).ok_or_else(missing)?;
+        let version = older.get_mut(key).ok_or_else(missing)?;
         // Stays in place if this future is dropped during the first run.
         let interrupted = "loading its component was interrupted".to_owned();
         match std::mem::replace(version, VersionState::Unavailable(interrupted)) {

@@ -2,6 +2,7 @@
 
 mod admin_api;
 mod idempotency;
+mod imports;
 mod restart;
 mod restartable_server;
 mod state_directory;

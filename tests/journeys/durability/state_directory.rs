@@ -322,6 +322,11 @@ fn a_truncated_journal_keeps_a_prefix() {
         file.set_len(size.min(log)).unwrap();
         drop(file);
         let server = host.alpha();
+        // SQLite takes a truncated log for a complete one; the host does not.
+        match cut {
+            10 => assert!(!server.log().contains("rolled back"), "{}", server.log()),
+            _ => server.wait_for_log("journal rolled back"),
+        }
         let counts = [&one, &two].map(|session| {
             if session.ping().status() == 404 {
                 error_detail(&session.get("prompt"), 404);

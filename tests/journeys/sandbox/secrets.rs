@@ -11,6 +11,7 @@ use orwd_tests::background::wait_until;
 use orwd_tests::expect::error_detail;
 use orwd_tests::http::{HttpRequest, HttpResponse};
 use orwd_tests::ors::{OrsClient, SESSION_HEADER, TaskSelector, fresh_id, secrets_header};
+use orwd_tests::process::OrwdCommand;
 use orwd_tests::test_dir::TestDir;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -280,15 +281,40 @@ fn search_everything_written(sealing: bool) {
     let header = secrets_header(&secrets());
     let open = ors.open_with(
         "secret-leak",
-        TaskSelector::Spec(json!({})),
+        TaskSelector::Spec(json!({"token": CANARY, "nested": [{CANARY: KEYFILE}]})),
         &[("X-Secrets", &*header)],
     );
     open.call("give", json!({ "unknown": CANARY }));
-    let key = [("Idempotency-Key", "a-key")];
+    let key = ("Idempotency-Key", "kanarienvogel-5f1c");
     let body = json!({"name": "give", "input": {"unknown": CANARY}});
-    let request = open.post_request("call", &body).header(key[0].0, key[0].1);
-    assert!(ors.transcript(&request).text().contains(CANARY));
+    let request = open.post_request("call", &body).header(key.0, key.1);
+    let given = ors.transcript(&request);
+    assert!(given.text().contains(CANARY));
+    // The key still names the call.
+    assert_eq!(ors.transcript(&request).task_id(), given.task_id());
+    for path in ["", "/receipt"] {
+        let seen = ors.get(&format!("/orwd/sessions/{}{path}", open.id()));
+        assert_eq!(seen.status(), 200);
+        assert!(found(seen.text().as_bytes()).is_empty(), "{}", seen.text());
+    }
     search(&scratch);
+    // The exported file is searched with all others.
+    let exported = OrwdCommand::new(["export", open.id(), "--state", &scratch.at("state")])
+        .current_dir(scratch.path())
+        .run();
+    let said = exported.expect_success();
+    assert!(
+        said.contains(" 0 receipts"),
+        "its rewards are sealed: {said}"
+    );
+    search(&scratch);
+    if sealing {
+        let forked = ors.post(&format!("/orwd/sessions/{}/fork", open.id()), &json!({}));
+        let child = forked.json()["sessions"][0].as_str().unwrap().to_owned();
+        let child = ors.session("secret-leak", &child);
+        assert!(child.call("give", json!({})).text().contains(CANARY));
+        search(&scratch);
+    }
     server.signal(Signal::TERM);
     assert_eq!(server.wait(TIMEOUT), Some(0));
 

@@ -9,7 +9,8 @@ use orwd_catalog::{
 };
 use orwd_config::Paths;
 use orwd_engine::{CodeCache, Engine, EngineSettings};
-use orwd_model::{AdmissionLimits, ClockMode, EnvName, SessionLimits};
+use orwd_model::{AdmissionLimits, ClockMode, DataMode, EnvName, SessionLimits};
+use orwd_sandbox::DataDir;
 
 use super::compiler::compiler;
 use super::runtime;
@@ -99,9 +100,34 @@ impl PreparedEnvironments {
     ) -> Result<PreparedEnvironment, LoadError> {
         let mut served = self.iter().map(PreparedEnvironment::spec);
         let served = served.find(|spec| spec.name == name);
+        let data = served.and_then(|served| served.data.clone());
+        let mode = served.map(|served| served.mode.clone()).unwrap_or_default();
+        self.load_unserved(name, component, limits, data, mode)
+    }
+
+    /// Loads the component of imported sessions, which may have any name, with
+    /// the data that their importer named. They never publish.
+    pub(crate) fn load_imported(
+        &self,
+        name: EnvName,
+        component: PathBuf,
+        limits: SessionLimits,
+        data: Option<DataDir>,
+    ) -> Result<PreparedEnvironment, LoadError> {
+        self.load_unserved(name, component, limits, data, DataMode::default())
+    }
+
+    fn load_unserved(
+        &self,
+        name: EnvName,
+        component: PathBuf,
+        limits: SessionLimits,
+        data: Option<DataDir>,
+        mode: DataMode,
+    ) -> Result<PreparedEnvironment, LoadError> {
         let spec = EnvironmentSpec {
-            data: served.and_then(|served| served.data.clone()),
-            mode: served.map(|served| served.mode.clone()).unwrap_or_default(),
+            data,
+            mode,
             name,
             component,
             limits,

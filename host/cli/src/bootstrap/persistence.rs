@@ -14,21 +14,18 @@ use orwd_catalog::{ComponentStore, PreparedEnvironment};
 use orwd_config::{DurabilityFlag, PersistenceConfig};
 use orwd_engine::EngineSettings;
 use orwd_journal::{
-    Durability, EpisodeFilter, IndexedEpisode, Journal, JournalError, JournalStore, SealKey,
-    SqliteStore, StateDir,
+    Durability, EpisodeFilter, IndexedEpisode, Journal, JournalError, JournalStore, ReceiptSigner,
+    SealKey, SqliteStore, StateDir,
 };
-use orwd_model::{Digest, EnvName, SessionLimits};
+use orwd_model::{Digest, SessionLimits};
 use orwd_sandbox::DataDir;
-use orwd_session::{MemoryMonitor, OlderVersion};
+use orwd_session::{MemoryMonitor, OlderVersion, VersionData, VersionKey};
 
 use super::environments::PreparedEnvironments;
 use crate::console::CommandError;
 
 /// Environment variable with the seal key itself, as an alternative to a file.
 const SEAL_KEY: &str = "ORWD_SEAL_KEY";
-
-/// One version of an environment.
-type Version = (EnvName, Digest);
 
 /// What outlives the server, opened. The journal's thread has not started.
 pub(crate) struct Persistence {
@@ -64,6 +61,7 @@ impl Persistence {
         config: &PersistenceConfig,
         prepared: &PreparedEnvironments,
         limits: SessionLimits,
+        cache: &Path,
     ) -> Result<Persistence, CommandError> {
         let durability = match config.durability {
             DurabilityFlag::Process => Durability::Process,
@@ -75,6 +73,11 @@ impl Persistence {
         };
         let seal = seal_key(config.seal_key.as_deref())?;
         let store = SqliteStore::open(dir, durability)?;
+        // Damaged keys are reported before anything runs.
+        ReceiptSigner::open(store.dir())?;
+        if let Some(seal) = &seal {
+            seal.check_known(store.dir())?;
+        }
         let components = ComponentStore::open(dir.join("components")).map_err(|error| {
             let dir = dir.display();
             CommandError::new(format!("cannot store components in {dir}: {error}"))
@@ -88,7 +91,7 @@ impl Persistence {
         note_largest_limits(store.dir(), limits, !live.is_empty());
         store_components(&components, prepared, &live);
         Ok(Persistence {
-            versions: load_versions(&components, prepared, &live, limits),
+            versions: load_versions(&components, prepared, &live, limits, cache),
             state: Some(State {
                 dir: dir.clone(),
                 store,
@@ -104,6 +107,12 @@ impl Persistence {
     /// Returns the state directory, which the server writes to.
     pub(crate) fn dir(&self) -> Option<&Path> {
         self.state.as_ref().map(|state| state.dir.as_path())
+    }
+
+    /// Returns the versions that live sessions run on and that are not served.
+    pub(crate) fn versions(&self) -> impl Iterator<Item = &PreparedEnvironment> {
+        let versions = self.versions.iter();
+        versions.filter_map(|version| version.prepared.as_ref().ok())
     }
 
     /// Starts the journal's thread. Returns the journal, the versions that are
@@ -175,14 +184,18 @@ fn memory_monitor(config: &PersistenceConfig) -> Option<MemoryMonitor> {
 }
 
 /// Returns the versions that live sessions run on.
-fn live_versions(store: &SqliteStore) -> Result<HashSet<Version>, CommandError> {
+fn live_versions(store: &SqliteStore) -> Result<HashSet<VersionKey>, CommandError> {
     let live = store
         .list(&EpisodeFilter {
             live: true,
             ..EpisodeFilter::default()
         })
         .map_err(JournalError::from)?;
-    let version = |episode: IndexedEpisode| (episode.header.environment, episode.header.component);
+    let version = |episode: IndexedEpisode| VersionKey {
+        data: VersionData::of(episode.header.import.as_ref()),
+        name: episode.header.environment,
+        digest: episode.header.component,
+    };
     Ok(live.into_iter().map(version).collect())
 }
 
@@ -190,9 +203,9 @@ fn live_versions(store: &SqliteStore) -> Result<HashSet<Version>, CommandError> 
 fn store_components(
     components: &ComponentStore,
     prepared: &PreparedEnvironments,
-    live: &HashSet<Version>,
+    live: &HashSet<VersionKey>,
 ) {
-    let mut needed: HashSet<Digest> = live.iter().map(|(_, digest)| *digest).collect();
+    let mut needed: HashSet<Digest> = live.iter().map(|version| version.digest).collect();
     for prepared in prepared.iter() {
         needed.insert(prepared.digest());
         if let Err(error) = prepared.store_component(components) {
@@ -212,33 +225,61 @@ fn store_components(
 fn load_versions(
     components: &ComponentStore,
     prepared: &PreparedEnvironments,
-    live: &HashSet<Version>,
+    live: &HashSet<VersionKey>,
     limits: SessionLimits,
+    cache: &Path,
 ) -> Vec<OlderVersion> {
-    let served: HashSet<Version> = prepared
+    let served: HashSet<VersionKey> = prepared
         .iter()
-        .map(|prepared| (prepared.spec().name.clone(), prepared.digest()))
+        .map(|prepared| VersionKey {
+            name: prepared.spec().name.clone(),
+            digest: prepared.digest(),
+            data: VersionData::Served,
+        })
         .collect();
-    let load = |(name, digest): &Version| {
-        let prepared = match components.find(*digest) {
-            Some(component) => prepared
-                .load_version(name.clone(), component, limits)
-                .map_err(|error| format!("its component cannot be loaded: {error}")),
-            None => Err(format!("its component {digest} is not available any more")),
-        };
+    let load = |key: &VersionKey| {
+        let VersionKey { name, digest, data } = key;
+        let imported = matches!(data, VersionData::Imported(_));
+        let prepared = load_version(components, prepared, key, limits, cache);
         match &prepared {
-            Ok(_) => tracing::info!(environment = %name, %digest, "older version loaded"),
+            Ok(_) => tracing::info!(environment = %name, %digest, imported, "older version loaded"),
             Err(reason) => {
-                tracing::warn!(environment = %name, %reason, "older version not loaded");
+                tracing::warn!(environment = %name, imported, %reason, "older version not loaded");
             }
         }
         OlderVersion {
-            name: name.clone(),
-            digest: *digest,
+            key: key.clone(),
             prepared,
         }
     };
     live.difference(&served).map(load).collect()
+}
+
+/// Loads a version. One of an imported session gets the data that its importer
+/// named, and none of the served environment of its name.
+fn load_version(
+    components: &ComponentStore,
+    prepared: &PreparedEnvironments,
+    key: &VersionKey,
+    limits: SessionLimits,
+    cache: &Path,
+) -> Result<PreparedEnvironment, String> {
+    let VersionKey { name, digest, data } = key;
+    let component = components
+        .find(*digest)
+        .ok_or_else(|| format!("its component {digest} is not available any more"))?;
+    let loaded = match data {
+        VersionData::Served => prepared.load_version(name.clone(), component, limits),
+        VersionData::Imported(path) => {
+            let open = |path: &PathBuf| {
+                let data = DataDir::open(path).and_then(|data| data.with_digest(cache));
+                data.map_err(|error| format!("its data cannot be opened: {error}"))
+            };
+            let data = path.as_ref().map(open).transpose()?;
+            prepared.load_imported(name.clone(), component, limits, data)
+        }
+    };
+    loaded.map_err(|error| format!("its component cannot be loaded: {error}"))
 }
 
 /// Reads the key that seals secrets, from the file or else from the environment

@@ -97,9 +97,12 @@ impl Serve {
         let prepared = environments::prepare(discovered, &paths, admission, limits, settings)?;
         let socket = server::bind(address)?;
         let temp_dir = TempDirectory::create()?;
-        let persistence = Persistence::open(&persistence_config, &prepared, limits)?;
+        let persistence = Persistence::open(&persistence_config, &prepared, limits, &paths.cache)?;
         let keys = self.listen.api_keys.as_deref();
-        let policy = hardening::policy(prepared.iter(), keys, persistence.dir(), &temp_dir);
+        let policy = {
+            let environments = prepared.iter().chain(persistence.versions());
+            hardening::policy(environments, keys, persistence.dir(), &temp_dir)
+        };
         hardening::apply(self.hardening.hardening, &policy)?;
         log.start_thread();
         let runtime = runtime::start(threads)?;

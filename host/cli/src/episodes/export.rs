@@ -6,17 +6,20 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use orwd_journal::{
-    EpisodeArchive, EpisodeFilter, EpisodeId, IndexedEpisode, JournalStore, SqliteStore,
+    EpisodeArchive, EpisodeFilter, EpisodeId, IndexedEpisode, JournalStore, ReceiptSigner,
+    SqliteStore,
 };
+use orwd_model::python_repr;
 
 use crate::console::{CommandError, CommandStatus, terminal};
 
 /// Export a session from a server's journal to a file
 ///
 /// The file contains the session's start and every request and result, chained
-/// by hashes. `orwd import` and `orwd verify` need nothing else. It includes
-/// what clients sent and got, but no secrets in plain text. The server may be
-/// running.
+/// by hashes, and this server's receipt for what it ran. `orwd import` and `orwd
+/// verify` need nothing else. It includes what clients sent and got; of a session
+/// with secrets, all of that is encrypted or left out, and there is no receipt.
+/// The server may be running.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   orwd export my-session --state ~/orwd-state -o my-session.episode
@@ -45,7 +48,8 @@ impl Export {
     pub(crate) fn run(self) -> Result<CommandStatus, CommandError> {
         let store = SqliteStore::visit(&self.state)?;
         let episode = find(&store, &self.which)?;
-        let mut archive = EpisodeArchive::export(&store, episode.id)?;
+        let signer = ReceiptSigner::open(store.dir())?;
+        let mut archive = EpisodeArchive::export(&store, episode.id)?.with_receipt(&signer);
         if self.component {
             let path = store.dir().component(episode.header.component);
             let bytes = std::fs::read(&path).map_err(|error| {
@@ -61,12 +65,17 @@ impl Export {
         write(&archive, &output).map_err(|error| {
             CommandError::new(format!("cannot write {}: {error}", output.display()))
         })?;
+        let origin = match archive.history().imported() {
+            0 => String::new(),
+            imported => format!(", {imported} of them imported"),
+        };
         terminal::print(&format!(
-            "{}: session {} of {}, {} records\n",
+            "{}: session {} of {}, {} records{origin}, {} receipts\n",
             output.display(),
-            episode.header.session,
+            python_repr(episode.header.session.as_str()),
             episode.header.environment,
             archive.history().next(),
+            archive.receipts().len(),
         ))?;
         Ok(CommandStatus::Success)
     }

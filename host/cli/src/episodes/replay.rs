@@ -5,15 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use orwd_journal::{
     EpisodeFilter, EpisodeHistory, IndexedEpisode, JournalError, JournalStore, SqliteStore,
-    StateDir,
 };
 use orwd_model::python_repr;
 use serde::Serialize;
 
 use super::export;
 use super::replay_runner::{
-    PreparedReplay, ReplayComponent, ReplayFlags, ReplayJob, ReplayOutcome, ReplayedStep,
-    StepVerdict,
+    EpisodeSource, PreparedReplay, ReplayComponent, ReplayFlags, ReplayJob, ReplayOutcome,
+    ReplayedStep, StepVerdict,
 };
 use crate::console::{CommandError, CommandStatus, Log, terminal};
 
@@ -76,6 +75,7 @@ struct SessionLine<'s> {
     environment: &'s str,
     session: &'s str,
     episode: String,
+    imported: bool,
     #[serde(flatten)]
     line: &'s StepLine<'s>,
 }
@@ -198,7 +198,15 @@ impl Replay {
         let original = store.dir().component(episode.header.component);
         Ok(ReplayJob {
             episode: episode.id,
-            data: store.dir().saved_data_path(&episode.header.environment)?,
+            // The name in an imported episode may be that of any environment.
+            data: match &episode.header.import {
+                Some(import) => import.data.clone(),
+                None => store.dir().saved_data_path(&episode.header.environment)?,
+            },
+            source: match &episode.header.import {
+                Some(_) => EpisodeSource::Imported,
+                None => EpisodeSource::Journal,
+            },
             created: history.created().clone(),
             history: None,
             component: match &self.against {
@@ -228,11 +236,9 @@ impl Replay {
         Ok(ReplayJob {
             episode: history.episode(),
             created: history.created().clone(),
-            data: match &self.state {
-                Some(state) => StateDir::open_existing(state)?
-                    .saved_data_path(&history.created().environment)?,
-                None => None,
-            },
+            // The name in a file may be that of any environment.
+            data: None,
+            source: EpisodeSource::File,
             history: Some(history),
             component,
         })
@@ -254,8 +260,13 @@ impl Replay {
             }
             let (session, env) = (created.session.as_str(), &created.environment);
             let session = python_repr(session);
+            let origin = if replay.source == EpisodeSource::Imported {
+                "  imported"
+            } else {
+                ""
+            };
             format!(
-                "{verdict:<14}  {env}  {session}  {}{rest}\n",
+                "{verdict:<14}  {env}  {session}  {}{rest}{origin}\n",
                 replay.episode
             )
         };
@@ -323,6 +334,7 @@ fn json(replay: &PreparedReplay, line: &StepLine<'_>) -> String {
         environment: replay.created.environment.as_str(),
         session: replay.created.session.as_str(),
         episode: replay.episode.to_string(),
+        imported: replay.source == EpisodeSource::Imported,
         line,
     };
     let text = serde_json::to_string(&line).unwrap_or_default();

@@ -19,7 +19,7 @@ use orwd_journal::{
     JournalStore, SealKey, SealedSecrets, SqliteStore,
 };
 use orwd_model::DataMode;
-use orwd_model::{AdmissionLimits, ClockMode, Digest, EnvName, Secrets};
+use orwd_model::{AdmissionLimits, ClockMode, Digest, EnvName, LimitSet, Secrets};
 use orwd_sandbox::DataDir;
 use orwd_session::{StepComparison, StepReplay, replay_history};
 use tempfile::NamedTempFile;
@@ -59,6 +59,25 @@ pub(super) struct ReplayJob {
     pub(super) component: ReplayComponent,
     /// Where its data was, if known.
     pub(super) data: Option<PathBuf>,
+    pub(super) source: EpisodeSource,
+}
+
+/// Where the records of an episode come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EpisodeSource {
+    /// This host ran it.
+    Journal,
+    /// It was imported into the journal.
+    Imported,
+    /// A file.
+    File,
+}
+
+impl EpisodeSource {
+    /// Whether the records may be anyone's claims.
+    fn is_foreign(self) -> bool {
+        self != EpisodeSource::Journal
+    }
 }
 
 /// Component for a replay.
@@ -167,6 +186,11 @@ impl ReplayFlags {
         mut report: impl FnMut(&PreparedReplay, ReplayOutcome) -> Result<(), CommandError>,
     ) -> Result<(), CommandError> {
         let paths = self.paths()?;
+        let mut jobs = jobs;
+        for job in &mut jobs {
+            // A file may state any.
+            job.created.limits = job.created.limits.in_range();
+        }
         let names: Vec<&EnvName> = jobs.iter().map(|job| &job.created.environment).collect();
         if self.data.is_some() && names.iter().any(|name| Some(name) != names.first()) {
             return Err(CommandError::usage(
@@ -179,6 +203,8 @@ impl ReplayFlags {
             let limits = jobs.iter().map(|job| limit(&job.created));
             limits.max().unwrap_or_default()
         };
+        // Passed for one environment, it must not reach what only has its name.
+        let alone = jobs.len() == 1;
         let settings = EngineSettings {
             max_sessions: u32::try_from(parallel).unwrap_or(u32::MAX),
             max_memory: largest(|created| created.limits.memory),
@@ -202,13 +228,18 @@ impl ReplayFlags {
         let key = key.map(Arc::new);
         let mut replays = Vec::new();
         for job in jobs {
-            let environment = loader.load(&job, self.data.as_deref());
+            let data = self
+                .data
+                .as_deref()
+                .filter(|_| alone || !job.source.is_foreign());
+            let environment = loader.load(&job, data);
             let key = key.clone().filter(|_| is_sealed(&job));
             replays.push(PreparedReplay {
                 episode: job.episode,
                 secrets: open_secrets(&job, key.as_deref()),
                 key,
                 created: job.created,
+                source: job.source,
                 history: job.history,
                 environment,
             });
@@ -267,7 +298,7 @@ fn open_secrets(job: &ReplayJob, key: Option<&SealKey>) -> Result<Secrets, Repla
             "it has sealed secrets; pass the key with --seal-key FILE or in ORWD_SEAL_KEY".into(),
         )),
         (_, secrets) => secrets
-            .open(key, job.episode)
+            .open(key, job.episode, job.created.component)
             .map_err(|error| ReplayOutcome::Failed(error.to_string())),
     }
 }
@@ -372,6 +403,7 @@ impl EnvironmentLoader<'_> {
 pub(super) struct PreparedReplay {
     pub(super) episode: EpisodeId,
     pub(super) created: CreatedRecord,
+    pub(super) source: EpisodeSource,
     history: Option<EpisodeHistory>,
     environment: EnvironmentKey,
     secrets: Result<Secrets, ReplayOutcome>,

@@ -9,8 +9,8 @@ use orwd_journal::{EpisodeArchive, EpisodeHistory, Receipt, ReceiptKey, SealKey,
 
 use super::export;
 use super::replay_runner::{
-    PreparedReplay, ReplayComponent, ReplayFlags, ReplayJob, ReplayOutcome, ReplayedStep,
-    StepVerdict,
+    EpisodeSource, PreparedReplay, ReplayComponent, ReplayFlags, ReplayJob, ReplayOutcome,
+    ReplayedStep, StepVerdict,
 };
 use crate::console::{CommandError, CommandStatus, Log, terminal};
 
@@ -85,6 +85,13 @@ impl Verify {
             Some(reason) => format!("ended ({reason})"),
             None => "not ended".to_owned(),
         };
+        if body.imported_records > 0 {
+            report.push_str(&format!(
+                "imported: the signer did not run the first {} records and states nothing of \
+                 their calls\n",
+                body.imported_records,
+            ));
+        }
         report.push_str(&format!(
             "episode {} of {}: {} calls, total reward {}, {ended}\n",
             body.episode,
@@ -109,6 +116,7 @@ impl Verify {
             history: Some(history),
             component: ReplayComponent::Original(component.to_owned()),
             data: None,
+            source: EpisodeSource::File,
         };
         let mut text = String::new();
         let report = |_: &PreparedReplay, outcome: ReplayOutcome| {

@@ -4,11 +4,22 @@ use orwd_model::Reward;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{EpisodeHistory, EpisodeStep};
-use crate::record::{self, EndReason, GuestOutcome, Hash};
+use crate::record::{self, CreationContent, EndReason, GuestOutcome, Hash};
 
 /// Precedes the signed bytes, so that no other signature of this key can be one
 /// of a receipt.
 const SIGNED_PREFIX: &[u8] = b"orwd receipt 1\n";
+
+/// Precedes the name of the environment of an imported episode. No name of an
+/// environment has a colon.
+const IMPORTED_PREFIX: &str = "imported:";
+
+/// Stands for the hash of a task that the host did not keep.
+const WITHHELD: &str = "withheld";
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
 
 /// The version that is written and read.
 pub(super) const VERSION: u32 = 1;
@@ -23,13 +34,14 @@ pub struct ReceiptBody {
     pub episode: String,
     /// The session id on the wire.
     pub session: String,
-    /// The environment.
+    /// The environment. For an imported episode, `imported:` and the name
+    /// in the file, which need not be that of an environment of this host.
     pub environment: String,
     /// The SHA-256 of its component.
     pub component: String,
     /// The digest of its data, if it has any.
     pub data: Option<String>,
-    /// A hash of the task.
+    /// A hash of the task; `withheld` if the host kept no task.
     pub task: String,
     /// The seed.
     pub seed: String,
@@ -46,9 +58,13 @@ pub struct ReceiptBody {
     pub records: u64,
     /// The last link of the chain.
     pub link: String,
-    /// The calls and scorings, in order.
+    /// The number of the first records that this host did not run: they came with
+    /// an imported file, and the receipt states nothing of their calls.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub imported_records: u64,
+    /// The calls and scorings that this host ran, in order.
     pub calls: Vec<ReceiptCall>,
-    /// The sum of the calls' rewards.
+    /// The sum of the rewards of these calls.
     pub total_reward: f64,
     /// Whether a call finished the episode.
     pub finished: bool,
@@ -80,20 +96,28 @@ impl ReceiptBody {
     /// Derives the content from a history.
     pub fn of(history: &EpisodeHistory) -> ReceiptBody {
         let created = history.created();
-        let calls: Vec<ReceiptCall> = history.steps().iter().filter_map(ReceiptCall::of).collect();
+        let imported = history.imported();
+        let here = history.steps().iter().filter(|step| history.ran_here(step));
+        let calls: Vec<ReceiptCall> = here.filter_map(ReceiptCall::of).collect();
         let rewards = calls.iter().filter_map(|call| call.reward);
         ReceiptBody {
             version: VERSION,
             episode: history.episode().to_string(),
             session: created.session.to_string(),
-            environment: created.environment.to_string(),
+            environment: match imported {
+                0 => created.environment.to_string(),
+                _ => format!("{IMPORTED_PREFIX}{}", created.environment),
+            },
             component: created.component.hex(),
             data: created.data.map(|data| data.hex()),
-            task: Hash::of_kind(
-                "orwd journal 2026 v1 task",
-                created.task.as_str().as_bytes(),
-            )
-            .to_string(),
+            task: match created.content {
+                CreationContent::Plain => Hash::of_kind(
+                    "orwd journal 2026 v1 task",
+                    created.task.as_str().as_bytes(),
+                )
+                .to_string(),
+                CreationContent::Sealed(_) | CreationContent::Withheld => WITHHELD.to_owned(),
+            },
             seed: orwd_model::hex::encode(&created.seed.get().to_be_bytes()),
             start: created.start.as_nanos(),
             host: created.host_version.clone(),
@@ -109,6 +133,7 @@ impl ReceiptBody {
                 .fold(0.0, |sum: f64, reward| sum + reward)
                 .clamp(f64::MIN, f64::MAX),
             finished: calls.iter().any(|call| call.finished),
+            imported_records: imported,
             calls,
         }
     }

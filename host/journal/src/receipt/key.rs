@@ -1,4 +1,7 @@
 //! The key pair of receipts.
+//!
+//! Its file holds the secret key and the public one. They are compared when the
+//! file is read, so a damaged file is refused and never signs as another host.
 
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
@@ -19,6 +22,23 @@ pub struct ReceiptSigner(SigningKey);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ReceiptKey(VerifyingKey);
 
+/// The form of a key file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum KeyFile {
+    /// The secret key alone, as earlier versions wrote it.
+    SecretOnly,
+    /// Both keys.
+    Pair,
+}
+
+/// What happens to an existing key file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OnExisting {
+    /// It stays: a second process may create a key at the same time.
+    Keep,
+    Replace,
+}
+
 impl ReceiptSigner {
     /// Draws a key.
     pub fn random() -> ReceiptSigner {
@@ -28,29 +48,41 @@ impl ReceiptSigner {
 
     /// Reads the key of a state directory. Creates it if there is none.
     pub fn open(dir: &StateDir) -> Result<ReceiptSigner, JournalError> {
-        if let Some(signer) = ReceiptSigner::read(dir)? {
+        if let Some((signer, form)) = ReceiptSigner::read(dir)? {
+            if form == KeyFile::SecretOnly {
+                signer.write(dir, OnExisting::Replace)?;
+            }
             return Ok(signer);
         }
+        ReceiptSigner::random().write(dir, OnExisting::Keep)?;
+        let read = ReceiptSigner::read(dir)?;
+        let missing = || io_error(&dir.receipts_key(), &ErrorKind::NotFound.into());
+        read.map(|(signer, _)| signer).ok_or_else(missing)
+    }
+
+    /// Writes the key file. It gets its name when it is complete.
+    fn write(&self, dir: &StateDir, existing: OnExisting) -> Result<(), JournalError> {
         let path = dir.receipts_key();
-        let seed: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
-        let text = Zeroizing::new(format!("{}\n", hex::encode(&*seed)));
-        // The file gets its name when it is complete, and never replaces another
-        // one: a second process may create a key at the same time.
+        let seed = Zeroizing::new(self.0.to_bytes());
+        let secret = Zeroizing::new(hex::encode(&*seed));
+        let text = Zeroizing::new(format!("{} {}\n", *secret, self.key()));
         let make = || -> std::io::Result<()> {
             let mut draft = tempfile::NamedTempFile::new_in(dir.path())?;
             draft.write_all(text.as_bytes())?;
             draft.as_file().sync_all()?;
-            match draft.persist_noclobber(&path) {
-                Ok(_) => Ok(()),
-                Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(()),
-                Err(error) => Err(error.error),
+            match existing {
+                OnExisting::Replace => draft.persist(&path).map(drop).map_err(|error| error.error),
+                OnExisting::Keep => match draft.persist_noclobber(&path) {
+                    Ok(_) => Ok(()),
+                    Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(()),
+                    Err(error) => Err(error.error),
+                },
             }
         };
-        make().map_err(|error| io_error(&path, &error))?;
-        ReceiptSigner::read(dir)?.ok_or_else(|| io_error(&path, &ErrorKind::NotFound.into()))
+        make().map_err(|error| io_error(&path, &error))
     }
 
-    fn read(dir: &StateDir) -> Result<Option<ReceiptSigner>, JournalError> {
+    fn read(dir: &StateDir) -> Result<Option<(ReceiptSigner, KeyFile)>, JournalError> {
         let path = dir.receipts_key();
         let mut text = Zeroizing::new(String::new());
         match std::fs::File::open(&path) {
@@ -61,11 +93,24 @@ impl ReceiptSigner {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(io_error(&path, &error)),
         };
-        let seed: Option<[u8; 32]> = hex::decode(text.trim());
+        let invalid = |what: &str| JournalError::Io(format!("{} {what}", path.display()));
+        let mut words = text.split_whitespace();
+        let seed: Option<[u8; 32]> = words.next().and_then(hex::decode);
         let seed = seed
             .map(Zeroizing::new)
-            .ok_or_else(|| JournalError::Io(format!("{} holds no signing key", path.display())))?;
-        Ok(Some(ReceiptSigner(SigningKey::from_bytes(&seed))))
+            .ok_or_else(|| invalid("holds no signing key"))?;
+        let signer = ReceiptSigner(SigningKey::from_bytes(&seed));
+        let form = match (words.next(), words.next()) {
+            (None, _) => KeyFile::SecretOnly,
+            (Some(public), None) if public == signer.key().to_string() => KeyFile::Pair,
+            _ => {
+                return Err(invalid(
+                    "is damaged: its secret key and its public key are no pair; restore it from \
+                     a backup, or remove it to sign with a new key",
+                ));
+            }
+        };
+        Ok(Some((signer, form)))
     }
 
     /// Returns the public key.

@@ -70,6 +70,15 @@ pub(crate) fn decode_request(bytes: &[u8]) -> Result<GuestRequest, DecodeError> 
     Ok(request)
 }
 
+/// Decodes and checks a request that was sealed with its idempotency key.
+pub(crate) fn decode_request_with_key(
+    bytes: &[u8],
+) -> Result<(GuestRequest, Option<String>), DecodeError> {
+    let (request, key): (GuestRequest, String) = decode_value(bytes)?;
+    check_request(&request)?;
+    Ok((request, Some(key)))
+}
+
 /// Decodes and checks an outcome that was sealed.
 pub(crate) fn decode_outcome(bytes: &[u8]) -> Result<GuestOutcome, DecodeError> {
     let outcome = decode_value(bytes)?;

@@ -22,6 +22,12 @@ impl EpisodeId {
         let random = rand::random::<u128>() >> 48;
         EpisodeId((millis << 80 | random).to_be_bytes())
     }
+
+    /// Returns the milliseconds since 1970 at which the id was drawn.
+    pub fn millis(&self) -> u64 {
+        // 48 of 128 bits.
+        (u128::from_be_bytes(self.0) >> 80) as u64
+    }
 }
 
 byte_array_type! {

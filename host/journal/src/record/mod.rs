@@ -10,10 +10,11 @@ pub use chain::ChainLink;
 pub use id::{EpisodeId, Hash};
 pub use request::{GuestOutcome, GuestRequest};
 pub use types::{
-    CreatedRecord, EndReason, EndedRecord, ForkOrigin, OutcomeRecord, Record, RequestRecord,
-    RunIdentity, SealedSecrets,
+    CreatedRecord, CreationContent, EndReason, EndedRecord, ForkOrigin, OutcomeRecord, Record,
+    RequestRecord, RunIdentity, SealedSecrets,
 };
 
 pub(crate) use codec::{
-    decode, decode_outcome, decode_request, decode_value, encode, encode_value,
+    decode, decode_outcome, decode_request, decode_request_with_key, decode_value, encode,
+    encode_value,
 };

@@ -73,6 +73,30 @@ pub struct CreatedRecord {
     /// The origin of a forked session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<ForkOrigin>,
+    /// Where the task and the toolset are. Unless they are in plain, the fields
+    /// for them are empty.
+    #[serde(default, skip_serializing_if = "CreationContent::is_plain")]
+    pub content: CreationContent,
+}
+
+/// Where the content of the first record is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CreationContent {
+    /// In the fields of the record.
+    #[default]
+    Plain,
+    /// Here, sealed; only in an episode with secrets.
+    Sealed(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// Nowhere: the episode has secrets, and there was no key.
+    Withheld,
+}
+
+impl CreationContent {
+    /// Whether the content is in the fields of the record.
+    pub fn is_plain(&self) -> bool {
+        *self == CreationContent::Plain
+    }
 }
 
 /// The secrets of an episode, as the journal stores them.

@@ -6,19 +6,22 @@
 //! slot. Without one it is left out, and results cannot be fetched from the
 //! journal; such an episode cannot be resumed anyway.
 //!
-//! The kind of a request, its time, its tool and its hash stay readable, and so
-//! do outcomes that hold only the host's own text.
+//! That holds for all that a client or guest says: the task, inputs, idempotency
+//! keys, outcomes and messages. What stays readable are the names that the
+//! operator and the environment chose (owner, environment, tool), ids, times,
+//! hashes, and outcomes that hold only the host's own text.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use orwd_model::Json;
+use orwd_model::{Json, json_text};
+use serde::{Deserialize, Serialize};
 
 use super::key::SealKey;
 use crate::error::JournalError;
 use crate::record::{
-    self, EpisodeId, GuestOutcome, GuestRequest, OutcomeRecord, Record, RequestRecord,
-    SealedSecrets,
+    self, CreatedRecord, CreationContent, EpisodeId, GuestOutcome, GuestRequest, OutcomeRecord,
+    Record, RequestRecord, RunIdentity, SealedSecrets,
 };
 
 /// How the content of an episode's records is stored.
@@ -56,19 +59,39 @@ impl ContentPolicy {
             ContentPolicy::Plain | ContentPolicy::Withheld => Ok(None),
         };
         match (self, record) {
-            (ContentPolicy::Plain, _) | (_, Record::Created(_) | Record::Ended(_)) => {
-                Ok(Cow::Borrowed(record))
+            (ContentPolicy::Plain, _) | (_, Record::Ended(_)) => Ok(Cow::Borrowed(record)),
+            (_, Record::Created(created)) => {
+                let content = SealedCreation {
+                    task: created.task.clone(),
+                    toolset: created.toolset.clone(),
+                };
+                let mut bytes = Vec::new();
+                record::encode_value(&content, &mut bytes);
+                Ok(Cow::Owned(Record::Created(Box::new(CreatedRecord {
+                    task: empty_object()?,
+                    toolset: None,
+                    content: match seal(bytes)? {
+                        Some(sealed) => CreationContent::Sealed(sealed),
+                        None => CreationContent::Withheld,
+                    },
+                    ..(**created).clone()
+                }))))
             }
             (_, Record::Request(request)) => {
                 let Some(redacted) = without_content(&request.request)? else {
                     return Ok(Cow::Borrowed(record));
                 };
-                let mut content = Vec::new();
-                record::encode_value(&request.request, &mut content);
+                let key = request.run.as_ref();
+                let key = key.and_then(|run| run.idempotency_key.as_deref());
+                let content = encode_request(&request.request, key);
+                let run = request.run.clone().map(|run| RunIdentity {
+                    idempotency_key: None,
+                    ..run
+                });
                 Ok(Cow::Owned(Record::Request(Box::new(RequestRecord {
                     at: request.at,
                     request: redacted,
-                    run: request.run.clone(),
+                    run,
                     sealed: seal(content)?,
                 }))))
             }
@@ -90,6 +113,48 @@ impl ContentPolicy {
     }
 }
 
+/// What the first record of an episode with secrets has sealed.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SealedCreation {
+    #[serde(with = "json_text")]
+    task: Json,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    toolset: Option<String>,
+}
+
+/// Unseals the content of the first record.
+pub(crate) fn unseal_created(
+    created: &mut CreatedRecord,
+    key: &SealKey,
+    episode: EpisodeId,
+) -> Result<(), JournalError> {
+    if let CreationContent::Sealed(sealed) = &created.content {
+        let content = key.unseal_content(sealed, episode, 0)?;
+        let SealedCreation { task, toolset } = record::decode_value(&content)
+            .map_err(|error| JournalError::damaged(episode, 0, error.to_string()))?;
+        created.task = task;
+        created.toolset = toolset;
+        created.content = CreationContent::Plain;
+    }
+    Ok(())
+}
+
+/// The first byte of a sealed request with an idempotency key: a CBOR array of
+/// two. A request alone, which is what earlier versions sealed, is never an
+/// array.
+const WITH_KEY: u8 = 0x82;
+
+/// Encodes what is sealed of a request.
+fn encode_request(request: &GuestRequest, key: Option<&str>) -> Vec<u8> {
+    let mut content = Vec::new();
+    match key {
+        Some(key) => record::encode_value(&(request, key), &mut content),
+        None => record::encode_value(request, &mut content),
+    }
+    content
+}
+
 /// Unseals the content of a request.
 pub(crate) fn unseal_request(
     request: &mut RequestRecord,
@@ -99,8 +164,15 @@ pub(crate) fn unseal_request(
 ) -> Result<(), JournalError> {
     if let Some(sealed) = request.sealed.take() {
         let content = key.unseal_content(&sealed, episode, seq)?;
-        request.request = record::decode_request(&content)
-            .map_err(|error| JournalError::damaged(episode, seq, error.to_string()))?;
+        let (unsealed, key) = match content.first() {
+            Some(&WITH_KEY) => record::decode_request_with_key(&content),
+            _ => record::decode_request(&content).map(|request| (request, None)),
+        }
+        .map_err(|error| JournalError::damaged(episode, seq, error.to_string()))?;
+        request.request = unsealed;
+        if let (Some(run), Some(key)) = (&mut request.run, key) {
+            run.idempotency_key = Some(key);
+        }
     }
     Ok(())
 }
@@ -130,8 +202,7 @@ fn without_content(request: &GuestRequest) -> Result<Option<GuestRequest>, Journ
     Ok(match request {
         GuestRequest::Call { tool, .. } => Some(GuestRequest::Call {
             tool: tool.clone(),
-            input: Json::object("{}".to_owned())
-                .map_err(|error| JournalError::Seal(error.to_string()))?,
+            input: empty_object()?,
         }),
         GuestRequest::Score { .. } => Some(GuestRequest::Score {
             candidates: Vec::new(),
@@ -142,6 +213,11 @@ fn without_content(request: &GuestRequest) -> Result<Option<GuestRequest>, Journ
         | GuestRequest::TaskTools
         | GuestRequest::Teardown => None,
     })
+}
+
+/// Stands for JSON that is sealed or withheld.
+fn empty_object() -> Result<Json, JournalError> {
+    Json::object("{}".to_owned()).map_err(|error| JournalError::Seal(error.to_string()))
 }
 
 /// Whether an outcome holds text of the guest.

@@ -1,8 +1,9 @@
 //! The seal key: encryption of secrets and of record content.
 //!
 //! Secrets are sealed with XChaCha20-Poly1305 under a key that is stored outside
-//! of the state directory. They are bound to their episode and cannot be opened
-//! for another. The content of records of an episode with secrets is sealed too,
+//! of the state directory. They are bound to their episode and its component, and
+//! cannot be opened for another: a file that claims to be of that episode and
+//! brings its own component gets nothing. The content of records of an episode with secrets is sealed too,
 //! bound to its slot. The key and plain texts are zeroed on drop; `Debug` of the
 //! key shows nothing.
 
@@ -13,13 +14,17 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
-use orwd_model::{Secret, Secrets};
+use orwd_model::{Digest, Secret, Secrets, hex};
 
 use crate::error::JournalError;
 use crate::record::{self, EpisodeId, SealedSecrets};
+use crate::state_dir::{self, StateDir, io_error};
 
 /// The first byte of sealed data.
 const VERSION: u8 = 1;
+
+/// The first byte of sealed secrets that are bound to their component too.
+const WITH_COMPONENT: u8 = 2;
 
 /// Bytes of the fingerprint that identifies a key.
 const FINGERPRINT: usize = 8;
@@ -70,11 +75,40 @@ impl SealKey {
         SealKey::parse(&text).map_err(|error| unread(error.to_string()))
     }
 
-    /// Seals secrets for an episode.
+    /// Compares the key with the one that this state directory was used with, or
+    /// notes it at the first use. A key file with a changed digit is still a key,
+    /// but what was sealed before cannot be opened with it.
+    pub fn check_known(&self, dir: &StateDir) -> Result<(), JournalError> {
+        let path = dir.seal_fingerprint();
+        let own = hex::encode(&self.fingerprint());
+        let known = match std::fs::read(&path) {
+            Ok(known) => known,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return state_dir::write_file(&path, format!("{own}\n").as_bytes())
+                    .map_err(|error| io_error(&path, &error));
+            }
+            Err(error) => return Err(io_error(&path, &error)),
+        };
+        if known.trim_ascii() == own.as_bytes() {
+            return Ok(());
+        }
+        Err(JournalError::Seal(format!(
+            "the seal key is another than the one that this state directory was used with: its \
+             fingerprint is {own}, and {} has {}. If the key was damaged, restore it. To use the \
+             new key on purpose, remove that file; sessions that were sealed with the old key \
+             can then not be resumed",
+            path.display(),
+            String::from_utf8_lossy(known.trim_ascii().get(..64).unwrap_or(known.trim_ascii()))
+                .escape_debug(),
+        )))
+    }
+
+    /// Seals secrets for an episode on this component.
     pub(crate) fn seal(
         &self,
         secrets: &Secrets,
         episode: EpisodeId,
+        component: Digest,
     ) -> Result<Vec<u8>, JournalError> {
         let pairs: Vec<(&str, &str)> = secrets
             .iter()
@@ -86,7 +120,7 @@ impl SealKey {
             .map(|(name, value)| name.len() + value.len() + 32);
         let mut text = Zeroizing::new(Vec::with_capacity(size.sum::<usize>() + 32));
         record::encode_value(&pairs, &mut text);
-        self.encrypt(&text, episode.as_bytes())
+        self.encrypt(WITH_COMPONENT, &text, &on_component(episode, component))
     }
 
     /// Seals content for the record in this slot.
@@ -96,7 +130,7 @@ impl SealKey {
         episode: EpisodeId,
         seq: u64,
     ) -> Result<Vec<u8>, JournalError> {
-        self.encrypt(content, &slot(episode, seq))
+        self.encrypt(VERSION, content, &slot(episode, seq))
     }
 
     /// Unseals the content of the record in this slot.
@@ -106,7 +140,7 @@ impl SealKey {
         episode: EpisodeId,
         seq: u64,
     ) -> Result<Zeroizing<Vec<u8>>, JournalError> {
-        self.decrypt(sealed, &slot(episode, seq))
+        self.decrypt(VERSION, sealed, &slot(episode, seq))
     }
 
     /// Unseals the secrets of an episode.
@@ -114,8 +148,13 @@ impl SealKey {
         &self,
         sealed: &[u8],
         episode: EpisodeId,
+        component: Digest,
     ) -> Result<Secrets, JournalError> {
-        let text = self.decrypt(sealed, episode.as_bytes())?;
+        let text = match sealed.first() {
+            // Earlier versions did not bind them to the component.
+            Some(&VERSION) => self.decrypt(VERSION, sealed, episode.as_bytes())?,
+            _ => self.decrypt(WITH_COMPONENT, sealed, &on_component(episode, component))?,
+        };
         let pairs: Vec<(String, String)> = record::decode_value(&text).map_err(|_| broken())?;
         let secrets = pairs
             .into_iter()
@@ -123,24 +162,29 @@ impl SealKey {
         Ok(Secrets::new(secrets.collect()))
     }
 
-    fn encrypt(&self, msg: &[u8], aad: &[u8]) -> Result<Vec<u8>, JournalError> {
+    fn encrypt(&self, version: u8, msg: &[u8], aad: &[u8]) -> Result<Vec<u8>, JournalError> {
         let nonce: [u8; NONCE] = rand::random();
         let sealed = self
             .cipher()
             .encrypt(&XNonce::from(nonce), Payload { msg, aad })
             .map_err(|_| JournalError::Seal("this is too large to be sealed".to_owned()))?;
-        let mut bytes = vec![VERSION];
+        let mut bytes = vec![version];
         bytes.extend_from_slice(&self.fingerprint());
         bytes.extend_from_slice(&nonce);
         bytes.extend_from_slice(&sealed);
         Ok(bytes)
     }
 
-    fn decrypt(&self, sealed: &[u8], aad: &[u8]) -> Result<Zeroizing<Vec<u8>>, JournalError> {
+    fn decrypt(
+        &self,
+        expected: u8,
+        sealed: &[u8],
+        aad: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, JournalError> {
         let (version, rest) = sealed.split_first().ok_or_else(broken)?;
-        if *version != VERSION {
+        if *version != expected {
             return Err(JournalError::Seal(format!(
-                "the secrets are sealed in version {version}, and this orwd opens {VERSION}"
+                "this is sealed in version {version}, and this orwd opens {expected}"
             )));
         }
         let (fingerprint, rest) = rest.split_first_chunk::<FINGERPRINT>().ok_or_else(broken)?;
@@ -176,6 +220,15 @@ fn broken() -> JournalError {
     JournalError::Seal("the sealed secrets are damaged".to_owned())
 }
 
+/// The associated data that binds secrets to an episode and its component.
+fn on_component(episode: EpisodeId, component: Digest) -> [u8; 48] {
+    let mut bound = [0; 48];
+    let (front, back) = bound.split_at_mut(16);
+    front.copy_from_slice(episode.as_bytes());
+    back.copy_from_slice(component.as_bytes());
+    bound
+}
+
 /// The associated data that binds content to its slot.
 fn slot(episode: EpisodeId, seq: u64) -> [u8; 24] {
     let mut slot = [0; 24];
@@ -186,11 +239,18 @@ fn slot(episode: EpisodeId, seq: u64) -> [u8; 24] {
 }
 
 impl SealedSecrets {
-    /// Unseals the secrets of an episode with this key.
-    pub fn open(&self, key: Option<&SealKey>, episode: EpisodeId) -> Result<Secrets, JournalError> {
+    /// Unseals the secrets of an episode on this component with this key.
+    pub fn open(
+        &self,
+        key: Option<&SealKey>,
+        episode: EpisodeId,
+        component: Digest,
+    ) -> Result<Secrets, JournalError> {
         let why = match (self, key) {
             (SealedSecrets::None, _) => return Ok(Secrets::default()),
-            (SealedSecrets::Sealed(sealed), Some(key)) => return key.unseal(sealed, episode),
+            (SealedSecrets::Sealed(sealed), Some(key)) => {
+                return key.unseal(sealed, episode, component);
+            }
             (SealedSecrets::Sealed(_), None) => {
                 "the secrets are sealed, and there is no key to open them with"
             }

@@ -5,4 +5,4 @@ mod key;
 
 pub use key::SealKey;
 
-pub(crate) use content::{ContentPolicy, unseal_outcome, unseal_request};
+pub(crate) use content::{ContentPolicy, unseal_created, unseal_outcome, unseal_request};

@@ -9,6 +9,7 @@ use orwd_model::{Digest, EnvName, SessionId, Timestamp};
 
 use crate::error::JournalError;
 use crate::record::{self, ChainLink, EpisodeId, Record};
+use crate::store::import_origin::ImportOrigin;
 
 /// A store of records. Appends come from one thread, all other calls from any.
 ///
@@ -40,6 +41,16 @@ pub trait JournalStore: Send + Sync + 'static {
     /// Returns the value of this name. Stores `fresh` first if there is none.
     /// Concurrent callers get the same value.
     fn get_or_insert(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, StoreError>;
+
+    /// Stores a value under this name, in place of an earlier one.
+    fn set_value(&self, name: &str, value: &[u8]) -> Result<(), StoreError>;
+
+    /// Stores the receipts that came with an imported episode, in place of
+    /// earlier ones.
+    fn set_receipts(&self, episode: EpisodeId, receipts: &[String]) -> Result<(), StoreError>;
+
+    /// Returns the receipts that came with an imported episode.
+    fn receipts(&self, episode: EpisodeId) -> Result<Vec<String>, StoreError>;
 
     /// Removes an episode with all its records; no error if there is none. A
     /// long episode is removed in steps, so that appends can run in between.
@@ -102,6 +113,7 @@ impl IndexChange {
                 environment: created.environment.clone(),
                 component: created.component,
                 created: created.start,
+                import: None,
             })),
             Record::Request(_) | Record::Outcome(_) => IndexChange::None,
             Record::Ended(ended) => IndexChange::End(ended.at),
@@ -122,6 +134,8 @@ pub struct EpisodeHeader {
     pub component: Digest,
     /// When the session was created.
     pub created: Timestamp,
+    /// Where it comes from, if this host did not run all of it.
+    pub import: Option<ImportOrigin>,
 }
 
 /// The result of appending one entry.

@@ -19,6 +19,7 @@ pub(crate) struct MemoryStore(Arc<Mutex<Inner>>);
 struct Inner {
     episodes: BTreeMap<EpisodeId, StoredEpisode>,
     values: BTreeMap<String, Vec<u8>>,
+    receipts: BTreeMap<EpisodeId, Vec<String>>,
 }
 
 #[derive(Clone, Debug)]
@@ -150,8 +151,25 @@ impl JournalStore for MemoryStore {
         Ok(value.or_insert_with(|| fresh.to_vec()).clone())
     }
 
+    fn set_value(&self, name: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.inner().values.insert(name.to_owned(), value.to_vec());
+        Ok(())
+    }
+
+    fn set_receipts(&self, episode: EpisodeId, receipts: &[String]) -> Result<(), StoreError> {
+        self.inner().receipts.insert(episode, receipts.to_vec());
+        Ok(())
+    }
+
+    fn receipts(&self, episode: EpisodeId) -> Result<Vec<String>, StoreError> {
+        let inner = self.inner();
+        Ok(inner.receipts.get(&episode).cloned().unwrap_or_default())
+    }
+
     fn purge(&self, episode: EpisodeId) -> Result<(), StoreError> {
-        self.inner().episodes.remove(&episode);
+        let mut inner = self.inner();
+        inner.episodes.remove(&episode);
+        inner.receipts.remove(&episode);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! tests.
 
 mod api;
+mod import_origin;
 #[cfg(test)]
 mod memory;
 mod sqlite;
@@ -10,6 +11,7 @@ pub use api::{
     AppendEntry, AppendResult, EpisodeFilter, EpisodeHeader, EpisodeState, IndexChange,
     IndexedEpisode, JournalStore, StoreError, StoredRecord,
 };
+pub use import_origin::ImportOrigin;
 pub use sqlite::SqliteStore;
 
 #[cfg(test)]

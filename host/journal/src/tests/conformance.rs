@@ -6,7 +6,7 @@ use crate::store::MemoryStore;
 use crate::testing as sample;
 use crate::{
     AppendEntry, AppendResult, Durability, EpisodeFilter, EpisodeHistory, EpisodeId, EpisodeState,
-    JournalError, JournalStore, SqliteStore,
+    ImportOrigin, IndexChange, JournalError, JournalStore, SqliteStore,
 };
 use orwd_model::{SessionId, Timestamp};
 
@@ -215,6 +215,42 @@ fn the_first_inserted_value_stays() {
         assert_eq!(store.get_or_insert("key", b"one").unwrap(), b"one");
         assert_eq!(store.get_or_insert("key", b"two").unwrap(), b"one");
         assert_eq!(store.get_or_insert("other", b"two").unwrap(), b"two");
+        store.set_value("key", b"three").unwrap();
+        store.set_value("new", b"four").unwrap();
+        assert_eq!(store.get_or_insert("key", b"two").unwrap(), b"three");
+        assert_eq!(store.get_or_insert("new", b"two").unwrap(), b"four");
+    });
+}
+
+#[test]
+fn the_origin_of_an_imported_episode_and_its_receipts_are_kept() {
+    each(|store| {
+        let id = EpisodeId::new();
+        let mut entries = sample::entries(id, &sample::episode(None, "s", 1));
+        let import = ImportOrigin {
+            records: 2,
+            data: Some("/somewhere".into()),
+        };
+        let IndexChange::Begin(header) = &mut entries[0].change else {
+            panic!("no beginning");
+        };
+        header.import = Some(import.clone());
+        store.append(&entries).unwrap();
+        let origin = |id| store.episode(id).unwrap().unwrap().header.import;
+        assert_eq!(origin(id), Some(import));
+        let (own, _) = begin(store, "t", 0);
+        assert_eq!(origin(own), None);
+        assert_eq!(store.receipts(id).unwrap(), Vec::<String>::new());
+        for receipts in [
+            vec!["one".to_owned(), "two".to_owned()],
+            vec!["3".to_owned()],
+        ] {
+            store.set_receipts(id, &receipts).unwrap();
+            assert_eq!(store.receipts(id).unwrap(), receipts);
+        }
+        assert_eq!(store.receipts(own).unwrap(), Vec::<String>::new());
+        store.purge(id).unwrap();
+        assert_eq!(store.receipts(id).unwrap(), Vec::<String>::new());
     });
 }
 
@@ -283,6 +319,7 @@ fn only_the_owner_may_read_the_state_files() {
     }
     names.sort();
     let expected = [
+        "commits",
         "format",
         "journal.db",
         "journal.db-shm",

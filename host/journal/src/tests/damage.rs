@@ -88,7 +88,13 @@ fn examine_as(
     what: &str,
     durability: Durability,
 ) -> Found {
-    for name in ["format", "journal.db", "journal.db-wal", "journal.db-shm"] {
+    for name in [
+        "format",
+        "commits",
+        "journal.db",
+        "journal.db-wal",
+        "journal.db-shm",
+    ] {
         let path = dir.join(name);
         match files.iter().find(|(other, _)| *other == name) {
             Some((_, bytes)) => fs::write(&path, bytes).unwrap(),
@@ -274,4 +280,37 @@ fn a_synced_log_with_a_flipped_bit_is_refused_except_in_its_last_frame() {
         }
     }
     assert!(lost > 0, "the last frame is the last record's");
+}
+
+#[test]
+fn missing_commits_are_reported_and_refused_if_they_were_synced() {
+    let dir = directory();
+    drop(write(dir.path()));
+    let before = ["journal.db", "commits"].map(|name| fs::read(dir.path().join(name)).unwrap());
+    let store = SqliteStore::open(dir.path(), Durability::Process).unwrap();
+    let more = sample::entries(EpisodeId::new(), &sample::episode(None, "c", 2));
+    for entry in more {
+        store.append(&[entry]).unwrap();
+    }
+    let log = fs::read(dir.path().join("journal.db-wal")).unwrap();
+    assert!(!log.is_empty());
+    let after = fs::read(dir.path().join("commits")).unwrap();
+    drop(store);
+    // The log is gone, as after a truncation to nothing.
+    let rolled_back = |commits: &[u8], durability| {
+        fs::write(dir.path().join("journal.db"), &before[0]).unwrap();
+        fs::write(dir.path().join("commits"), commits).unwrap();
+        SqliteStore::open(dir.path(), durability)
+    };
+    let refused = rolled_back(&after, Durability::Power)
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("the last 5 batches"), "{refused}");
+    // Without syncs a loss of power may be the cause: once reported, it is over.
+    drop(rolled_back(&after, Durability::Process).unwrap());
+    drop(SqliteStore::open(dir.path(), Durability::Power).unwrap());
+    drop(rolled_back(&before[1], Durability::Power).unwrap());
+    // A file of an earlier version, or a damaged one, states nothing.
+    drop(rolled_back(b"", Durability::Power).unwrap());
+    drop(rolled_back(&after[1..], Durability::Power).unwrap());
 }

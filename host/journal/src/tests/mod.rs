@@ -1,12 +1,12 @@
 //! Tests of the journal: the common behaviour of all stores, and disks that are
 //! full, fail to sync, or corrupt data.
 
-mod archive;
 mod batches;
 mod conformance;
 mod damage;
+mod earlier_versions;
+mod exchange;
 mod faults;
-mod receipts;
 mod records;
-mod sealing;
+mod secrets;
 mod writing;

@@ -5,9 +5,9 @@ use proptest::prelude::*;
 use crate::record::{decode, encode};
 use crate::testing as sample;
 use crate::{
-    EndReason, EndedRecord, EpisodeHistory, EpisodeId, ForkOrigin, GuestOutcome, GuestRequest,
-    Hash, JournalError, OutcomeRecord, Record, RequestRecord, RunIdentity, SealedSecrets,
-    StoredRecord,
+    CreationContent, EndReason, EndedRecord, EpisodeHistory, EpisodeId, ForkOrigin, GuestOutcome,
+    GuestRequest, Hash, JournalError, OutcomeRecord, Record, RequestRecord, RunIdentity,
+    SealedSecrets, StoredRecord,
 };
 use orwd_model::{
     Block, Candidate, ClockMode, DataMode, Fault, FaultCode, Message, MessageBlock, OnConflict,
@@ -139,7 +139,7 @@ fn records() -> Vec<Record> {
     withheld.mode = DataMode::ReadOnly;
     let mut all = vec![
         Record::Created(Box::new(forked)),
-        Record::Created(Box::new(withheld)),
+        Record::Created(Box::new(withheld.clone())),
         sample::call(1),
         sample::call(2),
     ];
@@ -179,6 +179,13 @@ fn records() -> Vec<Record> {
     ] {
         let at = Timestamp::from_nanos(u64::MAX);
         all.push(Record::Ended(EndedRecord { at, reason }));
+    }
+    for content in [
+        CreationContent::Sealed(vec![1, 2, 3]),
+        CreationContent::Withheld,
+    ] {
+        withheld.content = content;
+        all.push(Record::Created(Box::new(withheld.clone())));
     }
     all
 }

@@ -64,6 +64,18 @@ impl JournalStore for Faulty {
         self.0.store.get_or_insert(name, fresh)
     }
 
+    fn set_value(&self, name: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.0.store.set_value(name, value)
+    }
+
+    fn set_receipts(&self, episode: EpisodeId, receipts: &[String]) -> Result<(), StoreError> {
+        self.0.store.set_receipts(episode, receipts)
+    }
+
+    fn receipts(&self, episode: EpisodeId) -> Result<Vec<String>, StoreError> {
+        self.0.store.receipts(episode)
+    }
+
     fn purge(&self, episode: EpisodeId) -> Result<(), StoreError> {
         self.0.store.purge(episode)
     }

@@ -11,7 +11,7 @@ use crate::error::JournalError;
 use crate::history::EpisodeHistory;
 use crate::record::{ChainLink, EpisodeId, Record};
 use crate::sealing::ContentPolicy;
-use crate::store::AppendEntry;
+use crate::store::{AppendEntry, ImportOrigin, IndexChange};
 
 /// Writes the records of one episode in sequence. After an error all further
 /// appends fail; the caller must read the history and create a new writer.
@@ -63,11 +63,27 @@ impl EpisodeWriter {
     /// Queues a record for the next slot. Does not wait; the returned future
     /// does.
     pub fn append(&mut self, record: &Record) -> PendingCommit {
-        let (entry, queue) = match self.entry(record) {
+        self.append_with(record, None)
+    }
+
+    /// Queues the first record, with where the episode comes from.
+    pub(crate) fn append_first(
+        &mut self,
+        record: &Record,
+        import: Option<ImportOrigin>,
+    ) -> PendingCommit {
+        self.append_with(record, import)
+    }
+
+    fn append_with(&mut self, record: &Record, import: Option<ImportOrigin>) -> PendingCommit {
+        let (mut entry, queue) = match self.entry(record) {
             Ok(Some(queued)) => queued,
             Ok(None) => return PendingCommit::known(Ok(())),
             Err(error) => return PendingCommit::known(Err(error)),
         };
+        if let IndexChange::Begin(header) = &mut entry.change {
+            header.import = import;
+        }
         let (reply, commit) = oneshot::channel();
         if queue.send(entry, reply) {
             PendingCommit(CommitState::Waiting(commit))

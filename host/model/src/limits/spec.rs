@@ -288,6 +288,30 @@ pub trait LimitSet: Sized + 'static {
         }
         set
     }
+
+    /// Returns the set with no limit larger than in the other set.
+    #[must_use]
+    fn capped_by(mut self, other: &Self) -> Self {
+        for spec in Self::SPECS {
+            if let (Some(own), Some(cap)) = ((spec.get)(&self), (spec.get)(other))
+                && own > cap
+            {
+                (spec.set)(&mut self, cap);
+            }
+        }
+        self
+    }
+
+    /// Returns the set with no limit larger than the largest permitted amount.
+    #[must_use]
+    fn in_range(mut self) -> Self {
+        for spec in Self::SPECS {
+            if (spec.get)(&self).is_some_and(|own| own > spec.max) {
+                (spec.set)(&mut self, spec.max);
+            }
+        }
+        self
+    }
 }
 
 /// Declares a set of limits.

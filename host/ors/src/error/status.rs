@@ -347,7 +347,9 @@ fn admin_error(error: &AdminError) -> ErrorResponse {
     let status = match error {
         AdminError::NoSession => StatusCode::NOT_FOUND,
         AdminError::NoSuchStep(_) | AdminError::InvalidCount(_) => StatusCode::BAD_REQUEST,
-        AdminError::NoJournal | AdminError::NotReplayable => StatusCode::CONFLICT,
+        AdminError::NoJournal | AdminError::NotReplayable | AdminError::Imported => {
+            StatusCode::CONFLICT
+        }
         AdminError::Lost(_) | AdminError::Damaged(_) => StatusCode::GONE,
         AdminError::TooManySessions => {
             return too_many_requests(error.to_string(), RetryAdvice::Soon);

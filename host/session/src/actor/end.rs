@@ -56,6 +56,8 @@ impl SessionActor {
     fn publishes(&self) -> bool {
         match self.shared.runtime() {
             Some(runtime) => runtime.publishes,
+            // An imported session is none of the served environment's.
+            None if self.shared.identity.import.is_some() => false,
             None => {
                 let environment = &self.shared.identity.environment;
                 let served = self.context.versions.served(environment);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use orwd_catalog::Environment;
-use orwd_journal::{EpisodeId, Hash};
+use orwd_journal::{EpisodeId, Hash, ImportOrigin};
 use orwd_model::{Digest, EnvName, Fault, Seed, SessionId, Timestamp, ToolSpec};
 use tokio::sync::watch;
 
@@ -86,6 +86,8 @@ pub(crate) struct SessionIdentity {
     pub(crate) environment: EnvName,
     pub(crate) component: Digest,
     pub(crate) created: Timestamp,
+    /// Where it comes from, if this host did not run all of it.
+    pub(crate) import: Option<ImportOrigin>,
     /// Known without the journal only to the process that created the session.
     pub(crate) creation: Option<CreationInfo>,
 }

@@ -7,8 +7,8 @@
 use std::sync::{Arc, Weak};
 
 use orwd_journal::{
-    CreatedRecord, EpisodeHistory, EpisodeId, EpisodeStep, ForkOrigin, Hash, OutcomeRecord, Record,
-    SealedSecrets,
+    CreatedRecord, EpisodeHistory, EpisodeId, EpisodeStep, ForkOrigin, Hash, ImportOrigin,
+    OutcomeRecord, Record, SealedSecrets,
 };
 use orwd_model::{ClockMode, SessionId};
 use tokio::sync::watch;
@@ -153,12 +153,14 @@ async fn create_child(
         .map_err(|QuotaExceeded| AdminError::TooManySessions)?;
 
     let episode = EpisodeId::new();
-    let secrets = context
-        .journal
-        .unseal(&history.created().secrets, history.episode())?;
+    let secrets = context.journal.unseal(history)?;
     let created = CreatedRecord {
+        // That in an imported record is a claim of its file.
+        owner: owner.name().map(str::to_owned),
         session: id.clone(),
-        secrets: context.journal.seal(&secrets, episode)?,
+        secrets: context
+            .journal
+            .seal(&secrets, episode, history.created().component)?,
         request: Hash::from_bytes(rand::random()),
         parent: Some(ForkOrigin {
             episode: history.episode(),
@@ -169,6 +171,15 @@ async fn create_child(
         }),
         ..history.created().clone()
     };
+    let import = parent.shared.identity.import.as_ref().map(|import| {
+        let foreign = |step: &&EpisodeStep| !history.ran_here(step);
+        let steps = shared_steps.iter().filter(foreign).count() as u64;
+        ImportOrigin {
+            // The first record, and a request and an outcome for each step.
+            records: 1 + 2 * steps,
+            data: import.data.clone(),
+        }
+    });
     let identity = SessionIdentity {
         owner,
         id: id.clone(),
@@ -176,9 +187,10 @@ async fn create_child(
         environment: created.environment.clone(),
         component: created.component,
         created: created.start,
+        import: import.clone(),
         creation: None,
     };
-    let (mut writer, mut written) = context.journal.begin(episode, created);
+    let (mut writer, mut written) = context.journal.begin_fork(episode, created, import);
     for step in shared_steps {
         let Some(answer) = &step.outcome else {
             continue;

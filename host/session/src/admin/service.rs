@@ -1,5 +1,6 @@
 //! Inspection of sessions, from the journal where a session is not open.
 
+use orwd_journal::{EpisodeHistory, Journal};
 use orwd_model::SessionId;
 
 use crate::admin::fork::fork;
@@ -29,11 +30,13 @@ impl AdminApi for SessionManager {
         let journal = &self.0.context.journal;
         if let Some(handle) = self.0.table.find(&SessionKey::new(owner, id)) {
             let history = journal.history(handle.shared.identity.episode).await?;
-            return Ok(detail(open_session(&handle.shared), &history));
+            let receipts = imported_receipts(journal, &history).await?;
+            return Ok(detail(open_session(&handle.shared), &history, &receipts));
         }
         let episode = self.episode(owner, id).await?;
         let history = journal.history(episode).await?;
-        Ok(detail(ended_session(id, &history), &history))
+        let receipts = imported_receipts(journal, &history).await?;
+        Ok(detail(ended_session(id, &history), &history, &receipts))
     }
 
     async fn receipt(&self, owner: &Principal, id: &SessionId) -> Result<String, AdminError> {
@@ -55,4 +58,15 @@ impl AdminApi for SessionManager {
         let parent = parent.ok_or(AdminError::NoSession)?;
         fork(&self.0, &parent, at, count).await
     }
+}
+
+/// Returns the receipts that came with an imported session.
+async fn imported_receipts(
+    journal: &Journal,
+    history: &EpisodeHistory,
+) -> Result<Vec<String>, AdminError> {
+    if history.imported() == 0 {
+        return Ok(Vec::new());
+    }
+    Ok(journal.imported_receipts(history.episode()).await?)
 }

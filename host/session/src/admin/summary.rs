@@ -1,6 +1,8 @@
 //! Summarizes sessions and their steps.
 
-use orwd_journal::{EpisodeHistory, EpisodeStep, GuestOutcome, RequestRecord, SealedSecrets};
+use orwd_journal::{
+    EpisodeHistory, EpisodeStep, GuestOutcome, Receipt, RequestRecord, SealedSecrets,
+};
 use orwd_model::SessionId;
 
 use crate::actor::state::SharedState;
@@ -15,6 +17,7 @@ pub(super) fn open_session(shared: &SharedState) -> SessionSummary {
         environment: identity.environment.as_str().to_owned(),
         component: identity.component.to_string(),
         created_ms: identity.created.as_millis(),
+        imported_records: identity.import.as_ref().map(|import| import.records),
         state: shared.phase.borrow().as_str(),
         attached: shared.retries().attached(),
     }
@@ -28,6 +31,7 @@ pub(super) fn ended_session(session: &SessionId, history: &EpisodeHistory) -> Se
         environment: created.environment.as_str().to_owned(),
         component: created.component.to_string(),
         created_ms: created.start.as_millis(),
+        imported_records: Some(history.imported()).filter(|records| *records > 0),
         state: history
             .ended()
             .map_or("asleep", |ended| ended.reason.as_str()),
@@ -36,7 +40,12 @@ pub(super) fn ended_session(session: &SessionId, history: &EpisodeHistory) -> Se
 }
 
 /// Adds the steps of a session to its summary.
-pub(super) fn detail(summary: SessionSummary, history: &EpisodeHistory) -> SessionDetail {
+/// An imported session has the receipts that came with it.
+pub(super) fn detail(
+    summary: SessionSummary,
+    history: &EpisodeHistory,
+    imported_receipts: &[String],
+) -> SessionDetail {
     let created = history.created();
     let determinism = replay::determinism(created);
     let mut count = 0;
@@ -50,12 +59,18 @@ pub(super) fn detail(summary: SessionSummary, history: &EpisodeHistory) -> Sessi
             episode: parent.episode.to_string(),
             record: parent.seq,
         }),
-        steps: steps.map(|step| summarize(step, &mut count)).collect(),
+        imported_receipt_keys: imported_receipts
+            .iter()
+            .filter_map(|text| Some(Receipt::parse(text).ok()?.key))
+            .collect(),
+        steps: steps
+            .map(|step| summarize(step, !history.ran_here(step), &mut count))
+            .collect(),
     }
 }
 
 /// Summarizes a step; `count` is the number of counted steps before it.
-fn summarize(step: &EpisodeStep, count: &mut u64) -> StepSummary {
+fn summarize(step: &EpisodeStep, imported: bool, count: &mut u64) -> StepSummary {
     let number = is_counted(step).then(|| {
         *count += 1;
         *count
@@ -69,6 +84,7 @@ fn summarize(step: &EpisodeStep, count: &mut u64) -> StepSummary {
     StepSummary {
         record: step.seq,
         step: number,
+        imported,
         at_ms: at.as_millis(),
         kind: request.as_str(),
         tool: request.tool().map(str::to_owned),

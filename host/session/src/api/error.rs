@@ -121,6 +121,12 @@ pub enum AdminError {
     /// The session cannot be replayed.
     #[error("the session cannot be replayed")]
     NotReplayable,
+    /// The session was imported, and this host ran nothing of it.
+    #[error(
+        "the session was imported and this host ran nothing of it, so it signs no receipt for it; \
+         `orwd export` writes the receipts of the hosts that did"
+    )]
+    Imported,
     /// The API key of the request has reached its session quota.
     #[error("this key holds as many sessions as it may")]
     TooManySessions,
@@ -144,6 +150,7 @@ impl From<JournalError> for AdminError {
             JournalError::Disabled => AdminError::NoJournal,
             JournalError::Unknown(_) => AdminError::NoSession,
             JournalError::Seal(_) => AdminError::NotReplayable,
+            JournalError::Imported(_) => AdminError::Imported,
             JournalError::Damaged { .. } => AdminError::Damaged(error.to_string()),
             _ => {
                 tracing::error!("journal unavailable: {error}");

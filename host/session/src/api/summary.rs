@@ -13,6 +13,9 @@ pub struct SessionSummary {
     pub component: String,
     /// When it was created, in milliseconds since 1970.
     pub created_ms: u64,
+    /// How many of its first records another host ran; none if it was not
+    /// imported. Its environment's name is then that in the file.
+    pub imported_records: Option<u64>,
     /// Its state: `ready`, `asleep`, `faulted` and others.
     pub state: &'static str,
     /// Calls without an idempotency key that were matched to an earlier call
@@ -34,6 +37,8 @@ pub struct SessionDetail {
     pub replayable: bool,
     /// What it was forked from.
     pub parent: Option<ForkParent>,
+    /// The public keys of the hosts whose receipts came with an imported session.
+    pub imported_receipt_keys: Vec<String>,
     /// Its steps, in order.
     pub steps: Vec<StepSummary>,
 }
@@ -55,6 +60,8 @@ pub struct StepSummary {
     /// For calls and scorings: its number, counted from 1. A session can be
     /// forked after it.
     pub step: Option<u64>,
+    /// Whether another host ran it, and it came with an imported session.
+    pub imported: bool,
     /// When it arrived, in milliseconds since 1970.
     pub at_ms: u64,
     /// The kind of the request.

@@ -9,7 +9,9 @@ use orwd_engine::EntryError;
 use orwd_journal::{
     CreatedRecord, EpisodeHistory, EpisodeStep, GuestOutcome, OutcomeRecord, StepOutcome,
 };
-use orwd_model::{DataDigest, DeterminismConfig, Fault, Secrets, SleepMode, ToolSpec};
+use orwd_model::{
+    DataDigest, DeterminismConfig, Fault, LimitSet, Secrets, SessionLimits, SleepMode, ToolSpec,
+};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::episode::guest::{Guest, OpenError};
@@ -55,7 +57,7 @@ impl<'h> Replay<'h> {
         let created = history.created();
         let mut config = env.instance_config(&created.session, determinism(created));
         config.sleep_mode = SleepMode::Skip;
-        config.limits = created.limits;
+        config.limits = limits(history, env);
         config.mode = created.mode.within(env.mode());
         let (guest, tools) = Guest::open(env, config, slot, &created.task, secrets).await?;
         Ok(Replay {
@@ -85,6 +87,16 @@ impl<'h> Replay<'h> {
             step,
             outcome: Some(outcome),
         })
+    }
+}
+
+/// Returns the limits of an episode: those that it began with. A file may state
+/// any, so those of an imported episode are capped by the operator's.
+pub(crate) fn limits(history: &EpisodeHistory, env: &Environment) -> SessionLimits {
+    let limits = history.created().limits.in_range();
+    match history.imported() {
+        0 => limits,
+        _ => limits.capped_by(env.limits()),
     }
 }
 

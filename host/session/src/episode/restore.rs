@@ -22,6 +22,7 @@ use crate::episode::live_guest::{LiveGuest, PendingEntry};
 use crate::episode::replay::{self, Replay};
 use crate::episode::typed_request::{Setup, Teardown};
 use crate::runs::recorded_runs;
+use crate::versions::VersionKey;
 
 /// The time between two attempts to get an instance slot.
 const SLOT_INTERVAL: Duration = Duration::from_millis(50);
@@ -94,7 +95,7 @@ pub(crate) async fn restore(
         return Err(RestoreError::Ended);
     }
     let created = history.created();
-    let secrets = context.journal.unseal(&created.secrets, history.episode());
+    let secrets = context.journal.unseal(&history);
     let result_ttl = context.settings.result_ttl;
     recorded_runs::restore(shared, &history, &context.run_ids, result_ttl);
     let mut responses = history
@@ -110,7 +111,7 @@ pub(crate) async fn restore(
     }
     let environment = context
         .versions
-        .find(created)
+        .find(&VersionKey::of(created, identity.import.as_ref()))
         .await
         .map_err(RestoreError::Lost)?;
     let data = environment.data_digest().await;
@@ -145,6 +146,7 @@ pub(crate) async fn restore(
     }
     let mut guest = replay.guest;
     guest.set_sleep_mode(SleepMode::RealTime);
+    let limits = replay::limits(&history, &environment);
     let runtime = RuntimeInfo {
         resumability: Resumability::new(
             context.is_journaled(),
@@ -155,9 +157,9 @@ pub(crate) async fn restore(
         publishes: created.mode.within(environment.mode()).publishes(),
         environment,
         first_task_tools: replay.tools,
-        json_depth: created.limits.json_depth,
+        json_depth: limits.json_depth,
     };
-    let log = EpisodeLog::new(context.journal.resume(&history), created.limits.journal);
+    let log = EpisodeLog::new(context.journal.resume(&history), limits.journal);
     Ok(Restored {
         live: LiveGuest { guest, log },
         runtime,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use orwd_catalog::Environment;
 use orwd_engine::EntryError;
-use orwd_journal::{CreatedRecord, EpisodeId, EpisodeWriter, Hash, JournalError};
+use orwd_journal::{CreatedRecord, CreationContent, EpisodeId, EpisodeWriter, Hash, JournalError};
 use orwd_model::{DeterminismConfig, FaultCode, Json, Secrets, Seed, TOOLSETS, Timestamp};
 
 use crate::actor::state::{CreationInfo, Phase, RuntimeInfo, SessionIdentity, SharedState};
@@ -74,7 +74,7 @@ pub(crate) async fn create(
     let episode = EpisodeId::new();
     let sealed = context
         .journal
-        .seal(&secrets, episode)
+        .seal(&secrets, episode, env.component().digest())
         .map_err(journal_unavailable)?;
     let journaled = context.is_journaled();
     let resumability = Resumability::new(journaled, determinism.clock, &mode, &sealed);
@@ -101,6 +101,7 @@ pub(crate) async fn create(
         environment: env.name().clone(),
         component: env.component().digest(),
         created: determinism.start,
+        import: None,
         creation: Some(CreationInfo {
             fingerprint,
             seed: determinism.seed,
@@ -126,6 +127,7 @@ pub(crate) async fn create(
             request: fingerprint,
             toolset: None,
             parent: None,
+            content: CreationContent::Plain,
         };
         let writer = journal_creation(context, episode, created).await?;
         EpisodeLog::new(writer, limits.journal)

@@ -6,5 +6,6 @@ pub(crate) mod manager;
 mod reaper;
 pub(crate) mod registry;
 mod retention;
+mod retention_clock;
 mod service;
 pub(crate) mod table;

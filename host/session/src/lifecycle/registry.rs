@@ -80,6 +80,7 @@ impl SessionRegistry {
             environment: header.environment.clone(),
             component: header.component,
             created: header.created,
+            import: header.import.clone(),
             creation: None,
         };
         let result_ttl = self.context.settings.result_ttl;

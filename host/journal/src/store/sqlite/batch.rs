@@ -53,17 +53,17 @@ impl IndexCache {
     }
 }
 
-/// Appends all entries in one transaction. After an error nothing is stored, and
-/// the cache must be cleared.
+/// Appends all entries in one transaction. Returns the results and the number of
+/// commits. After an error nothing is stored, and the cache must be cleared.
 pub(super) fn append(
     connection: &mut Connection,
     cache: &mut IndexCache,
     batch: &[AppendEntry],
-) -> Result<Vec<AppendResult>, TransactionError> {
+) -> Result<(Vec<AppendResult>, u64), TransactionError> {
     let transaction = immediate(connection)?;
     cache.validate(&transaction)?;
     let before = index::checksum(&transaction)?;
-    let (results, checksum) = {
+    let (results, mut checksum) = {
         let mut appender = BatchAppender {
             insert: transaction.prepare_cached(
                 "INSERT INTO records (episode, seq, before, link, bytes) \
@@ -81,10 +81,11 @@ pub(super) fn append(
         (results, appender.finish()?)
     };
     if checksum != before {
+        checksum.commits += 1;
         index::set_checksum(&transaction, &checksum)?;
         transaction.commit()?;
     }
-    Ok(results)
+    Ok((results, checksum.commits))
 }
 
 struct BatchAppender<'t> {

@@ -1,6 +1,10 @@
 //! The index of episodes: a row for each, with its hash, and the checksum over
 //! all hashes.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
+
 use orwd_model::{Digest, EnvName, SessionId, Timestamp};
 use rusqlite::{OptionalExtension, Row, Transaction};
 
@@ -10,12 +14,13 @@ use crate::store::api::{
     AppendEntry, EpisodeFilter, EpisodeHeader, EpisodeState, IndexChange, IndexedEpisode,
     StoreError,
 };
+use crate::store::import_origin::ImportOrigin;
 
 /// The name of the checksum in the database.
 const CHECKSUM: &str = "census";
 
-const COLUMNS: &str =
-    "id, owner, session, environment, component, created, ended, head, tip, last, hash";
+const COLUMNS: &str = "id, owner, session, environment, component, created, ended, head, tip, last, hash, \
+     imported, mapped";
 
 /// The row of an episode.
 #[derive(Clone, Debug)]
@@ -25,14 +30,18 @@ pub(super) struct IndexRow {
     pub(super) last: i64,
 }
 
-/// The exclusive or of the hashes of all rows. Toggling a hash twice has no
-/// effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct IndexChecksum([u8; 32]);
+/// The exclusive or of the hashes of all rows, and the number of commits that
+/// changed the index. Toggling a hash twice has no effect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct IndexChecksum {
+    sum: [u8; 32],
+    /// Zero in a journal of an earlier version.
+    pub(super) commits: u64,
+}
 
 impl IndexChecksum {
     pub(super) fn toggle(&mut self, hash: &[u8; 32]) {
-        let sums = self.0.iter_mut();
+        let sums = self.sum.iter_mut();
         sums.zip(hash).for_each(|(sum, byte)| *sum ^= byte);
     }
 }
@@ -96,6 +105,12 @@ impl IndexRow {
         part(&head.to_be_bytes());
         part(tip.as_bytes());
         part(&self.last.to_be_bytes());
+        // Earlier versions wrote rows without these parts.
+        if let Some(import) = &header.import {
+            part(&import.records.to_be_bytes());
+            part(&[u8::from(import.data.is_some())]);
+            part(data_bytes(import).unwrap_or_default());
+        }
         *hasher.finalize().as_bytes()
     }
 
@@ -116,6 +131,14 @@ impl IndexRow {
                 return Ok(None);
             };
             let ended: Option<i64> = row.get(6)?;
+            let data: Option<Vec<u8>> = row.get(12)?;
+            let import = match row.get::<_, i64>(11)? {
+                0 => None,
+                records => Some(ImportOrigin {
+                    records: records.cast_unsigned(),
+                    data: data.map(|bytes| PathBuf::from(OsString::from_vec(bytes))),
+                }),
+            };
             let indexed = IndexRow {
                 episode: IndexedEpisode {
                     id,
@@ -125,6 +148,7 @@ impl IndexRow {
                         environment,
                         component: Digest::from_bytes(row.get(4)?),
                         created: Timestamp::from_nanos(row.get::<_, i64>(5)?.cast_unsigned()),
+                        import,
                     },
                     state: ended.map_or(EpisodeState::Live, |at| {
                         EpisodeState::Ended(Timestamp::from_nanos(at.cast_unsigned()))
@@ -248,7 +272,8 @@ pub(super) fn insert(
 ) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
         "INSERT INTO episodes (id, owner, session, environment, component, created, ended, head, \
-         tip, last, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+         tip, last, hash, imported, mapped) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )?;
     let IndexedEpisode {
         id,
@@ -269,8 +294,19 @@ pub(super) fn insert(
         tip.as_bytes(),
         row.last,
         hash,
+        header
+            .import
+            .as_ref()
+            .map_or(0, |import| import.records.cast_signed()),
+        header.import.as_ref().and_then(data_bytes),
     ))?;
     Ok(())
+}
+
+/// Returns the bytes of the path of an imported episode's data.
+fn data_bytes(import: &ImportOrigin) -> Option<&[u8]> {
+    let data = import.data.as_ref();
+    data.map(|path| path.as_os_str().as_bytes())
 }
 
 /// Updates a row and its hash.
@@ -297,6 +333,7 @@ pub(super) fn update(
 pub(super) fn remove(transaction: &Transaction<'_>, row: &IndexRow) -> Result<(), StoreError> {
     let mut checksum = checksum(transaction)?;
     checksum.toggle(&row.hash());
+    checksum.commits += 1;
     let remove = || -> rusqlite::Result<()> {
         let id = row.episode.id;
         transaction.execute("DELETE FROM episodes WHERE id = ?1", [id.as_bytes()])?;
@@ -313,14 +350,22 @@ pub(super) fn meta(transaction: &Transaction<'_>, name: &str) -> rusqlite::Resul
 
 /// Writes the checksum of an empty index.
 pub(super) fn init_checksum(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-    set_checksum(transaction, &IndexChecksum([0; 32]))
+    set_checksum(transaction, &IndexChecksum::default())
 }
 
 /// Reads the checksum.
 pub(super) fn checksum(transaction: &Transaction<'_>) -> Result<IndexChecksum, StoreError> {
     let written = meta(transaction, CHECKSUM).map_err(|error| store_error(&error))?;
-    let sum = written.and_then(|bytes| bytes.try_into().ok());
-    sum.map(IndexChecksum)
+    let read = |bytes: Vec<u8>| -> Option<IndexChecksum> {
+        let (sum, commits) = bytes.split_first_chunk::<32>()?;
+        let commits = match commits {
+            [] => 0,
+            commits => u64::from_be_bytes(commits.try_into().ok()?),
+        };
+        Some(IndexChecksum { sum: *sum, commits })
+    };
+    written
+        .and_then(read)
         .ok_or_else(|| damaged_index("there is no census of the index"))
 }
 
@@ -329,24 +374,36 @@ pub(super) fn set_checksum(
     transaction: &Transaction<'_>,
     checksum: &IndexChecksum,
 ) -> rusqlite::Result<()> {
+    let mut value = checksum.sum.to_vec();
+    value.extend_from_slice(&checksum.commits.to_be_bytes());
+    set_meta(transaction, CHECKSUM, &value)
+}
+
+/// Writes the value of this name.
+pub(super) fn set_meta(
+    transaction: &Transaction<'_>,
+    name: &str,
+    value: &[u8],
+) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
         "INSERT INTO meta (name, value) VALUES (?1, ?2) \
          ON CONFLICT (name) DO UPDATE SET value = excluded.value",
     )?;
-    statement.execute((CHECKSUM, checksum.0))?;
+    statement.execute((name, value))?;
     Ok(())
 }
 
-/// Reads all rows and compares them with the checksum.
-pub(super) fn verify(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+/// Reads all rows and compares them with the checksum. Returns the number of
+/// commits.
+pub(super) fn verify(transaction: &Transaction<'_>) -> Result<u64, StoreError> {
     let written = checksum(transaction)?;
     let sql = format!("SELECT {COLUMNS} FROM episodes ORDER BY id");
-    let mut found = IndexChecksum([0; 32]);
+    let mut found = IndexChecksum::default();
     for row in rows(transaction, &sql, [])? {
         found.toggle(&row.hash());
     }
-    if found == written {
-        Ok(())
+    if found.sum == written.sum {
+        Ok(written.commits)
     } else {
         Err(damaged_index(
             "the lines of the index are not those that were written",

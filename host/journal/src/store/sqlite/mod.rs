@@ -15,11 +15,12 @@
 mod batch;
 mod close;
 mod error;
+mod imports;
 mod index;
 mod open;
 mod purge;
 mod records;
+mod recovery;
 mod sqlite_store;
-mod wal_check;
 
 pub use sqlite_store::SqliteStore;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::error::store_error;
 use super::index;
-use super::wal_check::{self, WalState};
+use super::recovery::wal_check::{self, WalState};
 use crate::durability::Durability;
 use crate::error::JournalError;
 use crate::state_dir::{self, StateDir};
@@ -17,21 +17,34 @@ use crate::store::api::StoreError;
 const APPLICATION_ID: i32 = 0x6f72_7764;
 
 /// The version of the tables.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
+
+/// The statements that bring the tables from each version to the next one, from
+/// version 1 on. Their result must be [`SCHEMA`].
+const MIGRATIONS: [&[&str]; VERSION as usize - 1] = [&[
+    "ALTER TABLE episodes ADD COLUMN imported INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE episodes ADD COLUMN mapped BLOB",
+    RECEIPTS,
+]];
+
+/// The receipts that came with imported episodes.
+const RECEIPTS: &str = "CREATE TABLE receipts (episode BLOB NOT NULL, number INTEGER NOT NULL, \
+     text TEXT NOT NULL, PRIMARY KEY (episode, number)) STRICT, WITHOUT ROWID";
 
 /// The tables, in the form in which the database stores them, for comparison.
-const SCHEMA: [&str; 5] = [
+const SCHEMA: [&str; 6] = [
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE TABLE episodes (id BLOB PRIMARY KEY, owner TEXT, session TEXT NOT NULL, \
      environment TEXT NOT NULL, component BLOB NOT NULL, created INTEGER NOT NULL, \
      ended INTEGER, head INTEGER NOT NULL, tip BLOB NOT NULL, last INTEGER NOT NULL, \
-     hash BLOB NOT NULL) STRICT, WITHOUT ROWID",
+     hash BLOB NOT NULL, imported INTEGER NOT NULL DEFAULT 0, mapped BLOB) STRICT, WITHOUT ROWID",
     "CREATE UNIQUE INDEX live_names ON episodes (session, ifnull(owner, ''), owner IS NULL) \
      WHERE ended IS NULL",
     "CREATE INDEX names ON episodes (session, id)",
     "CREATE TABLE records (place INTEGER PRIMARY KEY, episode BLOB NOT NULL, \
      seq INTEGER NOT NULL, before INTEGER NOT NULL, link BLOB NOT NULL, \
      bytes BLOB NOT NULL) STRICT",
+    RECEIPTS,
 ];
 
 /// How long to wait for another writer, such as an import.
@@ -72,6 +85,7 @@ pub(super) fn for_host(
             .map_err(sqlite)?;
         create(&mut connection).map_err(sqlite)?;
     }
+    migrate(&mut connection)?;
     check(&connection)?;
     configure(&connection, durability).map_err(sqlite)?;
     if !exists {
@@ -112,7 +126,11 @@ pub(super) fn for_visitor(dir: &StateDir) -> Result<Connection, JournalError> {
         )));
     }
     let sqlite = |error: rusqlite::Error| JournalError::from(store_error(&error));
-    let connection = connect(dir).map_err(sqlite)?;
+    let mut connection = connect(dir).map_err(sqlite)?;
+    if earlier_version(&connection)?.is_some() {
+        let _lock = dir.lock()?;
+        migrate(&mut connection)?;
+    }
     check(&connection)?;
     configure(&connection, Durability::Power).map_err(sqlite)?;
     Ok(connection)
@@ -158,19 +176,49 @@ fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
+/// Brings the tables of an earlier version to this one. No record changes: the
+/// new columns have defaults that mean "as before". The directory must be locked,
+/// since an earlier host cannot read the new tables.
+fn migrate(connection: &mut Connection) -> Result<(), JournalError> {
+    let Some(done) = earlier_version(connection)? else {
+        return Ok(());
+    };
+    let sqlite = |error: rusqlite::Error| JournalError::from(store_error(&error));
+    let transaction = immediate(connection).map_err(sqlite)?;
+    for statement in MIGRATIONS.iter().skip(done).copied().flatten() {
+        transaction.execute_batch(statement).map_err(sqlite)?;
+    }
+    transaction
+        .pragma_update(None, "user_version", VERSION)
+        .map_err(sqlite)?;
+    transaction.commit().map_err(sqlite)?;
+    tracing::info!(version = VERSION, "journal tables upgraded");
+    Ok(())
+}
+
+/// Returns the number of migrations that the tables of an earlier version have
+/// had; `None` for any other database.
+fn earlier_version(connection: &Connection) -> Result<Option<usize>, JournalError> {
+    let version = number(connection, "user_version")?;
+    let ours = number(connection, "application_id")? == APPLICATION_ID;
+    let earlier = ours && (1..VERSION).contains(&version);
+    Ok(usize::try_from(version - 1).ok().filter(|_| earlier))
+}
+
+fn number(connection: &Connection, name: &str) -> Result<i32, StoreError> {
+    connection
+        .pragma_query_value(None, name, |row| row.get(0))
+        .map_err(|error| store_error(&error))
+}
+
 /// Refuses a database that is not a journal, or one of another version.
 fn check(connection: &Connection) -> Result<(), JournalError> {
-    let number = |name: &str| -> Result<i32, StoreError> {
-        connection
-            .pragma_query_value(None, name, |row| row.get(0))
-            .map_err(|error| store_error(&error))
-    };
-    if number("application_id")? != APPLICATION_ID {
+    if number(connection, "application_id")? != APPLICATION_ID {
         return Err(JournalError::damaged_index(
             "the database is not a journal of orwd",
         ));
     }
-    let version = number("user_version")?;
+    let version = number(connection, "user_version")?;
     if version != VERSION {
         return Err(JournalError::Io(format!(
             "the journal is of version {version}, and this orwd reads version {VERSION}"

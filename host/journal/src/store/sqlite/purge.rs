@@ -9,8 +9,8 @@
 use rusqlite::{OptionalExtension as _, Transaction};
 
 use super::error::store_error;
-use super::index;
 use super::open::immediate;
+use super::{imports, index};
 use crate::record::EpisodeId;
 use crate::store::api::StoreError;
 
@@ -35,6 +35,7 @@ pub(super) fn begin(
         seq: row.episode.head,
     };
     save(&transaction, episode, Some(last)).map_err(sqlite)?;
+    imports::remove_receipts(&transaction, episode).map_err(sqlite)?;
     index::remove(&transaction, &row)?;
     transaction.commit().map_err(sqlite)?;
     Ok(true)

@@ -10,11 +10,12 @@ use rusqlite::{Connection, Transaction};
 
 use super::batch::{self, IndexCache};
 use super::error::store_error;
-use super::{index, open, purge, records};
+use super::recovery::commit_count::CommitCount;
+use super::{imports, index, open, purge, records};
 use crate::durability::Durability;
 use crate::error::JournalError;
 use crate::record::EpisodeId;
-use crate::state_dir::{StateDir, StateLock};
+use crate::state_dir::{self, StateDir, StateLock};
 use crate::store::api::{
     AppendEntry, AppendResult, EpisodeFilter, IndexedEpisode, JournalStore, StoreError,
     StoredRecord,
@@ -47,6 +48,8 @@ pub struct SqliteStore {
     readers: Mutex<ReadPool>,
     /// `None` for a visitor, which reads or imports beside a running host.
     pub(super) lock: Option<StateLock>,
+    /// `None` for a visitor.
+    commits: Option<CommitCount>,
 }
 
 /// The connection that writes.
@@ -107,8 +110,11 @@ impl SqliteStore {
         let dir = StateDir::open(dir)?;
         let lock = dir.lock()?;
         let connection = open::for_host(&dir, durability, page)?;
-        let store = SqliteStore::new(dir, connection, Some(lock));
-        store.verify_index()?;
+        let commits = CommitCount::open(&dir)?;
+        let mut store = SqliteStore::new(dir, connection, Some(lock));
+        let committed = store.verify_index()?;
+        store.check_commits(&commits, committed, durability)?;
+        store.commits = Some(commits);
         store.resume_purges()?;
         Ok(store)
     }
@@ -133,6 +139,7 @@ impl SqliteStore {
             writer: Mutex::new(writer),
             readers: Mutex::default(),
             lock,
+            commits: None,
         }
     }
 
@@ -141,8 +148,48 @@ impl SqliteStore {
         &self.dir
     }
 
-    /// Reads the whole index and compares it with its checksum.
-    fn verify_index(&self) -> Result<(), StoreError> {
+    /// Refuses a journal whose last commits are missing, if they were synced.
+    /// Without syncs a loss of power may have taken them, so they are reported.
+    fn check_commits(
+        &self,
+        noted: &CommitCount,
+        committed: u64,
+        durability: Durability,
+    ) -> Result<(), JournalError> {
+        let path = self.dir.commits();
+        let io = |error: std::io::Error| state_dir::io_error(&path, &error);
+        let missing = noted
+            .read()
+            .map_err(io)?
+            .map_or(0, |noted| noted.saturating_sub(committed));
+        if missing > 0 {
+            if durability == Durability::Power {
+                return Err(JournalError::damaged_index(format!(
+                    "the last {missing} batches that were acknowledged are missing: the \
+                     write-ahead log was truncated, or an older copy of the journal was put in \
+                     its place; to continue without them, start once with --durability process"
+                )));
+            }
+            tracing::error!(
+                missing_batches = missing,
+                "journal rolled back: acknowledged records are missing; power was lost, the \
+                 write-ahead log was truncated, or an older copy was put in its place"
+            );
+        }
+        noted.write(committed).map_err(io)
+    }
+
+    /// Notes the number of commits beside the journal.
+    fn note_commits(&self, committed: u64) {
+        if let Some(Err(error)) = self.commits.as_ref().map(|noted| noted.write(committed)) {
+            // The journal is complete; only a later loss would go unnoticed.
+            tracing::debug!(%error, "number of commits not noted");
+        }
+    }
+
+    /// Reads the whole index and compares it with its checksum. Returns the
+    /// number of commits.
+    fn verify_index(&self) -> Result<u64, StoreError> {
         let mut writer = self.writer();
         let transaction = writer
             .connection()?
@@ -194,6 +241,24 @@ impl SqliteStore {
             .try_for_each(|episode| self.purge_records(episode))
     }
 
+    /// Runs a transaction that changes no row of the index.
+    fn run_write(
+        &self,
+        write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), StoreError> {
+        let mut writer = self.writer();
+        writer.check()?;
+        let connection = writer.connection()?;
+        let run = || -> rusqlite::Result<()> {
+            let transaction = open::immediate(connection)?;
+            write(&transaction)?;
+            transaction.commit()
+        };
+        let result = run().map_err(|error| store_error(&error));
+        writer.failed = matches!(result, Err(StoreError::Sync(_)));
+        result
+    }
+
     /// Reads with a separate connection, so that reads never wait for a commit.
     fn run_read<T>(
         &self,
@@ -237,14 +302,14 @@ impl JournalStore for SqliteStore {
             cache.clear();
         }
         writer.failed = matches!(result, Err(StoreError::Sync(_)));
-        if result.is_ok() {
-            let bytes: usize = batch
-                .iter()
-                .map(|entry| entry.bytes.len() + RECORD_OVERHEAD)
-                .sum();
-            writer.wal_bytes += bytes + TRANSACTION_BYTES;
-        }
-        result
+        let (results, committed) = result?;
+        self.note_commits(committed);
+        let bytes: usize = batch
+            .iter()
+            .map(|entry| entry.bytes.len() + RECORD_OVERHEAD)
+            .sum();
+        writer.wal_bytes += bytes + TRANSACTION_BYTES;
+        Ok(results)
     }
 
     fn read(&self, episode: EpisodeId, from: u64) -> Result<Vec<StoredRecord>, StoreError> {
@@ -289,6 +354,20 @@ impl JournalStore for SqliteStore {
             Ok(value)
         };
         insert().map_err(|error| store_error(&error))
+    }
+
+    fn set_value(&self, name: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.run_write(|transaction| index::set_meta(transaction, name, value))
+    }
+
+    fn set_receipts(&self, episode: EpisodeId, receipts: &[String]) -> Result<(), StoreError> {
+        self.run_write(|transaction| imports::set_receipts(transaction, episode, receipts))
+    }
+
+    fn receipts(&self, episode: EpisodeId) -> Result<Vec<String>, StoreError> {
+        self.run_read(|transaction| {
+            imports::receipts(transaction, episode).map_err(|error| store_error(&error))
+        })
     }
 
     fn purge(&self, episode: EpisodeId) -> Result<(), StoreError> {

@@ -17,7 +17,7 @@ const MAGIC: u32 = 0x377f_0682;
 
 /// The state of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WalState {
+pub(in crate::store::sqlite) enum WalState {
     /// Complete, truncated or missing.
     Intact,
     /// The header is invalid, and frames follow.
@@ -27,7 +27,7 @@ pub(super) enum WalState {
 }
 
 /// Reads and verifies the log at this path.
-pub(super) fn examine(path: &Path) -> io::Result<WalState> {
+pub(in crate::store::sqlite) fn examine(path: &Path) -> io::Result<WalState> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(WalState::Intact),

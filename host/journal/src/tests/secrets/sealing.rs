@@ -5,10 +5,10 @@ use zeroize::Zeroizing;
 use crate::store::MemoryStore;
 use crate::testing as sample;
 use crate::{
-    CreatedRecord, Durability, EpisodeId, GuestOutcome, Journal, JournalStore, Record, SealKey,
-    SealedSecrets,
+    CreatedRecord, Durability, EpisodeId, GuestOutcome, Journal, JournalError, JournalStore,
+    Record, SealKey, SealedSecrets,
 };
-use orwd_model::{Secret, Secrets};
+use orwd_model::{Digest, Secret, Secrets};
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const OTHER: &str = "ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -17,6 +17,20 @@ fn secrets() -> Secrets {
     let secret =
         |name: &str, value: &str| Secret::new(name.to_owned(), Zeroizing::new(value.to_owned()));
     Secrets::new(vec![secret("TOKEN", "hunter2"), secret("EMPTY", "")])
+}
+
+fn component() -> Digest {
+    Digest::of(b"component")
+}
+
+/// Unseals secrets with the key of the journal.
+fn unseal(
+    key: Option<&str>,
+    sealed: &SealedSecrets,
+    episode: EpisodeId,
+) -> Result<Secrets, JournalError> {
+    let key = key.map(|key| SealKey::parse(key).unwrap());
+    sealed.open(key.as_ref(), episode, component())
 }
 
 fn pairs(secrets: Secrets) -> Vec<(String, String)> {
@@ -31,7 +45,7 @@ fn journal(key: Option<&str>) -> Journal {
 }
 
 fn sealed(journal: &Journal, episode: EpisodeId) -> Vec<u8> {
-    match journal.seal(&secrets(), episode).unwrap() {
+    match journal.seal(&secrets(), episode, component()).unwrap() {
         SealedSecrets::Sealed(bytes) => bytes,
         other => panic!("{other:?}"),
     }
@@ -44,19 +58,23 @@ fn sealed_secrets_can_be_unsealed_with_the_key_only() {
     let shows = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
     assert!(!shows(b"hunter2") && !shows(b"TOKEN"));
     assert_ne!(sealed(&journal, id), bytes, "a nonce was used twice");
-    let opened = journal.unseal(&SealedSecrets::Sealed(bytes), id).unwrap();
+    let bytes = SealedSecrets::Sealed(bytes);
+    let opened = unseal(Some(KEY), &bytes, id).unwrap();
     assert_eq!(pairs(opened), pairs(secrets()));
-    let none = journal.seal(&Secrets::default(), id).unwrap();
+    let key = SealKey::parse(KEY).unwrap();
+    let stranger = bytes.open(Some(&key), id, Digest::of(b"stranger"));
+    assert!(stranger.is_err(), "another component got the secrets");
+    let none = journal.seal(&Secrets::default(), id, component()).unwrap();
     assert_eq!(none, SealedSecrets::None);
-    assert!(journal.unseal(&none, id).unwrap().is_empty());
+    assert!(unseal(Some(KEY), &none, id).unwrap().is_empty());
 }
 
 #[test]
 fn without_a_key_secrets_are_withheld() {
     let (journal, id) = (journal(None), EpisodeId::new());
-    let withheld = journal.seal(&secrets(), id).unwrap();
+    let withheld = journal.seal(&secrets(), id, component()).unwrap();
     assert_eq!(withheld, SealedSecrets::Withheld);
-    let error = journal.unseal(&withheld, id).unwrap_err().to_string();
+    let error = unseal(None, &withheld, id).unwrap_err().to_string();
     assert!(error.contains("there was no key"), "{error}");
 }
 
@@ -67,7 +85,9 @@ async fn with_secrets(key: Option<&str>) -> (Journal, MemoryStore, EpisodeId) {
     let journal = Journal::with_store(store.clone(), Durability::Process, key).unwrap();
     let id = EpisodeId::new();
     let created = CreatedRecord {
-        secrets: journal.seal(&secrets(), id).unwrap(),
+        secrets: journal.seal(&secrets(), id, component()).unwrap(),
+        task: sample::json(r#"{"token":"hunter2"}"#),
+        toolset: Some("hunter2".to_owned()),
         ..sample::created(None, "s")
     };
     let (mut writer, created) = journal.begin(id, created);
@@ -84,15 +104,25 @@ async fn with_secrets(key: Option<&str>) -> (Journal, MemoryStore, EpisodeId) {
 async fn the_content_of_an_episode_with_secrets_is_sealed_or_withheld() {
     for key in [Some(KEY), None] {
         let (journal, store, id) = with_secrets(key).await;
+        let created = store.read(id, 0).unwrap().remove(0);
+        let text = String::from_utf8_lossy(&created.bytes).into_owned();
+        assert!(
+            !text.contains("hunter2") && !text.contains("token"),
+            "{text}"
+        );
         for row in store.read(id, 1).unwrap() {
             let text = String::from_utf8_lossy(&row.bytes).into_owned();
-            assert!(
-                !text.contains("amount") && !text.contains("the answer"),
-                "{text}"
-            );
+            for content in ["amount", "the answer", "key-42"] {
+                assert!(!text.contains(content), "{text}");
+            }
             assert!(text.contains("add") || text.contains("answered"), "{text}");
         }
         let history = journal.history(id).await.unwrap();
+        let task = history.created().task.as_str();
+        assert_eq!(task.contains("hunter2"), key.is_some(), "{task}");
+        assert_eq!(history.created().toolset.is_some(), key.is_some());
+        let receipt = journal.receipt(id).await.unwrap();
+        assert_eq!(receipt.receipt.task == "withheld", key.is_none());
         let steps = history.steps();
         let outcome = |n: usize| steps[n].outcome.as_ref().unwrap().record.outcome.clone();
         if key.is_some() {
@@ -141,7 +171,7 @@ fn an_error_says_why_secrets_cannot_be_unsealed() {
     let bytes = sealed(&journal(Some(KEY)), id);
     let open = |key: Option<&str>, bytes: &[u8], id| {
         let sealed = SealedSecrets::Sealed(bytes.to_vec());
-        journal(key).unseal(&sealed, id).unwrap_err().to_string()
+        unseal(key, &sealed, id).unwrap_err().to_string()
     };
     assert!(open(Some(OTHER), &bytes, id).contains("another key"));
     assert!(open(None, &bytes, id).contains("no key to open them"));
@@ -175,4 +205,34 @@ fn parses_and_reads_keys() {
     }
     let missing = SealKey::read(&dir.path().join("none")).unwrap_err();
     assert!(missing.to_string().contains("none"), "{missing}");
+}
+
+#[test]
+fn what_an_earlier_version_sealed_is_unsealed() {
+    let (id, key) = (EpisodeId::new(), SealKey::parse(KEY).unwrap());
+    let Record::Request(asked) = sample::call(41) else {
+        panic!("not asked");
+    };
+    let mut content = Vec::new();
+    crate::record::encode_value(&asked.request, &mut content);
+    let mut sealed = *asked.clone();
+    sealed.sealed = Some(key.seal_content(&content, id, 1).unwrap());
+    crate::sealing::unseal_request(&mut sealed, &key, id, 1).unwrap();
+    assert_eq!(sealed, *asked);
+}
+
+#[test]
+fn another_seal_key_than_before_is_refused_until_it_is_meant() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let state = crate::StateDir::open(dir.path()).unwrap();
+    let key = |text: &str| SealKey::parse(text).unwrap();
+    key(KEY).check_known(&state).unwrap();
+    key(KEY).check_known(&state).unwrap();
+    let refused = key(OTHER).check_known(&state).unwrap_err().to_string();
+    assert!(refused.contains("another than the one"), "{refused}");
+    let noted = dir.path().join("seal.fingerprint");
+    let text = std::fs::read_to_string(&noted).unwrap();
+    assert!(!KEY.contains(text.trim()), "the key itself is nowhere");
+    std::fs::remove_file(&noted).unwrap();
+    key(OTHER).check_known(&state).unwrap();
 }

@@ -63,7 +63,7 @@ fn a_receipt_has_its_golden_content() {
     records.push(sample::ended());
     let body = ReceiptBody::of(&history(&records));
     let text = serde_json::to_string_pretty(&body).unwrap();
-    assert_eq!(text, include_str!("golden/receipt.json").trim_end());
+    assert_eq!(text, include_str!("../golden/receipt.json").trim_end());
 }
 
 #[test]
@@ -157,6 +157,40 @@ fn a_host_has_one_key() {
     std::fs::write(&path, "nonsense").unwrap();
     let error = ReceiptSigner::open(&state).unwrap_err().to_string();
     assert!(error.contains("holds no signing key"), "{error}");
+}
+
+#[test]
+fn a_key_file_with_a_changed_byte_is_refused_or_the_same_key() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let key = ReceiptSigner::open(&state).unwrap().key();
+    let path = dir.path().join("receipts.key");
+    let bytes = std::fs::read(&path).unwrap();
+    let mut refused = 0;
+    for at in 0..bytes.len() {
+        for byte in [b'0', b'7', b'f', b' ', b'\n', b'x'] {
+            let mut changed = bytes.clone();
+            changed[at] = byte;
+            std::fs::write(&path, &changed).unwrap();
+            match ReceiptSigner::open(&state) {
+                Ok(signer) => assert_eq!(signer.key(), key, "{byte} at {at}"),
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    assert!(refused > 500, "{refused}");
+}
+
+#[test]
+fn a_key_file_of_an_earlier_version_gets_its_public_key() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    let path = dir.path().join("receipts.key");
+    std::fs::write(&path, "07".repeat(32) + "\n").unwrap();
+    let key = ReceiptSigner::open(&state).unwrap().key();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text, format!("{} {key}\n", "07".repeat(32)));
+    assert_eq!(ReceiptSigner::open(&state).unwrap().key(), key);
 }
 
 #[tokio::test]

@@ -1,0 +1,4 @@
+//! What leaves a host and comes to another one: archives and receipts.
+
+mod archive;
+mod receipts;

@@ -1,0 +1,4 @@
+//! Episodes with secrets.
+
+mod sealed_fields;
+mod sealing;
