@@ -29,9 +29,9 @@ use std::time::{Duration, Instant};
 
 use orwd_journal::{
     AppendEntry, AppendResult, CreatedRecord, CreationContent, Durability, EpisodeFilter,
-    EpisodeId, GuestOutcome, GuestRequest, Hash, IndexedEpisode, Journal, JournalStore,
-    OutcomeRecord, Record, RequestRecord, RunIdentity, SealedSecrets, SqliteStore, StoreError,
-    StoredRecord,
+    EpisodeId, GuestOutcome, GuestRequest, Hash, ImportedReceipt, IndexedEpisode, Journal,
+    JournalStore, OutcomeRecord, Record, RequestRecord, RunIdentity, SealedSecrets, SqliteStore,
+    StoreError, StoredRecord,
 };
 use orwd_model::{
     Block, ClockMode, Digest, EnvName, Json, RunId, Seed, SessionId, SessionLimits, Timestamp,
@@ -92,11 +92,15 @@ impl JournalStore for BaselineStore {
         Ok(())
     }
 
-    fn set_receipts(&self, _: EpisodeId, _: &[String]) -> Result<(), StoreError> {
+    fn set_receipts(&self, _: EpisodeId, _: &[ImportedReceipt]) -> Result<(), StoreError> {
         Ok(())
     }
 
-    fn receipts(&self, _: EpisodeId) -> Result<Vec<String>, StoreError> {
+    fn receipts(&self, _: EpisodeId) -> Result<Vec<ImportedReceipt>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn receipt_keys(&self, _: EpisodeId) -> Result<Vec<String>, StoreError> {
         Ok(Vec::new())
     }
 

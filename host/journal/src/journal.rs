@@ -254,9 +254,9 @@ impl Journal {
         Ok(Receipt::sign(&history, &self.0.signer))
     }
 
-    /// Returns the receipts that came with an imported episode.
-    pub async fn imported_receipts(&self, episode: EpisodeId) -> Result<Vec<String>, JournalError> {
-        self.run_blocking(move |store| store.receipts(episode))
+    /// Returns the keys of the receipts that came with an imported episode.
+    pub async fn receipt_keys(&self, episode: EpisodeId) -> Result<Vec<String>, JournalError> {
+        self.run_blocking(move |store| store.receipt_keys(episode))
             .await
     }
 

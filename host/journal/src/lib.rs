@@ -37,7 +37,8 @@ pub use sealing::SealKey;
 pub use state_dir::{StateDir, StateLock};
 pub use store::{
     AppendEntry, AppendResult, EpisodeFilter, EpisodeHeader, EpisodeState, ImportOrigin,
-    IndexChange, IndexedEpisode, JournalStore, SqliteStore, StoreError, StoredRecord,
+    ImportedReceipt, IndexChange, IndexedEpisode, JournalStore, SqliteStore, StoreError,
+    StoredRecord,
 };
 pub use writer::{EpisodeWriter, PendingCommit};
 

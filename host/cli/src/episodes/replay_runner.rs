@@ -62,6 +62,13 @@ pub(super) struct ReplayJob {
     pub(super) source: EpisodeSource,
 }
 
+impl ReplayJob {
+    /// Whether it was imported, and its importer named no data.
+    fn lacks_data(&self) -> bool {
+        self.source == EpisodeSource::Imported && self.created.data.is_some() && self.data.is_none()
+    }
+}
+
 /// Where the records of an episode come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EpisodeSource {
@@ -234,9 +241,15 @@ impl ReplayFlags {
                 .filter(|_| alone || !job.source.is_foreign());
             let environment = loader.load(&job, data);
             let key = key.clone().filter(|_| is_sealed(&job));
+            let secrets = match job.lacks_data() && data.is_none() {
+                true => Err(ReplayOutcome::Unsupported(
+                    "it was imported without its data; to replay it alone, pass --data DIR".into(),
+                )),
+                false => open_secrets(&job, key.as_deref()),
+            };
             replays.push(PreparedReplay {
                 episode: job.episode,
-                secrets: open_secrets(&job, key.as_deref()),
+                secrets,
                 key,
                 created: job.created,
                 source: job.source,

@@ -60,8 +60,8 @@ impl EpisodeArchive {
         let records = store.read(episode, 0)?;
         let history = EpisodeHistory::read_indexed(&index, &records)?;
         let mut receipts = Vec::new();
-        for text in store.receipts(episode)? {
-            let receipt = Receipt::parse(&text)
+        for stored in store.receipts(episode)? {
+            let receipt = Receipt::parse(&stored.text)
                 .map_err(|error| JournalError::damaged_episode(episode, error.to_string()))?;
             receipts.push(receipt);
         }

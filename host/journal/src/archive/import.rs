@@ -14,8 +14,11 @@ use orwd_model::Timestamp;
 use super::episode_archive::EpisodeArchive;
 use super::error::ArchiveError;
 use crate::error::JournalError;
+use crate::receipt::ReceiptError;
 use crate::record::{self, SealedSecrets};
-use crate::store::{AppendEntry, AppendResult, ImportOrigin, IndexChange, JournalStore};
+use crate::store::{
+    AppendEntry, AppendResult, ImportOrigin, ImportedReceipt, IndexChange, JournalStore,
+};
 
 /// How far the clock of the exporting host may be ahead of ours.
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(24 * 3600);
@@ -74,8 +77,13 @@ impl EpisodeArchive {
             _ if all(AppendResult::AlreadyPresent) => return Ok(ImportOutcome::AlreadyPresent),
             _ => return Err(ArchiveError::Differs(episode)),
         }
-        let receipts = self.receipts().iter().map(|receipt| receipt.to_json());
-        let receipts: Result<Vec<String>, _> = receipts.collect();
+        let receipts = self.receipts().iter().map(|receipt| {
+            Ok(ImportedReceipt {
+                key: receipt.key.clone(),
+                text: receipt.to_json()?,
+            })
+        });
+        let receipts: Result<Vec<_>, ReceiptError> = receipts.collect();
         let receipts = receipts.map_err(|error| ArchiveError::Refused(error.to_string()))?;
         if !receipts.is_empty() {
             store

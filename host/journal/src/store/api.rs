@@ -9,7 +9,7 @@ use orwd_model::{Digest, EnvName, SessionId, Timestamp};
 
 use crate::error::JournalError;
 use crate::record::{self, ChainLink, EpisodeId, Record};
-use crate::store::import_origin::ImportOrigin;
+use crate::store::import_origin::{ImportOrigin, ImportedReceipt};
 
 /// A store of records. Appends come from one thread, all other calls from any.
 ///
@@ -47,10 +47,17 @@ pub trait JournalStore: Send + Sync + 'static {
 
     /// Stores the receipts that came with an imported episode, in place of
     /// earlier ones.
-    fn set_receipts(&self, episode: EpisodeId, receipts: &[String]) -> Result<(), StoreError>;
+    fn set_receipts(
+        &self,
+        episode: EpisodeId,
+        receipts: &[ImportedReceipt],
+    ) -> Result<(), StoreError>;
 
     /// Returns the receipts that came with an imported episode.
-    fn receipts(&self, episode: EpisodeId) -> Result<Vec<String>, StoreError>;
+    fn receipts(&self, episode: EpisodeId) -> Result<Vec<ImportedReceipt>, StoreError>;
+
+    /// Returns the keys that signed them.
+    fn receipt_keys(&self, episode: EpisodeId) -> Result<Vec<String>, StoreError>;
 
     /// Removes an episode with all its records; no error if there is none. A
     /// long episode is removed in steps, so that appends can run in between.

@@ -1,4 +1,4 @@
-//! The origin of an episode that came with an imported file.
+//! What the journal stores of an episode that came with an imported file.
 
 use std::path::PathBuf;
 
@@ -12,4 +12,13 @@ pub struct ImportOrigin {
     /// The directory that the importer named as its data. Without one it has no
     /// data here, whatever its environment is called.
     pub data: Option<PathBuf>,
+}
+
+/// A receipt that came with an imported episode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportedReceipt {
+    /// The public key that signed it.
+    pub key: String,
+    /// The receipt, as JSON.
+    pub text: String,
 }

@@ -10,6 +10,7 @@ use super::api::{
     JournalStore, StoreError, StoredRecord,
 };
 use crate::record::EpisodeId;
+use crate::store::import_origin::ImportedReceipt;
 
 /// A store in memory. Clones share the records.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +20,7 @@ pub(crate) struct MemoryStore(Arc<Mutex<Inner>>);
 struct Inner {
     episodes: BTreeMap<EpisodeId, StoredEpisode>,
     values: BTreeMap<String, Vec<u8>>,
-    receipts: BTreeMap<EpisodeId, Vec<String>>,
+    receipts: BTreeMap<EpisodeId, Vec<ImportedReceipt>>,
 }
 
 #[derive(Clone, Debug)]
@@ -156,14 +157,23 @@ impl JournalStore for MemoryStore {
         Ok(())
     }
 
-    fn set_receipts(&self, episode: EpisodeId, receipts: &[String]) -> Result<(), StoreError> {
+    fn set_receipts(
+        &self,
+        episode: EpisodeId,
+        receipts: &[ImportedReceipt],
+    ) -> Result<(), StoreError> {
         self.inner().receipts.insert(episode, receipts.to_vec());
         Ok(())
     }
 
-    fn receipts(&self, episode: EpisodeId) -> Result<Vec<String>, StoreError> {
+    fn receipts(&self, episode: EpisodeId) -> Result<Vec<ImportedReceipt>, StoreError> {
         let inner = self.inner();
         Ok(inner.receipts.get(&episode).cloned().unwrap_or_default())
+    }
+
+    fn receipt_keys(&self, episode: EpisodeId) -> Result<Vec<String>, StoreError> {
+        let receipts = self.receipts(episode)?.into_iter();
+        Ok(receipts.map(|receipt| receipt.key).collect())
     }
 
     fn purge(&self, episode: EpisodeId) -> Result<(), StoreError> {

@@ -11,7 +11,7 @@ pub use api::{
     AppendEntry, AppendResult, EpisodeFilter, EpisodeHeader, EpisodeState, IndexChange,
     IndexedEpisode, JournalStore, StoreError, StoredRecord,
 };
-pub use import_origin::ImportOrigin;
+pub use import_origin::{ImportOrigin, ImportedReceipt};
 pub use sqlite::SqliteStore;
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::store::MemoryStore;
 use crate::testing as sample;
 use crate::{
     AppendEntry, AppendResult, Durability, EpisodeFilter, EpisodeHistory, EpisodeId, EpisodeState,
-    ImportOrigin, IndexChange, JournalError, JournalStore, SqliteStore,
+    ImportOrigin, ImportedReceipt, IndexChange, JournalError, JournalStore, SqliteStore,
 };
 use orwd_model::{SessionId, Timestamp};
 
@@ -240,17 +240,20 @@ fn the_origin_of_an_imported_episode_and_its_receipts_are_kept() {
         assert_eq!(origin(id), Some(import));
         let (own, _) = begin(store, "t", 0);
         assert_eq!(origin(own), None);
-        assert_eq!(store.receipts(id).unwrap(), Vec::<String>::new());
-        for receipts in [
-            vec!["one".to_owned(), "two".to_owned()],
-            vec!["3".to_owned()],
-        ] {
+        assert_eq!(store.receipts(id).unwrap(), []);
+        let receipt = |text: &str| ImportedReceipt {
+            key: format!("key of {text}"),
+            text: text.to_owned(),
+        };
+        for receipts in [vec![receipt("one"), receipt("two")], vec![receipt("3")]] {
             store.set_receipts(id, &receipts).unwrap();
             assert_eq!(store.receipts(id).unwrap(), receipts);
+            let keys = store.receipt_keys(id).unwrap();
+            assert!(keys.iter().eq(receipts.iter().map(|receipt| &receipt.key)));
         }
-        assert_eq!(store.receipts(own).unwrap(), Vec::<String>::new());
+        assert_eq!(store.receipts(own).unwrap(), []);
         store.purge(id).unwrap();
-        assert_eq!(store.receipts(id).unwrap(), Vec::<String>::new());
+        assert_eq!(store.receipts(id).unwrap(), []);
     });
 }
 

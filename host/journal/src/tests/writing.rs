@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use crate::store::MemoryStore;
 use crate::testing as sample;
 use crate::{
-    AppendEntry, AppendResult, Durability, EpisodeFilter, EpisodeId, IndexedEpisode, Journal,
-    JournalError, JournalStore, StoreError, StoredRecord,
+    AppendEntry, AppendResult, Durability, EpisodeFilter, EpisodeId, ImportedReceipt,
+    IndexedEpisode, Journal, JournalError, JournalStore, StoreError, StoredRecord,
 };
 use orwd_model::SessionId;
 
@@ -68,12 +68,20 @@ impl JournalStore for Faulty {
         self.0.store.set_value(name, value)
     }
 
-    fn set_receipts(&self, episode: EpisodeId, receipts: &[String]) -> Result<(), StoreError> {
+    fn set_receipts(
+        &self,
+        episode: EpisodeId,
+        receipts: &[ImportedReceipt],
+    ) -> Result<(), StoreError> {
         self.0.store.set_receipts(episode, receipts)
     }
 
-    fn receipts(&self, episode: EpisodeId) -> Result<Vec<String>, StoreError> {
+    fn receipts(&self, episode: EpisodeId) -> Result<Vec<ImportedReceipt>, StoreError> {
         self.0.store.receipts(episode)
+    }
+
+    fn receipt_keys(&self, episode: EpisodeId) -> Result<Vec<String>, StoreError> {
+        self.0.store.receipt_keys(episode)
     }
 
     fn purge(&self, episode: EpisodeId) -> Result<(), StoreError> {

@@ -30,13 +30,13 @@ impl AdminApi for SessionManager {
         let journal = &self.0.context.journal;
         if let Some(handle) = self.0.table.find(&SessionKey::new(owner, id)) {
             let history = journal.history(handle.shared.identity.episode).await?;
-            let receipts = imported_receipts(journal, &history).await?;
-            return Ok(detail(open_session(&handle.shared), &history, &receipts));
+            let keys = receipt_keys(journal, &history).await?;
+            return Ok(detail(open_session(&handle.shared), &history, keys));
         }
         let episode = self.episode(owner, id).await?;
         let history = journal.history(episode).await?;
-        let receipts = imported_receipts(journal, &history).await?;
-        Ok(detail(ended_session(id, &history), &history, &receipts))
+        let keys = receipt_keys(journal, &history).await?;
+        Ok(detail(ended_session(id, &history), &history, keys))
     }
 
     async fn receipt(&self, owner: &Principal, id: &SessionId) -> Result<String, AdminError> {
@@ -60,13 +60,13 @@ impl AdminApi for SessionManager {
     }
 }
 
-/// Returns the receipts that came with an imported session.
-async fn imported_receipts(
+/// Returns the keys of the receipts that came with an imported session.
+async fn receipt_keys(
     journal: &Journal,
     history: &EpisodeHistory,
 ) -> Result<Vec<String>, AdminError> {
     if history.imported() == 0 {
         return Ok(Vec::new());
     }
-    Ok(journal.imported_receipts(history.episode()).await?)
+    Ok(journal.receipt_keys(history.episode()).await?)
 }

@@ -1,8 +1,6 @@
 //! Summarizes sessions and their steps.
 
-use orwd_journal::{
-    EpisodeHistory, EpisodeStep, GuestOutcome, Receipt, RequestRecord, SealedSecrets,
-};
+use orwd_journal::{EpisodeHistory, EpisodeStep, GuestOutcome, RequestRecord, SealedSecrets};
 use orwd_model::SessionId;
 
 use crate::actor::state::SharedState;
@@ -40,11 +38,11 @@ pub(super) fn ended_session(session: &SessionId, history: &EpisodeHistory) -> Se
 }
 
 /// Adds the steps of a session to its summary.
-/// An imported session has the receipts that came with it.
+/// An imported session has the keys of the receipts that came with it.
 pub(super) fn detail(
     summary: SessionSummary,
     history: &EpisodeHistory,
-    imported_receipts: &[String],
+    imported_receipt_keys: Vec<String>,
 ) -> SessionDetail {
     let created = history.created();
     let determinism = replay::determinism(created);
@@ -59,10 +57,7 @@ pub(super) fn detail(
             episode: parent.episode.to_string(),
             record: parent.seq,
         }),
-        imported_receipt_keys: imported_receipts
-            .iter()
-            .filter_map(|text| Some(Receipt::parse(text).ok()?.key))
-            .collect(),
+        imported_receipt_keys,
         steps: steps
             .map(|step| summarize(step, !history.ran_here(step), &mut count))
             .collect(),

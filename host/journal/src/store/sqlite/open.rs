@@ -29,7 +29,7 @@ const MIGRATIONS: [&[&str]; VERSION as usize - 1] = [&[
 
 /// The receipts that came with imported episodes.
 const RECEIPTS: &str = "CREATE TABLE receipts (episode BLOB NOT NULL, number INTEGER NOT NULL, \
-     text TEXT NOT NULL, PRIMARY KEY (episode, number)) STRICT, WITHOUT ROWID";
+     key TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (episode, number)) STRICT, WITHOUT ROWID";
 
 /// The tables, in the form in which the database stores them, for comparison.
 const SCHEMA: [&str; 6] = [

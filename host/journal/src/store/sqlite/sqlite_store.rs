@@ -20,6 +20,7 @@ use crate::store::api::{
     AppendEntry, AppendResult, EpisodeFilter, IndexedEpisode, JournalStore, StoreError,
     StoredRecord,
 };
+use crate::store::import_origin::ImportedReceipt;
 
 /// Bytes of the write-ahead log after which a checkpoint runs.
 const CHECKPOINT_BYTES: usize = 4 << 20;
@@ -360,13 +361,23 @@ impl JournalStore for SqliteStore {
         self.run_write(|transaction| index::set_meta(transaction, name, value))
     }
 
-    fn set_receipts(&self, episode: EpisodeId, receipts: &[String]) -> Result<(), StoreError> {
+    fn set_receipts(
+        &self,
+        episode: EpisodeId,
+        receipts: &[ImportedReceipt],
+    ) -> Result<(), StoreError> {
         self.run_write(|transaction| imports::set_receipts(transaction, episode, receipts))
     }
 
-    fn receipts(&self, episode: EpisodeId) -> Result<Vec<String>, StoreError> {
+    fn receipts(&self, episode: EpisodeId) -> Result<Vec<ImportedReceipt>, StoreError> {
         self.run_read(|transaction| {
             imports::receipts(transaction, episode).map_err(|error| store_error(&error))
+        })
+    }
+
+    fn receipt_keys(&self, episode: EpisodeId) -> Result<Vec<String>, StoreError> {
+        self.run_read(|transaction| {
+            imports::receipt_keys(transaction, episode).map_err(|error| store_error(&error))
         })
     }
 

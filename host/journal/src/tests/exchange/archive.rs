@@ -4,8 +4,8 @@ use crate::store::MemoryStore;
 use crate::testing as sample;
 use crate::{
     ArchiveError, CreatedRecord, Durability, EndedRecord, EpisodeArchive, EpisodeFilter, EpisodeId,
-    EpisodeState, ImportOptions, ImportOrigin, ImportOutcome, Journal, JournalError, JournalStore,
-    Receipt, ReceiptSigner, Record, SealedSecrets,
+    EpisodeState, ImportOptions, ImportOrigin, ImportOutcome, ImportedReceipt, Journal,
+    JournalError, JournalStore, Receipt, ReceiptSigner, Record, SealedSecrets,
 };
 use orwd_model::{Digest, SessionId, Timestamp};
 
@@ -278,7 +278,11 @@ fn the_receipt_of_the_host_that_ran_it_travels_along() {
         archive_of(EpisodeId::new(), &sample::episode(None, "s", 1)).history(),
         &signer,
     );
-    there.set_receipts(id, &[lie.to_json().unwrap()]).unwrap();
+    let lie = ImportedReceipt {
+        key: lie.key.clone(),
+        text: lie.to_json().unwrap(),
+    };
+    there.set_receipts(id, &[lie]).unwrap();
     let mut file = Vec::new();
     EpisodeArchive::export(&there, id)
         .unwrap()
