@@ -105,8 +105,8 @@ impl PreparedEnvironments {
         self.load_unserved(name, component, limits, data, mode)
     }
 
-    /// Loads the component of imported sessions, which may have any name, with
-    /// the data that their importer named. They never publish.
+    /// Loads the component of imported sessions, with the data that their importer
+    /// named. They never publish.
     pub(crate) fn load_imported(
         &self,
         name: EnvName,

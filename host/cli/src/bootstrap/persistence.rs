@@ -17,7 +17,7 @@ use orwd_journal::{
     Durability, EpisodeFilter, IndexedEpisode, Journal, JournalError, JournalStore, ReceiptSigner,
     SealKey, SqliteStore, StateDir,
 };
-use orwd_model::{Digest, SessionLimits};
+use orwd_model::{Digest, EnvName, SessionLimits};
 use orwd_sandbox::DataDir;
 use orwd_session::{MemoryMonitor, OlderVersion, VersionData, VersionKey};
 
@@ -276,10 +276,17 @@ fn load_version(
                 data.map_err(|error| format!("its data cannot be opened: {error}"))
             };
             let data = path.as_ref().map(open).transpose()?;
-            prepared.load_imported(name.clone(), component, limits, data)
+            prepared.load_imported(imported_name(*digest)?, component, limits, data)
         }
     };
     loaded.map_err(|error| format!("its component cannot be loaded: {error}"))
+}
+
+/// Returns the name under which the component of imported sessions appears in the
+/// log. That in a file may be the name of any environment.
+fn imported_name(digest: Digest) -> Result<EnvName, String> {
+    let digits: String = digest.hex().chars().take(12).collect();
+    EnvName::new(&format!("imported-{digits}")).map_err(|error| error.to_string())
 }
 
 /// Reads the key that seals secrets, from the file or else from the environment

@@ -31,8 +31,11 @@ pub enum ArchiveError {
     /// The journal has another episode with this id.
     #[error("episode {0} is in the journal already, and differs from the one in the file")]
     Differs(EpisodeId),
-    /// A live session has its id.
-    #[error("a live session {session:?} of the same owner is in the journal")]
+    /// A live session has its id, or one that this host ran.
+    #[error(
+        "a session {session:?} of the same owner is in the journal already; pass another owner \
+         with --owner NAME"
+    )]
     Exists {
         /// The session id.
         session: String,

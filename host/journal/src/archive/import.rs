@@ -21,7 +21,7 @@ use crate::store::{
 };
 
 /// How far the clock of the exporting host may be ahead of ours.
-const MAX_CLOCK_SKEW: Duration = Duration::from_secs(24 * 3600);
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);
 
 /// What the importer decides. The file has no say in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,13 +63,23 @@ impl EpisodeArchive {
                 Err(ArchiveError::Differs(episode))
             };
         }
+        let session = &self.history().created().session;
+        let namesake = store
+            .find(options.owner.as_deref(), session)
+            .map_err(JournalError::from)?;
+        // A session is found by its newest episode, which this one might be.
+        if namesake.is_some_and(|episode| episode.header.import.is_none()) {
+            return Err(ArchiveError::Exists {
+                session: session.to_string(),
+            });
+        }
         let entries = self.entries(options)?;
         let results = store.append(&entries).map_err(JournalError::from)?;
         let all = |expected| results.iter().all(|result| *result == expected);
         match results.first() {
             Some(AppendResult::SessionExists) => {
                 return Err(ArchiveError::Exists {
-                    session: self.history().created().session.to_string(),
+                    session: session.to_string(),
                 });
             }
             _ if all(AppendResult::Appended) => {}
@@ -150,6 +160,13 @@ impl EpisodeArchive {
             return Err(ArchiveError::Refused(
                 "its session has secrets and has not ended; an imported session gets no secrets, \
                  so it cannot go on here. Delete the session on its host and export it again"
+                    .to_owned(),
+            ));
+        }
+        let mut earlier = history.steps().iter().rev().skip(1);
+        if history.ended().is_none() && earlier.any(|step| step.outcome.is_none()) {
+            return Err(ArchiveError::Refused(
+                "its session has not ended, and a request that is not the last has no outcome"
                     .to_owned(),
             ));
         }

@@ -343,6 +343,13 @@ fn a_file_that_could_confuse_the_journal_is_refused() {
         assert!(refused.to_string().contains(expected), "{refused}");
         assert!(store.list(&EpisodeFilter::default()).unwrap().is_empty());
     }
+    let mut gap = sample::episode(None, "s", 1);
+    gap.remove(2);
+    gap.push(sample::call(1));
+    let refused = archive_of(EpisodeId::new(), &gap)
+        .import(&MemoryStore::new(), &options())
+        .unwrap_err();
+    assert!(refused.to_string().contains("no outcome"), "{refused}");
     let archive = archive_of(EpisodeId::new(), &sample::episode(None, "s", 1));
     let without_data = ImportOptions {
         data: None,
@@ -352,4 +359,21 @@ fn a_file_that_could_confuse_the_journal_is_refused() {
         .import(&MemoryStore::new(), &without_data)
         .unwrap_err();
     assert!(refused.to_string().contains("--data DIR"), "{refused}");
+}
+
+#[test]
+fn an_import_hides_no_session_that_this_host_ran() {
+    let mut records = sample::episode(Some("bob"), "s", 1);
+    records.push(sample::ended());
+    let store = store_with(EpisodeId::from_bytes([1; 16]), &records);
+    let archive = archive_of(EpisodeId::new(), &records);
+    let refused = archive.import(&store, &options()).unwrap_err();
+    assert!(matches!(refused, ArchiveError::Exists { .. }), "{refused}");
+    // Beside another imported one it may be.
+    let store = MemoryStore::new();
+    for _ in 0..2 {
+        let archive = archive_of(EpisodeId::new(), &records);
+        let outcome = archive.import(&store, &options()).unwrap();
+        assert_eq!(outcome, ImportOutcome::Added);
+    }
 }
