@@ -189,13 +189,11 @@ fn generate(path: &Path, size: u64) -> std::io::Result<u64> {
 }
 
 fn serve(scratch: &TestDir, sessions: usize) -> ServerProcess {
-    let quoted = |path: &Path| json!(path.to_string_lossy()).to_string();
-    let manifest = format!(
-        "name = \"{ENVIRONMENT}\"\ndata = \"../data\"\nclock = \"real\"\n[build]\ncomponent = {}\n",
-        quoted(component(ENVIRONMENT))
-    );
+    let manifest = format!("name = \"{ENVIRONMENT}\"\nclock = \"real\"\n");
     scratch.write("files/orwd.toml", manifest);
+    scratch.copy("files/component.wasm", component(ENVIRONMENT));
     ServeCommand::path(scratch.at("files"))
+        .set("--data", scratch.at("data"))
         .set("--log", "warn")
         .set("--max-sessions", (sessions + 16).to_string())
         .start()

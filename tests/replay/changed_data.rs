@@ -24,10 +24,8 @@ impl DataServer {
         let scratch = TestDir::new();
         scratch.write("env/data/a.txt", "first");
         scratch.write("env/data/unread.txt", "not read by the session");
-        let component = json!(component("files").to_str().expect("a UTF-8 path"));
-        let manifest = format!(
-            "name = \"files\"\ndata = \"data\"\n{keys}\n[build]\ncomponent = {component}\n{tables}\n"
-        );
+        scratch.copy("env/files.wasm", component("files"));
+        let manifest = format!("name = \"files\"\ndata = \"data\"\n{keys}\n{tables}\n");
         scratch.write("env/orwd.toml", manifest);
         DataServer {
             scratch,

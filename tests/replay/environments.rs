@@ -90,7 +90,7 @@ pub const ENVIRONMENTS: &[EnvironmentProfile] = &[
     EnvironmentProfile {
         name: "determinism",
         folder: "tests/fixtures/determinism",
-        manifest: Some("data = \"../data\""),
+        manifest: Some("data = \"data\""),
         time_dependent: &["clocks", "sleep", "listing"],
         spec: Some(|rng| json!({"setup_ms": rng.random_range(0..20)})),
         ..DEFAULT
@@ -113,13 +113,13 @@ pub const ENVIRONMENTS: &[EnvironmentProfile] = &[
     EnvironmentProfile {
         name: "files",
         folder: "tests/fixtures/files",
-        manifest: Some("data = \"../data\""),
+        manifest: Some("data = \"data\""),
         ..DEFAULT
     },
     EnvironmentProfile {
         name: "files-read-only",
         folder: "tests/fixtures/files",
-        manifest: Some("data = \"../data\"\ndata-mode = \"read-only\""),
+        manifest: Some("data = \"data\"\ndata-mode = \"read-only\""),
         ..DEFAULT
     },
     EnvironmentProfile {
@@ -311,14 +311,14 @@ impl EnvironmentProfile {
             return workspace_dir().join(self.folder);
         };
         for (name, text) in [("a.txt", "a"), ("deep/b.txt", "bb"), ("deep/c.txt", "")] {
-            scratch.write(&format!("data/{name}"), text);
+            scratch.write(&format!("{}/data/{name}", self.name), text);
         }
         let fixture = self.folder.rsplit('/').next().expect("a name");
-        let component = json!(component(fixture).to_str().expect("a UTF-8 path"));
         let name = self.name;
+        scratch.copy(&format!("{name}/{name}.wasm"), component(fixture));
         scratch.write(
             &format!("{name}/orwd.toml"),
-            format!("name = \"{name}\"\n{keys}\n[build]\ncomponent = {component}\n"),
+            format!("name = \"{name}\"\n{keys}\n"),
         );
         scratch.path().join(name)
     }

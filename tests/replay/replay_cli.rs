@@ -36,9 +36,8 @@ fn a_replay_that_differs_fails() {
 #[test]
 fn a_session_with_the_real_clock_is_not_replayed() {
     let scratch = TestDir::new();
-    let component = json!(component("determinism").to_str().expect("UTF-8"));
-    let manifest = format!("name = \"odd\"\nclock = \"real\"\n[build]\ncomponent = {component}\n");
-    scratch.write("odd/orwd.toml", manifest);
+    scratch.copy("odd/odd.wasm", component("determinism"));
+    scratch.write("odd/orwd.toml", "name = \"odd\"\nclock = \"real\"\n");
     let server = ServeCommand::path(scratch.at("odd"))
         .set("--state", scratch.at("state"))
         .start();

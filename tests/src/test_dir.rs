@@ -41,6 +41,11 @@ impl TestDir {
         fs::write(&path, content).expect("a file can be written");
         path
     }
+
+    /// Copies a file to a path below the directory.
+    pub fn copy(&self, below: &str, from: &Path) -> PathBuf {
+        self.write(below, fs::read(from).expect("a file can be read"))
+    }
 }
 
 impl Drop for TestDir {

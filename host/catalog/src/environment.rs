@@ -12,7 +12,7 @@ use orwd_model::{
 use orwd_sandbox::{DataDir, InstanceConfig};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::component_store::ComponentStore;
+use crate::files::ComponentStore;
 use crate::probe;
 use crate::spec::{EnvironmentSpec, LoadError};
 use crate::task_queries::TaskQueries;
@@ -48,9 +48,10 @@ impl PreparedEnvironment {
         cache: Option<&CodeCache>,
         spec: EnvironmentSpec,
     ) -> Result<PreparedEnvironment, LoadError> {
-        let wasm = Component::read(engine, &spec.component).map_err(|error| match error {
+        let file = &spec.component;
+        let wasm = Component::read(engine, file.file()).map_err(|error| match error {
             ComponentFileError::Io(reason) => LoadError::Read {
-                path: spec.component.clone(),
+                path: file.path().to_owned(),
                 reason,
             },
             ComponentFileError::LimitExceeded(error) => LoadError::Component(error.into()),
@@ -75,7 +76,8 @@ impl PreparedEnvironment {
 
     /// Stores its component for sessions that outlive this version.
     pub fn store_component(&self, store: &ComponentStore) -> std::io::Result<()> {
-        store.insert(self.digest(), &self.spec.component)
+        let size = self.component.size() as u64;
+        store.insert(self.digest(), size, &self.spec.component)
     }
 
     /// Creates a probe instance and gets the environment's description. The
@@ -119,7 +121,7 @@ impl Environment {
 
     /// Returns the file of the component.
     pub fn file(&self) -> &Path {
-        &self.0.spec.component
+        self.0.spec.component.path()
     }
 
     /// Returns the limits of each session.

@@ -1,8 +1,8 @@
 //! Environments: how they are found, built and loaded.
 
 pub mod build;
-mod component_store;
 mod environment;
+mod files;
 pub mod manifest;
 mod probe;
 pub mod source;
@@ -12,8 +12,8 @@ mod task_queries;
 #[cfg(test)]
 mod testing;
 
-pub use component_store::ComponentStore;
 pub use environment::{Environment, PreparedEnvironment};
+pub use files::{AuthorFolder, ComponentFile, ComponentStore};
 pub use orwd_sandbox::InstanceConfig;
 pub use source::EnvironmentSource;
 pub use spec::{EnvironmentSpec, LoadError};

@@ -21,7 +21,12 @@ use orwd_model::{
 use orwd_model::{DataMode, OnConflict, PublishRules};
 use table::{Table, kind};
 
+use crate::files::AuthorFolder;
+
 pub use error::{FILE_NAME, ManifestError};
+
+/// Bytes of a manifest.
+const MAX_SIZE: u64 = 1 << 20;
 
 /// A valid manifest.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,7 +128,11 @@ impl Manifest {
             description: root.text("description")?.map(|text| text.value.to_owned()),
             version: root.text("version")?.map(|text| text.value.to_owned()),
             build: build(&root)?,
-            data: root.path("data", "a directory")?,
+            data: root.path(
+                "data",
+                "a directory",
+                "the operator can map another one with --data NAME=DIR",
+            )?,
             mode: mode(&root)?,
             limits: limits(&root)?,
             secrets: secrets(&root)?,
@@ -133,12 +142,16 @@ impl Manifest {
     }
 
     /// Reads the manifest in a folder.
-    pub fn read(folder: &Path) -> Result<Manifest, ManifestError> {
-        let bytes = std::fs::read(folder.join(FILE_NAME))
+    pub fn read(folder: &AuthorFolder) -> Result<Manifest, ManifestError> {
+        Manifest::parse(&Manifest::text(folder)?)
+    }
+
+    /// Reads the text of the manifest in a folder.
+    pub fn text(folder: &AuthorFolder) -> Result<String, ManifestError> {
+        let bytes = folder
+            .read(Path::new(FILE_NAME), MAX_SIZE)
             .map_err(|error| ManifestError::whole_file(format!("cannot be read: {error}")))?;
-        let text =
-            String::from_utf8(bytes).map_err(|_| ManifestError::whole_file("not UTF-8 text"))?;
-        Manifest::parse(&text)
+        String::from_utf8(bytes).map_err(|_| ManifestError::whole_file("not UTF-8 text"))
     }
 }
 
@@ -148,7 +161,7 @@ fn build(root: &Table<'_>) -> Result<BuildRule, ManifestError> {
     };
     table.only(&["command", "component"])?;
     let command = table.texts("command")?;
-    let component = table.path("component", "a file")?;
+    let component = table.path("component", "a file", "copy the component into it")?;
     match (command, component) {
         (None, None) => Ok(BuildRule::Cargo),
         (None, Some(component)) => Ok(BuildRule::Prebuilt(component)),
@@ -435,6 +448,18 @@ mod tests {
             (
                 "name = 'abc'\ndata = ''",
                 "orwd.toml:2:8: `data`: expected the path of a directory",
+            ),
+            (
+                "name = 'abc'\ndata = '/home/me/.ssh'",
+                "orwd.toml:2:8: `data`: expected the path of a directory in this folder; the operator can map another one with --data NAME=DIR",
+            ),
+            (
+                "name = 'abc'\ndata = 'a/../../b'",
+                "orwd.toml:2:8: `data`: expected the path of a directory in this folder; the operator can map another one with --data NAME=DIR",
+            ),
+            (
+                "name = 'abc'\nbuild.component = '../x.wasm'",
+                "orwd.toml:2:19: `build.component`: expected the path of a file in this folder; copy the component into it",
             ),
             (
                 "name = 'abc'\ndata-mode = 'rw'",

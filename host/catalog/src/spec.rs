@@ -7,6 +7,8 @@ use orwd_model::DataMode;
 use orwd_model::{ClockMode, DeterminismConfig, EnvName, Fault, Seed, SessionLimits, SleepMode};
 use orwd_sandbox::{DataDir, InstanceConfig, InstanceLabel};
 
+use crate::files::ComponentFile;
+
 /// What an environment is loaded from. All of it is checked, except the
 /// component.
 #[derive(Clone, Debug)]
@@ -14,7 +16,7 @@ pub struct EnvironmentSpec {
     /// Name that clients use.
     pub name: EnvName,
     /// File of the component.
-    pub component: PathBuf,
+    pub component: ComponentFile,
     /// Directory that its sessions see as `/orwd_data`.
     pub data: Option<DataDir>,
     /// What happens to files that its sessions write.

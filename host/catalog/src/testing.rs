@@ -30,6 +30,14 @@ impl Folder {
         std::fs::write(path, content).unwrap();
     }
 
+    /// Creates a named pipe without a writer.
+    pub(crate) fn pipe(&self, path: &str) {
+        let made = std::process::Command::new("mkfifo")
+            .arg(self.0.join(path))
+            .status();
+        assert!(made.unwrap().success());
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }

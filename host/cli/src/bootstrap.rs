@@ -7,6 +7,8 @@ pub(crate) mod hardening;
 pub(crate) mod persistence;
 pub(crate) mod runtime;
 pub(crate) mod server;
+pub(crate) mod source_tree;
+pub(crate) mod state_choice;
 mod temp_dir;
 
 pub(crate) use compiler::{Compile, compiler};

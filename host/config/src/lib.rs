@@ -17,7 +17,9 @@ pub use limit_flags::LimitFlags;
 pub use limit_overrides::{CappedLimit, LimitOverrides};
 pub use listen::{Listen, ListenFlags, NotAnAddress};
 pub use operation::{HardeningFlags, HardeningMode, LogFlags, LogFormat};
-pub use paths::{EnvironmentFlags, NoCacheDirectory, Paths};
+pub use paths::{
+    BuildFlags, BuildMode, DataMapping, EnvironmentFlags, NoCacheDirectory, Paths, created_folders,
+};
 pub use persistence::{
     DurabilityFlag, HibernateAfter, NoStateDirectory, PersistenceConfig, PersistenceFlags,
 };

@@ -1,18 +1,26 @@
-//! Directories of environments: data and compiled code.
+//! Directories of environments: data and compiled code, and what may be built.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::Args;
+use orwd_model::EnvName;
+
+/// Variables that hold the path of something private.
+const PRIVATE_VARIABLES: [&str; 3] = ["ORWD_STATE", "ORWD_API_KEYS", "ORWD_SEAL_KEY_FILE"];
 
 /// Flags for environments.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Environments")]
 pub struct EnvironmentFlags {
-    /// Directory that the environment sees as /orwd_data, in place of `data` in
-    /// its manifest; for one environment only
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
+    /// Directory that an environment sees as /orwd_data, in place of `data` in
+    /// its manifest. It may be anywhere, while `data` is below the environment's
+    /// folder. With NAME= it is for the environment of this name; without, for
+    /// the only environment
+    #[arg(long, value_name = "[NAME=]DIR")]
+    pub data: Vec<DataMapping>,
 
     /// Let environments with `data-mode = "shared"` in their manifest publish
     /// files into their data directory
@@ -23,23 +31,59 @@ pub struct EnvironmentFlags {
     /// directory]
     #[arg(long, value_name = "DIR", env = "ORWD_CACHE")]
     pub cache: Option<PathBuf>,
+}
 
-    /// Use the components of the last build, and build nothing
+/// Flags for building. A build runs code of the environment's author, outside
+/// of any sandbox.
+#[derive(Args, Clone, Copy, Debug, Default)]
+#[command(next_help_heading = "Environments")]
+pub struct BuildFlags {
+    /// Build environments from their sources first. This runs code of their
+    /// authors on this machine, with your rights
+    #[arg(long, conflicts_with = "no_build")]
+    pub build: bool,
+
+    /// Build nothing, and use the components of the last build
     #[arg(long)]
     pub no_build: bool,
 }
 
-/// Directories of environments, and whether to build.
+/// Which folders with sources are built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BuildMode {
+    /// None.
+    Never,
+    /// Those that this user has created with `orwd new`, and the examples in the
+    /// source tree of this program.
+    Own,
+    /// All.
+    All,
+}
+
+/// A data directory on the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataMapping {
+    /// Environment that it is for; the only one if unset.
+    pub name: Option<EnvName>,
+    /// The directory.
+    pub path: PathBuf,
+}
+
+/// Directories of environments, and what to build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
-    /// Data directory of the only environment, if set by flag.
-    pub data: Option<PathBuf>,
+    /// Data directories set by flag.
+    pub data: Vec<DataMapping>,
     /// Whether environments may publish into their data directory.
     pub writable_data: bool,
     /// Directory for compiled code.
     pub cache: PathBuf,
-    /// Whether components are built first.
-    pub build: bool,
+    /// Which components are built first.
+    pub build: BuildMode,
+    /// Where `orwd new` notes the folders that it creates, if there is a place.
+    pub created_folders: Option<PathBuf>,
+    /// What is never data: state, cache, and key files.
+    pub private: Vec<PathBuf>,
 }
 
 /// Neither a flag nor the user's environment sets a cache directory.
@@ -48,29 +92,100 @@ pub struct Paths {
 pub struct NoCacheDirectory;
 
 impl EnvironmentFlags {
-    /// Returns the paths, with the user's cache directory as the default.
-    pub fn resolve(&self) -> Result<Paths, NoCacheDirectory> {
-        let cache = match &self.cache {
-            Some(cache) => cache.clone(),
-            None => user_cache(std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"))
-                .ok_or(NoCacheDirectory)?,
+    /// Returns the paths, with the user's directories as defaults.
+    pub fn resolve(&self, build: BuildMode) -> Result<Paths, NoCacheDirectory> {
+        let home = std::env::var_os("HOME");
+        let user = |variable: &str, folder: &str| {
+            user_dir(std::env::var_os(variable), home.clone(), folder)
         };
+        let user_cache = user("XDG_CACHE_HOME", ".cache");
+        let config = user("XDG_CONFIG_HOME", ".config");
+        let cache = self
+            .cache
+            .clone()
+            .or_else(|| user_cache.clone())
+            .ok_or(NoCacheDirectory)?;
+        let state = user("XDG_STATE_HOME", ".local/state");
+        let set = PRIVATE_VARIABLES.iter().filter_map(std::env::var_os);
+        let private = [Some(cache.clone()), user_cache, config.clone(), state];
         Ok(Paths {
             data: self.data.clone(),
             writable_data: self.writable_data,
             cache,
-            build: !self.no_build,
+            build,
+            created_folders: config.map(|config| config.join("created")),
+            private: private
+                .into_iter()
+                .flatten()
+                .chain(set.map(PathBuf::from))
+                .collect(),
         })
     }
 }
 
-/// Returns `orwd` in the user's cache directory. The XDG base directory
+impl BuildFlags {
+    /// Returns what to build if the flags say nothing else.
+    pub fn or(self, default: BuildMode) -> BuildMode {
+        match (self.build, self.no_build) {
+            (_, true) => BuildMode::Never,
+            (true, false) => BuildMode::All,
+            (false, false) => default,
+        }
+    }
+}
+
+/// Returns the file in which `orwd new` notes the folders that it creates.
+pub fn created_folders() -> Option<PathBuf> {
+    let (xdg, home) = (
+        std::env::var_os("XDG_CONFIG_HOME"),
+        std::env::var_os("HOME"),
+    );
+    user_dir(xdg, home, ".config").map(|config| config.join("created"))
+}
+
+/// Returns `orwd` in a directory of the user. The XDG base directory
 /// specification says to ignore a relative path.
-fn user_cache(xdg: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
+pub(crate) fn user_dir(
+    xdg: Option<OsString>,
+    home: Option<OsString>,
+    folder: &str,
+) -> Option<PathBuf> {
     let absolute = |path: OsString| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
     xdg.and_then(absolute)
-        .or_else(|| home.and_then(absolute).map(|home| home.join(".cache")))
-        .map(|cache| cache.join("orwd"))
+        .or_else(|| home.and_then(absolute).map(|home| home.join(folder)))
+        .map(|parent| parent.join("orwd"))
+}
+
+impl FromStr for DataMapping {
+    type Err = String;
+
+    /// Parses `DIR` or `NAME=DIR`. A directory whose path begins like a name
+    /// with `=` is written as `./DIR`.
+    fn from_str(text: &str) -> Result<DataMapping, String> {
+        let mapping = |name, path: &str| {
+            if path.is_empty() {
+                return Err("expected the path of a directory".to_owned());
+            }
+            let path = PathBuf::from(path);
+            Ok(DataMapping { name, path })
+        };
+        match text.split_once('=') {
+            Some((name, path)) if !name.contains(['/', '.']) => {
+                let name = EnvName::new(name).map_err(|error| error.to_string())?;
+                mapping(Some(name), path)
+            }
+            _ => mapping(None, text),
+        }
+    }
+}
+
+impl fmt::Display for DataMapping {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.name {
+            write!(out, "{name}=")?;
+        }
+        write!(out, "{}", self.path.display())
+    }
 }
 
 #[cfg(test)]
@@ -78,9 +193,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_cache_directory() {
+    fn finds_the_users_directory() {
         let found = |xdg: Option<&str>, home: Option<&str>| {
-            user_cache(xdg.map(OsString::from), home.map(OsString::from))
+            user_dir(xdg.map(OsString::from), home.map(OsString::from), ".cache")
         };
         for (xdg, home, expected) in [
             (Some("/x"), Some("/home/u"), Some("/x/orwd")),
@@ -93,6 +208,42 @@ mod tests {
             (None, None, None),
         ] {
             assert_eq!(found(xdg, home), expected.map(PathBuf::from));
+        }
+    }
+
+    #[test]
+    fn data_is_mapped_by_name_or_for_the_only_environment() {
+        for (text, expected) in [
+            ("/data", Ok((None, "/data"))),
+            ("gsm8k=/data", Ok((Some("gsm8k"), "/data"))),
+            ("gsm8k=~/a=b", Ok((Some("gsm8k"), "~/a=b"))),
+            ("./gsm8k=x", Ok((None, "./gsm8k=x"))),
+            ("gsm8k=", Err("expected the path of a directory")),
+            (
+                "a=b",
+                Err("invalid environment name \"a\": expected 3 to 64 letters, digits, '-' or '_'"),
+            ),
+        ] {
+            let got = text.parse::<DataMapping>();
+            let expected = expected
+                .map_err(str::to_owned)
+                .map(|(name, path)| DataMapping {
+                    name: name.map(|name: &str| EnvName::new(name).unwrap()),
+                    path: PathBuf::from(path),
+                });
+            assert_eq!(got, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_build_flag_decides_before_the_default() {
+        for (build, no_build, expected) in [
+            (false, false, BuildMode::Own),
+            (true, false, BuildMode::All),
+            (false, true, BuildMode::Never),
+        ] {
+            let flags = BuildFlags { build, no_build };
+            assert_eq!(flags.or(BuildMode::Own), expected);
         }
     }
 }

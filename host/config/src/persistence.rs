@@ -2,22 +2,22 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use orwd_model::{ByteSize, TimeSpan};
+use orwd_model::{ByteSize, Digest, TimeSpan};
 
-use crate::listen::Listen;
+use crate::paths::user_dir;
 
 /// Flags for the journal and for hibernation.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Persistence")]
 pub struct PersistenceFlags {
     /// State directory: the journal and the components of its sessions. One
-    /// server at a time uses it [default: orwd/ADDR-PORT in the user's state
-    /// directory]
+    /// server at a time uses it [default: a directory of the served PATHs below
+    /// orwd in the user's state directory]
     #[arg(long, value_name = "DIR", env = "ORWD_STATE")]
     pub state: Option<PathBuf>,
 
@@ -74,6 +74,8 @@ pub enum DurabilityFlag {
 pub struct PersistenceConfig {
     /// State directory; `None` if nothing is persisted.
     pub state: Option<PathBuf>,
+    /// Whether the state directory is the default one of what is served.
+    pub default_state: bool,
     /// Level of durability.
     pub durability: DurabilityFlag,
     /// File of the key that seals secrets.
@@ -99,6 +101,7 @@ impl PersistenceConfig {
     pub fn disabled() -> PersistenceConfig {
         PersistenceConfig {
             state: None,
+            default_state: false,
             durability: DurabilityFlag::None,
             seal_key: None,
             hibernate_after: None,
@@ -109,9 +112,10 @@ impl PersistenceConfig {
 }
 
 impl PersistenceFlags {
-    /// Returns the configuration for a server at this address. Each address has
-    /// its own default state directory.
-    pub fn resolve(&self, listen: Listen) -> Result<PersistenceConfig, NoStateDirectory> {
+    /// Returns the configuration for a server of these paths. What is served has
+    /// its own default state directory, at whatever address it is served: a
+    /// session belongs to its environment.
+    pub fn resolve(&self, served: &[PathBuf]) -> Result<PersistenceConfig, NoStateDirectory> {
         if self.durability == DurabilityFlag::None {
             return Ok(PersistenceConfig::disabled());
         }
@@ -119,11 +123,12 @@ impl PersistenceFlags {
             Some(state) => state.clone(),
             None => {
                 let (xdg, home) = (std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"));
-                user_state(xdg, home, listen).ok_or(NoStateDirectory)?
+                user_state(xdg, home, served).ok_or(NoStateDirectory)?
             }
         };
         Ok(PersistenceConfig {
             state: Some(state),
+            default_state: self.state.is_none(),
             durability: self.durability,
             seal_key: self.seal_key.clone(),
             hibernate_after: self.hibernate_after.get(),
@@ -133,15 +138,38 @@ impl PersistenceFlags {
     }
 }
 
-fn user_state(xdg: Option<OsString>, home: Option<OsString>, listen: Listen) -> Option<PathBuf> {
-    let absolute = |path: OsString| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
-    let address = format!("{}-{}", listen.0.ip(), listen.0.port()).replace(':', "_");
-    xdg.and_then(absolute)
-        .or_else(|| {
-            home.and_then(absolute)
-                .map(|home| home.join(".local/state"))
-        })
-        .map(|state| state.join("orwd").join(address))
+/// Returns the default state directory: the name of the first path, and a hash
+/// of all, in any order.
+fn user_state(
+    xdg: Option<OsString>,
+    home: Option<OsString>,
+    served: &[PathBuf],
+) -> Option<PathBuf> {
+    let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+    let paths: Vec<PathBuf> = served.iter().map(real).collect();
+    let mut sorted: Vec<&[u8]> = paths
+        .iter()
+        .map(|path| path.as_os_str().as_encoded_bytes())
+        .collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let hash = Digest::of(&sorted.join(&0)).hex();
+    let first = paths.first().and_then(|path| path.file_stem());
+    let name = label(first.map(Path::new).unwrap_or(Path::new("")));
+    let hash = hash.get(..12).unwrap_or(&hash);
+    user_dir(xdg, home, ".local/state").map(|state| state.join(format!("{name}-{hash}")))
+}
+
+/// Returns a file name for people to recognise a path by.
+fn label(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let name: String = text.chars().filter(|c| fit(*c)).take(32).collect();
+    if name.is_empty() {
+        "environments".to_owned()
+    } else {
+        name
+    }
 }
 
 impl HibernateAfter {
@@ -202,28 +230,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_state_directory() {
-        let found = |xdg: Option<&str>, home: Option<&str>, listen: &str| {
-            let listen = listen.parse().unwrap();
-            user_state(xdg.map(OsString::from), home.map(OsString::from), listen)
+    fn the_state_directory_follows_what_is_served() {
+        let found = |xdg: Option<&str>, home: Option<&str>, served: &[&str]| {
+            let served: Vec<PathBuf> = served.iter().map(PathBuf::from).collect();
+            user_state(xdg.map(OsString::from), home.map(OsString::from), &served)
         };
-        for (xdg, home, listen, expected) in [
-            (
-                Some("/x"),
-                None,
-                "127.0.0.1:8080",
-                Some("/x/orwd/127.0.0.1-8080"),
-            ),
-            (
-                None,
-                Some("/u"),
-                "[::1]:80",
-                Some("/u/.local/state/orwd/__1-80"),
-            ),
-            (Some("x"), None, "127.0.0.1:8080", None),
-        ] {
-            assert_eq!(found(xdg, home, listen), expected.map(PathBuf::from));
-        }
+        let one = found(Some("/x"), None, &["/no/my env.wasm"]).unwrap();
+        let name = one.strip_prefix("/x/orwd").unwrap().to_str().unwrap();
+        assert!(name.starts_with("myenv-") && name.len() == 18, "{name}");
+        let home = found(None, Some("/u"), &["/no/such"]).unwrap();
+        assert!(home.starts_with("/u/.local/state/orwd"));
+        assert_eq!(found(Some("x"), None, &["/no/such"]), None);
+        // Order and repetition do not matter, the set does.
+        let name = |served: &[&str]| {
+            let path = found(Some("/x"), None, served).unwrap();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            name.rsplit_once('-').unwrap().1.to_owned()
+        };
+        assert_eq!(
+            name(&["/no/a", "/no/b"]),
+            name(&["/no/b", "/no/a", "/no/b"])
+        );
+        assert_ne!(name(&["/no/a", "/no/b"]), name(&["/no/a"]));
     }
 
     #[test]

@@ -80,6 +80,12 @@ impl StateDir {
         }
     }
 
+    /// Returns whether a host uses the directory.
+    pub fn is_in_use(&self) -> bool {
+        let lock = File::open(self.0.join("lock"));
+        lock.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
     /// Returns the path of the journal database.
     pub(crate) fn journal(&self) -> PathBuf {
         self.0.join("journal.db")

@@ -18,6 +18,8 @@ mod time;
 
 pub use config::{InstanceConfig, InstanceLabel};
 pub use data::dir::{DataDir, DataDirError};
+pub use data::private::PrivatePlaces;
+pub use data::rules::{DataRefusal, DataRules};
 pub use grants::{Grant, grant_of, link};
 pub use memory::{HostOutOfMemory, MemoryRefusal};
 pub use meter::CpuMeter;

@@ -1,14 +1,18 @@
 //! The way of a new environment: `new`, `cargo test`, `build`, `play`, `serve`.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use orwd_tests::artifacts::target_dir;
+use orwd_tests::artifacts::{binary, target_dir};
+use orwd_tests::background::wait_until;
 use orwd_tests::ors::TaskSelector;
 use orwd_tests::process::{OrwdCommand, ServeCommand};
 use orwd_tests::test_dir::TestDir;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
+
+use crate::support::TIMEOUT;
 
 /// The limit for a clean build on a busy machine.
 const BUILD: Duration = Duration::from_secs(540);
@@ -33,6 +37,8 @@ fn create_and_serve(name: &str, flags: &[&str]) {
     let mut words = said.split(|c: char| !c.is_ascii_hexdigit());
     assert!(words.any(|word| word.len() == 64), "no digest in {said}");
 
+    serves_without_cargo(&scratch, &folder, name);
+
     let mut play =
         OrwdCommand::new(["play", ".", "--script", "transcript.jsonl"]).current_dir(&folder);
     play = play.timeout(BUILD);
@@ -48,6 +54,32 @@ fn create_and_serve(name: &str, flags: &[&str]) {
         .get("prompt")
         .json();
     assert!(prompt[0]["text"].is_string(), "{prompt}");
+}
+
+/// Asserts that what `orwd build` leaves serves at another place, without cargo,
+/// and so does the whole folder where cargo is missing.
+fn serves_without_cargo(scratch: &TestDir, folder: &Path, name: &str) {
+    let moved = scratch.path().join("elsewhere").join(name);
+    std::fs::create_dir_all(moved.parent().unwrap()).unwrap();
+    let copied = Command::new("cp")
+        .arg("-r")
+        .args([&folder.join("dist"), &moved])
+        .status();
+    assert!(copied.unwrap().success(), "dist was not copied");
+    for (path, flags) in [
+        (moved.as_path(), &["--no-build"][..]),
+        (moved.as_path(), &[]),
+        (moved.parent().unwrap(), &["--no-build"]),
+        (folder, &[]),
+    ] {
+        let command = ServeCommand::path(path).env("PATH", "/nonexistent");
+        let command = flags
+            .iter()
+            .fold(command, |command, flag| command.flag(flag));
+        let server = command.start();
+        let session = server.ors().open(name, TaskSelector::At("train", 0));
+        assert!(session.get("prompt").json()[0]["text"].is_string());
+    }
 }
 
 /// Asserts that `cargo test` runs at least one test there, and that all pass.
@@ -111,6 +143,56 @@ fn a_failed_build_shows_the_compilers_errors() {
     built.expect_failure(&["mismatched types", "src/lib.rs"]);
     let served = ServeCommand::path(&folder).command().timeout(BUILD).run();
     served.expect_failure(&["mismatched types", "faulty"]);
+}
+
+#[test]
+fn a_build_without_the_environment_is_an_error() {
+    let scratch = TestDir::new();
+    OrwdCommand::new(["new", "forgetful"])
+        .current_dir(scratch.path())
+        .run()
+        .expect_success();
+    let source = scratch.path().join("forgetful/src/lib.rs");
+    let text = std::fs::read_to_string(&source).unwrap();
+    let without: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with("export!"))
+        .collect();
+    assert_ne!(without.len(), text.lines().count());
+    std::fs::write(&source, without.join("\n")).unwrap();
+    let folder = scratch.at("forgetful");
+    let built = OrwdCommand::new(["build", &folder]).timeout(BUILD).run();
+    built.expect_failure(&["forgetful", "orwd-catalog", "export!"]);
+    assert!(!scratch.path().join("forgetful/dist").exists());
+}
+
+/// A stopped `orwd` leaves no compiler behind.
+#[test]
+fn what_a_build_started_ends_with_it() {
+    for signal in [Signal::TERM, Signal::INT, Signal::KILL] {
+        let scratch = TestDir::new();
+        let manifest = "name = \"endless\"\n[build]\ncommand = [\"sh\", \"-c\", \"sleep 600 & echo $! > pid.new; mv pid.new pid; wait\"]\ncomponent = \"x.wasm\"\n";
+        scratch.write("endless/orwd.toml", manifest);
+        let mut build = Command::new(binary())
+            .args(["build", &scratch.at("endless")])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let pid = scratch.path().join("endless/pid");
+        wait_until("the build runs", TIMEOUT, || pid.exists());
+        let pid = std::fs::read_to_string(pid).unwrap();
+        let grandchild = Path::new("/proc").join(pid.trim());
+        assert!(grandchild.exists());
+        kill_process(Pid::from_child(&build), signal).unwrap();
+        build.wait().unwrap();
+        // A zombie that nobody waits for has no program.
+        let ended = || {
+            std::fs::read(grandchild.join("cmdline"))
+                .unwrap_or_default()
+                .is_empty()
+        };
+        wait_until("what the build started ends", TIMEOUT, ended);
+    }
 }
 
 #[test]

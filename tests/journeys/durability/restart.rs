@@ -143,10 +143,8 @@ fn an_idle_session_hibernates_and_resumes() {
 fn a_session_keeps_the_component_it_was_created_with() {
     let scratch = TestDir::new();
     let mut host = RestartableServer::new(&scratch);
-    let place = scratch.at("env.wasm");
-    std::fs::copy(component("alpha"), &place).unwrap();
-    let manifest = format!("name = \"swap\"\n[build]\ncomponent = {place:?}\n");
-    scratch.write("swap/orwd.toml", manifest);
+    let place = scratch.copy("swap/env.wasm", component("alpha"));
+    scratch.write("swap/orwd.toml", "name = \"swap\"\n");
     let mut server = host.start(serve(scratch.at("swap")));
     let old = server.ors().open("swap", TaskSelector::Spec(json!({})));
     assert_eq!(bump(&old, 4), "4");

@@ -43,6 +43,11 @@ impl OrwdCommand {
             .current_dir(artifacts::workspace_dir())
             // Guests are built into the tests' target directory.
             .env("CARGO_TARGET_DIR", artifacts::target_dir())
+            // Where `orwd new` notes what it created.
+            .env(
+                "XDG_CONFIG_HOME",
+                artifacts::target_dir().join("orwd-config"),
+            )
             .env("NO_COLOR", "1")
             .env_remove("RUST_LOG");
         Self {

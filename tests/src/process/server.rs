@@ -70,6 +70,8 @@ impl ServerLog {
 /// The command line of a server.
 pub struct ServeCommand {
     binary: PathBuf,
+    variables: Vec<(&'static str, OsString)>,
+    has_own_user: bool,
     flags: Vec<OsString>,
     paths: Vec<OsString>,
 }
@@ -80,6 +82,8 @@ impl ServeCommand {
         artifacts::components();
         Self {
             binary: artifacts::binary().to_owned(),
+            variables: Vec::new(),
+            has_own_user: false,
             flags: vec!["--no-build".into()],
             paths: names
                 .iter()
@@ -92,6 +96,8 @@ impl ServeCommand {
     pub fn path(path: impl Into<OsString>) -> Self {
         Self {
             binary: artifacts::binary().to_owned(),
+            variables: Vec::new(),
+            has_own_user: false,
             flags: Vec::new(),
             paths: vec![path.into()],
         }
@@ -121,6 +127,26 @@ impl ServeCommand {
         self
     }
 
+    /// Sets an environment variable.
+    pub fn env(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.variables.push((name, value.into()));
+        self
+    }
+
+    /// Serves as a user with this home directory, so that state and cache are
+    /// where they are by default.
+    pub fn user(mut self, home: &Path) -> Self {
+        self.has_own_user = true;
+        for (name, folder) in [
+            ("XDG_STATE_HOME", "state"),
+            ("XDG_CACHE_HOME", "cache"),
+            ("XDG_CONFIG_HOME", "config"),
+        ] {
+            self = self.env(name, home.join(folder));
+        }
+        self
+    }
+
     /// Returns the command line, with a port that the system chooses.
     pub fn command(self) -> OrwdCommand {
         self.command_at("127.0.0.1:0")
@@ -134,16 +160,18 @@ impl ServeCommand {
     fn command_with(self, address: &str, state: &Path) -> OrwdCommand {
         let mut arguments: Vec<OsString> = vec!["serve".into()];
         arguments.extend(["--listen".into(), address.into()]);
-        if !self.flags.iter().any(|flag| flag == "--state") {
+        if !self.has_own_user && !self.flags.iter().any(|flag| flag == "--state") {
             arguments.extend(["--state".into(), state.into()]);
         }
-        if !self.flags.iter().any(|flag| flag == "--cache") {
+        if !self.has_own_user && !self.flags.iter().any(|flag| flag == "--cache") {
             let cache = artifacts::target_dir().join("orwd-cache");
             arguments.extend(["--cache".into(), cache.into_os_string()]);
         }
         arguments.extend(self.flags);
         arguments.extend(self.paths);
-        OrwdCommand::of_binary(&self.binary, arguments)
+        let command = OrwdCommand::of_binary(&self.binary, arguments);
+        let variables = self.variables.into_iter();
+        variables.fold(command, |command, (name, value)| command.env(name, value))
     }
 
     /// Starts it and waits until it listens.

@@ -10,12 +10,14 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde::Deserialize;
 
 use super::error::BuildError;
 use super::job::{BuildJob, Progress, TARGET};
+use super::last_build::profile;
+use super::process::{self, BuildProcess};
 
 /// Index of a job, and its component.
 type Outcome = (usize, Result<PathBuf, BuildError>);
@@ -24,7 +26,6 @@ type Outcome = (usize, Result<PathBuf, BuildError>);
 #[derive(Deserialize)]
 struct Metadata {
     workspace_root: PathBuf,
-    target_directory: PathBuf,
     packages: Vec<Package>,
 }
 
@@ -38,7 +39,6 @@ struct Package {
 
 #[derive(Deserialize)]
 struct Target {
-    name: String,
     crate_types: Vec<String>,
 }
 
@@ -89,16 +89,6 @@ pub(super) fn build(jobs: &[(usize, BuildJob<'_>)], progress: Progress<'_>) -> V
     outcomes
 }
 
-/// Returns where cargo puts the component of a folder.
-pub(super) fn locate(folder: &Path) -> Result<PathBuf, BuildError> {
-    let metadata = metadata(folder)?;
-    let library = library(package(&metadata, folder).ok_or(BuildError::NoPackage)?)?;
-    let file = format!("{}.wasm", library.name.replace('-', "_"));
-    let output = metadata.target_directory.join(TARGET);
-    let output = output.join(profile(&metadata.workspace_root));
-    Ok(output.join(file))
-}
-
 /// Adds a job to the group of its workspace.
 fn assign<'a>(
     index: usize,
@@ -114,13 +104,13 @@ fn assign<'a>(
         })
     };
     for group in groups.iter_mut() {
-        if let Some(package) = package(&group.metadata, job.folder) {
+        if let Some(package) = package(&group.metadata, job.folder.path()) {
             group.members.push(member(package)?);
             return Ok(());
         }
     }
-    let metadata = metadata(job.folder)?;
-    let package = package(&metadata, job.folder).ok_or(BuildError::NoPackage)?;
+    let metadata = metadata(job.folder.path())?;
+    let package = package(&metadata, job.folder.path()).ok_or(BuildError::NoPackage)?;
     let members = vec![member(package)?];
     groups.push(Group { metadata, members });
     Ok(())
@@ -130,15 +120,19 @@ fn build_group(group: &Group<'_>, progress: Progress<'_>, outcomes: &mut Vec<Out
     let Some(first) = group.members.first() else {
         return;
     };
-    let folder = first.job.folder;
+    let folder = first.job.folder.path();
     let names = group
         .members
         .iter()
         .map(|member| member.job.manifest.name.as_str());
     let names: Vec<&str> = names.collect();
-    progress(&format!("building {} with cargo", names.join(", ")));
+    let names = names.join(", ");
     let packages = group.members.iter().map(|member| member.package.as_str());
     let profile = profile(&group.metadata.workspace_root);
+    progress(&format!(
+        "building {names} in {}: cargo build --profile {profile} --target {TARGET}",
+        folder.display()
+    ));
     let result = ensure_target(folder, progress).and_then(|()| compile(folder, profile, packages));
     // The error is reported once; the other packages were not reached.
     let (mut built, mut error) = match result {
@@ -161,7 +155,7 @@ fn compile<'i>(
     profile: &str,
     packages: impl Iterator<Item = &'i str>,
 ) -> Result<(HashMap<String, PathBuf>, Option<BuildError>), BuildError> {
-    let mut command = Command::new("cargo");
+    let mut command = process::command("cargo");
     command
         .current_dir(folder)
         .args(["build", "--profile", profile, "--keep-going"])
@@ -170,18 +164,15 @@ fn compile<'i>(
     for package in packages {
         command.args(["--package", package]);
     }
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(not_run)?;
+    command.stdout(Stdio::piped());
+    let mut process = BuildProcess::start(&mut command).map_err(not_run)?;
     let mut built = HashMap::new();
-    if let Some(output) = child.stdout.take() {
+    if let Some(output) = process.stdout() {
         // Build scripts may print lines of their own, which are skipped.
         let lines = BufReader::new(output).split(b'\n').map_while(Result::ok);
         built.extend(lines.filter_map(|line| component(&String::from_utf8_lossy(&line))));
     }
-    let status = child.wait().map_err(not_run)?;
+    let status = process.wait().map_err(not_run)?;
     let error = (!status.success()).then(|| BuildError::Failed {
         program: "cargo build".to_owned(),
         status,
@@ -201,10 +192,9 @@ fn component(line: &str) -> Option<(String, PathBuf)> {
 }
 
 fn metadata(folder: &Path) -> Result<Metadata, BuildError> {
-    let output = Command::new("cargo")
+    let output = process::command("cargo")
         .current_dir(folder)
         .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
-        .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
         .map_err(not_run)?;
@@ -215,19 +205,6 @@ fn metadata(folder: &Path) -> Result<Metadata, BuildError> {
         });
     }
     serde_json::from_slice(&output.stdout).map_err(|error| BuildError::Output(error.to_string()))
-}
-
-/// Returns the profile for components of a workspace. cargo itself reports a
-/// `Cargo.toml` that cannot be read.
-fn profile(workspace_root: &Path) -> &'static str {
-    let own = std::fs::read_to_string(workspace_root.join("Cargo.toml"))
-        .ok()
-        .and_then(|text| text.parse::<toml::Table>().ok())
-        .is_some_and(|table| {
-            let profiles = table.get("profile").and_then(toml::Value::as_table);
-            profiles.is_some_and(|profiles| profiles.contains_key("component"))
-        });
-    if own { "component" } else { "release" }
 }
 
 fn package<'m>(metadata: &'m Metadata, folder: &Path) -> Option<&'m Package> {
@@ -250,10 +227,9 @@ fn library(package: &Package) -> Result<&Target, BuildError> {
 /// Ensures that the target's standard library is installed. The check runs in
 /// the folder, which may choose its own toolchain.
 fn ensure_target(folder: &Path, progress: Progress<'_>) -> Result<(), BuildError> {
-    let libdir = Command::new("rustc")
+    let libdir = process::command("rustc")
         .args(["--print", "target-libdir", "--target", TARGET])
         .current_dir(folder)
-        .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output();
     let installed = match libdir {
@@ -268,13 +244,9 @@ fn ensure_target(folder: &Path, progress: Progress<'_>) -> Result<(), BuildError
         return Ok(());
     }
     progress(&format!("adding Rust's target {TARGET} with rustup"));
-    let added = Command::new("rustup")
-        .args(["target", "add", TARGET])
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(io::stderr())
-        .status();
-    match added {
+    let mut add = process::command("rustup");
+    add.args(["target", "add", TARGET]).current_dir(folder);
+    match process::run(add.stdout(io::stderr())) {
         Ok(status) if status.success() => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(BuildError::NoTarget),
         Ok(_) | Err(_) => Err(BuildError::TargetNotAdded),
@@ -294,15 +266,6 @@ fn not_run(reason: io::Error) -> BuildError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_workspace_with_a_component_profile_is_built_with_it() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        assert_eq!(profile(&root), "component");
-        let template = root.join("host/cli/templates/counter");
-        assert_eq!(profile(&template), "release");
-        assert_eq!(profile(&root.join("no-such-folder")), "release");
-    }
 
     #[test]
     fn the_component_is_the_cdylib_and_nothing_else() {

@@ -1,22 +1,32 @@
 //! Builds components: by cargo, by the folder's own command, or not at all.
 //!
-//! Each way ends with a file that exists. Compiler output goes to standard error
-//! as it is printed, for people; standard output is reserved for the result.
-//! Building runs the author's code on this machine, as every build does.
+//! Each way ends with an open file. Compiler output goes to standard error as it
+//! is printed, for people; standard output is reserved for the result. Building
+//! runs the author's code on this machine, as every build does, so each command
+//! is reported before it runs.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
-use orwd_model::Digest;
 
 use super::cargo;
 use super::error::BuildError;
-use super::job::{BuildJob, BuiltComponent, Progress};
+use super::job::{BuildJob, Progress};
+use super::last_build::{self, CARGO_MANIFEST};
+use super::process;
+use crate::files::ComponentFile;
 use crate::manifest::BuildRule;
 
+/// Returns whether a folder has anything to build.
+pub fn has_sources(job: BuildJob<'_>) -> bool {
+    match job.manifest.build {
+        BuildRule::Cargo => job.folder.has(CARGO_MANIFEST),
+        BuildRule::Command { .. } => true,
+        BuildRule::Prebuilt(_) => false,
+    }
+}
+
 /// Builds one folder.
-pub fn build(job: BuildJob<'_>, progress: Progress<'_>) -> Result<BuiltComponent, BuildError> {
+pub fn build(job: BuildJob<'_>, progress: Progress<'_>) -> Result<ComponentFile, BuildError> {
     let results = build_all(&[job], progress);
     results
         .into_iter()
@@ -29,30 +39,30 @@ pub fn build(job: BuildJob<'_>, progress: Progress<'_>) -> Result<BuiltComponent
 pub fn build_all(
     jobs: &[BuildJob<'_>],
     progress: Progress<'_>,
-) -> Vec<Result<BuiltComponent, BuildError>> {
-    let mut results: Vec<Option<Result<BuiltComponent, BuildError>>> = Vec::new();
+) -> Vec<Result<ComponentFile, BuildError>> {
+    let mut results: Vec<Option<Result<ComponentFile, BuildError>>> = Vec::new();
     let mut cargo_jobs = Vec::new();
     for (index, job) in jobs.iter().enumerate() {
-        results.push(match rule(*job) {
-            Err(error) => Some(Err(error)),
-            Ok(Rule::Cargo) => {
+        results.push(match &job.manifest.build {
+            _ if !has_sources(*job) => Some(last_build::locate(*job)),
+            BuildRule::Command { command, component } => {
+                progress(&format!(
+                    "building {} in {}: {command:?}",
+                    job.manifest.name,
+                    job.folder.path().display()
+                ));
+                let built = run(job.folder.path(), command);
+                Some(built.and_then(|()| last_build::made(job.folder, component)))
+            }
+            BuildRule::Cargo | BuildRule::Prebuilt(_) => {
                 cargo_jobs.push((index, *job));
                 None
             }
-            Ok(Rule::Command(command, component)) => {
-                progress(&format!(
-                    "building {}: {}",
-                    job.manifest.name,
-                    command.join(" ")
-                ));
-                Some(run(job.folder, command).and_then(|()| made(component)))
-            }
-            Ok(Rule::Prebuilt(component)) => Some(prebuilt(component)),
         });
     }
     for (index, result) in cargo::build(&cargo_jobs, progress) {
         if let Some(slot) = results.get_mut(index) {
-            *slot = Some(result.and_then(made));
+            *slot = Some(result.and_then(last_build::made_by_cargo));
         }
     }
     results
@@ -61,41 +71,10 @@ pub fn build_all(
         .collect()
 }
 
-/// Finds the component of an earlier build, without building.
-pub fn locate(job: BuildJob<'_>) -> Result<BuiltComponent, BuildError> {
-    let component = match rule(job)? {
-        Rule::Cargo => cargo::locate(job.folder)?,
-        Rule::Command(_, component) => component,
-        Rule::Prebuilt(component) => return prebuilt(component),
-    };
-    match made(component) {
-        Err(BuildError::NotMade(component)) => Err(BuildError::NotBuilt(component)),
-        other => other,
-    }
-}
-
-/// Build rule of a manifest, with paths joined to the folder.
-enum Rule<'a> {
-    Cargo,
-    Command(&'a [String], PathBuf),
-    Prebuilt(PathBuf),
-}
-
-fn rule(job: BuildJob<'_>) -> Result<Rule<'_>, BuildError> {
-    match &job.manifest.build {
-        BuildRule::Cargo if job.folder.join("Cargo.toml").is_file() => Ok(Rule::Cargo),
-        BuildRule::Cargo => Err(BuildError::NoRule),
-        BuildRule::Command { command, component } => {
-            Ok(Rule::Command(command, job.folder.join(component)))
-        }
-        BuildRule::Prebuilt(component) => Ok(Rule::Prebuilt(job.folder.join(component))),
-    }
-}
-
 /// Runs a command in a folder, without a shell.
 fn run(folder: &Path, words: &[String]) -> Result<(), BuildError> {
     let Some((program, arguments)) = words.split_first() else {
-        return Err(BuildError::NoRule);
+        return Err(BuildError::NotReached);
     };
     // Systems resolve a relative program differently, so its path is joined
     // here. A name without a slash is looked up in PATH.
@@ -107,13 +86,10 @@ fn run(folder: &Path, words: &[String]) -> Result<(), BuildError> {
     } else {
         PathBuf::from(program)
     };
-    let status = Command::new(found)
-        .args(arguments)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(io::stderr())
-        .status()
-        .map_err(|reason| BuildError::NotRun {
+    let mut command = process::command(found);
+    command.args(arguments).current_dir(folder);
+    let status =
+        process::run(command.stdout(io::stderr())).map_err(|reason| BuildError::NotRun {
             program: program.clone(),
             reason,
         })?;
@@ -127,51 +103,33 @@ fn run(folder: &Path, words: &[String]) -> Result<(), BuildError> {
     }
 }
 
-/// Returns a component that needs no build.
-fn prebuilt(component: PathBuf) -> Result<BuiltComponent, BuildError> {
-    match made(component) {
-        Err(BuildError::NotMade(component)) => Err(BuildError::Absent(component)),
-        other => other,
-    }
-}
-
-/// Returns the component of a build.
-fn made(component: PathBuf) -> Result<BuiltComponent, BuildError> {
-    match std::fs::read(&component) {
-        Ok(bytes) => Ok(BuiltComponent {
-            size: bytes.len() as u64,
-            digest: Digest::of(&bytes),
-            component,
-        }),
-        Err(reason) if reason.kind() == io::ErrorKind::NotFound => {
-            Err(BuildError::NotMade(component))
-        }
-        Err(reason) => Err(BuildError::Unreadable {
-            file: component,
-            reason,
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
+    use crate::files::AuthorFolder;
     use crate::manifest::Manifest;
     use crate::testing::Folder;
 
+    fn size(component: &ComponentFile) -> usize {
+        component.read(u64::MAX).unwrap().len()
+    }
+
     fn outcome(folder: &Folder, only_locate: bool) -> String {
-        let manifest = Manifest::read(folder.path()).unwrap();
+        let author = AuthorFolder::open(folder.path()).unwrap();
+        let manifest = Manifest::read(&author).unwrap();
         let job = BuildJob {
-            folder: folder.path(),
+            folder: &author,
             manifest: &manifest,
         };
         let result = if only_locate {
-            locate(job)
+            last_build::locate(job)
         } else {
             build(job, &|_| {})
         };
         let text = match result {
-            Ok(built) => format!("{} {}", built.component.display(), built.size),
+            Ok(built) => format!("{} {}", built.path().display(), size(&built)),
             Err(error) => error.to_string(),
         };
         text.replace(&*folder.path().to_string_lossy(), "FOLDER")
@@ -182,10 +140,10 @@ mod tests {
     #[test]
     fn a_command_builds_the_component() {
         let folder = Folder::with(&[("orwd.toml", COMMAND)]);
-        assert_eq!(
-            outcome(&folder, true),
-            "there is no component at FOLDER/out.wasm; run `orwd build`, or omit --no-build"
-        );
+        let missing = outcome(&folder, true);
+        let expected = "it is not built: there is no component at FOLDER/out.wasm.";
+        assert!(missing.starts_with(expected), "{missing}");
+        assert!(missing.contains("`orwd build FOLDER`"), "{missing}");
         assert_eq!(outcome(&folder, false), "FOLDER/out.wasm 5");
         assert_eq!(outcome(&folder, true), "FOLDER/out.wasm 5");
     }
@@ -198,7 +156,7 @@ mod tests {
         for (manifest, expected) in [
             (
                 "name = 'abc'".to_owned(),
-                "nothing to build: there is no Cargo.toml, and orwd.toml has no [build] with `command` and `component`",
+                "there is no component: put abc.wasm into the folder, or add Cargo.toml or [build] to build one",
             ),
             (
                 command("['sh', '-c', 'exit 3']"),
@@ -260,7 +218,10 @@ mod tests {
             ("rlib/src/lib.rs", ""),
         ]);
         let manifest = Manifest::parse("name = 'abc'").unwrap();
-        let folders = ["bad", "good", "rlib", ""].map(|name| folder.path().join(name));
+        let folders = ["bad", "good", "rlib", ""].map(|name| {
+            let path = folder.path().join(name);
+            AuthorFolder::open(&path).unwrap()
+        });
         let jobs = folders.each_ref().map(|folder| BuildJob {
             folder,
             manifest: &manifest,
@@ -268,12 +229,7 @@ mod tests {
         let outcomes: Vec<String> = build_all(&jobs, &|_| {})
             .into_iter()
             .map(|outcome| match outcome {
-                Ok(built) => built
-                    .component
-                    .file_name()
-                    .unwrap()
-                    .to_string_lossy()
-                    .into(),
+                Ok(built) => built.path().file_name().unwrap().to_string_lossy().into(),
                 Err(error) => error.to_string(),
             })
             .collect();
@@ -286,7 +242,7 @@ mod tests {
                 "Cargo.toml has no package",
             ]
         );
-        let located = locate(jobs[1]).unwrap();
-        assert!(located.size > 0, "{located:?}");
+        let located = last_build::locate(jobs[1]).unwrap();
+        assert!(size(&located) > 0, "{located:?}");
     }
 }

@@ -10,11 +10,32 @@ use crate::manifest::FILE_NAME;
 /// Why there is no component.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// Nothing describes the build.
+    /// There is neither a component nor a description of its build.
     #[error(
-        "nothing to build: there is no Cargo.toml, and {FILE_NAME} has no [build] with `command` and `component`"
+        "there is no component: put {file} into the folder, or add Cargo.toml or [build] to build one"
     )]
-    NoRule,
+    NoRule {
+        /// Name of the file that would be found.
+        file: String,
+    },
+    /// There are several component files, and none has the environment's name.
+    #[error(
+        "the folder has {count} components; name the one to serve with `component` in [build] of {FILE_NAME}, or {file}"
+    )]
+    SeveralComponents {
+        /// Their number.
+        count: usize,
+        /// Name of the file that would be found.
+        file: String,
+    },
+    /// What a build has made cannot be laid out for serving elsewhere.
+    #[error("cannot write {}: {reason}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The reason.
+        reason: io::Error,
+    },
     /// cargo is missing.
     #[error(
         "cannot build: cargo is not installed; install Rust from https://rustup.rs and try again"
@@ -64,9 +85,17 @@ pub enum BuildError {
     /// The build succeeded and created no file at the expected path.
     #[error("the build created no component at {}", .0.display())]
     NotMade(PathBuf),
-    /// There is no component, and building is disabled.
-    #[error("there is no component at {}; run `orwd build`, or omit --no-build", .0.display())]
-    NotBuilt(PathBuf),
+    /// There is no component, and building was not asked for.
+    #[error(
+        "it is not built: there is no component at {}. Building runs code of its author on this machine, with your rights. If you trust it, run `orwd build {}` or pass --build",
+        component.display(), folder.display()
+    )]
+    NotBuilt {
+        /// Where it would be.
+        component: PathBuf,
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The manifest names a component that does not exist.
     #[error("there is no component at {}; check `build.component` in {FILE_NAME}", .0.display())]
     Absent(PathBuf),

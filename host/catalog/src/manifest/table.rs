@@ -3,12 +3,13 @@
 //! Each error names the key, what was expected, what was found, and the
 //! position. The meaning of keys is checked elsewhere.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::error::ManifestError;
+use crate::files::stays_below;
 
 /// Table of the manifest, with its text for positions.
 pub(super) struct Table<'a> {
@@ -106,12 +107,21 @@ impl<'a> Table<'a> {
             .map(Some)
     }
 
-    pub(super) fn path(&self, key: &str, what: &str) -> Result<Option<PathBuf>, ManifestError> {
+    /// Reads a path, which stays below the folder of the manifest.
+    pub(super) fn path(
+        &self,
+        key: &str,
+        what: &str,
+        otherwise: &str,
+    ) -> Result<Option<PathBuf>, ManifestError> {
         match self.text(key)? {
             None => Ok(None),
             Some(text) if text.value.is_empty() || text.value.contains('\0') => {
                 Err(text.error(&format!("expected the path of {what}")))
             }
+            Some(text) if !stays_below(Path::new(text.value)) => Err(text.error(&format!(
+                "expected the path of {what} in this folder; {otherwise}"
+            ))),
             Some(text) => Ok(Some(PathBuf::from(text.value))),
         }
     }

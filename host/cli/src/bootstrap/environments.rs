@@ -3,17 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use orwd_catalog::source::{DataForSeveral, Discovered, SourceProblem};
+use orwd_catalog::source::{self, Discovered, SourceProblem};
 use orwd_catalog::{
-    Environment, EnvironmentSource, EnvironmentSpec, LoadError, PreparedEnvironment,
+    ComponentFile, Environment, EnvironmentSource, EnvironmentSpec, LoadError, PreparedEnvironment,
 };
 use orwd_config::Paths;
 use orwd_engine::{CodeCache, Engine, EngineSettings};
 use orwd_model::{AdmissionLimits, ClockMode, DataMode, EnvName, SessionLimits};
-use orwd_sandbox::DataDir;
+use orwd_sandbox::{DataDir, DataDirError, DataRules, PrivatePlaces};
 
 use super::compiler::compiler;
-use super::runtime;
+use super::{runtime, source_tree};
 use crate::console::CommandError;
 
 /// Environments that are compiled and loaded. No guest code has run, and no
@@ -38,6 +38,28 @@ struct Candidate {
     prepared: PreparedEnvironment,
     path: PathBuf,
     started: Instant,
+}
+
+/// Finds the environments at these paths, and builds those that may be built.
+pub(crate) fn discover(
+    at: &[PathBuf],
+    paths: &Paths,
+    admission: &AdmissionLimits,
+    progress: &dyn Fn(&str),
+) -> Result<Discovered, CommandError> {
+    let own: Vec<PathBuf> = source_tree::examples().into_iter().collect();
+    source::discover(at, paths, &own, admission, progress)
+        .map_err(|error| CommandError::usage(error.to_string()))
+}
+
+/// Returns a function that opens a data directory whose path was noted.
+pub(crate) fn open_noted_data(
+    paths: &Paths,
+    admission: &AdmissionLimits,
+) -> impl Fn(&Path) -> Result<DataDir, DataDirError> {
+    let rules = DataRules::new(PrivatePlaces::new(&paths.private), admission);
+    let cache = paths.cache.clone();
+    move |path| DataDir::reopen(path, &rules).and_then(|data| data.with_digest(&cache))
 }
 
 /// Returns the settings of an engine for this many sessions in memory.
@@ -125,6 +147,10 @@ impl PreparedEnvironments {
         data: Option<DataDir>,
         mode: DataMode,
     ) -> Result<PreparedEnvironment, LoadError> {
+        let component = ComponentFile::open(&component).map_err(|reason| LoadError::Read {
+            path: component,
+            reason,
+        })?;
         let spec = EnvironmentSpec {
             data,
             mode,
@@ -195,11 +221,6 @@ fn log_loaded(environment: &Environment, started: Instant) {
         milliseconds = started.elapsed().as_millis() as u64,
         "environment loaded"
     );
-}
-
-/// `--data` with several environments is a usage error.
-pub(crate) fn data_for_several(error: DataForSeveral) -> CommandError {
-    CommandError::usage(error.to_string())
 }
 
 /// Joins problems into one message.

@@ -18,7 +18,7 @@ use orwd_journal::{
     SealKey, SqliteStore, StateDir,
 };
 use orwd_model::{Digest, EnvName, SessionLimits};
-use orwd_sandbox::DataDir;
+use orwd_sandbox::{DataDir, DataDirError};
 use orwd_session::{MemoryMonitor, OlderVersion, VersionData, VersionKey};
 
 use super::environments::PreparedEnvironments;
@@ -26,6 +26,9 @@ use crate::console::CommandError;
 
 /// Environment variable with the seal key itself, as an alternative to a file.
 const SEAL_KEY: &str = "ORWD_SEAL_KEY";
+
+/// Opens a data directory whose path was noted.
+type OpenNoted<'o> = &'o dyn Fn(&Path) -> Result<DataDir, DataDirError>;
 
 /// What outlives the server, opened. The journal's thread has not started.
 pub(crate) struct Persistence {
@@ -61,7 +64,7 @@ impl Persistence {
         config: &PersistenceConfig,
         prepared: &PreparedEnvironments,
         limits: SessionLimits,
-        cache: &Path,
+        open_data: OpenNoted<'_>,
     ) -> Result<Persistence, CommandError> {
         let durability = match config.durability {
             DurabilityFlag::Process => Durability::Process,
@@ -91,7 +94,7 @@ impl Persistence {
         note_largest_limits(store.dir(), limits, !live.is_empty());
         store_components(&components, prepared, &live);
         Ok(Persistence {
-            versions: load_versions(&components, prepared, &live, limits, cache),
+            versions: load_versions(&components, prepared, &live, limits, open_data),
             state: Some(State {
                 dir: dir.clone(),
                 store,
@@ -227,7 +230,7 @@ fn load_versions(
     prepared: &PreparedEnvironments,
     live: &HashSet<VersionKey>,
     limits: SessionLimits,
-    cache: &Path,
+    open_data: OpenNoted<'_>,
 ) -> Vec<OlderVersion> {
     let served: HashSet<VersionKey> = prepared
         .iter()
@@ -240,7 +243,7 @@ fn load_versions(
     let load = |key: &VersionKey| {
         let VersionKey { name, digest, data } = key;
         let imported = matches!(data, VersionData::Imported(_));
-        let prepared = load_version(components, prepared, key, limits, cache);
+        let prepared = load_version(components, prepared, key, limits, open_data);
         match &prepared {
             Ok(_) => tracing::info!(environment = %name, %digest, imported, "older version loaded"),
             Err(reason) => {
@@ -262,7 +265,7 @@ fn load_version(
     prepared: &PreparedEnvironments,
     key: &VersionKey,
     limits: SessionLimits,
-    cache: &Path,
+    open_data: OpenNoted<'_>,
 ) -> Result<PreparedEnvironment, String> {
     let VersionKey { name, digest, data } = key;
     let component = components
@@ -272,8 +275,7 @@ fn load_version(
         VersionData::Served => prepared.load_version(name.clone(), component, limits),
         VersionData::Imported(path) => {
             let open = |path: &PathBuf| {
-                let data = DataDir::open(path).and_then(|data| data.with_digest(cache));
-                data.map_err(|error| format!("its data cannot be opened: {error}"))
+                open_data(path).map_err(|error| format!("its data cannot be opened: {error}"))
             };
             let data = path.as_ref().map(open).transpose()?;
             prepared.load_imported(imported_name(*digest)?, component, limits, data)

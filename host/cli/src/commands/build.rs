@@ -1,42 +1,59 @@
-//! `orwd build`: builds an environment's component.
+//! `orwd build`: builds an environment's component, and lays it out for serving
+//! elsewhere.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use orwd_catalog::build::{self, BuildJob};
+use orwd_catalog::build::{self, BuildJob, Package};
 use orwd_catalog::manifest::{FILE_NAME, Manifest};
+use orwd_catalog::{AuthorFolder, ComponentFile};
+use orwd_config::{BuildMode, EnvironmentFlags, LimitFlags};
+use orwd_engine::{CodeCache, Component, ComponentError, Engine};
+use orwd_model::{AdmissionLimits, SessionLimits};
 
+use crate::bootstrap::{compiler, environments};
 use crate::console::{CommandError, CommandStatus, terminal};
 
-/// Build the component of an environment, and print its path, size and digest
+/// Build the component of an environment into a folder that serves anywhere
 ///
 /// The environment is a folder with orwd.toml. A folder with Cargo.toml is
 /// built by cargo; Rust's target wasm32-wasip2 is added if it is missing. Other
-/// folders are built by the command in [build] of orwd.toml.
+/// folders are built by the command in [build] of orwd.toml. A build runs code
+/// of the environment's author on this machine, with your rights; the command is
+/// printed before it runs.
+///
+/// The component is checked as `serve` checks it. Then the folder `dist` has the
+/// manifest, the component and the data: copy it to another machine, and serve it
+/// there without cargo.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   orwd build                   build the environment in this folder
-  orwd build examples/counter")]
+  orwd build examples/counter
+  orwd serve examples/counter/dist")]
 pub(crate) struct Build {
     /// Folder of the environment
     #[arg(default_value = ".")]
     path: PathBuf,
+
+    #[command(flatten)]
+    admission: LimitFlags<AdmissionLimits>,
 }
 
 impl Build {
     pub(crate) fn run(self) -> Result<CommandStatus, CommandError> {
-        let folder = self.path;
-        let error = |message: String| CommandError::new(format!("{}: {message}", folder.display()));
-        if !folder.is_dir() {
+        let path = &self.path;
+        let error = |message: String| CommandError::new(format!("{}: {message}", path.display()));
+        if !path.is_dir() {
             return Err(error("no such folder".to_owned()));
         }
-        if !folder.join(FILE_NAME).exists() {
+        let folder = AuthorFolder::open(path).map_err(|reason| error(reason.to_string()))?;
+        if !folder.has(FILE_NAME) {
             return Err(error(format!(
                 "not an environment, since it has no {FILE_NAME}; create one with `orwd new NAME`"
             )));
         }
         let manifest = Manifest::read(&folder).map_err(|error| {
-            CommandError::new(folder.join(error.to_string()).display().to_string())
+            CommandError::new(path.join(error.to_string()).display().to_string())
         })?;
         let job = BuildJob {
             folder: &folder,
@@ -44,12 +61,65 @@ impl Build {
         };
         let built =
             build::build(job, &terminal::note).map_err(|reason| error(reason.to_string()))?;
-        terminal::print(&format!(
-            "component  {}\nsize       {} bytes\ndigest     {}\n",
-            built.component.display(),
-            built.size,
-            built.digest
-        ))?;
+        let wasm = self.check(&built)?;
+        // A folder that has its component and no sources is what `dist` would be.
+        let package = match build::has_sources(job) {
+            true => {
+                Some(build::write_package(job, &wasm).map_err(|reason| error(reason.to_string()))?)
+            }
+            false => None,
+        };
+        report(package.as_ref(), built.path(), &wasm)?;
         Ok(CommandStatus::Success)
     }
+
+    /// Checks a component as it is checked before it is served, except that
+    /// nothing of it runs. Returns its bytes.
+    fn check(&self, built: &ComponentFile) -> Result<Vec<u8>, CommandError> {
+        let error = |reason: &dyn std::fmt::Display| {
+            CommandError::new(format!("{}: {reason}", built.path().display()))
+        };
+        let admission = self.admission.resolve();
+        let settings = environments::engine_settings(SessionLimits::default(), 1);
+        let engine = Engine::new(settings, compiler(admission)?)?;
+        let wasm = built
+            .read(admission.component)
+            .map_err(|reason| error(&reason))?;
+        // The first start is faster if there is a cache, and works without one.
+        let cache = EnvironmentFlags::default()
+            .resolve(BuildMode::Never)
+            .ok()
+            .and_then(|paths| CodeCache::open(&paths.cache).ok());
+        match Component::load(&engine, cache.as_ref(), &wasm) {
+            Ok(_) => Ok(wasm),
+            Err(mismatch @ ComponentError::WorldMismatch(_)) => Err(error(&format!(
+                "{mismatch}\nan environment in Rust exports it by `export!(TYPE);` at the end of src/lib.rs"
+            ))),
+            Err(reason) => Err(error(&reason)),
+        }
+    }
+}
+
+fn report(package: Option<&Package>, built: &Path, wasm: &[u8]) -> Result<(), CommandError> {
+    let component = package.map_or(built, |package| package.component.as_path());
+    terminal::print(&format!(
+        "component  {}\nsize       {} bytes\ndigest     {}\n",
+        component.display(),
+        wasm.len(),
+        orwd_model::Digest::of(wasm)
+    ))?;
+    let Some(package) = package else {
+        return Ok(());
+    };
+    for path in &package.left_out {
+        terminal::note(&format!(
+            "not in the folder: {:?}; sessions could not read it there",
+            path
+        ));
+    }
+    terminal::print(&format!(
+        "folder     {}, which serves anywhere: orwd serve {}\n",
+        package.folder.display(),
+        package.folder.display()
+    ))
 }

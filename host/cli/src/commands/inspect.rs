@@ -5,8 +5,7 @@ mod report;
 use std::path::PathBuf;
 
 use clap::Args;
-use orwd_catalog::source;
-use orwd_config::{EnvironmentFlags, HardeningMode, LimitFlags};
+use orwd_config::{BuildFlags, BuildMode, EnvironmentFlags, HardeningMode, LimitFlags};
 use orwd_model::{AdmissionLimits, SessionLimits};
 
 use crate::bootstrap::{TempDirectory, environments, hardening, runtime};
@@ -17,7 +16,8 @@ use report::InspectReport;
 ///
 /// Prints the exports of the component, its imports and thus its capabilities,
 /// its tools with their schemas, its splits and their number of tasks, its
-/// digest and size, and the limits of its sessions.
+/// digest and size, and the limits of its sessions. Nothing is built unless
+/// --build is given; the component runs in the sandbox.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   orwd inspect my-env.wasm
@@ -35,6 +35,9 @@ pub(crate) struct Inspect {
     environments: EnvironmentFlags,
 
     #[command(flatten)]
+    build: BuildFlags,
+
+    #[command(flatten)]
     admission: LimitFlags<AdmissionLimits>,
 
     #[command(flatten)]
@@ -43,16 +46,16 @@ pub(crate) struct Inspect {
 
 impl Inspect {
     pub(crate) fn run(self, log: &mut Log) -> Result<CommandStatus, CommandError> {
-        let paths = self.environments.resolve()?;
+        let paths = self.environments.resolve(self.build.or(BuildMode::Never))?;
         let path = std::slice::from_ref(&self.path);
-        let discovered = source::discover(path, &paths, &terminal::note)
-            .map_err(environments::data_for_several)?;
+        let admission = self.admission.resolve();
+        let discovered = environments::discover(path, &paths, &admission, &terminal::note)?;
         let threads = runtime::threads();
         let limits = self.session.resolve();
         let prepared = environments::prepare(
             discovered,
             &paths,
-            self.admission.resolve(),
+            admission,
             limits,
             environments::engine_settings(limits, 1),
         )?;

@@ -6,8 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use orwd_catalog::manifest;
+use orwd_catalog::{build, manifest};
 
+use crate::bootstrap::source_tree;
 use crate::console::{CommandError, CommandStatus, terminal};
 
 /// Create an environment in Rust to start from
@@ -180,6 +181,7 @@ impl New {
         write(&self.path, self.template, &name, &sdk).map_err(|(file, error)| {
             CommandError::new(format!("cannot write {}: {error}", file.display()))
         })?;
+        note_created(&self.path);
         let folder = self.path.display();
         terminal::print(&format!(
             "created the environment {name} in {folder}\n\n\
@@ -271,23 +273,22 @@ fn is_sdk(folder: &Path) -> bool {
         .is_ok_and(|manifest| manifest.contains("name = \"orwd-sdk\""))
 }
 
-/// Finds the SDK in the source tree of this program: around the `target` folder
-/// with the program, or at the path of the build. No other place is searched,
-/// since the code that is found is compiled.
+/// Finds the SDK in the source tree of this program.
 fn find_sdk() -> Option<PathBuf> {
-    let program = std::env::current_exe().ok();
-    let target = program
-        .as_deref()
-        .and_then(|program| program.ancestors().nth(2));
-    let target_parent = target
-        .filter(|folder| folder.file_name().is_some_and(|name| name == "target"))
-        .and_then(Path::parent);
-    let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
-    [target_parent, built_from]
-        .into_iter()
-        .flatten()
-        .map(|root| root.join("guest-sdk/rust"))
-        .find(|folder| is_sdk(folder))
+    source_tree::find("guest-sdk/rust", is_sdk)
+}
+
+/// Notes that the user has created a folder, so that `serve` and `play` build it.
+fn note_created(folder: &Path) {
+    let noted = match orwd_config::created_folders() {
+        Some(file) => build::note_created(&file, folder).map_err(|error| error.to_string()),
+        None => Err("XDG_CONFIG_HOME and HOME are unset".to_owned()),
+    };
+    if let Err(reason) = noted {
+        terminal::note(&format!(
+            "cannot note that you created it ({reason}); pass --build to `serve` and `play`"
+        ));
+    }
 }
 
 fn write(
@@ -316,6 +317,7 @@ fn write(
 
 #[cfg(test)]
 mod tests {
+    use orwd_catalog::AuthorFolder;
     use orwd_catalog::manifest::Manifest;
     use tempfile::TempDir;
 
@@ -362,7 +364,7 @@ mod tests {
             let folder = TempDir::new().unwrap();
             let sdk = Sdk::Folder(PathBuf::from("/a \"b\"/sdk"));
             write(folder.path(), template, "my-env", &sdk).unwrap();
-            let manifest = Manifest::read(folder.path()).unwrap();
+            let manifest = Manifest::read(&AuthorFolder::open(folder.path()).unwrap()).unwrap();
             assert_eq!(manifest.name.as_str(), "my-env");
             let read = |file| fs::read_to_string(folder.path().join(file)).unwrap();
             let cargo: toml::Table = read("Cargo.toml").parse().unwrap();

@@ -4,9 +4,9 @@ use std::future::Future;
 use std::path::PathBuf;
 
 use clap::Args;
-use orwd_catalog::source;
 use orwd_config::{
-    EnvironmentFlags, HardeningFlags, LimitFlags, ListenFlags, PersistenceFlags, ServerLimits,
+    BuildFlags, BuildMode, EnvironmentFlags, HardeningFlags, LimitFlags, ListenFlags,
+    PersistenceFlags, ServerLimits,
 };
 use orwd_model::{AdmissionLimits, SessionLimits};
 use orwd_session::KeyQuota;
@@ -17,16 +17,19 @@ use super::keys;
 use crate::bootstrap::environments::{self, LoadedEnvironments};
 use crate::bootstrap::{
     AccessConfig, Persistence, TempDirectory, fd_limit, hardening, persistence, runtime, server,
+    state_choice,
 };
 use crate::console::{CommandError, CommandStatus, Log, terminal};
 
 /// Serve environments over the Open Reward Standard
 ///
 /// PATH is a component file, an environment's folder (with orwd.toml), or a
-/// folder of those. Folders with sources are built first. The first environment
-/// is the default one. SIGINT (Ctrl-C) or SIGTERM shuts the server down: running
-/// calls may finish. A second signal exits immediately. Sessions resume when the
-/// server restarts at the same address or with the same --state.
+/// folder of those. The first environment is the default one. A folder that you
+/// created with `orwd new` is built first; of any other, the component of its
+/// last build is served, unless --build is given. SIGINT (Ctrl-C) or SIGTERM
+/// shuts the server down: running calls may finish. A second signal exits
+/// immediately. Sessions resume when the server restarts with the same paths or
+/// the same --state.
 ///
 /// Sizes have a unit as in 64MiB or 512KiB, times as in 60s, 500ms or 15m. When
 /// a session ends at a limit, the running call gets an `error` event with the
@@ -36,6 +39,7 @@ use crate::console::{CommandError, CommandStatus, Log, terminal};
   orwd serve examples/counter
   orwd serve --listen 127.0.0.1:9000 examples
   orwd serve --data ~/gsm8k examples/gsm8k
+  orwd serve --data gsm8k=/srv/gsm8k examples
   orwd serve --listen 0.0.0.0:8080 --api-keys keys.toml my-env
   orwd serve --memory 64MiB --call-cpu 2s my-env.wasm")]
 pub(crate) struct Serve {
@@ -52,6 +56,9 @@ pub(crate) struct Serve {
 
     #[command(flatten)]
     environments: EnvironmentFlags,
+
+    #[command(flatten)]
+    build: BuildFlags,
 
     #[command(flatten)]
     admission: LimitFlags<AdmissionLimits>,
@@ -73,12 +80,16 @@ impl Serve {
     /// Before hardening there is one thread, which can access the whole machine
     /// and runs no guest code. After it, guests run and access is restricted.
     pub(crate) fn run(self, log: &mut Log) -> Result<CommandStatus, CommandError> {
-        let paths = self.environments.resolve()?;
+        let mut paths = self.environments.resolve(self.build.or(BuildMode::Own))?;
         let admission = self.admission.resolve();
         let limits = self.session.resolve();
         let mut server_limits = self.server.resolve();
         let address = self.listen.listen;
-        let persistence_config = self.persistence.resolve(address)?;
+        let mut persistence_config = self.persistence.resolve(&self.paths)?;
+        state_choice::choose(&mut persistence_config, address);
+        paths.private.extend(persistence_config.state.clone());
+        paths.private.extend(self.listen.api_keys.clone());
+        paths.private.extend(self.persistence.seal_key.clone());
         let access = self.access()?;
         server_limits.max_connections = fd_limit::connection_limit(server_limits.max_connections);
         let threads = runtime::threads();
@@ -86,9 +97,8 @@ impl Serve {
         // kept only once there is something to serve: until then, connections
         // are refused and do not hang.
         drop(server::bind(address)?);
-        let mut discovered =
-            source::discover(&self.paths, &paths, &|text| tracing::info!("{text}"))
-                .map_err(environments::data_for_several)?;
+        let progress = |text: &str| tracing::info!("{text}");
+        let mut discovered = environments::discover(&self.paths, &paths, &admission, &progress)?;
         if persistence_config.state.is_some() {
             persistence::digest_data(&mut discovered, &paths.cache)?;
         }
@@ -97,7 +107,10 @@ impl Serve {
         let prepared = environments::prepare(discovered, &paths, admission, limits, settings)?;
         let socket = server::bind(address)?;
         let temp_dir = TempDirectory::create()?;
-        let persistence = Persistence::open(&persistence_config, &prepared, limits, &paths.cache)?;
+        state_choice::warn_of_sessions_elsewhere(&persistence_config);
+        let open_data = environments::open_noted_data(&paths, &admission);
+        let persistence = Persistence::open(&persistence_config, &prepared, limits, &open_data)?;
+        state_choice::note_address(&persistence_config, address);
         let keys = self.listen.api_keys.as_deref();
         let policy = {
             let environments = prepared.iter().chain(persistence.versions());

@@ -4,11 +4,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use orwd_config::{BuildMode, EnvironmentFlags};
 use orwd_journal::{
     Durability, EpisodeArchive, ImportOptions, ImportOutcome, SqliteStore, StateDir,
 };
-use orwd_model::{Digest, Timestamp, python_repr};
-use orwd_sandbox::DataDir;
+use orwd_model::{AdmissionLimits, Digest, Timestamp, python_repr};
+use orwd_sandbox::{DataDir, DataRules, PrivatePlaces};
 
 use super::export;
 use crate::console::{CommandError, CommandStatus, terminal};
@@ -56,7 +57,7 @@ impl Import {
     pub(crate) fn run(self) -> Result<CommandStatus, CommandError> {
         let archive = export::read(&self.file)?;
         let data = match &self.data {
-            Some(data) => Some(check_data(data, &archive)?),
+            Some(data) => Some(check_data(data, &archive, &self.state)?),
             None => None,
         };
         let options = ImportOptions {
@@ -115,14 +116,24 @@ fn notes(archive: &EpisodeArchive, owner: Option<&str>) -> String {
 
 /// Compares a directory with the digest in the file. Returns its absolute path,
 /// since the server may run elsewhere.
-fn check_data(path: &Path, archive: &EpisodeArchive) -> Result<PathBuf, CommandError> {
+fn check_data(
+    path: &Path,
+    archive: &EpisodeArchive,
+    state: &Path,
+) -> Result<PathBuf, CommandError> {
     let failed = |error: &dyn std::fmt::Display| CommandError::new(format!("--data: {error}"));
     let Some(expected) = archive.history().created().data else {
         return Err(failed(&"the session in the file used no data directory"));
     };
     // Where digests of files are kept; here they are needed once.
     let cache = tempfile::TempDir::new()?;
-    let data = DataDir::open(path)
+    let mut private = EnvironmentFlags::default()
+        .resolve(BuildMode::Never)
+        .map(|paths| paths.private)
+        .unwrap_or_default();
+    private.push(state.to_owned());
+    let rules = DataRules::new(PrivatePlaces::new(&private), &AdmissionLimits::default());
+    let data = DataDir::open(path, &rules)
         .and_then(|data| data.with_digest(cache.path()))
         .map_err(|error| failed(&error))?;
     let found = data.digest().map_err(|error| failed(&error))?;

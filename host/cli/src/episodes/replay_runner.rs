@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use orwd_catalog::{Environment, EnvironmentSpec, PreparedEnvironment};
-use orwd_config::{EnvironmentFlags, HardeningMode, LimitFlags, Paths};
+use orwd_catalog::{ComponentFile, Environment, EnvironmentSpec, PreparedEnvironment};
+use orwd_config::{BuildMode, EnvironmentFlags, HardeningMode, LimitFlags, Paths};
 use orwd_engine::{CodeCache, Engine, EngineSettings};
 use orwd_journal::{
     CreatedRecord, EpisodeHistory, EpisodeId, EpisodeStep, GuestOutcome, GuestRequest,
@@ -20,7 +20,7 @@ use orwd_journal::{
 };
 use orwd_model::DataMode;
 use orwd_model::{AdmissionLimits, ClockMode, Digest, EnvName, LimitSet, Secrets};
-use orwd_sandbox::DataDir;
+use orwd_sandbox::{DataDir, DataRules, PrivatePlaces};
 use orwd_session::{StepComparison, StepReplay, replay_history};
 use tempfile::NamedTempFile;
 
@@ -160,7 +160,10 @@ impl EpisodeComparison {
 enum DataLocation {
     /// It had none.
     None,
+    /// The user's path.
     At(PathBuf),
+    /// Where it was when it was last served.
+    Noted(PathBuf),
     /// It had some, at an unknown path.
     Unknown,
 }
@@ -171,12 +174,10 @@ type EnvironmentKey = (EnvName, Option<Digest>, DataLocation);
 impl ReplayFlags {
     fn paths(&self) -> Result<Paths, CommandError> {
         let flags = EnvironmentFlags {
-            data: self.data.clone(),
-            writable_data: false,
             cache: self.cache.clone(),
-            no_build: true,
+            ..EnvironmentFlags::default()
         };
-        Ok(flags.resolve()?)
+        Ok(flags.resolve(BuildMode::Never)?)
     }
 
     /// Returns the key that sealed the secrets, if set.
@@ -219,9 +220,12 @@ impl ReplayFlags {
             threads,
         };
         let engine = Engine::new(settings, compiler(self.admission.resolve())?)?;
+        let state = store.as_ref().map(|store| store.dir().path().to_owned());
+        let private = PrivatePlaces::new(paths.private.iter().chain(&state));
         let mut loader = EnvironmentLoader {
             engine: &engine,
             paths: &paths,
+            rules: DataRules::new(private, &self.admission.resolve()),
             cache: CodeCache::open(&paths.cache)?,
             data: HashMap::new(),
             prepared: HashMap::new(),
@@ -335,6 +339,7 @@ async fn open(
 struct EnvironmentLoader<'e> {
     engine: &'e Engine,
     paths: &'e Paths,
+    rules: DataRules,
     cache: CodeCache,
     data: HashMap<PathBuf, Result<DataDir, String>>,
     prepared: HashMap<EnvironmentKey, Result<PreparedEnvironment, String>>,
@@ -352,10 +357,11 @@ impl EnvironmentLoader<'_> {
         // A noted directory that the episode did not have would change it. One
         // that the user passes is compared.
         let noted = || job.data.clone().filter(|_| created.data.is_some());
-        let data = match data.map(Path::to_owned).or_else(noted) {
-            Some(path) => DataLocation::At(path),
-            None if created.data.is_some() => DataLocation::Unknown,
-            None => DataLocation::None,
+        let data = match (data, noted()) {
+            (Some(path), _) => DataLocation::At(path.to_owned()),
+            (None, Some(path)) => DataLocation::Noted(path),
+            (None, None) if created.data.is_some() => DataLocation::Unknown,
+            (None, None) => DataLocation::None,
         };
         let key = (created.environment.clone(), original, data.clone());
         if !self.prepared.contains_key(&key) {
@@ -373,10 +379,17 @@ impl EnvironmentLoader<'_> {
         data: DataLocation,
     ) -> Result<PreparedEnvironment, String> {
         let data = match data {
-            DataLocation::At(path) => {
+            DataLocation::At(ref path) | DataLocation::Noted(ref path) => {
                 let cache = self.paths.cache.as_path();
+                let rules = &self.rules;
+                let is_noted = matches!(data, DataLocation::Noted(_));
                 let open = || {
-                    let data = DataDir::open(&path).and_then(|data| data.with_digest(cache));
+                    // Its author may have replaced a noted directory by a link.
+                    let opened = match is_noted {
+                        true => DataDir::reopen(path, rules),
+                        false => DataDir::open(path, rules),
+                    };
+                    let data = opened.and_then(|data| data.with_digest(cache));
                     data.map_err(|error| format!("{error}; pass another with --data DIR"))
                 };
                 Some(self.data.entry(path.clone()).or_insert_with(open).clone()?)
@@ -389,9 +402,11 @@ impl EnvironmentLoader<'_> {
             }
             DataLocation::None => None,
         };
+        let component = ComponentFile::open(file)
+            .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
         let spec = EnvironmentSpec {
             name: created.environment.clone(),
-            component: file.to_owned(),
+            component,
             data,
             mode: DataMode::default(),
             limits: created.limits,

@@ -8,8 +8,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use hyper::header::HeaderValue;
-use orwd_catalog::source;
-use orwd_config::{EnvironmentFlags, LimitFlags, Listen, ServerLimits};
+use orwd_config::{BuildFlags, BuildMode, EnvironmentFlags, LimitFlags, Listen, ServerLimits};
 use orwd_model::{AdmissionLimits, SessionLimits};
 use orwd_transcript::Script;
 use serde_json::value::RawValue;
@@ -97,6 +96,9 @@ pub(crate) struct Play {
     environments: EnvironmentFlags,
 
     #[command(flatten)]
+    build: BuildFlags,
+
+    #[command(flatten)]
     admission: LimitFlags<AdmissionLimits>,
 
     #[command(flatten)]
@@ -138,16 +140,16 @@ impl Play {
         script: Option<Script>,
         output: OutputMode,
     ) -> Result<CommandStatus, CommandError> {
-        let paths = self.environments.resolve()?;
+        let paths = self.environments.resolve(self.build.or(BuildMode::Own))?;
         let path = PathBuf::from(&self.target);
-        let discovered = source::discover(&[path], &paths, &terminal::note)
-            .map_err(environments::data_for_several)?;
+        let admission = self.admission.resolve();
+        let discovered = environments::discover(&[path], &paths, &admission, &terminal::note)?;
         let session = self.session.resolve();
         runtime.block_on(async {
             let loaded = environments::prepare(
                 discovered,
                 &paths,
-                self.admission.resolve(),
+                admission,
                 session,
                 environments::engine_settings(session, SESSIONS),
             )?

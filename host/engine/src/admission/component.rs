@@ -6,8 +6,7 @@
 //! compiled code, and is scanned before the compiler sees it.
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+use std::io::{self, Read, Seek};
 
 use orwd_bindings::EnvironmentPre;
 
@@ -92,13 +91,18 @@ pub enum ComponentFileError {
 }
 
 impl Component {
-    /// Reads the file of a component, up to the size limit.
-    pub fn read(engine: &Engine, path: &Path) -> Result<Vec<u8>, ComponentFileError> {
+    /// Reads the file of a component from its start, up to the size limit. The
+    /// file was opened without blocking; only a regular one is read.
+    pub fn read(engine: &Engine, mut file: &File) -> Result<Vec<u8>, ComponentFileError> {
         let cap = engine.compiler().limits().component;
-        let file = File::open(path)?;
-        scan::check_size(file.metadata()?.len(), cap)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("not a regular file").into());
+        }
+        scan::check_size(metadata.len(), cap)?;
+        file.rewind()?;
         let mut wasm = Vec::new();
-        // It may not be a regular file, or may grow while it is read.
+        // It may grow while it is read.
         file.take(cap.saturating_add(1)).read_to_end(&mut wasm)?;
         scan::check_size(wasm.len() as u64, cap)?;
         Ok(wasm)

@@ -1,4 +1,4 @@
-//! The limits of a component before it is served.
+//! The limits of a component and of its data before they are served.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use super::spec::LimitDefault::Fixed;
 const NANOS: u64 = 1_000_000_000;
 
 crate::declare_limits! {
-    /// Limits of a component before it is served.
-    pub struct AdmissionLimits, "Limits of a component" {
+    /// Limits of a component and of its data before they are served.
+    pub struct AdmissionLimits, "Limits of a component and its data" {
         /// Size of a component. A larger one is not served.
         component: u64 = "component-limit"
             (Size, Fixed(64 << 20), 1 << 10, 1 << 30);
@@ -21,6 +21,14 @@ crate::declare_limits! {
         /// limit is twice that. A component that needs more is not served.
         time: Duration = "compile-time"
             (Time, Fixed(120 * NANOS), NANOS, 86_400 * NANOS);
+        /// Size of all files in a data directory. An environment with more is
+        /// not served.
+        data: u64 = "data-limit"
+            (Size, Fixed(256 << 30), 1 << 10, 1 << 50);
+        /// Files, directories and links in a data directory. An environment with
+        /// more is not served.
+        data_entries: u64 = "data-entries"
+            (Count, Fixed(2_000_000), 1, 1 << 32);
     }
 }
 

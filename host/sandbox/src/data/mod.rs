@@ -4,3 +4,6 @@ mod digest;
 mod digest_cache;
 pub(crate) mod dir;
 mod known_files;
+pub(crate) mod private;
+pub(crate) mod rules;
+pub(crate) mod survey;

@@ -500,12 +500,8 @@ fn host_call_fuzzer() {
     scratch.write("fuzzer/data/below/deep.txt", "deep");
     let data = scratch.path().join("fuzzer/data");
     std::os::unix::fs::symlink("train.csv", data.join("link")).expect("a link");
-    let component = fuzzer().file();
-    let component = serde_json::to_string(component.to_str().expect("UTF-8")).expect("a string");
-    scratch.write(
-        "fuzzer/orwd.toml",
-        format!("name = \"fuzzer\"\ndata = \"data\"\n[build]\ncomponent = {component}\n"),
-    );
+    scratch.copy("fuzzer/fuzzer.wasm", &fuzzer().file());
+    scratch.write("fuzzer/orwd.toml", "name = \"fuzzer\"\ndata = \"data\"\n");
     let before = listing(&data);
     let folder = scratch.path().join("fuzzer");
     let mut harness = AttackHarness::new("host-call-fuzzer", &[], &[folder], &FLAGS);

@@ -8,9 +8,11 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use orwd_model::Digest;
+
+use super::component_file::ComponentFile;
 
 /// Suffix of file names.
 const SUFFIX: &str = ".wasm";
@@ -28,13 +30,13 @@ impl ComponentStore {
         Ok(ComponentStore { folder })
     }
 
-    /// Copies a component with this digest into the store.
-    pub fn insert(&self, digest: Digest, component: &Path) -> io::Result<()> {
+    /// Copies a component with this digest and size into the store.
+    pub fn insert(&self, digest: Digest, size: u64, component: &ComponentFile) -> io::Result<()> {
         let path = self.path(digest);
         if path.exists() {
             return Ok(());
         }
-        let bytes = fs::read(component)?;
+        let bytes = component.read(size)?;
         if Digest::of(&bytes) != digest {
             return Err(io::Error::other("the file has changed since it was loaded"));
         }
@@ -92,15 +94,14 @@ mod tests {
         let folder = Folder::with(&[("a.wasm", "alpha"), ("b.wasm", "beta")]);
         let store = ComponentStore::open(folder.path().join("store")).unwrap();
         let (alpha, beta) = (Digest::of(b"alpha"), Digest::of(b"beta"));
-        store.insert(alpha, &folder.path().join("a.wasm")).unwrap();
-        store.insert(beta, &folder.path().join("b.wasm")).unwrap();
+        let open = |name: &str| ComponentFile::open(&folder.path().join(name)).unwrap();
+        store.insert(alpha, 5, &open("a.wasm")).unwrap();
+        store.insert(beta, 4, &open("b.wasm")).unwrap();
         assert_eq!(fs::read(store.find(alpha).unwrap()).unwrap(), b"alpha");
-        // A file with another digest is refused.
-        assert!(
-            store
-                .insert(Digest::of(b"x"), &folder.path().join("a.wasm"))
-                .is_err()
-        );
+        // A file with another digest or size is refused.
+        let other = Digest::of(b"x");
+        assert!(store.insert(other, 5, &open("a.wasm")).is_err());
+        assert!(store.insert(other, 1, &open("a.wasm")).is_err());
         assert_eq!(store.find(Digest::of(b"x")), None);
         fs::write(store.find(beta).unwrap(), "gamma").unwrap();
         assert_eq!(store.find(beta), None);
