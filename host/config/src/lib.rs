@@ -20,7 +20,5 @@ pub use operation::{HardeningFlags, HardeningMode, LogFlags, LogFormat};
 pub use paths::{
     BuildFlags, BuildMode, DataMapping, EnvironmentFlags, NoCacheDirectory, Paths, created_folders,
 };
-pub use persistence::{
-    DurabilityFlag, HibernateAfter, NoStateDirectory, PersistenceConfig, PersistenceFlags,
-};
+pub use persistence::{HibernateAfter, NoStateDirectory, PersistenceConfig, PersistenceFlags};
 pub use server_limits::ServerLimits;

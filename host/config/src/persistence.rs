@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
-use orwd_model::{ByteSize, Digest, TimeSpan};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use orwd_model::{ByteSize, Digest, Durability, TimeSpan};
 
 use crate::paths::user_dir;
 
@@ -22,8 +23,8 @@ pub struct PersistenceFlags {
     pub state: Option<PathBuf>,
 
     /// What a result has survived when the client gets it
-    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = DurabilityFlag::Process)]
-    pub durability: DurabilityFlag,
+    #[arg(long, value_name = "LEVEL", value_parser = durability_levels(), default_value_t = Durability::Process)]
+    pub durability: Durability,
 
     /// File with the key that seals clients' secrets in the journal: 64
     /// hexadecimal digits. Without a key, sessions with secrets end with the
@@ -57,18 +58,6 @@ pub enum HibernateAfter {
     Never,
 }
 
-/// Level of durability on the command line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum DurabilityFlag {
-    /// The end of the server's process: the kernel has the record
-    #[default]
-    Process,
-    /// A power loss: the disk has the record
-    Power,
-    /// Nothing: there is no journal, and sessions end with the server
-    None,
-}
-
 /// What is persisted, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersistenceConfig {
@@ -77,7 +66,7 @@ pub struct PersistenceConfig {
     /// Whether the state directory is the default one of what is served.
     pub default_state: bool,
     /// Level of durability.
-    pub durability: DurabilityFlag,
+    pub durability: Durability,
     /// File of the key that seals secrets.
     pub seal_key: Option<PathBuf>,
     /// Idle time before hibernation; `None` means never.
@@ -101,8 +90,7 @@ impl PersistenceConfig {
     pub fn disabled() -> PersistenceConfig {
         PersistenceConfig {
             state: None,
-            default_state: false,
-            durability: DurabilityFlag::None,
+            durability: Durability::None,
             seal_key: None,
             hibernate_after: None,
             memory_high_watermark: None,
@@ -112,11 +100,10 @@ impl PersistenceConfig {
 }
 
 impl PersistenceFlags {
-    /// Returns the configuration for a server of these paths. What is served has
-    /// its own default state directory, at whatever address it is served: a
-    /// session belongs to its environment.
-    pub fn resolve(&self, served: &[PathBuf]) -> Result<PersistenceConfig, NoStateDirectory> {
-        if self.durability == DurabilityFlag::None {
+    /// Returns the configuration for a server at this address. Each address has
+    /// its own default state directory.
+    pub fn resolve(&self, listen: Listen) -> Result<PersistenceConfig, NoStateDirectory> {
+        if self.durability == Durability::None {
             return Ok(PersistenceConfig::disabled());
         }
         let state = match &self.state {
@@ -200,6 +187,12 @@ impl fmt::Display for HibernateAfter {
             HibernateAfter::Never => out.write_str("never"),
         }
     }
+}
+
+fn durability_levels() -> impl TypedValueParser<Value = Durability> {
+    let levels =
+        Durability::ALL.map(|level| PossibleValue::new(level.as_str()).help(level.description()));
+    PossibleValuesParser::new(levels).try_map(|text| text.parse::<Durability>())
 }
 
 fn watermark(text: &str) -> Result<ByteSize, String> {

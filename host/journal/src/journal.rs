@@ -7,7 +7,6 @@ use std::sync::Arc;
 use orwd_model::{Digest, Secrets, SessionId};
 use tokio::sync::{oneshot, watch};
 
-use crate::durability::Durability;
 use crate::error::JournalError;
 use crate::history::EpisodeHistory;
 use crate::receipt::{Receipt, ReceiptSigner};
@@ -15,6 +14,7 @@ use crate::record::{CreatedRecord, EpisodeId, Record, SealedSecrets};
 use crate::sealing::{ContentPolicy, SealKey};
 use crate::store::{EpisodeFilter, ImportOrigin, IndexedEpisode, JournalStore, SqliteStore};
 use crate::writer::{self, EpisodeWriter, PendingCommit, Sender};
+use orwd_model::Durability;
 
 /// The journal of a host. Clones share it.
 #[derive(Clone)]

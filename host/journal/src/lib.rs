@@ -11,7 +11,6 @@
 //! not fit, naming the episode and the record.
 
 mod archive;
-mod durability;
 mod error;
 mod history;
 mod journal;
@@ -23,10 +22,10 @@ mod store;
 mod writer;
 
 pub use archive::{ArchiveError, EpisodeArchive, ImportOptions, ImportOutcome};
-pub use durability::Durability;
 pub use error::JournalError;
 pub use history::{EpisodeHistory, EpisodeStep, StepOutcome};
 pub use journal::Journal;
+pub use orwd_model::Durability;
 pub use receipt::{Receipt, ReceiptBody, ReceiptCall, ReceiptError, ReceiptKey, ReceiptSigner};
 pub use record::{
     ChainLink, CreatedRecord, CreationContent, EndReason, EndedRecord, EpisodeId, ForkOrigin,

@@ -13,6 +13,7 @@ mod macros;
 
 mod content;
 mod digest;
+mod durability;
 mod environment;
 pub mod hex;
 mod id;
@@ -25,6 +26,7 @@ pub use content::{
     json_text,
 };
 pub use digest::{DataDigest, Digest};
+pub use durability::{Durability, UnknownDurability};
 pub use environment::{
     Capabilities, EnvironmentDescription, RESERVED_PATHS, Split, SplitKind, TOOLSETS, TaskSource,
     TerminalTool, Tool, ToolAccess, ToolListing, ToolLookup, ToolSpec, ToolVisibility,

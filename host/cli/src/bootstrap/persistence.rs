@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use orwd_catalog::source::Discovered;
 use orwd_catalog::{ComponentStore, PreparedEnvironment};
-use orwd_config::{DurabilityFlag, PersistenceConfig};
+use orwd_config::PersistenceConfig;
 use orwd_engine::EngineSettings;
 use orwd_journal::{
     Durability, EpisodeFilter, IndexedEpisode, Journal, JournalError, JournalStore, ReceiptSigner,
@@ -66,11 +66,10 @@ impl Persistence {
         limits: SessionLimits,
         open_data: OpenNoted<'_>,
     ) -> Result<Persistence, CommandError> {
-        let durability = match config.durability {
-            DurabilityFlag::Process => Durability::Process,
-            DurabilityFlag::Power => Durability::Power,
-            DurabilityFlag::None => return Ok(Persistence::disabled()),
-        };
+        let durability = config.durability;
+        if durability == Durability::None {
+            return Ok(Persistence::disabled());
+        }
         let Some(dir) = &config.state else {
             return Ok(Persistence::disabled());
         };

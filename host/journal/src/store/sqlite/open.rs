@@ -8,10 +8,10 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use super::error::store_error;
 use super::index;
 use super::recovery::wal_check::{self, WalState};
-use crate::durability::Durability;
 use crate::error::JournalError;
 use crate::state_dir::{self, StateDir};
 use crate::store::api::StoreError;
+use orwd_model::Durability;
 
 /// The application id of our databases: `orwd`.
 const APPLICATION_ID: i32 = 0x6f72_7764;

@@ -12,7 +12,6 @@ use super::batch::{self, IndexCache};
 use super::error::store_error;
 use super::recovery::commit_count::CommitCount;
 use super::{imports, index, open, purge, records};
-use crate::durability::Durability;
 use crate::error::JournalError;
 use crate::record::EpisodeId;
 use crate::state_dir::{self, StateDir, StateLock};
@@ -21,6 +20,7 @@ use crate::store::api::{
     StoredRecord,
 };
 use crate::store::import_origin::ImportedReceipt;
+use orwd_model::Durability;
 
 /// Bytes of the write-ahead log after which a checkpoint runs.
 const CHECKPOINT_BYTES: usize = 4 << 20;
