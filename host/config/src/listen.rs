@@ -26,27 +26,6 @@ pub struct ListenFlags {
     #[arg(long, value_name = "FILE", env = "ORWD_API_KEYS")]
     pub api_keys: Option<PathBuf>,
 
-    /// Requests with an invalid API key from one address each minute. Further
-    /// ones get 429 and `Retry-After`; a valid key is never refused
-    #[arg(
-        long,
-        value_name = "COUNT",
-        default_value_t = 60,
-        value_parser = count(),
-        requires = "api_keys"
-    )]
-    pub auth_failure_rate: u32,
-
-    /// Sessions that one API key holds at once; further ones get 429 and
-    /// `Retry-After` [default: unlimited]
-    #[arg(long, value_name = "COUNT", value_parser = count(), requires = "api_keys")]
-    pub max_sessions_per_key: Option<u32>,
-
-    /// Calls that one API key has in flight at once; further ones get 429 and
-    /// `Retry-After` [default: unlimited]
-    #[arg(long, value_name = "COUNT", value_parser = count(), requires = "api_keys")]
-    pub max_calls_per_key: Option<u32>,
-
     /// Host name under which requests may address this server, such as behind
     /// a proxy; may be repeated. Other names get 403: on a loopback address all
     /// but localhost, elsewhere once this flag is given
@@ -112,10 +91,6 @@ fn host_name(text: &str) -> Result<String, String> {
     } else {
         Err("expected a name or an address without a port, such as orwd.example".to_owned())
     }
-}
-
-fn count() -> clap::builder::RangedI64ValueParser<u32> {
-    clap::value_parser!(u32).range(1..=1_000_000)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use orwd_model::{ByteSize, Digest, Durability, TimeSpan};
+use orwd_model::{Digest, Durability, TimeSpan};
 
 use crate::paths::user_dir;
 
@@ -37,16 +37,6 @@ pub struct PersistenceFlags {
     /// evicted, and a server with --max-sessions sessions gives 503
     #[arg(long, value_name = "TIME", default_value = "5m")]
     pub hibernate_after: HibernateAfter,
-
-    /// Memory of the server above which idle sessions hibernate early
-    /// [default: three quarters of the machine's or container's memory]
-    #[arg(long, value_name = "SIZE", value_parser = watermark)]
-    pub memory_high_watermark: Option<ByteSize>,
-
-    /// How long ended sessions stay available for inspection, replay, export
-    /// and receipts. After it, they are removed from the journal
-    #[arg(long, value_name = "TIME", default_value = "168h", value_parser = retention)]
-    pub retention: TimeSpan,
 }
 
 /// Idle time after which a session hibernates.
@@ -71,11 +61,6 @@ pub struct PersistenceConfig {
     pub seal_key: Option<PathBuf>,
     /// Idle time before hibernation; `None` means never.
     pub hibernate_after: Option<Duration>,
-    /// Bytes of the process above which idle sessions hibernate early; `None`
-    /// takes the default share of the memory.
-    pub memory_high_watermark: Option<u64>,
-    /// How long an ended session stays in the journal.
-    pub retention: Duration,
 }
 
 /// Neither a flag nor the user's environment sets a state directory.
@@ -93,8 +78,6 @@ impl PersistenceConfig {
             durability: Durability::None,
             seal_key: None,
             hibernate_after: None,
-            memory_high_watermark: None,
-            retention: Duration::MAX,
         }
     }
 }
@@ -119,8 +102,6 @@ impl PersistenceFlags {
             durability: self.durability,
             seal_key: self.seal_key.clone(),
             hibernate_after: self.hibernate_after.get(),
-            memory_high_watermark: self.memory_high_watermark.map(ByteSize::get),
-            retention: self.retention.get(),
         })
     }
 }
@@ -193,14 +174,6 @@ fn durability_levels() -> impl TypedValueParser<Value = Durability> {
     let levels =
         Durability::ALL.map(|level| PossibleValue::new(level.as_str()).help(level.description()));
     PossibleValuesParser::new(levels).try_map(|text| text.parse::<Durability>())
-}
-
-fn watermark(text: &str) -> Result<ByteSize, String> {
-    between(text, "16MiB", "1024GiB")
-}
-
-fn retention(text: &str) -> Result<TimeSpan, String> {
-    between(text, "1s", "87600h")
 }
 
 /// Parses a value and checks that it is in range.

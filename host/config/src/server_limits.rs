@@ -78,6 +78,26 @@ orwd_model::declare_limits! {
         /// `Retry-After`.
         create_rate: u32 = "create-rate"
             (Count, Fixed(1000), 1, MILLION);
+        /// With --api-keys: requests with an invalid key from one address each
+        /// minute. Further ones get 429 and `Retry-After`; a valid key is never
+        /// refused.
+        auth_failure_rate: Option<u32> = "auth-failure-rate"
+            (Count, Unset("60"), 1, MILLION);
+        /// With --api-keys: sessions that one key holds at once. Further ones
+        /// get 429 and `Retry-After`.
+        max_sessions_per_key: Option<usize> = "max-sessions-per-key"
+            (Count, Unset("unlimited"), 1, MILLION);
+        /// With --api-keys: calls that one key has in flight at once. Further
+        /// ones get 429 and `Retry-After`.
+        max_calls_per_key: Option<usize> = "max-calls-per-key"
+            (Count, Unset("unlimited"), 1, MILLION);
+        /// Memory of the server above which idle sessions hibernate early.
+        memory_high_watermark: Option<u64> = "memory-high-watermark"
+            (Size, Unset("three quarters of the machine's or container's memory"), 16 * MIB, 1024 * GIB);
+        /// How long ended sessions stay available for inspection, replay,
+        /// export and receipts. After it, they are removed from the journal.
+        retention: Duration = "retention"
+            (Time, Fixed(168 * HOUR), secs(1), 87_600 * HOUR);
         /// Time between two requests on a connection. After it, the connection
         /// is closed.
         keep_alive: Duration = "keep-alive"

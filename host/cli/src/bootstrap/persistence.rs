@@ -36,7 +36,6 @@ pub(crate) struct Persistence {
     versions: Vec<OlderVersion>,
     pub(crate) hibernate_after: Option<Duration>,
     monitor: Option<MemoryMonitor>,
-    pub(crate) retention: Duration,
 }
 
 struct State {
@@ -54,7 +53,6 @@ impl Persistence {
             versions: Vec::new(),
             hibernate_after: None,
             monitor: None,
-            retention: Duration::MAX,
         }
     }
 
@@ -65,6 +63,7 @@ impl Persistence {
         prepared: &PreparedEnvironments,
         limits: SessionLimits,
         open_data: OpenNoted<'_>,
+        memory_high_watermark: Option<u64>,
     ) -> Result<Persistence, CommandError> {
         let durability = config.durability;
         if durability == Durability::None {
@@ -101,8 +100,7 @@ impl Persistence {
                 seal,
             }),
             hibernate_after: config.hibernate_after,
-            monitor: memory_monitor(config),
-            retention: config.retention,
+            monitor: memory_monitor(config, memory_high_watermark),
         })
     }
 
@@ -178,9 +176,12 @@ fn note_data(state: &StateDir, prepared: &PreparedEnvironments) {
 
 /// Opens the memory monitor, if sessions hibernate and the system reports its
 /// memory.
-fn memory_monitor(config: &PersistenceConfig) -> Option<MemoryMonitor> {
+fn memory_monitor(
+    config: &PersistenceConfig,
+    high_watermark: Option<u64>,
+) -> Option<MemoryMonitor> {
     config.hibernate_after?;
-    MemoryMonitor::open(config.memory_high_watermark)
+    MemoryMonitor::open(high_watermark)
         .inspect_err(|error| tracing::warn!(reason = %error, "memory monitor disabled"))
         .ok()
 }

@@ -20,6 +20,10 @@ const SHUTDOWN_MARGIN: Duration = Duration::from_secs(1);
 /// trainer, and a tenth of all connections.
 const PER_ADDRESS: usize = 1024;
 
+/// Requests with an invalid API key from one address each minute, unless a limit
+/// is set.
+const AUTH_FAILURES: u32 = 60;
+
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 
@@ -27,9 +31,6 @@ const BACKLOG: u32 = 1024;
 pub(crate) struct AccessConfig {
     pub(crate) hosts: orwd_ors::AllowedHosts,
     pub(crate) keys: Option<orwd_ors::ApiKeys>,
-    /// Requests with an invalid key from one address each minute.
-    pub(crate) auth_failure_rate: u32,
-    pub(crate) per_key: KeyQuota,
 }
 
 impl AccessConfig {
@@ -38,9 +39,6 @@ impl AccessConfig {
         AccessConfig {
             hosts: orwd_ors::AllowedHosts::Loopback { also: Vec::new() },
             keys: None,
-            // Has no effect without keys.
-            auth_failure_rate: 1,
-            per_key: KeyQuota::default(),
         }
     }
 }
@@ -102,9 +100,12 @@ pub(crate) async fn serve(
         idle_timeout: limits.idle_timeout,
         setup_wait: limits.setup_wait,
         result_ttl: limits.result_ttl,
-        key_quota: access.per_key,
+        key_quota: KeyQuota {
+            sessions: limits.max_sessions_per_key,
+            calls: limits.max_calls_per_key,
+        },
         hibernate_after: persistence.hibernate_after,
-        retention: persistence.retention,
+        retention: limits.retention,
         max_open_sessions: limits.max_open_sessions,
     };
     let LoadedEnvironments {
@@ -137,7 +138,7 @@ pub(crate) async fn serve(
         },
         hosts: access.hosts,
         keys: access.keys,
-        auth_failure_rate: access.auth_failure_rate,
+        auth_failure_rate: limits.auth_failure_rate.unwrap_or(AUTH_FAILURES),
         create_rate: limits.create_rate,
     };
     let (drain_started, drain_start) = tokio::sync::oneshot::channel();

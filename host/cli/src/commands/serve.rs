@@ -9,7 +9,6 @@ use orwd_config::{
     PersistenceFlags, ServerLimits,
 };
 use orwd_model::{AdmissionLimits, SessionLimits};
-use orwd_session::KeyQuota;
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -91,6 +90,7 @@ impl Serve {
         paths.private.extend(self.listen.api_keys.clone());
         paths.private.extend(self.persistence.seal_key.clone());
         let access = self.access()?;
+        self.check_key_limits(&server_limits)?;
         server_limits.max_connections = fd_limit::connection_limit(server_limits.max_connections);
         let threads = runtime::threads();
         // A port that is in use is reported before a long build. The socket is
@@ -109,7 +109,13 @@ impl Serve {
         let temp_dir = TempDirectory::create()?;
         state_choice::warn_of_sessions_elsewhere(&persistence_config);
         let open_data = environments::open_noted_data(&paths, &admission);
-        let persistence = Persistence::open(&persistence_config, &prepared, limits, &open_data)?;
+        let persistence = Persistence::open(
+            &persistence_config,
+            &prepared,
+            limits,
+            &open_data,
+            server_limits.memory_high_watermark,
+        )?;
         state_choice::note_address(&persistence_config, address);
         let keys = self.listen.api_keys.as_deref();
         let policy = {
@@ -155,9 +161,6 @@ impl Serve {
         let ListenFlags {
             listen,
             api_keys,
-            auth_failure_rate,
-            max_sessions_per_key,
-            max_calls_per_key,
             allow_host,
         } = &self.listen;
         let keys = match api_keys {
@@ -174,16 +177,30 @@ impl Serve {
                 also: allow_host.clone(),
             }
         };
-        let count = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
-        Ok(AccessConfig {
-            hosts,
-            keys,
-            auth_failure_rate: *auth_failure_rate,
-            per_key: KeyQuota {
-                sessions: max_sessions_per_key.map(count),
-                calls: max_calls_per_key.map(count),
-            },
-        })
+        Ok(AccessConfig { hosts, keys })
+    }
+
+    /// Refuses limits of API keys where there are no keys: a limit without
+    /// effect would be a surprise.
+    fn check_key_limits(&self, limits: &ServerLimits) -> Result<(), CommandError> {
+        if self.listen.api_keys.is_some() {
+            return Ok(());
+        }
+        for (flag, set) in [
+            ("--auth-failure-rate", limits.auth_failure_rate.is_some()),
+            (
+                "--max-sessions-per-key",
+                limits.max_sessions_per_key.is_some(),
+            ),
+            ("--max-calls-per-key", limits.max_calls_per_key.is_some()),
+        ] {
+            if set {
+                return Err(CommandError::usage(format!(
+                    "{flag} has no effect without API keys; pass --api-keys FILE too"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Returns the environments to serve, or the problems that prevent it.
