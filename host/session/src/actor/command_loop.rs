@@ -40,7 +40,8 @@ impl SessionActor {
             }
         }
         let cause = end.as_ref().map_or(EndCause::Stopped, |(cause, _)| *cause);
-        self.end(cause).await;
+        // Boxed for the same reason as a resumption.
+        Box::pin(self.end(cause)).await;
         self.context.residents.remove(self.shared.identity.episode);
         *self.shared.retries() = RetryTracker::default();
         // Its quota is released before the reply. Those that wait for the reply

@@ -17,10 +17,18 @@ use crate::runs::run::Run;
 
 impl SessionActor {
     /// Brings a hibernated guest into memory.
+    ///
+    /// The future of a resumption is several times as large as that of a call,
+    /// and rare. It is boxed, since every idle session holds the memory of the
+    /// largest future that its actor may await.
     pub(super) async fn resume(&mut self) -> Result<(), SessionError> {
         if !matches!(self.guest, GuestState::Hibernated) {
             return Ok(());
         }
+        Box::pin(self.resume_hibernated()).await
+    }
+
+    async fn resume_hibernated(&mut self) -> Result<(), SessionError> {
         if let Phase::SetupFailed(message) = &*self.shared.phase.borrow() {
             return Err(SessionError::SetupFailed(message.clone()));
         }
