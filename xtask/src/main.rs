@@ -4,6 +4,7 @@
 
 mod circles;
 mod docs;
+mod engine_build;
 mod graph;
 mod lanes;
 mod unsafe_code;
@@ -25,6 +26,7 @@ Checks:
   docs                           pages, links, anchors, commands and snippets of the documentation
   graph [--write]                the graph of the crates, compared with the drawing in the documentation;
                                  --write updates the drawing
+  engine                         whether one build of the engine serves the host, the tests and the fuzz targets
 
 Lanes:
   check                          before a push: format, clippy, unit tests, and all checks above
@@ -69,6 +71,7 @@ fn run(arguments: &[&str]) -> Result<Vec<Finding>> {
             graph::check(&workspace)
         }
         ["graph", "--write"] => graph::write(&workspace).map(|()| Vec::new()),
+        ["engine"] => engine_build::check(&workspace),
         ["check"] => lanes::check(&workspace),
         ["soak"] => lanes::soak(&workspace).map(|()| Vec::new()),
         ["help" | "--help" | "-h"] | [] => {
