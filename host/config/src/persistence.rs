@@ -75,6 +75,7 @@ impl PersistenceConfig {
     pub fn disabled() -> PersistenceConfig {
         PersistenceConfig {
             state: None,
+            default_state: false,
             durability: Durability::None,
             seal_key: None,
             hibernate_after: None,
@@ -83,9 +84,10 @@ impl PersistenceConfig {
 }
 
 impl PersistenceFlags {
-    /// Returns the configuration for a server at this address. Each address has
-    /// its own default state directory.
-    pub fn resolve(&self, listen: Listen) -> Result<PersistenceConfig, NoStateDirectory> {
+    /// Returns the configuration for a server of these paths. What is served has
+    /// its own default state directory, at whatever address it is served: a
+    /// session belongs to its environment.
+    pub fn resolve(&self, served: &[PathBuf]) -> Result<PersistenceConfig, NoStateDirectory> {
         if self.durability == Durability::None {
             return Ok(PersistenceConfig::disabled());
         }

@@ -98,6 +98,16 @@ orwd_model::declare_limits! {
         /// export and receipts. After it, they are removed from the journal.
         retention: Duration = "retention"
             (Time, Fixed(168 * HOUR), secs(1), 87_600 * HOUR);
+        /// Disk space that the sessions of one API key take, live and ended; without
+        /// keys, those of all clients. Above it, ended sessions of the key are
+        /// removed, the oldest first; if none is left, creations and calls get 403.
+        max_disk_per_key: Option<u64> = "max-disk-per-key"
+            (Size, Unset("a quarter of the file system with --api-keys, otherwise unlimited"), MIB, 1024 * 1024 * GIB);
+        /// Free disk space that is kept. Below it, a key that takes the average or
+        /// more is treated as above its limit, and others may use half of it. Then
+        /// creations and calls get 503 and `Retry-After`.
+        disk_reserve: Option<u64> = "disk-reserve"
+            (Size, Unset("a twentieth of the file system, from 32MiB to 256MiB"), 0, 1024 * GIB);
         /// Time between two requests on a connection. After it, the connection
         /// is closed.
         keep_alive: Duration = "keep-alive"

@@ -87,6 +87,7 @@ const SERVE: &[c_long] = &[
     libc::SYS_copy_file_range,
     libc::SYS_fsync,
     libc::SYS_fdatasync,
+    libc::SYS_fstatfs,
     libc::SYS_sync_file_range,
     libc::SYS_flock,
     libc::SYS_mkdirat,

@@ -28,10 +28,10 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use orwd_journal::{
-    AppendEntry, AppendResult, CreatedRecord, CreationContent, Durability, EpisodeFilter,
-    EpisodeId, GuestOutcome, GuestRequest, Hash, ImportedReceipt, IndexedEpisode, Journal,
-    JournalStore, OutcomeRecord, Record, RequestRecord, RunIdentity, SealedSecrets, SqliteStore,
-    StoreError, StoredRecord,
+    AppendEntry, AppendResult, CreatedRecord, CreationContent, DiskSpace, Durability,
+    EpisodeFilter, EpisodeId, GuestOutcome, GuestRequest, Hash, ImportedReceipt, IndexedEpisode,
+    Journal, JournalStore, OutcomeRecord, Record, RequestRecord, RunIdentity, SealedSecrets,
+    SqliteStore, StoreError, StoredRecord, UsageLedger,
 };
 use orwd_model::{
     Block, ClockMode, Digest, EnvName, Json, RunId, Seed, SessionId, SessionLimits, Timestamp,
@@ -45,6 +45,7 @@ const ROUND_TIME: Duration = Duration::from_secs(2);
 struct BaselineStore {
     file: Mutex<File>,
     durability: Durability,
+    usage: UsageLedger,
 }
 
 impl BaselineStore {
@@ -53,6 +54,7 @@ impl BaselineStore {
         BaselineStore {
             file: Mutex::new(File::create_new(dir.join(name)).unwrap()),
             durability,
+            usage: UsageLedger::default(),
         }
     }
 }
@@ -106,6 +108,27 @@ impl JournalStore for BaselineStore {
 
     fn purge(&self, _: EpisodeId) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn fork(
+        &self,
+        _: EpisodeId,
+        _: u64,
+        _: &[AppendEntry],
+    ) -> Result<Option<Vec<AppendResult>>, StoreError> {
+        Ok(None)
+    }
+
+    fn oldest_ended(&self, _: Option<&str>, _: u32) -> Result<Vec<EpisodeId>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn usage(&self) -> &UsageLedger {
+        &self.usage
+    }
+
+    fn space(&self) -> Result<DiskSpace, StoreError> {
+        Ok(DiskSpace::UNLIMITED)
     }
 
     fn checkpoint(&self) -> Result<(), StoreError> {

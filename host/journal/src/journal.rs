@@ -10,10 +10,13 @@ use tokio::sync::{oneshot, watch};
 use crate::error::JournalError;
 use crate::history::EpisodeHistory;
 use crate::receipt::{Receipt, ReceiptSigner};
-use crate::record::{CreatedRecord, EpisodeId, Record, SealedSecrets};
+use crate::record::{ChainLink, CreatedRecord, EndedRecord, EpisodeId, Record, SealedSecrets};
 use crate::sealing::{ContentPolicy, SealKey};
-use crate::store::{EpisodeFilter, ImportOrigin, IndexedEpisode, JournalStore, SqliteStore};
-use crate::writer::{self, EpisodeWriter, PendingCommit, Sender};
+use crate::store::{
+    AppendEntry, DiskSpace, EpisodeFilter, ImportOrigin, IndexChange, IndexedEpisode, JournalStore,
+    SqliteStore, UsageLedger,
+};
+use crate::writer::{self, EpisodeWriter, PendingCommit, Sender, WriteBudget};
 use orwd_model::Durability;
 
 /// The journal of a host. Clones share it.
@@ -26,6 +29,7 @@ struct Inner {
     durability: Durability,
     seal: Option<Arc<SealKey>>,
     signer: ReceiptSigner,
+    budget: WriteBudget,
 }
 
 struct Backend {
@@ -42,6 +46,7 @@ impl Journal {
             durability: Durability::None,
             seal: None,
             signer: ReceiptSigner::random(),
+            budget: WriteBudget::new(),
         }))
     }
 
@@ -85,6 +90,7 @@ impl Journal {
             durability,
             seal: seal.map(Arc::new),
             signer,
+            budget: WriteBudget::new(),
         })))
     }
 
@@ -112,7 +118,8 @@ impl Journal {
         import: Option<ImportOrigin>,
     ) -> (EpisodeWriter, PendingCommit) {
         let policy = self.content_policy(&created);
-        let mut writer = EpisodeWriter::new(episode, self.queue(), policy);
+        let queue = self.queue(created.owner.as_deref());
+        let mut writer = EpisodeWriter::new(episode, queue, self.0.budget.clone(), policy);
         let commit = writer.append_first(&Record::Created(Box::new(created)), import);
         (writer, commit)
     }
@@ -120,12 +127,27 @@ impl Journal {
     /// Creates a writer that continues after the last record of a history.
     pub fn resume(&self, history: &EpisodeHistory) -> EpisodeWriter {
         let policy = self.content_policy(history.created());
-        EpisodeWriter::after(history, self.queue(), policy)
+        let queue = self.queue(history.created().owner.as_deref());
+        EpisodeWriter::after(history, queue, self.0.budget.clone(), policy)
     }
 
-    fn queue(&self) -> Option<Sender> {
+    /// Ends an episode that no writer has, without reading its records. Succeeds if
+    /// it has ended.
+    pub async fn end(&self, episode: EpisodeId, ended: EndedRecord) -> Result<(), JournalError> {
+        let index = self.episode(episode).await?;
+        let index = index.ok_or(JournalError::Unknown(episode))?;
+        if !index.is_live() {
+            return Ok(());
+        }
+        let queue = self.queue(index.header.owner.as_deref());
+        let budget = self.0.budget.clone();
+        let mut writer = EpisodeWriter::after_last(&index, queue, budget);
+        writer.append(&Record::Ended(ended)).await
+    }
+
+    fn queue(&self, owner: Option<&str>) -> Option<Sender> {
         let backend = self.0.backend.as_ref();
-        backend.map(|backend| backend.queue.clone())
+        backend.map(|backend| backend.queue.for_owner(owner))
     }
 
     fn content_policy(&self, created: &CreatedRecord) -> ContentPolicy {
@@ -192,6 +214,63 @@ impl Journal {
             return Ok(None);
         }
         self.run_blocking(move |store| store.episode(episode)).await
+    }
+
+    /// Begins episodes that share the records of another, from slot 1 up to
+    /// `upto`. Returns one result for each child.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Unknown`] if the parent does not have these records.
+    pub async fn fork(
+        &self,
+        parent: EpisodeId,
+        upto: u64,
+        children: Vec<(EpisodeId, CreatedRecord, Option<ImportOrigin>)>,
+    ) -> Result<Vec<Result<(), JournalError>>, JournalError> {
+        self.run_blocking(move |store| -> Result<_, JournalError> {
+            let children: Vec<AppendEntry> = children
+                .into_iter()
+                .map(|(episode, created, import)| {
+                    let record = Record::Created(Box::new(created));
+                    let initial = ChainLink::initial(episode);
+                    let mut entry = AppendEntry::new(episode, 0, initial, &record);
+                    if let IndexChange::Begin(header) = &mut entry.change {
+                        header.import = import;
+                    }
+                    entry
+                })
+                .collect();
+            let results = store.fork(parent, upto, &children)?;
+            let results = results.ok_or(JournalError::Unknown(parent))?;
+            let results = children.iter().zip(results);
+            Ok(results.map(|(child, result)| child.check(result)).collect())
+        })
+        .await
+    }
+
+    /// Returns the bytes on disk of each owner's episodes; `None` if no journal is
+    /// kept.
+    pub fn usage(&self) -> Option<&UsageLedger> {
+        let backend = self.0.backend.as_ref();
+        backend.map(|backend| backend.store.usage())
+    }
+
+    /// Measures the disk space of the journal. Space in the database that is not
+    /// used is available.
+    pub(crate) async fn space(&self) -> Result<DiskSpace, JournalError> {
+        self.run_blocking(|store| store.space()).await
+    }
+
+    /// Returns the ended episodes of an owner, the one that ended first first.
+    pub(crate) async fn oldest_ended(
+        &self,
+        owner: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<EpisodeId>, JournalError> {
+        let owner = owner.map(str::to_owned);
+        self.run_blocking(move |store| store.oldest_ended(owner.as_deref(), limit))
+            .await
     }
 
     /// Removes an episode with all its records.

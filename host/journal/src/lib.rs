@@ -11,6 +11,7 @@
 //! not fit, naming the episode and the record.
 
 mod archive;
+mod disk_quota;
 mod error;
 mod history;
 mod journal;
@@ -22,6 +23,7 @@ mod store;
 mod writer;
 
 pub use archive::{ArchiveError, EpisodeArchive, ImportOptions, ImportOutcome};
+pub use disk_quota::{DiskLimits, DiskPermit, DiskQuota, DiskRefusal};
 pub use error::JournalError;
 pub use history::{EpisodeHistory, EpisodeStep, StepOutcome};
 pub use journal::Journal;
@@ -35,9 +37,9 @@ pub use record::{
 pub use sealing::SealKey;
 pub use state_dir::{StateDir, StateLock};
 pub use store::{
-    AppendEntry, AppendResult, EpisodeFilter, EpisodeHeader, EpisodeState, ImportOrigin,
+    AppendEntry, AppendResult, DiskSpace, EpisodeFilter, EpisodeHeader, EpisodeState, ImportOrigin,
     ImportedReceipt, IndexChange, IndexedEpisode, JournalStore, SqliteStore, StoreError,
-    StoredRecord,
+    StoredRecord, UsageLedger,
 };
 pub use writer::{EpisodeWriter, PendingCommit};
 

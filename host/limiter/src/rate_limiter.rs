@@ -52,6 +52,12 @@ impl<K: Eq + Hash> KeyedRateLimiter<K> {
     /// Takes a token. An error is the time until the next token; a refusal
     /// takes nothing.
     pub fn try_take(&self, key: K, now: Instant) -> Result<(), Duration> {
+        self.try_take_many(key, 1, now)
+    }
+
+    /// Takes this many tokens or none. An error is the time until there are as
+    /// many; more than a bucket holds are never there.
+    pub fn try_take_many(&self, key: K, tokens: u32, now: Instant) -> Result<(), Duration> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         buckets.sweep_if_full(&key, now);
         let full_at = if buckets.full_at.len() < MAX_KEYS || buckets.full_at.contains_key(&key) {
@@ -59,7 +65,7 @@ impl<K: Eq + Hash> KeyedRateLimiter<K> {
         } else {
             buckets.shared.get_or_insert(now)
         };
-        let full_after = (*full_at).max(now) + self.refill_interval;
+        let full_after = (*full_at).max(now) + self.refill_interval * tokens;
         match (full_after - now).checked_sub(self.refill_time) {
             Some(wait) if !wait.is_zero() => Err(wait),
             _ => {
@@ -109,6 +115,17 @@ mod tests {
             .filter(|_| limiter.try_take("a", later).is_ok())
             .count();
         assert_eq!(taken, 5);
+    }
+
+    #[test]
+    fn many_tokens_are_taken_together_or_not_at_all() {
+        let limiter = KeyedRateLimiter::new(5, 1, SECOND);
+        let start = Instant::now();
+        assert_eq!(limiter.try_take_many("a", 6, start), Err(SECOND));
+        assert_eq!(limiter.try_take_many("a", 4, start), Ok(()));
+        assert_eq!(limiter.try_take_many("a", 3, start), Err(2 * SECOND));
+        assert_eq!(limiter.try_take("a", start), Ok(()));
+        assert!(limiter.try_take("a", start).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orwd_engine::Engine;
-use orwd_journal::{Durability, Journal};
+use orwd_journal::{DiskLimits, DiskQuota, Durability, Journal};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::limits::eviction::ResidentSet;
@@ -31,6 +31,8 @@ pub struct SessionSettings {
     pub max_open_sessions: usize,
     /// The quotas of each API key.
     pub key_quota: KeyQuota,
+    /// The disk space of each owner, and what is kept free.
+    pub disk: DiskLimits,
 }
 
 /// The services that every session uses.
@@ -46,6 +48,8 @@ pub(crate) struct SessionContext {
     pub(crate) session_quota: Arc<QuotaCounter>,
     /// Calls in flight per principal.
     pub(crate) call_quota: Arc<QuotaCounter>,
+    /// Disk space per principal.
+    pub(crate) disk_quota: DiskQuota,
 }
 
 impl SessionContext {

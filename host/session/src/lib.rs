@@ -41,3 +41,5 @@ pub use limits::memory_pressure::MemoryMonitor;
 pub use limits::quota::KeyQuota;
 pub use runs::run::{OutcomeReader, OutcomeSender, Run, StartSignal};
 pub use versions::{OlderVersion, VersionData, VersionKey};
+
+pub use orwd_journal::{DiskLimits, DiskRefusal};

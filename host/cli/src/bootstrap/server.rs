@@ -107,6 +107,10 @@ pub(crate) async fn serve(
         hibernate_after: persistence.hibernate_after,
         retention: limits.retention,
         max_open_sessions: limits.max_open_sessions,
+        disk: orwd_session::DiskLimits {
+            per_owner: limits.max_disk_per_key,
+            reserve: limits.disk_reserve,
+        },
     };
     let LoadedEnvironments {
         engine,

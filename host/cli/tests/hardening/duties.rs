@@ -50,6 +50,10 @@ pub(crate) const ALL: &[Duty] = &[
         ended(file.write_all(&vec![7; 1 << 20]))?;
         ended(file.set_len(1 << 10))
     }),
+    ("measure the free disk space", |scene| {
+        let space = rustix::fs::fstatvfs(&scene.data);
+        expect(space.is_ok_and(|space| space.f_frsize > 0))
+    }),
     ("remove the temporary directory", |scene| {
         ended(fs::remove_dir(scene.at("tmp/private")))
     }),

@@ -1,8 +1,8 @@
 //! Requests to a guest, and their outcomes.
 
 use orwd_model::{
-    Block, Candidate, Fault, Json, Message, Refusal, RunOutcome, Score, ToolOutput, ToolSpec,
-    json_text,
+    Block, Candidate, EncodedSize, Fault, Json, Message, Refusal, RunOutcome, Score, ToolOutput,
+    ToolSpec, json_text,
 };
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +109,24 @@ impl GuestOutcome {
             GuestOutcome::Failed(_) => "failed",
             GuestOutcome::Faulted(_) => "faulted",
             GuestOutcome::Published { .. } => "published",
+        }
+    }
+
+    /// Returns about how many bytes the outcome takes; nothing for a short one.
+    pub(crate) fn size_hint(&self) -> usize {
+        match self {
+            GuestOutcome::Output(output) => output.encoded_size(),
+            GuestOutcome::Blocks(blocks) => blocks.iter().map(EncodedSize::encoded_size).sum(),
+            GuestOutcome::Messages(messages) => {
+                messages.iter().map(EncodedSize::encoded_size).sum()
+            }
+            GuestOutcome::Tools(tools) => tools.iter().map(EncodedSize::encoded_size).sum(),
+            GuestOutcome::Scores(scores) => scores.iter().map(EncodedSize::encoded_size).sum(),
+            GuestOutcome::Failed(message) => message.len(),
+            GuestOutcome::Done
+            | GuestOutcome::Refused(_)
+            | GuestOutcome::Faulted(_)
+            | GuestOutcome::Published { .. } => 0,
         }
     }
 

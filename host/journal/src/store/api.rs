@@ -10,6 +10,8 @@ use orwd_model::{Digest, EnvName, SessionId, Timestamp};
 use crate::error::JournalError;
 use crate::record::{self, ChainLink, EpisodeId, Record};
 use crate::store::import_origin::{ImportOrigin, ImportedReceipt};
+use crate::store::space::DiskSpace;
+use crate::store::usage::UsageLedger;
 
 /// A store of records. Appends come from one thread, all other calls from any.
 ///
@@ -63,7 +65,53 @@ pub trait JournalStore: Send + Sync + 'static {
     /// long episode is removed in steps, so that appends can run in between.
     fn purge(&self, episode: EpisodeId) -> Result<(), StoreError>;
 
-    /// Runs maintenance that is due. Called after each batch.
+    /// Begins episodes that share the records of another, from slot 1 up to
+    /// `upto`, which is at least 1. An entry is the first record of a child.
+    /// Returns one result for each, or `None` if the parent has no such records.
+    /// The shared records stay until no child needs them, even if the parent is
+    /// purged.
+    fn fork(
+        &self,
+        parent: EpisodeId,
+        upto: u64,
+        children: &[AppendEntry],
+    ) -> Result<Option<Vec<AppendResult>>, StoreError>;
+
+    /// Returns the ended episodes of an owner, the one that ended first first.
+    fn oldest_ended(&self, owner: Option<&str>, limit: u32) -> Result<Vec<EpisodeId>, StoreError>;
+
+    /// Returns the bytes on disk of each owner's episodes, live and ended. A
+    /// record that several episodes share counts once.
+    fn usage(&self) -> &UsageLedger;
+
+    /// Measures the disk space. Space of the store that is not used is available.
+    fn space(&self) -> Result<DiskSpace, StoreError>;
+
+    /// Stores part of a record that is too large for one transaction, before the
+    /// record is appended. The parts of a record are in order, and the first one
+    /// begins at `offset` 0. After an error none of them is stored.
+    fn stage(
+        &self,
+        episode: EpisodeId,
+        seq: u64,
+        offset: usize,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        let _ = (episode, seq, offset, bytes);
+        Ok(())
+    }
+
+    /// Whether large records have to wait for a checkpoint.
+    fn is_congested(&self) -> bool {
+        false
+    }
+
+    /// Whether maintenance is due.
+    fn is_checkpoint_due(&self) -> bool {
+        true
+    }
+
+    /// Runs maintenance that is due, beside appends.
     fn checkpoint(&self) -> Result<(), StoreError>;
 
     /// Closes the store. Nothing can be read or written afterwards.
@@ -95,6 +143,17 @@ impl AppendEntry {
             link: previous.extend(seq, &bytes),
             bytes,
             change: IndexChange::of(record),
+        }
+    }
+
+    /// Converts the result of appending this entry.
+    pub(crate) fn check(&self, result: AppendResult) -> Result<(), JournalError> {
+        let (episode, seq) = (self.episode, self.seq);
+        match result {
+            AppendResult::Appended | AppendResult::AlreadyPresent => Ok(()),
+            AppendResult::SlotTaken => Err(JournalError::Fenced { episode, seq }),
+            AppendResult::Gap => Err(JournalError::Gap { episode, seq }),
+            AppendResult::SessionExists => Err(JournalError::Exists { episode }),
         }
     }
 }

@@ -9,12 +9,14 @@ use super::api::{
     AppendEntry, AppendResult, EpisodeFilter, EpisodeState, IndexChange, IndexedEpisode,
     JournalStore, StoreError, StoredRecord,
 };
+use super::space::DiskSpace;
+use super::usage::UsageLedger;
 use crate::record::EpisodeId;
 use crate::store::import_origin::ImportedReceipt;
 
 /// A store in memory. Clones share the records.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct MemoryStore(Arc<Mutex<Inner>>);
+pub(crate) struct MemoryStore(Arc<Mutex<Inner>>, Arc<UsageLedger>);
 
 #[derive(Clone, Debug, Default)]
 struct Inner {
@@ -181,6 +183,64 @@ impl JournalStore for MemoryStore {
         inner.episodes.remove(&episode);
         inner.receipts.remove(&episode);
         Ok(())
+    }
+
+    /// Copies the records, which cannot be told from sharing them.
+    fn fork(
+        &self,
+        parent: EpisodeId,
+        upto: u64,
+        children: &[AppendEntry],
+    ) -> Result<Option<Vec<AppendResult>>, StoreError> {
+        let mut inner = self.inner();
+        let Some(parent) = inner.episodes.get(&parent) else {
+            return Ok(None);
+        };
+        if upto == 0 || upto > parent.index.head {
+            return Ok(None);
+        }
+        let shared: Vec<StoredRecord> = parent.records.iter().skip(1).cloned().collect();
+        let mut results = Vec::new();
+        for child in children {
+            let begun = inner.append(child);
+            if begun == AppendResult::Appended
+                && let Some(episode) = inner.episodes.get_mut(&child.episode)
+            {
+                for record in shared.iter().take_while(|record| record.seq <= upto) {
+                    let link = episode.index.tip.extend(record.seq, &record.bytes);
+                    episode.records.push(StoredRecord {
+                        link,
+                        ..record.clone()
+                    });
+                    (episode.index.head, episode.index.tip) = (record.seq, link);
+                }
+            }
+            results.push(begun);
+        }
+        Ok(Some(results))
+    }
+
+    fn oldest_ended(&self, owner: Option<&str>, limit: u32) -> Result<Vec<EpisodeId>, StoreError> {
+        let inner = self.inner();
+        let ended = inner.episodes.values().filter_map(|episode| {
+            let EpisodeState::Ended(at) = episode.index.state else {
+                return None;
+            };
+            (episode.index.header.owner.as_deref() == owner).then_some((at, episode.index.id))
+        });
+        let mut ended: Vec<_> = ended.collect();
+        ended.sort();
+        ended.truncate(limit as usize);
+        Ok(ended.into_iter().map(|(_, id)| id).collect())
+    }
+
+    /// Nothing is on a disk.
+    fn usage(&self) -> &UsageLedger {
+        &self.1
+    }
+
+    fn space(&self) -> Result<DiskSpace, StoreError> {
+        Ok(DiskSpace::UNLIMITED)
     }
 
     fn checkpoint(&self) -> Result<(), StoreError> {

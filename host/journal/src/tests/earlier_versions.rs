@@ -74,7 +74,7 @@ fn a_journal_of_the_first_version_is_read_and_continued() {
     );
     assert_eq!(store.append(&[entry]).unwrap(), [AppendResult::Appended]);
     drop(store);
-    assert_eq!(version(&dir), 2);
+    assert_eq!(version(&dir), 3);
     let store = SqliteStore::open(dir.path(), Durability::Power).unwrap();
     assert_eq!(store.list(&EpisodeFilter::default()).unwrap().len(), 3);
 }
@@ -85,6 +85,6 @@ fn a_visitor_upgrades_a_journal_too() {
     let store = SqliteStore::visit(dir.path()).unwrap();
     assert_eq!(store.list(&EpisodeFilter::default()).unwrap().len(), 3);
     drop(store);
-    assert_eq!(version(&dir), 2);
+    assert_eq!(version(&dir), 3);
     SqliteStore::open(dir.path(), Durability::Process).unwrap();
 }

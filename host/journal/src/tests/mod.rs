@@ -4,9 +4,11 @@
 mod batches;
 mod conformance;
 mod damage;
+mod disk_quota;
 mod earlier_versions;
 mod exchange;
 mod faults;
 mod records;
 mod secrets;
+mod shared_pasts;
 mod writing;

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use crate::store::MemoryStore;
 use crate::testing as sample;
 use crate::{
-    AppendEntry, AppendResult, Durability, EpisodeFilter, EpisodeId, ImportedReceipt,
-    IndexedEpisode, Journal, JournalError, JournalStore, StoreError, StoredRecord,
+    AppendEntry, AppendResult, DiskSpace, Durability, EpisodeFilter, EpisodeId, GuestOutcome,
+    ImportedReceipt, IndexedEpisode, Journal, JournalError, JournalStore, StoreError, StoredRecord,
+    UsageLedger,
 };
 use orwd_model::SessionId;
 
@@ -20,6 +21,8 @@ struct Inner {
     store: MemoryStore,
     fault: Mutex<Option<StoreError>>,
     commits: AtomicUsize,
+    /// Bytes of pieces.
+    staged: AtomicUsize,
     /// The test holds it to block the committing thread.
     gate: Mutex<()>,
 }
@@ -86,6 +89,35 @@ impl JournalStore for Faulty {
 
     fn purge(&self, episode: EpisodeId) -> Result<(), StoreError> {
         self.0.store.purge(episode)
+    }
+
+    fn fork(
+        &self,
+        parent: EpisodeId,
+        upto: u64,
+        children: &[AppendEntry],
+    ) -> Result<Option<Vec<AppendResult>>, StoreError> {
+        self.0.store.fork(parent, upto, children)
+    }
+
+    fn oldest_ended(&self, owner: Option<&str>, limit: u32) -> Result<Vec<EpisodeId>, StoreError> {
+        self.0.store.oldest_ended(owner, limit)
+    }
+
+    fn usage(&self) -> &UsageLedger {
+        self.0.store.usage()
+    }
+
+    fn space(&self) -> Result<DiskSpace, StoreError> {
+        self.0.store.space()
+    }
+
+    fn stage(&self, _: EpisodeId, _: u64, _: usize, bytes: &[u8]) -> Result<(), StoreError> {
+        self.0.staged.fetch_add(bytes.len(), Ordering::SeqCst);
+        match self.0.fault.lock().unwrap().clone() {
+            Some(fault) => Err(fault),
+            None => Ok(()),
+        }
     }
 
     fn checkpoint(&self) -> Result<(), StoreError> {
@@ -201,6 +233,58 @@ async fn a_full_store_refuses_appends_until_there_is_space() {
     assert_eq!(history.next(), 1);
     let mut writer = journal.resume(&history);
     writer.append(&sample::call(1)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_outcome_is_written_in_pieces() {
+    const SIZE: usize = 3 << 20;
+    let (store, journal) = journal();
+    let id = EpisodeId::new();
+    let (mut writer, created) = journal.begin(id, sample::created(Some("alice"), "s"));
+    created.await.unwrap();
+    writer.append_deferred(&sample::call(1));
+    let outcome = GuestOutcome::Failed("x".repeat(SIZE));
+    writer.append_outcome(1, outcome.clone(), 7).await.unwrap();
+    assert!(store.0.staged.load(Ordering::SeqCst) > SIZE);
+    let history = journal.history(id).await.unwrap();
+    let recorded = history
+        .steps()
+        .first()
+        .and_then(|step| step.outcome.as_ref());
+    assert_eq!(
+        recorded.and_then(|found| found.record.outcome.clone()),
+        Some(outcome.clone())
+    );
+    // If a piece cannot be written, the outcome is not.
+    writer.append(&sample::call(3)).await.unwrap();
+    store.fail(Some(StoreError::Full));
+    let refused = writer.append_outcome(3, outcome, 7).await;
+    assert_eq!(refused, Err(JournalError::Full));
+    store.fail(None);
+    let late = writer.append(&sample::call(4)).await;
+    assert!(matches!(late, Err(JournalError::Gap { .. })), "{late:?}");
+}
+
+#[tokio::test]
+async fn an_episode_is_ended_without_its_records() {
+    let (_, journal) = journal();
+    let id = EpisodeId::new();
+    let (mut writer, created) = journal.begin(id, sample::created(None, "s"));
+    created.await.unwrap();
+    writer.append(&sample::call(1)).await.unwrap();
+    let end = crate::EndedRecord {
+        at: orwd_model::Timestamp::from_nanos(9),
+        reason: crate::EndReason::Deleted,
+    };
+    for _ in 0..2 {
+        journal.end(id, end).await.unwrap();
+    }
+    assert_eq!(journal.history(id).await.unwrap().ended(), Some(&end));
+    let unknown = journal.end(EpisodeId::new(), end).await;
+    assert!(
+        matches!(unknown, Err(JournalError::Unknown(_))),
+        "{unknown:?}"
+    );
 }
 
 #[tokio::test]

@@ -6,12 +6,13 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
+use super::budget::{MIN_LARGE, WriteBudget};
 use super::queue::Sender;
 use crate::error::JournalError;
 use crate::history::EpisodeHistory;
-use crate::record::{ChainLink, EpisodeId, Record};
+use crate::record::{ChainLink, EpisodeId, GuestOutcome, OutcomeRecord, Record};
 use crate::sealing::ContentPolicy;
-use crate::store::{AppendEntry, ImportOrigin, IndexChange};
+use crate::store::{AppendEntry, ImportOrigin, IndexChange, IndexedEpisode};
 
 /// Writes the records of one episode in sequence. After an error all further
 /// appends fail; the caller must read the history and create a new writer.
@@ -24,6 +25,7 @@ pub struct EpisodeWriter {
     bytes: u64,
     /// `None` if no journal is kept.
     queue: Option<Sender>,
+    budget: WriteBudget,
     policy: ContentPolicy,
 }
 
@@ -32,6 +34,7 @@ impl EpisodeWriter {
     pub(crate) fn new(
         episode: EpisodeId,
         queue: Option<Sender>,
+        budget: WriteBudget,
         policy: ContentPolicy,
     ) -> EpisodeWriter {
         EpisodeWriter {
@@ -40,6 +43,7 @@ impl EpisodeWriter {
             tip: ChainLink::initial(episode),
             bytes: 0,
             queue,
+            budget,
             policy,
         }
     }
@@ -48,6 +52,7 @@ impl EpisodeWriter {
     pub(crate) fn after(
         history: &EpisodeHistory,
         queue: Option<Sender>,
+        budget: WriteBudget,
         policy: ContentPolicy,
     ) -> EpisodeWriter {
         EpisodeWriter {
@@ -56,7 +61,26 @@ impl EpisodeWriter {
             tip: history.tip(),
             bytes: history.bytes(),
             queue,
+            budget,
             policy,
+        }
+    }
+
+    /// Creates a writer that continues after the last record in the index. It
+    /// knows nothing of the records before, so it is for the end of an episode.
+    pub(crate) fn after_last(
+        index: &IndexedEpisode,
+        queue: Option<Sender>,
+        budget: WriteBudget,
+    ) -> EpisodeWriter {
+        EpisodeWriter {
+            episode: index.id,
+            next: index.head + 1,
+            tip: index.tip,
+            bytes: 0,
+            queue,
+            budget,
+            policy: ContentPolicy::Withheld,
         }
     }
 
@@ -90,6 +114,37 @@ impl EpisodeWriter {
         } else {
             PendingCommit::known(Err(thread_ended()))
         }
+    }
+
+    /// Writes the outcome of the request in slot `of`, and waits for its commit. A
+    /// large outcome waits for those of the same owner, and does not occupy a
+    /// thread that serves while it is hashed and encoded.
+    pub async fn append_outcome(
+        &mut self,
+        of: u64,
+        outcome: GuestOutcome,
+        cpu_micros: u64,
+    ) -> Result<(), JournalError> {
+        let Some(queue) = &self.queue else {
+            self.next += 1;
+            return Ok(());
+        };
+        let bytes = outcome.size_hint();
+        let _permit = self.budget.acquire(queue.owner(), bytes).await;
+        let append = || {
+            let record = OutcomeRecord::new(of, outcome, cpu_micros);
+            self.append(&Record::Outcome(Box::new(record)))
+        };
+        let may_block = || {
+            let runtime = tokio::runtime::Handle::current();
+            runtime.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread
+        };
+        let written = if bytes > MIN_LARGE && may_block() {
+            tokio::task::block_in_place(append)
+        } else {
+            append()
+        };
+        written.await
     }
 
     /// Queues a record for the next slot without waiting for its commit. It is

@@ -5,41 +5,51 @@
 //! the request and its outcome costs half as much as two. So an entry that
 //! nobody awaits is deferred, for a millisecond at most: a host that is killed
 //! during a long call must find the call in its journal.
+//!
+//! Owners take turns, and so do the episodes of an owner. A large entry is
+//! written in pieces, one between two batches, so that a small entry waits for a
+//! piece and not for the whole.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::error::JournalError;
+use super::turns::{CommitSender, Piece, QueuedEntry, Turns};
 use crate::store::AppendEntry;
 
 /// The longest time that an entry is deferred.
 const MAX_DEFER: Duration = Duration::from_millis(1);
 
+/// How long large entries wait before the store is asked again whether it takes
+/// them.
+const CONGESTION_WAIT: Duration = Duration::from_millis(1);
+
 /// Entries of one transaction, at most.
 const MAX_BATCH: usize = 512;
 
 /// Bytes of one transaction, at most, apart from its last entry.
-const MAX_BATCH_BYTES: usize = 8 << 20;
+const MAX_BATCH_BYTES: usize = 1 << 20;
 
-/// Receives the result of an entry.
-pub(super) type CommitSender = oneshot::Sender<Result<(), JournalError>>;
-
-/// The entries of one transaction.
+/// What the receiver does next: one transaction for the entries, and one for the
+/// piece.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) entries: Vec<AppendEntry>,
     /// One for each entry; `None` for a deferred entry.
     pub(super) replies: Vec<Option<CommitSender>>,
+    /// A piece of a large entry.
+    pub(super) piece: Option<Piece>,
     /// Receives a message once the batch is committed and the journal closed.
     pub(super) close: Option<oneshot::Sender<()>>,
 }
 
-/// The sending end. Clones share it.
+/// The sending end for the episodes of one owner. Clones share the queue.
 #[derive(Debug)]
-pub(crate) struct Sender(Arc<Shared>);
+pub(crate) struct Sender {
+    shared: Arc<Shared>,
+    owner: Option<Arc<str>>,
+}
 
 /// The receiving end. Once it is dropped, sending fails.
 #[derive(Debug)]
@@ -53,9 +63,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct QueueState {
-    entries: VecDeque<(AppendEntry, Option<CommitSender>)>,
-    /// How many entries are awaited.
-    awaited: usize,
+    turns: Turns,
     /// When the oldest deferred entry was sent.
     deferred_since: Option<Instant>,
     close: Option<oneshot::Sender<()>>,
@@ -82,7 +90,11 @@ enum ReceiverState {
 pub(super) fn queue() -> (Sender, Receiver) {
     let shared = Arc::new(Shared::default());
     shared.state().senders = 1;
-    (Sender(Arc::clone(&shared)), Receiver(shared))
+    let sender = Sender {
+        shared: Arc::clone(&shared),
+        owner: None,
+    };
+    (sender, Receiver(shared))
 }
 
 impl Shared {
@@ -102,70 +114,88 @@ impl Shared {
 }
 
 impl Sender {
+    /// Returns a sender for the episodes of this owner.
+    pub(crate) fn for_owner(&self, owner: Option<&str>) -> Sender {
+        let mut sender = self.clone();
+        sender.owner = owner.map(Arc::from);
+        sender
+    }
+
+    /// Returns the owner.
+    pub(super) fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
     /// Sends an entry that is awaited. Returns false if the receiver is dropped.
     pub(super) fn send(&self, entry: AppendEntry, reply: CommitSender) -> bool {
-        let mut state = self.0.state();
+        let mut state = self.shared.state();
         if state.closed {
             return false;
         }
-        state.entries.push_back((entry, Some(reply)));
-        state.awaited += 1;
-        self.0.wake(state, ReceiverState::TimedWait);
+        let reply = Some(reply);
+        state.turns.push(&self.owner, QueuedEntry { entry, reply });
+        self.shared.wake(state, ReceiverState::TimedWait);
         true
     }
 
     /// Sends an entry that nobody awaits.
     pub(super) fn send_deferred(&self, entry: AppendEntry) {
-        let mut state = self.0.state();
+        let mut state = self.shared.state();
         if state.closed {
             return;
         }
-        state.entries.push_back((entry, None));
+        let reply = None;
+        state.turns.push(&self.owner, QueuedEntry { entry, reply });
         state.deferred_since.get_or_insert_with(Instant::now);
-        self.0.wake(state, ReceiverState::Parked);
+        self.shared.wake(state, ReceiverState::Parked);
     }
 
     /// Requests the close after all entries that are queued. Returns false if the
     /// receiver is dropped.
     pub(crate) fn close(&self, reply: oneshot::Sender<()>) -> bool {
-        let mut state = self.0.state();
+        let mut state = self.shared.state();
         if state.closed {
             return false;
         }
         state.close = Some(reply);
-        self.0.wake(state, ReceiverState::TimedWait);
+        self.shared.wake(state, ReceiverState::TimedWait);
         true
     }
 }
 
 impl Clone for Sender {
     fn clone(&self) -> Sender {
-        self.0.state().senders += 1;
-        Sender(Arc::clone(&self.0))
+        self.shared.state().senders += 1;
+        Sender {
+            shared: Arc::clone(&self.shared),
+            owner: self.owner.clone(),
+        }
     }
 }
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        let mut state = self.shared.state();
         state.senders -= 1;
         if state.senders == 0 {
-            self.0.wake(state, ReceiverState::TimedWait);
+            self.shared.wake(state, ReceiverState::TimedWait);
         }
     }
 }
 
 impl Receiver {
     /// Waits for entries. Returns `None` once the queue is empty and every sender
-    /// is dropped.
-    pub(super) fn take(&self) -> Option<Batch> {
+    /// is dropped. While the store is `congested`, no piece is taken.
+    pub(super) fn take(&self, congested: impl Fn() -> bool) -> Option<Batch> {
         let mut state = self.0.state();
         let mut waited = false;
         loop {
-            if state.is_due() {
+            let large = state.turns.has_large();
+            if state.is_due() && !(state.turns.is_large_only() && congested()) {
                 break;
             }
             let wait = match state.deferred_since {
+                _ if large => Some(CONGESTION_WAIT),
                 Some(since) => MAX_DEFER.checked_sub(since.elapsed()),
                 None if state.senders == 0 => return None,
                 // A sender during this time need not wake the receiver.
@@ -187,7 +217,12 @@ impl Receiver {
             (state, _) = woken.unwrap_or_else(PoisonError::into_inner);
             state.receiver = ReceiverState::Running;
         }
-        Some(state.drain())
+        Some(state.drain(congested()))
+    }
+
+    /// Takes a large entry away whose piece could not be written.
+    pub(super) fn abandon(&self, piece: &Piece) -> Option<CommitSender> {
+        self.0.state().turns.abandon(piece.episode, piece.seq)
     }
 }
 
@@ -196,7 +231,7 @@ impl Drop for Receiver {
         let mut state = self.0.state();
         state.closed = true;
         // Dropping the reply channels tells their writers.
-        state.entries.clear();
+        state.turns = Turns::default();
         state.close = None;
     }
 }
@@ -204,26 +239,35 @@ impl Drop for Receiver {
 impl QueueState {
     /// Whether the entries are due for a commit.
     fn is_due(&self) -> bool {
-        let last = self.senders == 0 && !self.entries.is_empty();
-        self.awaited > 0 || self.close.is_some() || self.entries.len() >= MAX_BATCH || last
+        let last = self.senders == 0 && !self.turns.is_empty();
+        self.turns.awaited() > 0
+            || self.close.is_some()
+            || self.turns.len() >= MAX_BATCH
+            || self.turns.has_large()
+            || last
     }
 
-    /// Takes the oldest entries, up to the size of a batch.
-    fn drain(&mut self) -> Batch {
+    /// Takes entries in turns, up to the size of a batch, and the next piece of a
+    /// large entry.
+    fn drain(&mut self, congested: bool) -> Batch {
         let mut batch = Batch::default();
         let mut bytes = 0;
         while batch.entries.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES {
-            let Some((entry, reply)) = self.entries.pop_front() else {
+            let Some((QueuedEntry { entry, reply }, size)) = self.turns.next_small() else {
                 break;
             };
-            bytes += entry.bytes.len();
-            self.awaited -= usize::from(reply.is_some());
+            bytes += size;
             batch.entries.push(entry);
             batch.replies.push(reply);
         }
-        if self.entries.is_empty() {
+        if !congested {
+            batch.piece = self.turns.next_piece();
+        }
+        if self.turns.is_empty() {
             self.deferred_since = None;
             batch.close = self.close.take();
+        } else if self.turns.awaited() == self.turns.len() {
+            self.deferred_since = None;
         }
         batch
     }
@@ -232,11 +276,22 @@ impl QueueState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::EpisodeId;
+    use crate::record::EpisodeId;
     use crate::testing as sample;
 
     fn entries(count: u64) -> Vec<AppendEntry> {
         sample::entries(EpisodeId::new(), &sample::episode(None, "s", count))
+    }
+
+    /// An entry of this many bytes.
+    fn sized(episode: EpisodeId, bytes: usize) -> AppendEntry {
+        let mut entry = sample::entries(episode, &sample::episode(None, "s", 0)).remove(0);
+        entry.bytes.resize(bytes, 7);
+        entry
+    }
+
+    fn take(receiver: &Receiver) -> Option<Batch> {
+        receiver.take(|| false)
     }
 
     #[test]
@@ -247,7 +302,7 @@ mod tests {
         let (reply, _commit) = oneshot::channel();
         assert!(sender.send(entries.next().unwrap(), reply));
         sender.send_deferred(entries.next().unwrap());
-        let batch = receiver.take().unwrap();
+        let batch = take(&receiver).unwrap();
         let slots: Vec<u64> = batch.entries.iter().map(|entry| entry.seq).collect();
         assert_eq!(slots, [0, 1, 2]);
     }
@@ -255,7 +310,7 @@ mod tests {
     #[test]
     fn a_deferred_entry_is_taken_without_an_awaited_one() {
         let (sender, receiver) = queue();
-        let taker = std::thread::spawn(move || receiver.take().map(|batch| batch.entries.len()));
+        let taker = std::thread::spawn(move || take(&receiver).map(|batch| batch.entries.len()));
         // Whether the receiver is parked by now or not.
         sender.send_deferred(entries(0).remove(0));
         assert_eq!(taker.join().unwrap(), Some(1));
@@ -268,8 +323,8 @@ mod tests {
         drop(sender);
         other.send_deferred(entries(0).remove(0));
         drop(other);
-        assert_eq!(receiver.take().unwrap().entries.len(), 1);
-        assert!(receiver.take().is_none());
+        assert_eq!(take(&receiver).unwrap().entries.len(), 1);
+        assert!(take(&receiver).is_none());
     }
 
     #[test]
@@ -287,7 +342,7 @@ mod tests {
         assert!(sender.close(reply));
         let mut taken = Vec::new();
         let closed = loop {
-            let batch = receiver.take().unwrap();
+            let batch = take(&receiver).unwrap();
             taken.push(batch.entries.len());
             if batch.close.is_some() {
                 break taken.iter().sum::<usize>();
@@ -301,5 +356,41 @@ mod tests {
             !sender.send(entries(0).remove(0), reply),
             "the receiver is dropped"
         );
+    }
+
+    #[test]
+    fn a_small_entry_waits_for_one_piece_of_a_large_one() {
+        let (sender, receiver) = queue();
+        let large = EpisodeId::from_bytes([1; 16]);
+        sender.send_deferred(sized(large, 2 << 20));
+        let first = take(&receiver).unwrap();
+        assert!(first.entries.is_empty());
+        assert_eq!(first.piece.unwrap().offset, 0);
+        sender.send_deferred(sized(EpisodeId::from_bytes([2; 16]), 100));
+        let second = take(&receiver).unwrap();
+        assert_eq!(second.entries.len(), 1);
+        // The large one follows once all of it is staged.
+        let mut staged = second.piece.unwrap().bytes.len();
+        let committed = loop {
+            let batch = take(&receiver).unwrap();
+            if let Some(piece) = batch.piece {
+                staged += piece.bytes.len();
+            }
+            if let Some(entry) = batch.entries.into_iter().next() {
+                break entry;
+            }
+        };
+        assert_eq!((committed.episode, committed.bytes.len()), (large, 2 << 20));
+        assert!(staged < 2 << 20, "the first piece came before");
+    }
+
+    #[test]
+    fn a_congested_store_gets_small_entries_only() {
+        let (sender, receiver) = queue();
+        sender.send_deferred(sized(EpisodeId::from_bytes([1; 16]), 2 << 20));
+        sender.send_deferred(sized(EpisodeId::from_bytes([2; 16]), 100));
+        let batch = receiver.take(|| true).unwrap();
+        assert_eq!((batch.entries.len(), batch.piece), (1, None));
+        assert!(take(&receiver).unwrap().piece.is_some());
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use orwd_model::{Fault, FaultCode, TOOLSETS, python_repr};
-use orwd_session::{AdminError, CatalogError, CreateError, SessionError};
+use orwd_session::{AdminError, CatalogError, CreateError, DiskRefusal, SessionError};
 use serde_json::json;
 
 use super::request_error::RequestError;
@@ -310,6 +310,7 @@ fn create_error(error: CreateError) -> ErrorResponse {
         }
         CreateError::Full => unavailable("the server holds as many sessions as it may"),
         CreateError::TooManySessions => too_many_requests(error.to_string(), RetryAdvice::Soon),
+        CreateError::Disk(refusal) => no_disk_space(&refusal),
         CreateError::Stopping => unavailable("the server is stopping"),
         CreateError::JournalUnavailable => ErrorResponse {
             retry: RetryAdvice::UntilStarted,
@@ -340,6 +341,19 @@ fn session_error(error: SessionError) -> ErrorResponse {
         SessionError::Lost(_) => error_response(StatusCode::GONE, error.to_string()),
         SessionError::KeyReused => error_response(StatusCode::CONFLICT, error.to_string()),
         SessionError::TooManyCalls => too_many_requests(error.to_string(), RetryAdvice::Soon),
+        SessionError::Disk(refusal) => no_disk_space(refusal),
+    }
+}
+
+/// Retrying does not help an owner that has used its share, so clients get the
+/// reason at once. Space that others have used may become free.
+fn no_disk_space(refusal: &DiskRefusal) -> ErrorResponse {
+    if refusal.is_owners_fault() {
+        return error_response(StatusCode::FORBIDDEN, refusal.to_string());
+    }
+    ErrorResponse {
+        retry: RetryAdvice::UntilStarted,
+        ..unavailable(refusal.to_string())
     }
 }
 
@@ -354,6 +368,7 @@ fn admin_error(error: &AdminError) -> ErrorResponse {
         AdminError::TooManySessions => {
             return too_many_requests(error.to_string(), RetryAdvice::Soon);
         }
+        AdminError::Disk(refusal) => return no_disk_space(refusal),
         AdminError::JournalUnavailable | AdminError::Full => return unavailable(error.to_string()),
     };
     error_response(status, error.to_string())

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use orwd_model::{Fault, FaultCode};
-use orwd_session::{CatalogError, CreateError, SessionError};
+use orwd_session::{CatalogError, CreateError, DiskRefusal, SessionError};
 
 use super::request_error::RequestError;
 use crate::auth::host_check::HostRejection;
@@ -257,6 +257,20 @@ fn each_error_has_its_status_and_text() {
             CreateError::JournalUnavailable.into(),
             503,
             "the server cannot write the session down",
+            &["retry-after: 2", "x-backend-state: starting"],
+        ),
+        (
+            SessionError::Disk(DiskRefusal::Share { used: 5 << 20 }).into(),
+            403,
+            "disk quota exceeded: the server's disk is almost full, and the sessions of this \
+             client take 5 MiB of it; delete sessions that are open, or have the operator free \
+             disk space",
+            &none,
+        ),
+        (
+            CreateError::Disk(DiskRefusal::NoSpace).into(),
+            503,
+            "the server's disk is full",
             &["retry-after: 2", "x-backend-state: starting"],
         ),
         (

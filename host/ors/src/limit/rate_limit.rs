@@ -28,6 +28,7 @@ enum Client {
 /// The rate limits of one server.
 #[derive(Debug)]
 pub(crate) struct RateLimits {
+    create_burst: u32,
     creations: KeyedRateLimiter<Client>,
     auth_failures: KeyedRateLimiter<IpAddr>,
     warning: LogThrottle,
@@ -39,6 +40,7 @@ impl RateLimits {
         let burst = creations.saturating_mul(CREATE_BURST_SECONDS);
         let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
         RateLimits {
+            create_burst: burst,
             creations: KeyedRateLimiter::new(burst, creations, second),
             auth_failures: KeyedRateLimiter::new(auth_failures, auth_failures, minute),
             warning: LogThrottle::default(),
@@ -47,11 +49,28 @@ impl RateLimits {
 
     /// Counts a session creation. An error is the time until the next is allowed.
     pub(crate) fn create(&self, principal: &Principal, from: IpAddr) -> Result<(), Duration> {
+        self.create_many(principal, from, 1)
+    }
+
+    /// Returns how many sessions can be created at once.
+    pub(crate) fn create_burst(&self) -> u32 {
+        self.create_burst
+    }
+
+    /// Counts the creation of this many sessions, at most the burst. An error is
+    /// the time until they are allowed; then none is counted.
+    pub(crate) fn create_many(
+        &self,
+        principal: &Principal,
+        from: IpAddr,
+        sessions: u32,
+    ) -> Result<(), Duration> {
         let client = match principal {
             Principal::Named(name) => Client::Key(name.clone()),
             Principal::Anyone => Client::Address(client_network(from)),
         };
-        self.creations.try_take(client, Instant::now())
+        self.creations
+            .try_take_many(client, sessions, Instant::now())
     }
 
     /// Counts a request without a valid key. An error is the time until the next

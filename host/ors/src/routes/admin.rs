@@ -58,7 +58,15 @@ impl<S: SessionService> RequestContext<'_, S> {
                 let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
                 let ForkRequest { at, count } = serde_json::from_slice(body)
                     .map_err(|error| RequestError::InvalidAdminRequest(error.to_string()))?;
-                let children = service.fork(principal, &session_id(id)?, at, count).await?;
+                let id = session_id(id)?;
+                let burst = self.rate_limits.create_burst();
+                if count > burst {
+                    return Err(RequestError::Admin(AdminError::InvalidCount(burst)));
+                }
+                self.rate_limits
+                    .create_many(principal, self.from, count)
+                    .map_err(RequestError::TooManyCreations)?;
+                let children = service.fork(principal, &id, at, count).await?;
                 let ids: Vec<&str> = children.iter().map(SessionId::as_str).collect();
                 Ok(response::json(&json!({ "sessions": ids })))
             }

@@ -17,6 +17,9 @@ use crate::runs::idempotency::RetryTracker;
 /// A command to end the session, and where its completion is reported.
 type End = (EndCause, oneshot::Sender<()>);
 
+/// Bytes of a request in the journal, about.
+const REQUEST_BYTES: u64 = 64 << 10;
+
 /// The form of a conversation that a client asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -138,17 +141,31 @@ impl SessionActor {
     ) -> Result<R::Response, SessionError> {
         self.resume().await?;
         let readiness = self.shared.phase.borrow().readiness();
-        let live = match (readiness, &mut self.guest) {
+        match (readiness, &self.guest) {
             // A session that is being ended still processes what was queued.
             (
                 Some(Ok(()) | Err(SessionError::Deleted | SessionError::Starting)),
-                GuestState::Live(live),
-            ) => live,
+                GuestState::Live(_),
+            ) => {}
             (Some(Err(error)), _) => return Err(error),
             (None | Some(Ok(())), _) => return Err(SessionError::Starting),
+        }
+        // Held until the outcome is written. The guest's time has not begun.
+        let owner = self.shared.identity.owner.name();
+        let disk = self.context.disk_quota.admit(owner, self.outcome_bytes());
+        let _disk = disk.await.map_err(SessionError::Disk)?;
+        let GuestState::Live(live) = &mut self.guest else {
+            return Err(SessionError::Starting);
         };
         let pending = live.begin(request, run);
         self.perform(&pending).await
+    }
+
+    /// Returns the bytes that a request and its outcome may take on disk, about.
+    fn outcome_bytes(&self) -> u64 {
+        let runtime = self.shared.runtime();
+        let limit = runtime.map_or(0, |runtime| runtime.environment.limits().result);
+        REQUEST_BYTES.saturating_add(u64::try_from(limit).unwrap_or(u64::MAX))
     }
 }
 

@@ -231,7 +231,8 @@ fn not_run(error: SessionError) -> RunOutcome {
         | SessionError::Starting
         | SessionError::Lost(_)
         | SessionError::KeyReused
-        | SessionError::TooManyCalls => RunOutcome::Faulted(Fault::new(
+        | SessionError::TooManyCalls
+        | SessionError::Disk(_) => RunOutcome::Faulted(Fault::new(
             FaultCode::Interrupted,
             "the session ended before the call began",
         )),

@@ -2,6 +2,7 @@
 
 use orwd_journal::{EpisodeHistory, Journal};
 use orwd_model::SessionId;
+use tokio::sync::oneshot;
 
 use crate::admin::fork::fork;
 use crate::admin::summary::{detail, ended_session, open_session};
@@ -56,7 +57,14 @@ impl AdminApi for SessionManager {
     ) -> Result<Vec<SessionId>, AdminError> {
         let parent = self.0.table.find(&SessionKey::new(owner, id));
         let parent = parent.ok_or(AdminError::NoSession)?;
-        fork(&self.0, &parent, at, count).await
+        let registry = self.0.clone();
+        let (done, forked) = oneshot::channel();
+        // Children that are in the journal become sessions even if the client
+        // leaves meanwhile; then nobody receives their ids.
+        self.0.context.engine.spawn(async move {
+            let _ = done.send(fork(&registry, &parent, at, count).await);
+        });
+        forked.await.unwrap_or(Err(AdminError::JournalUnavailable))
     }
 }
 

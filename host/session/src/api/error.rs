@@ -1,6 +1,6 @@
 //! Why a request for a session, a task or an inspection fails.
 
-use orwd_journal::JournalError;
+use orwd_journal::{DiskRefusal, JournalError};
 use orwd_model::Fault;
 
 /// Why a task cannot be returned.
@@ -64,6 +64,9 @@ pub enum CreateError {
     /// The API key of the request has reached its session quota.
     #[error("this key holds as many sessions as it may")]
     TooManySessions,
+    /// There is no disk space for it.
+    #[error(transparent)]
+    Disk(DiskRefusal),
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
@@ -94,6 +97,9 @@ pub enum SessionError {
     /// The API key of the request has reached its quota of calls in flight.
     #[error("this key has as many calls in flight as it may")]
     TooManyCalls,
+    /// There is no disk space for the outcome, so the request was not begun.
+    #[error(transparent)]
+    Disk(DiskRefusal),
     /// It cannot be rebuilt from the journal; the reason.
     #[error("the session is lost: {0}")]
     Lost(String),
@@ -130,6 +136,9 @@ pub enum AdminError {
     /// The API key of the request has reached its session quota.
     #[error("this key holds as many sessions as it may")]
     TooManySessions,
+    /// There is no disk space for them.
+    #[error(transparent)]
+    Disk(DiskRefusal),
     /// The server has as many sessions as it may.
     #[error("the server holds as many sessions as it may")]
     Full,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use orwd_journal::{
     Durability, EndReason, EndedRecord, EpisodeId, EpisodeWriter, GuestOutcome, Journal,
-    JournalError, OutcomeRecord, Record, RequestRecord,
+    JournalError, Record, RequestRecord,
 };
 use orwd_model::{Fault, FaultCode, Timestamp};
 
@@ -75,11 +75,8 @@ impl EpisodeLog {
         let Some(writer) = &mut self.writer else {
             return Ok(());
         };
-        let ticks = u64::try_from(cpu_time.as_micros()).unwrap_or(u64::MAX);
-        let record = Record::Outcome(Box::new(OutcomeRecord::new(request, response(), ticks)));
-        let written = writer.append(&record);
-        drop(record);
-        written.await
+        let micros = u64::try_from(cpu_time.as_micros()).unwrap_or(u64::MAX);
+        writer.append_outcome(request, response(), micros).await
     }
 
     /// Writes the end of the episode.
@@ -105,12 +102,8 @@ pub(crate) async fn write_end(
     }
     let mut retries = 0..MAX_RETRIES;
     loop {
-        let history = journal.history(episode).await?;
-        if history.ended().is_some() {
-            return Ok(());
-        }
-        let mut log = EpisodeLog::new(journal.resume(&history), u64::MAX);
-        match log.append_end(reason).await {
+        let at = Timestamp::now();
+        match journal.end(episode, EndedRecord { at, reason }).await {
             // Another record of this process was still in the queue.
             Err(JournalError::Fenced { .. }) if retries.next().is_some() => {}
             written => return written,

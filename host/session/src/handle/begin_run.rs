@@ -29,9 +29,11 @@ impl SessionHandle {
         if let Some(refusal) = self.refusal(&request) {
             return Ok(self.finished_run(id, refusal));
         }
+        let disk = self.disk_space().await;
         let known = {
             let mut retries = self.shared.retries();
             let Some(known) = retries.find(&fingerprint, Instant::now()) else {
+                disk?;
                 let run = self.queued_run(id, request, fingerprint.clone())?;
                 retries.record(&run, &fingerprint);
                 return Ok(run);
@@ -72,6 +74,7 @@ impl SessionHandle {
         if !matches!(found, RunLookup::NotFound) {
             return Ok(None);
         }
+        self.disk_space().await?;
         self.begin_late(id, request, fingerprint).map(Some)
     }
 
@@ -91,9 +94,19 @@ impl SessionHandle {
             .await?;
         match found {
             RunLookup::Finished(run) => Ok(run),
-            RunLookup::NotFound => self.begin_late(id, request, fingerprint),
+            RunLookup::NotFound => {
+                self.disk_space().await?;
+                self.begin_late(id, request, fingerprint)
+            }
             RunLookup::ResultUnavailable => Err(SessionError::KeyReused),
         }
+    }
+
+    /// Fails if there is no disk space for another run of the owner.
+    async fn disk_space(&self) -> Result<(), SessionError> {
+        let owner = self.shared.identity.owner.name();
+        let checked = self.context.disk_quota.check(owner).await;
+        checked.map_err(SessionError::Disk)
     }
 
     /// Begins a run whose id was issued before and that is not journaled.

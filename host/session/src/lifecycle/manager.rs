@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use orwd_catalog::Environment;
 use orwd_engine::{Engine, EntryError, TaskLookupError};
-use orwd_journal::{EpisodeId, Journal, JournalError};
+use orwd_journal::{DiskPermit, DiskQuota, EpisodeId, Journal, JournalError};
 use orwd_model::{EnvName, Json, SessionId, TaskSource, python_repr};
 use tokio::sync::watch;
 
@@ -28,6 +28,10 @@ use crate::limits::quota::{QuotaCounter, QuotaExceeded, QuotaPermit};
 use crate::limits::resume_limiter::ResumeLimiter;
 use crate::runs::run_id::RunIdSigner;
 use crate::versions::{OlderVersion, VersionRegistry};
+
+/// Bytes of disk that a creation may take, about: the largest body of a request,
+/// unless the operator raised it.
+const CREATION_BYTES: u64 = 1 << 20;
 
 /// The environments and sessions of a server; clones share them.
 #[derive(Clone)]
@@ -56,6 +60,7 @@ impl SessionManager {
         let context = SessionContext {
             engine,
             settings,
+            disk_quota: DiskQuota::new(journal.clone(), settings.disk),
             journal,
             run_ids,
             versions: VersionRegistry::new(served, older),
@@ -157,6 +162,12 @@ impl SessionManager {
             .session_quota
             .try_acquire(owner)
             .map_err(|QuotaExceeded| CreateError::TooManySessions)?;
+        let disk = self
+            .0
+            .context
+            .disk_quota
+            .admit(owner.name(), CREATION_BYTES);
+        let disk = disk.await.map_err(CreateError::Disk)?;
         let env = self
             .find_environment(new.environment.as_deref())
             .ok_or_else(|| {
@@ -176,7 +187,7 @@ impl SessionManager {
         };
         let manager = self.clone();
         self.0.context.engine.spawn(async move {
-            let created = manager.open(reservation, quota, spec).await;
+            let created = manager.open(reservation, quota, disk, spec).await;
             // The session exists even if the client has left.
             done.send_replace(Some(created));
         });
@@ -187,9 +198,11 @@ impl SessionManager {
         self,
         reservation: Reservation,
         quota: Option<QuotaPermit>,
+        disk: DiskPermit,
         spec: CreateSpec,
     ) -> Result<CreatedSession, CreateError> {
         let opened = create(&self.0.context, &reservation.key, spec).await?;
+        drop(disk);
         if self.0.is_stopping() {
             return Err(CreateError::Stopping);
         }

@@ -7,14 +7,16 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{CachedStatement, Connection, Transaction};
+use rusqlite::{Connection, Transaction};
 
 use super::error::TransactionError;
 use super::index::{self, IndexChecksum, IndexRow};
 use super::open::immediate;
-use super::records;
+use super::past::purge;
+use super::records::{self, pieces::StagedPieces};
 use crate::record::EpisodeId;
 use crate::store::api::{AppendEntry, AppendResult, EpisodeHeader, IndexChange, StoreError};
+use crate::store::usage::{EPISODE_SIZE, UsageLedger, record_size};
 
 /// Cached rows, about. A row takes about 400 bytes.
 const MAX_CACHED: usize = 8192;
@@ -38,16 +40,25 @@ struct CachedRow {
 impl IndexCache {
     /// Removes all rows.
     pub(super) fn clear(&mut self) {
-        *self = IndexCache::default();
+        self.rows.clear();
     }
 
-    /// Removes rows that another connection may have changed.
-    fn validate(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    /// Removes rows that another connection may have changed, and then reads the
+    /// bytes of the owners again.
+    fn validate(
+        &mut self,
+        transaction: &Transaction<'_>,
+        usage: &UsageLedger,
+    ) -> rusqlite::Result<()> {
         let mut statement = transaction.prepare_cached("PRAGMA data_version")?;
         let version = statement.query_row([], |row| row.get(0))?;
-        if self.version != Some(version) || self.rows.len() > MAX_CACHED {
+        if self.version != Some(version) {
             self.rows.clear();
+            usage.reset(index::usage(transaction)?);
             self.version = Some(version);
+        }
+        if self.rows.len() > MAX_CACHED {
+            self.rows.clear();
         }
         Ok(())
     }
@@ -58,42 +69,54 @@ impl IndexCache {
 pub(super) fn append(
     connection: &mut Connection,
     cache: &mut IndexCache,
+    usage: &UsageLedger,
+    staged: &StagedPieces,
     batch: &[AppendEntry],
 ) -> Result<(Vec<AppendResult>, u64), TransactionError> {
     let transaction = immediate(connection)?;
-    cache.validate(&transaction)?;
+    cache.validate(&transaction, usage)?;
     let before = index::checksum(&transaction)?;
-    let (results, mut checksum) = {
+    let (results, added, mut checksum) = {
         let mut appender = BatchAppender {
-            insert: transaction.prepare_cached(
-                "INSERT INTO records (episode, seq, before, link, bytes) \
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?,
             transaction: &transaction,
             cached: &mut cache.rows,
+            staged,
             changed: Vec::new(),
+            added: HashMap::new(),
             checksum: before,
         };
         let mut results = Vec::with_capacity(batch.len());
         for entry in batch {
             results.push(appender.append(entry)?);
         }
-        (results, appender.finish()?)
+        appender.finish(results)?
     };
     if checksum != before {
         checksum.commits += 1;
         index::set_checksum(&transaction, &checksum)?;
         transaction.commit()?;
+        for (owner, bytes) in &added {
+            usage.add(owner.as_deref(), *bytes);
+        }
     }
     Ok((results, checksum.commits))
 }
 
+/// The results of a batch, the bytes added by owner, and the new checksum.
+type Appended = (
+    Vec<AppendResult>,
+    HashMap<Option<String>, u64>,
+    IndexChecksum,
+);
+
 struct BatchAppender<'t> {
     transaction: &'t Transaction<'t>,
-    insert: CachedStatement<'t>,
     cached: &'t mut HashMap<EpisodeId, CachedRow>,
+    staged: &'t StagedPieces,
     /// The episodes whose rows must be written at the end.
     changed: Vec<EpisodeId>,
+    /// Bytes added by owner.
+    added: HashMap<Option<String>, u64>,
     checksum: IndexChecksum,
 }
 
@@ -127,6 +150,14 @@ impl BatchAppender<'_> {
         if let Some(cached) = self.cached.get_mut(&entry.episode) {
             cached.row.last = last;
             cached.row.add(entry);
+            let size = record_size(entry.bytes.len());
+            match self.added.get_mut(&cached.row.episode.header.owner) {
+                Some(added) => *added += size,
+                None => {
+                    let owner = cached.row.episode.header.owner.clone();
+                    self.added.insert(owner, size);
+                }
+            }
             if !std::mem::replace(&mut cached.changed, true) {
                 self.changed.push(entry.episode);
             }
@@ -146,8 +177,14 @@ impl BatchAppender<'_> {
         if index::has_live(self.transaction, header)? {
             return Ok(AppendResult::SessionExists);
         }
+        // Forks refer to its earlier records.
+        if purge::remains(self.transaction, entry.episode)? {
+            return Ok(AppendResult::SlotTaken);
+        }
         let last = self.insert(entry, 0)?;
         let row = IndexRow::new(entry, header, last);
+        *self.added.entry(header.owner.clone()).or_default() +=
+            EPISODE_SIZE + record_size(entry.bytes.len());
         let hash = row.hash();
         index::insert(self.transaction, &row, &hash)?;
         self.checksum.toggle(&hash);
@@ -176,15 +213,12 @@ impl BatchAppender<'_> {
         Ok(self.cached.get(&episode).map(|cached| &cached.row))
     }
 
-    /// Inserts the record and returns its row id.
-    fn insert(&mut self, entry: &AppendEntry, before: i64) -> rusqlite::Result<i64> {
-        self.insert.insert((
-            entry.episode.as_bytes(),
-            entry.seq.cast_signed(),
-            before,
-            entry.link.as_bytes(),
-            &entry.bytes,
-        ))
+    /// Inserts the record, in pieces if they are staged. Returns its row id.
+    fn insert(&self, entry: &AppendEntry, before: i64) -> rusqlite::Result<i64> {
+        let staged = self
+            .staged
+            .complete(entry.episode, entry.seq, entry.bytes.len());
+        records::insert(self.transaction, entry, before, staged)
     }
 
     /// Writes a changed row.
@@ -205,11 +239,11 @@ impl BatchAppender<'_> {
         Ok(())
     }
 
-    /// Writes the remaining changed rows and returns the new checksum.
-    fn finish(mut self) -> rusqlite::Result<IndexChecksum> {
+    /// Writes the remaining changed rows.
+    fn finish(mut self, results: Vec<AppendResult>) -> rusqlite::Result<Appended> {
         for episode in std::mem::take(&mut self.changed) {
             self.write(episode)?;
         }
-        Ok(self.checksum)
+        Ok((results, self.added, self.checksum))
     }
 }

@@ -4,6 +4,8 @@
 //! remove it. If the checkpoint or an earlier sync failed, the log stays for the
 //! next start. A visitor removes no log that holds records.
 
+use std::sync::PoisonError;
+
 use rusqlite::config::DbConfig;
 
 use super::error::store_error;
@@ -17,6 +19,9 @@ impl SqliteStore {
         readers.closed = true;
         readers.spare.clear();
         drop(readers);
+        // Waits for a checkpoint that runs.
+        let checkpointer = self.checkpointer.lock();
+        drop(checkpointer.unwrap_or_else(PoisonError::into_inner).take());
         let mut writer = self.writer();
         let failed = writer.failed;
         let Some(connection) = writer.connection.take() else {

@@ -1,6 +1,7 @@
 //! The index of episodes: a row for each, with its hash, and the checksum over
 //! all hashes.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
@@ -15,12 +16,13 @@ use crate::store::api::{
     StoreError,
 };
 use crate::store::import_origin::ImportOrigin;
+use crate::store::usage::{EPISODE_SIZE, record_size};
 
 /// The name of the checksum in the database.
 const CHECKSUM: &str = "census";
 
 const COLUMNS: &str = "id, owner, session, environment, component, created, ended, head, tip, last, hash, \
-     imported, mapped";
+     imported, mapped, bytes";
 
 /// The row of an episode.
 #[derive(Clone, Debug)]
@@ -28,6 +30,9 @@ pub(super) struct IndexRow {
     pub(super) episode: IndexedEpisode,
     /// The row id of its last record.
     pub(super) last: i64,
+    /// The bytes that the episode takes on disk, without those that it shares. No
+    /// part of the hash: only quotas depend on them.
+    pub(super) bytes: u64,
 }
 
 /// The exclusive or of the hashes of all rows, and the number of commits that
@@ -58,6 +63,7 @@ impl IndexRow {
                 tip: entry.link,
             },
             last,
+            bytes: EPISODE_SIZE + record_size(entry.bytes.len()),
         }
     }
 
@@ -65,6 +71,7 @@ impl IndexRow {
     pub(super) fn add(&mut self, entry: &AppendEntry) {
         self.episode.head = entry.seq;
         self.episode.tip = entry.link;
+        self.bytes = self.bytes.saturating_add(record_size(entry.bytes.len()));
         if let IndexChange::End(at) = entry.change {
             self.episode.state = EpisodeState::Ended(at);
         }
@@ -157,6 +164,7 @@ impl IndexRow {
                     tip: ChainLink::from_bytes(row.get(8)?),
                 },
                 last: row.get(9)?,
+                bytes: row.get::<_, i64>(13)?.cast_unsigned(),
             };
             Ok(Some((indexed, row.get(10)?)))
         };
@@ -272,8 +280,8 @@ pub(super) fn insert(
 ) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
         "INSERT INTO episodes (id, owner, session, environment, component, created, ended, head, \
-         tip, last, hash, imported, mapped) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+         tip, last, hash, imported, mapped, bytes) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?;
     let IndexedEpisode {
         id,
@@ -299,6 +307,7 @@ pub(super) fn insert(
             .as_ref()
             .map_or(0, |import| import.records.cast_signed()),
         header.import.as_ref().and_then(data_bytes),
+        row.bytes.cast_signed(),
     ))?;
     Ok(())
 }
@@ -316,7 +325,8 @@ pub(super) fn update(
     hash: &[u8; 32],
 ) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
-        "UPDATE episodes SET ended = ?2, head = ?3, tip = ?4, last = ?5, hash = ?6 WHERE id = ?1",
+        "UPDATE episodes SET ended = ?2, head = ?3, tip = ?4, last = ?5, hash = ?6, bytes = ?7 \
+         WHERE id = ?1",
     )?;
     statement.execute((
         row.episode.id.as_bytes(),
@@ -325,6 +335,7 @@ pub(super) fn update(
         row.episode.tip.as_bytes(),
         row.last,
         hash,
+        row.bytes.cast_signed(),
     ))?;
     Ok(())
 }
@@ -409,6 +420,36 @@ pub(super) fn verify(transaction: &Transaction<'_>) -> Result<u64, StoreError> {
             "the lines of the index are not those that were written",
         ))
     }
+}
+
+/// Reads the bytes of each owner: those of its episodes, and of purged ones whose
+/// records are not removed yet.
+pub(super) fn usage(
+    transaction: &Transaction<'_>,
+) -> rusqlite::Result<HashMap<Option<String>, u64>> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT owner, sum(bytes) FROM \
+         (SELECT owner, bytes FROM episodes UNION ALL SELECT owner, bytes FROM remains) \
+         GROUP BY owner",
+    )?;
+    let sums = statement.query_map([], |row| {
+        Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned()))
+    })?;
+    sums.filter(|sum| !matches!(sum, Ok((_, 0)))).collect()
+}
+
+/// Returns the episodes of an owner that have ended, the one that ended first
+/// first.
+pub(super) fn oldest_ended(
+    transaction: &Transaction<'_>,
+    owner: Option<&str>,
+    limit: u32,
+) -> rusqlite::Result<Vec<EpisodeId>> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT id FROM episodes WHERE owner IS ?1 AND ended IS NOT NULL ORDER BY ended LIMIT ?2",
+    )?;
+    let ids = statement.query_map((owner, limit), |row| row.get(0).map(EpisodeId::from_bytes))?;
+    ids.collect()
 }
 
 fn damaged_index(what: &str) -> StoreError {

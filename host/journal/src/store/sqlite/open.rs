@@ -7,6 +7,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::error::store_error;
 use super::index;
+use super::migrate;
 use super::recovery::wal_check::{self, WalState};
 use crate::error::JournalError;
 use crate::state_dir::{self, StateDir};
@@ -17,27 +18,63 @@ use orwd_model::Durability;
 const APPLICATION_ID: i32 = 0x6f72_7764;
 
 /// The version of the tables.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 
 /// The statements that bring the tables from each version to the next one, from
 /// version 1 on. Their result must be [`SCHEMA`].
-const MIGRATIONS: [&[&str]; VERSION as usize - 1] = [&[
-    "ALTER TABLE episodes ADD COLUMN imported INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE episodes ADD COLUMN mapped BLOB",
-    RECEIPTS,
-]];
+const MIGRATIONS: [&[&str]; VERSION as usize - 1] = [
+    &[
+        "ALTER TABLE episodes ADD COLUMN imported INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE episodes ADD COLUMN mapped BLOB",
+        RECEIPTS,
+    ],
+    &[
+        "ALTER TABLE episodes ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0",
+        COUNT_BYTES,
+        FORKS,
+        SHARED,
+        REMAINS,
+        PIECES,
+        STAGED,
+        ENDED_FIRST,
+    ],
+];
 
 /// The receipts that came with imported episodes.
 const RECEIPTS: &str = "CREATE TABLE receipts (episode BLOB NOT NULL, number INTEGER NOT NULL, \
      key TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (episode, number)) STRICT, WITHOUT ROWID";
 
+/// The bytes of episodes in a journal that has none, as the store counts them.
+const COUNT_BYTES: &str = "UPDATE episodes SET bytes = 768 + sizes.size FROM \
+     (SELECT episode, sum(iif(length(bytes) <= 1920, length(bytes) + 128, \
+     (length(bytes) + 4223) / 4096 * 4096)) AS size FROM records GROUP BY episode) AS sizes \
+     WHERE sizes.episode = episodes.id";
+
+/// Which records forks share.
+const FORKS: &str = "CREATE TABLE forks (child BLOB PRIMARY KEY, parent BLOB NOT NULL, \
+     upto INTEGER NOT NULL, first INTEGER NOT NULL) STRICT, WITHOUT ROWID";
+const SHARED: &str = "CREATE INDEX shared ON forks (parent, upto)";
+
+/// What remains of purged episodes.
+const REMAINS: &str = "CREATE TABLE remains (episode BLOB PRIMARY KEY, owner TEXT, \
+     place INTEGER NOT NULL, seq INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT, WITHOUT ROWID";
+
+/// Pieces of large records, and those whose record is not written.
+const PIECES: &str = "CREATE TABLE pieces (place INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT";
+const STAGED: &str = "CREATE TABLE staged (place INTEGER PRIMARY KEY) STRICT";
+
+/// The ended episodes of an owner in the order of their ends.
+const ENDED_FIRST: &str =
+    "CREATE INDEX ended_first ON episodes (owner, ended) WHERE ended IS NOT NULL";
+
 /// The tables, in the form in which the database stores them, for comparison.
-const SCHEMA: [&str; 6] = [
+const SCHEMA: [&str; 12] = [
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE TABLE episodes (id BLOB PRIMARY KEY, owner TEXT, session TEXT NOT NULL, \
      environment TEXT NOT NULL, component BLOB NOT NULL, created INTEGER NOT NULL, \
      ended INTEGER, head INTEGER NOT NULL, tip BLOB NOT NULL, last INTEGER NOT NULL, \
-     hash BLOB NOT NULL, imported INTEGER NOT NULL DEFAULT 0, mapped BLOB) STRICT, WITHOUT ROWID",
+     hash BLOB NOT NULL, imported INTEGER NOT NULL DEFAULT 0, mapped BLOB, \
+     bytes INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID",
     "CREATE UNIQUE INDEX live_names ON episodes (session, ifnull(owner, ''), owner IS NULL) \
      WHERE ended IS NULL",
     "CREATE INDEX names ON episodes (session, id)",
@@ -45,10 +82,16 @@ const SCHEMA: [&str; 6] = [
      seq INTEGER NOT NULL, before INTEGER NOT NULL, link BLOB NOT NULL, \
      bytes BLOB NOT NULL) STRICT",
     RECEIPTS,
+    FORKS,
+    SHARED,
+    REMAINS,
+    PIECES,
+    STAGED,
+    ENDED_FIRST,
 ];
 
 /// How long to wait for another writer, such as an import.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Opens a connection for the host. Creates the database if there never was one.
 pub(super) fn for_host(
@@ -143,6 +186,13 @@ pub(super) fn for_reading(dir: &StateDir) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Opens another connection for checkpoints.
+pub(super) fn for_checkpoints(dir: &StateDir) -> rusqlite::Result<Connection> {
+    let connection = connect(dir)?;
+    connection.pragma_update(None, "synchronous", "normal")?;
+    Ok(connection)
+}
+
 fn connect(dir: &StateDir) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(dir.journal(), flags)?;
@@ -188,6 +238,7 @@ fn migrate(connection: &mut Connection) -> Result<(), JournalError> {
     for statement in MIGRATIONS.iter().skip(done).copied().flatten() {
         transaction.execute_batch(statement).map_err(sqlite)?;
     }
+    migrate::move_purges(&transaction).map_err(sqlite)?;
     transaction
         .pragma_update(None, "user_version", VERSION)
         .map_err(sqlite)?;

@@ -1,4 +1,4 @@
-//! What leaves a host and reaches another one: archives and receipts.
+//! What leaves a host and arrives at another one: archives and receipts.
 
 mod archive;
 mod receipts;
