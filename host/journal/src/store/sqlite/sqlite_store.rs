@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
-use orwd_model::SessionId;
+use orwd_model::{Durability, SessionId};
 use rusqlite::{Connection, Transaction};
 
 use super::batch::{self, IndexCache};
