@@ -28,6 +28,9 @@ pub use error::{FILE_NAME, ManifestError};
 /// Bytes of a manifest.
 const MAX_SIZE: u64 = 1 << 20;
 
+/// Entries of each list in a manifest. Sessions compare them with each other.
+const MAX_LIST: usize = 256;
+
 /// A valid manifest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
@@ -218,6 +221,9 @@ fn publish(table: &Table<'_>) -> Result<PublishRules, ManifestError> {
     table.only(&["publish", "on-conflict"])?;
     let mut folders = Vec::new();
     for folder in table.texts("publish")?.unwrap_or_default() {
+        if folders.len() >= MAX_LIST {
+            return Err(folder.error(&format!("more than {MAX_LIST} folders")));
+        }
         let path = folder.value.strip_suffix('/').unwrap_or(folder.value);
         let is_plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
         if !path.split('/').all(is_plain) {
@@ -320,6 +326,9 @@ fn limits(root: &Table<'_>) -> Result<LimitOverrides, ManifestError> {
 fn secrets(root: &Table<'_>) -> Result<Vec<String>, ManifestError> {
     let mut names: Vec<String> = Vec::new();
     for name in root.texts("secrets")?.unwrap_or_default() {
+        if names.len() >= MAX_LIST {
+            return Err(name.error(&format!("more than {MAX_LIST} secrets")));
+        }
         if name.value.is_empty() {
             return Err(name.error("a name of a secret cannot be empty"));
         }
@@ -398,6 +407,23 @@ mod tests {
                 component: PathBuf::from("out/x.wasm"),
             }
         );
+    }
+
+    #[test]
+    fn lists_are_bounded() {
+        let names = |count: usize| {
+            let names: Vec<String> = (0..count).map(|number| format!("'n{number}'")).collect();
+            names.join(",")
+        };
+        for list in ["secrets", "data-mode = 'shared'\nshared.publish"] {
+            let parsed = |count| {
+                let text = format!("name = 'abc'\n{list} = [{}]", names(count));
+                Manifest::parse(&text).map_err(|error| error.to_string())
+            };
+            assert!(parsed(MAX_LIST).is_ok(), "{list}");
+            let refused = parsed(MAX_LIST + 1).unwrap_err();
+            assert!(refused.contains("more than 256"), "{refused}");
+        }
     }
 
     #[test]

@@ -122,17 +122,20 @@ fn cargo_output(folder: &AuthorFolder) -> Result<Option<ComponentFile>, BuildErr
         Some(root) => profile(root),
         None => profile_of(&package),
     };
-    let target = match (std::env::var_os("CARGO_TARGET_DIR"), root) {
-        (Some(target), _) => PathBuf::from(target),
-        (None, Some(root)) => root.join("target"),
-        (None, None) => {
-            // A target directory that is a link leads out, and is not followed.
-            let file = Path::new("target").join(output(profile));
-            return Ok(ComponentFile::of_author(folder, &file).ok());
-        }
+    if let Some(target) = std::env::var_os("CARGO_TARGET_DIR") {
+        let file = PathBuf::from(target).join(output(profile));
+        return optional(ComponentFile::open(&file), &file);
+    }
+    // The workspace is the author's too. A target directory that is a link leads
+    // out, and is not followed.
+    let workspace = match root {
+        Some(root) => AuthorFolder::open(&root),
+        None => Ok(folder.clone()),
     };
-    let file = target.join(output(profile));
-    optional(ComponentFile::open(&file), &file)
+    let file = Path::new("target").join(output(profile));
+    Ok(workspace
+        .and_then(|workspace| ComponentFile::of_author(&workspace, &file))
+        .ok())
 }
 
 /// Returns the root of the workspace that a folder is in, other than itself.
