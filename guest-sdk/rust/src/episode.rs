@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
+
 use crate::{
     Block, Candidate, Environment, Error, Message, Output, Result, Score, SessionParams, TaskTool,
     ToolError, tools,
@@ -16,8 +18,7 @@ pub(crate) struct Episode<E> {
 
 impl<E: Environment> Episode<E> {
     pub(crate) fn open(task: &str, secrets: BTreeMap<String, String>, seed: u64) -> Result<Self> {
-        let task = serde_json::from_str(task)
-            .map_err(|error| Error::msg(format_args!("the task spec does not fit: {error}")))?;
+        let task = serde_json::from_str(task).map_err(|error| misfit::<E::Task>(task, &error))?;
         let environment = E::open(task, &SessionParams::new(secrets, seed))?;
         Ok(Self { environment })
     }
@@ -54,5 +55,17 @@ impl<E: Environment> Episode<E> {
 
     pub(crate) fn teardown(&mut self) -> Result<()> {
         self.environment.teardown()
+    }
+}
+
+/// Returns why a task spec cannot be read, with the place in it. The host knows
+/// the beginning of this message, and tells the client that wrote the spec.
+fn misfit<T: DeserializeOwned>(task: &str, error: &serde_json::Error) -> Error {
+    let mut reader = serde_json::Deserializer::from_str(task);
+    let found = serde_path_to_error::deserialize::<_, T>(&mut reader).err();
+    let path = found.map(|error| error.path().to_string());
+    match path.as_deref() {
+        None | Some(".") => Error::msg(format_args!("the task spec does not fit: {error}")),
+        Some(path) => Error::msg(format_args!("the task spec does not fit: {path}: {error}")),
     }
 }

@@ -224,7 +224,7 @@ fn errors_are_returned_unchanged_and_the_episode_continues() {
     assert!(
         misfit
             .to_string()
-            .starts_with("the task spec does not fit: "),
+            .starts_with("the task spec does not fit: wrong: invalid type"),
         "{misfit}"
     );
 }

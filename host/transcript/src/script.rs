@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
 use crate::expectation::Expectation;
@@ -31,7 +31,9 @@ pub struct ScriptStart {
     /// Secrets of the session.
     #[serde(default)]
     pub secrets: BTreeMap<String, String>,
-    /// Seed of the session; the environment's default if omitted.
+    /// Seed of the session, as a number or in digits; the environment's default
+    /// if omitted.
+    #[serde(default, deserialize_with = "seed")]
     pub seed: Option<u64>,
 }
 
@@ -64,6 +66,33 @@ pub struct Call {
 pub struct ScriptError {
     line: usize,
     reason: String,
+}
+
+/// Reads a number, or a text: some tools cannot write large numbers.
+fn seed<'de, D: Deserializer<'de>>(seed: D) -> Result<Option<u64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Seed {
+        Number(u64),
+        Text(String),
+    }
+
+    let invalid = || -> D::Error {
+        de::Error::custom("`seed` is a whole number from 0 to 18446744073709551615")
+    };
+    match Option::<Seed>::deserialize(seed).map_err(|_| invalid())? {
+        None => Ok(None),
+        Some(Seed::Number(number)) => Ok(Some(number)),
+        Some(Seed::Text(text)) => {
+            let (digits, radix) = match text.strip_prefix("0x") {
+                Some(digits) => (digits, 16),
+                None => (&*text, 10),
+            };
+            let plain = !digits.starts_with('+');
+            let number = u64::from_str_radix(digits, radix).ok();
+            number.filter(|_| plain).map(Some).ok_or_else(invalid)
+        }
+    }
 }
 
 fn empty_input() -> Box<RawValue> {
@@ -148,6 +177,29 @@ mod tests {
         ] {
             let error = Script::parse(text).unwrap_err();
             assert_eq!(error.to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_seed_is_a_number_or_its_digits() {
+        for (seed, expected) in [
+            ("7", Some(Some(7))),
+            ("18446744073709551615", Some(Some(u64::MAX))),
+            ("\"18446744073709551615\"", Some(Some(u64::MAX))),
+            ("\"0xff\"", Some(Some(255))),
+            ("null", Some(None)),
+            ("-1", None),
+            ("1.5", None),
+            ("\"+1\"", None),
+            ("\"seven\"", None),
+            ("[7]", None),
+        ] {
+            let script = Script::parse(&format!("{{\"seed\": {seed}}}"));
+            assert_eq!(
+                script.ok().map(|script| script.start.seed),
+                expected,
+                "{seed}"
+            );
         }
     }
 
