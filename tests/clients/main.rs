@@ -130,6 +130,35 @@ fn openreward_synchronous() {
 }
 
 #[test]
+fn a_name_chooses_the_environment() {
+    let server = server_under_test();
+    if server.is_reference() {
+        eprintln!("skipped: the reference ignores the name");
+        return;
+    }
+    run_module_on(server.base(), false, "deployments.Several");
+}
+
+#[test]
+fn any_name_is_that_of_the_only_environment() {
+    if std::env::var_os("ORS_BASE_URL").is_some() {
+        eprintln!("skipped: the server at ORS_BASE_URL has several environments");
+        return;
+    }
+    let server = ServeCommand::fixtures(&["chat"]).start();
+    run_module_on(server.base(), false, "deployments.OnlyOne");
+    const WARNING: &str = "unknown deployment answered by the only environment";
+    server.wait_for_log(WARNING);
+    let log = server.log();
+    assert_eq!(
+        log.matches(WARNING).count(),
+        1,
+        "one warning a minute:\n{log}"
+    );
+    assert!(log.contains("deployment=nonsense"), "{log}");
+}
+
+#[test]
 fn openreward_survives_a_long_setup_and_a_long_call() {
     run_module("openreward_patience");
 }

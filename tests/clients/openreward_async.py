@@ -32,7 +32,7 @@ class AsyncTest(unittest.IsolatedAsyncioTestCase):
         await self.client.environments.aclose()
 
     def environment(self, variant=None):
-        return self.client.environments.get("team/local", variant=variant)
+        return self.client.environments.get("team/alpha", variant=variant)
 
     async def text(self, session, tool, **given):
         output = await session.call_tool(tool, given)
@@ -45,7 +45,7 @@ class AsyncTest(unittest.IsolatedAsyncioTestCase):
 
 
 class Discovery(AsyncTest):
-    async def test_the_default_environment_is_found_without_a_name(self):
+    async def test_an_environment_is_found_without_a_variant(self):
         environment = self.environment()
         self.assertEqual(await environment.list_splits(), ["train", "test", "holdout", "hard"])
         self.assertEqual(await environment.num_tasks("train"), 5)

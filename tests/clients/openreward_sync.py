@@ -10,7 +10,7 @@ from openreward.api.errors import SessionTerminatedError, ToolCallError, ToolFai
 class Sync(unittest.TestCase):
     def test_an_episode(self):
         with OpenReward() as client:
-            environment = client.environments.get("local")
+            environment = client.environments.get("alpha")
             task = environment.list_tasks(split="test")[0]
             with environment.session(task=task) as session:
                 self.assertEqual(session.get_prompt()[0].text, "task test-0")

@@ -19,6 +19,10 @@ use crate::store::{
 use crate::writer::{self, EpisodeWriter, PendingCommit, Sender, WriteBudget};
 use orwd_model::Durability;
 
+/// Words that are written to find out whether writing works: more than what a new
+/// session writes, so that a disk with less space counts as full.
+const PROBE_WORDS: usize = 4 << 10;
+
 /// The journal of a host. Clones share it.
 #[derive(Clone)]
 pub struct Journal(Arc<Inner>);
@@ -293,6 +297,20 @@ impl Journal {
                 "the key {name:?} in the journal has the wrong length"
             ))
         })
+    }
+
+    /// Writes to the store, to find out whether it can be written.
+    pub async fn check_writable(&self) -> Result<(), JournalError> {
+        if self.0.backend.is_none() {
+            return Ok(());
+        }
+        self.run_blocking(|store| {
+            // SQLite writes no page that stays the same.
+            let value = rand::random::<u64>().to_le_bytes().repeat(PROBE_WORDS);
+            store.set_value("probe", &value)?;
+            store.checkpoint()
+        })
+        .await
     }
 
     /// Seals secrets for an episode on this component.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use orwd_model::{Json, Message, Score, TaskSource, ToolOutput};
 
 use crate::connection::framing;
+use crate::decode::body_text::BodyText;
 use crate::decode::json_body::{BodyParseError, JsonBody};
 use crate::decode::requests::{
     CallRequest, CreateRequest, ScoreRequest, SplitRequest, TaskRangeRequest, TaskRequest,
@@ -63,7 +64,8 @@ pub enum ParsedBody {
 
 /// Reads a body of content type JSON as the routes do.
 pub fn read_body(route: BodyRoute, body: &[u8]) -> ParsedBody {
-    let json = match JsonBody::parse(body, true) {
+    let text = BodyText::new(Bytes::copy_from_slice(body));
+    let json = match text.parse(true) {
         Ok(json) => json,
         Err(BodyParseError::InvalidJson(errors)) => return ParsedBody::Errors(errors.to_json()),
         Err(BodyParseError::NotUtf8) => return ParsedBody::NotUtf8,

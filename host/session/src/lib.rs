@@ -31,7 +31,7 @@ pub use api::create::{CreatedSession, DeliveryFlag, NewSession, Resumability};
 pub use api::error::{AdminError, CatalogError, CreateError, SessionError};
 pub use api::principal::Principal;
 pub use api::request::{RequestFingerprint, RunRequest};
-pub use api::service::{AdminApi, Conversation, Session, SessionService};
+pub use api::service::{AdminApi, Conversation, Readiness, Session, SessionService};
 pub use api::summary::{ForkParent, SessionDetail, SessionSummary, StepSummary};
 pub use context::SessionSettings;
 pub use episode::replay_report::{StepComparison, StepReplay, replay_history};

@@ -8,7 +8,7 @@ use orwd_tests::http::{HttpRequest, HttpResponse};
 use orwd_tests::ors::{SESSION_HEADER, fresh_id};
 use serde_json::{Value, json};
 
-use crate::support::{open, open_on, ors};
+use crate::support::{deviates, open, open_on, ors};
 
 fn tasks(body: impl Into<Vec<u8>>) -> HttpResponse {
     ors().fetch(&HttpRequest::post("/alpha/tasks").json_text(body))
@@ -46,6 +46,58 @@ fn invalid_json_is_refused_with_its_position() {
         assert_eq!(entry["msg"], "JSON decode error");
         assert_eq!(entry["input"], json!({}));
         assert!(entry["ctx"]["error"].is_string(), "{entry}");
+    }
+}
+
+#[test]
+fn numbers_that_json_cannot_express_are_read() {
+    // A field of another kind refuses them.
+    let check = |body: &str, kind: &str, field: &str| {
+        let request = HttpRequest::post("/alpha/task").json_text(body);
+        assert_invalid(&ors().fetch(&request), kind, &json!(["body", field]));
+    };
+    check(r#"{"split":NaN,"index":0}"#, "string_type", "split");
+    check(
+        r#"{"split":"train","index":-Infinity}"#,
+        "finite_number",
+        "index",
+    );
+    for body in [
+        "{\"split\":nan}",
+        "{\"split\":-NaN}",
+        "{\"split\":+Infinity}",
+        "{NaN:1}",
+    ] {
+        assert_eq!(
+            tasks(body).json()["detail"][0]["type"],
+            "json_invalid",
+            "{body}"
+        );
+    }
+
+    let id = fresh_id();
+    let create = HttpRequest::post("/create")
+        .header(SESSION_HEADER, &id)
+        .json_text(r#"{"env_name":"alpha","task_spec":{"id":"x","a":[NaN,{"b":Infinity}]}}"#);
+    assert_eq!(ors().fetch(&create).status(), 200);
+    let session = ors().session("alpha", &id);
+    assert_eq!(session.get("prompt").json()[0]["text"], "task x");
+    if deviates("the numbers are null for the environment") {
+        let spec: Value = serde_json::from_str(&session.call("spec", json!({})).text()).unwrap();
+        assert_eq!(spec, json!({"id": "x", "a": [null, {"b": null}]}));
+        let call = HttpRequest::post("/alpha/call")
+            .header(SESSION_HEADER, &id)
+            .json_text(r#"{"name":"echo","input":{"text":"x","upper":[1,-Infinity]}}"#);
+        let (reason, error) = ors().transcript(&call).refusal();
+        assert_eq!(reason, "input_validation");
+        assert!(
+            error.contains("upper[1]: Input should be a finite number"),
+            "{error}"
+        );
+        let unknown = HttpRequest::post("/alpha/call")
+            .header(SESSION_HEADER, &id)
+            .json_text(r#"{"name":"nosuch","input":{"a":NaN}}"#);
+        assert_eq!(ors().transcript(&unknown).refusal().0, "not_found");
     }
 }
 

@@ -123,10 +123,194 @@ fn a_wrong_method_gets_a_405_with_allow() {
     ] {
         check("GET", path, "POST");
     }
-    check("HEAD", "/health", "GET");
+    check("HEAD", "/ping", "POST");
     check("OPTIONS", "/health", "GET");
     check("DELETE", "/alpha/tools", "GET");
     check("PUT", "/alpha/task", "POST");
+}
+
+#[test]
+fn a_head_is_a_get_without_a_body() {
+    if !deviates("HEAD is a method of every GET route") {
+        return;
+    }
+    let session = open("alpha");
+    for path in [
+        "/health",
+        "/ready",
+        "/version",
+        "/list_environments",
+        "/alpha/tools",
+        "/alpha/splits",
+        "/alpha/prompt",
+        "/alpha/messages",
+        "/alpha/task_tools",
+        "/v1/environments/team/alpha/required-secrets",
+        "/health/tools",
+        "/alpha/nosuch",
+        "/tools",
+    ] {
+        let fetch = |method: &str| {
+            let request = HttpRequest::new(method, path).header(SESSION_HEADER, session.id());
+            ors().fetch(&request)
+        };
+        let (get, head) = (fetch("GET"), fetch("HEAD"));
+        assert_eq!(head.status(), get.status(), "{path}");
+        assert!(head.body.is_empty(), "{path}: {head:?}");
+        for name in ["content-type", "content-length", "location"] {
+            assert_eq!(head.header(name), get.header(name), "{name} of {path}");
+        }
+    }
+}
+
+#[test]
+fn the_server_is_ready() {
+    if !deviates("`/ready` says whether the server takes work") {
+        return;
+    }
+    assert_json(&ors().get("/ready"), 200, &json!({"status": "ready"}));
+}
+
+/// Sends a request for this deployment.
+fn deployed(request: HttpRequest, deployment: &str) -> orwd_tests::http::HttpResponse {
+    ors().fetch(&request.header("X-Deployment", deployment))
+}
+
+const NO_DEPLOYMENT: &str = "Deployment not found.";
+
+#[test]
+fn a_deployment_chooses_the_environment_of_bare_paths() {
+    if !deviates("`X-Deployment` chooses the environment") {
+        return;
+    }
+    for name in ["chat", "team/chat", "a/b/chat", " chat "] {
+        let task = HttpRequest::post("/task").json(&json!({"split": "train", "index": 0}));
+        let answer = deployed(task, name);
+        assert_eq!(answer.status(), 200, "{name}: {answer:?}");
+        assert_eq!(answer.json()["env_name"], "chat", "{name}");
+        let listing = deployed(HttpRequest::get("/tools?x=1"), name).json();
+        assert_eq!(listing["supports_score_group"], true, "{name}");
+    }
+    assert_error(
+        &deployed(HttpRequest::get("/nosuch"), "chat"),
+        404,
+        "Not Found",
+    );
+    assert_error(&deployed(HttpRequest::get("/"), "chat"), 404, "Not Found");
+    let wrong = deployed(HttpRequest::post("/tools"), "chat");
+    assert_eq!((wrong.status(), wrong.header("allow")), (405, Some("GET")));
+    // A body is checked before the name, as with a name in the path.
+    let invalid = deployed(HttpRequest::post("/tasks").json(&json!({})), "nonsense");
+    assert_eq!(invalid.status(), 422);
+}
+
+#[test]
+fn an_unknown_deployment_is_not_found() {
+    if !deviates("`X-Deployment` chooses the environment") {
+        return;
+    }
+    let long = "x".repeat(4000);
+    for name in [
+        "nonsense",
+        "Chat",
+        "chat/",
+        "/",
+        "chat/x",
+        "ch%61t",
+        "team%2Fchat",
+        "chat,chat",
+        "ch\u{e1}t",
+        &long,
+    ] {
+        let tools = deployed(HttpRequest::get("/tools"), name);
+        assert_error(&tools, 404, NO_DEPLOYMENT);
+        let id = fresh_id();
+        let create = HttpRequest::post("/create")
+            .header(SESSION_HEADER, &id)
+            .json(&json!({"split": "train", "index": 0}));
+        assert_error(&deployed(create, name), 404, NO_DEPLOYMENT);
+        assert_error(&ors().post_empty(&id, "/ping"), 404, NO_SESSION);
+    }
+}
+
+#[test]
+fn a_blank_deployment_is_none() {
+    let answer = deployed(HttpRequest::get("/tools"), "");
+    assert_eq!(answer.header("location"), Some("/alpha/tools"));
+    assert_eq!(answer.status(), 308);
+}
+
+#[test]
+fn a_name_in_the_path_or_body_decides_before_the_deployment() {
+    for deployment in ["chat", "nonsense"] {
+        let splits = deployed(HttpRequest::get("/ALPHA/splits"), deployment);
+        assert_eq!(splits.json()[3]["name"], "hard", "{deployment}");
+        let unknown = deployed(HttpRequest::get("/health/tools"), deployment);
+        assert_error(&unknown, 404, "unknown environment 'health'");
+
+        let id = fresh_id();
+        let body = json!({"env_name": "alpha", "split": "train", "index": 0});
+        let create = HttpRequest::post("/create")
+            .header(SESSION_HEADER, &id)
+            .json(&body);
+        assert_eq!(deployed(create, deployment).status(), 200, "{deployment}");
+        let session = ors().session("alpha", &id);
+        assert_eq!(session.get("prompt").json()[0]["text"], "task train-0");
+    }
+}
+
+#[test]
+fn a_session_keeps_its_environment_whatever_deployment_is_named() {
+    if !deviates("`X-Deployment` chooses the environment") {
+        return;
+    }
+    let id = fresh_id();
+    let opened = deployed(HttpRequest::post("/create_session"), "team/chat");
+    assert_eq!(opened.status(), 200);
+    let create = HttpRequest::post("/create")
+        .header(SESSION_HEADER, &id)
+        .json(&json!({"task_spec": {}}));
+    assert_eq!(deployed(create, "team/chat").status(), 200);
+    let session = ors().session("chat", &id);
+    for deployment in ["chat", "alpha", "nonsense"] {
+        let with_id = |request: HttpRequest| request.header(SESSION_HEADER, session.id());
+        let ping = deployed(with_id(HttpRequest::post("/ping")), deployment);
+        assert_eq!(ping.status(), 200, "{deployment}");
+        let messages = deployed(with_id(HttpRequest::get("/messages")), deployment);
+        assert_eq!(messages.json()[0]["role"], "user", "{deployment}");
+        let tools = deployed(with_id(HttpRequest::get("/task_tools")), deployment);
+        assert_eq!(tools.json()["supports_score_group"], true, "{deployment}");
+        let call = with_id(HttpRequest::post("/call"))
+            .header("X-Deployment", deployment)
+            .json(&json!({"name": "look", "input": {}}));
+        assert_eq!(ors().transcript(&call).text(), "looked", "{deployment}");
+    }
+    let missing = HttpRequest::post("/call").json(&json!({"name": "look", "input": {}}));
+    let missing = missing.header(SESSION_HEADER, &fresh_id());
+    assert_error(&deployed(missing, "nonsense"), 404, NO_SESSION);
+    // Environments without scoring are named as they are.
+    let other = open("alpha");
+    let score = HttpRequest::post("/score_group")
+        .header(SESSION_HEADER, other.id())
+        .json(&json!({"candidates": []}));
+    let expected = "Environment 'alpha' does not implement score_group";
+    assert_error(&deployed(score, "chat"), 404, expected);
+}
+
+#[test]
+fn the_first_of_several_deployments_counts() {
+    if !deviates("`X-Deployment` chooses the environment") {
+        return;
+    }
+    let twice = |first: &str, second: &str| {
+        let request = HttpRequest::get("/tools").header("X-Deployment", first);
+        deployed(request, second)
+    };
+    assert_eq!(
+        twice("chat", "nonsense").json()["supports_score_group"],
+        true
+    );
+    assert_error(&twice("nonsense", "chat"), 404, NO_DEPLOYMENT);
 }
 
 #[test]
@@ -153,8 +337,11 @@ fn required_secrets_come_from_the_manifest() {
     if !deviates("the platform's route for required secrets is served") {
         return;
     }
-    let answer = ors().get("/v1/environments/team/alpha/required-secrets");
-    assert_json(&answer, 200, &json!({"secrets": ["K", "L", "api_key"]}));
+    // An owner may be absent, as in `get("alpha")` of a client.
+    for owner in ["team", "", "a/b"] {
+        let answer = ors().get(&format!("/v1/environments/{owner}/alpha/required-secrets"));
+        assert_json(&answer, 200, &json!({"secrets": ["K", "L", "api_key"]}));
+    }
 }
 
 #[test]

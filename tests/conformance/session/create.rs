@@ -205,6 +205,30 @@ fn a_task_that_fails_to_open_is_an_error() {
 }
 
 #[test]
+fn a_task_spec_that_does_not_fit_is_the_client_s_mistake() {
+    if !deviates("a task spec that the environment cannot read is a 400") {
+        return;
+    }
+    let id = fresh_id();
+    for (spec, place) in [
+        (
+            json!({"setup_ms": "soon"}),
+            "setup_ms: invalid type: string",
+        ),
+        (json!({"setup_ms": -1}), "setup_ms: invalid value"),
+    ] {
+        let body = json!({"env_name": "slow", "task_spec": spec});
+        let detail = error_detail(&ors().create(&id, &body), 400);
+        assert!(
+            detail.starts_with("the task spec does not fit: "),
+            "{detail}"
+        );
+        assert!(detail.contains(place), "{detail}");
+        assert_eq!(ors().post_empty(&id, "/ping").status(), 404);
+    }
+}
+
+#[test]
 fn an_id_in_use_is_refused_first() {
     let session = open("alpha");
     for body in [

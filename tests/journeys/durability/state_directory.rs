@@ -99,9 +99,13 @@ fn a_full_disk_refuses_new_work_and_loses_nothing() {
         ors.open("alpha", TaskSelector::At("train", 0)),
     );
     assert_eq!((bump(&one, 1), bump(&two, 10)), ("1".into(), "10".into()));
+    assert_eq!(ors.get("/ready").json()["status"], "ready");
 
     disk.fill();
     let created = create_until_refused(&ors);
+    until(|| ors.get("/ready").status() == 503);
+    assert_eq!(ors.get("/ready").json()["status"], "journal unavailable");
+    assert_eq!(ors.get("/health").status(), 200);
     // A call gets its id, but no result that could be lost.
     let mut stream = one.start("bump", json!({"by": 5}));
     let id = stream.task_id();
@@ -111,6 +115,7 @@ fn a_full_disk_refuses_new_work_and_loses_nothing() {
     server.wait_for_log("no space left");
 
     disk.free();
+    until(|| ors.get("/ready").status() == 200);
     until(|| {
         let body = json!({"name": "bump", "input": {"by": 5}, "task_id": id});
         let answer = ors.client().try_fetch(&one.post_request("call", &body));

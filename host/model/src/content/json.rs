@@ -17,6 +17,8 @@ pub struct Json {
     text: Box<RawValue>,
     #[serde(skip)]
     depth: usize,
+    #[serde(skip)]
+    non_finite: Option<Box<str>>,
 }
 
 /// The text is not a JSON object.
@@ -36,7 +38,11 @@ impl Json {
         }
         let (text, depth) = compact(text);
         match RawValue::from_string(text) {
-            Ok(text) => Ok(Json { text, depth }),
+            Ok(text) => Ok(Json {
+                text,
+                depth,
+                non_finite: None,
+            }),
             Err(error) => Err(InvalidJsonObject(format!("not valid JSON: {error}"))),
         }
     }
@@ -54,6 +60,18 @@ impl Json {
     /// Returns how deep objects and arrays nest, this object included.
     pub fn depth(&self) -> usize {
         self.depth
+    }
+
+    /// Notes the place of a number that JSON cannot express, such as `a.b[2]`: a
+    /// client wrote `NaN` or an infinity there, and the text has `null`.
+    pub fn with_non_finite(mut self, place: String) -> Json {
+        self.non_finite = Some(place.into());
+        self
+    }
+
+    /// Returns the noted place of a number that JSON cannot express.
+    pub fn non_finite(&self) -> Option<&str> {
+        self.non_finite.as_deref()
     }
 
     /// Deserializes the object.

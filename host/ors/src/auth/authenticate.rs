@@ -2,7 +2,7 @@
 //!
 //! Runs before routing. The checks go from the most to the least severe:
 //! ambiguous framing, a foreign host or origin, a missing or wrong API key. Only
-//! `/health` needs no key, so that monitoring needs none.
+//! `/health` and `/ready` need no key, so that monitoring needs none.
 
 use hyper::http::request::Parts;
 use orwd_session::Principal;
@@ -11,8 +11,8 @@ use super::api_keys::ApiKeys;
 use super::host_check::{AllowedHosts, HostRejection};
 use crate::connection::framing::{self, FramingError};
 
-/// The path that needs no API key.
-const UNAUTHENTICATED_PATH: &str = "/health";
+/// The paths that need no API key.
+const UNAUTHENTICATED_PATHS: [&str; 2] = ["/health", "/ready"];
 
 /// Why a request may not proceed.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub(crate) fn authenticate(
     }
     hosts.check(&head.headers).map_err(AuthError::Host)?;
     match keys {
-        Some(keys) if head.uri.path() != UNAUTHENTICATED_PATH => {
+        Some(keys) if !UNAUTHENTICATED_PATHS.contains(&head.uri.path()) => {
             keys.principal(&head.headers).ok_or(AuthError::InvalidKey)
         }
         _ => Ok(Principal::Anyone),

@@ -124,7 +124,7 @@ impl Drop for AccessLogEntry {
                     key = self.principal.name(),
                     session = self.session.as_ref().map(|id| tracing::field::display(EscapedText(id.as_str()))),
                     environment = self.environment.as_ref().map(EnvName::as_str),
-                    seed = self.seed.map(Seed::get),
+                    seed = self.seed.map(tracing::field::display),
                     detail = self.detail.as_deref().map(|text| tracing::field::display(EscapedText(text))),
                     incomplete = (!complete).then_some(true),
                     "request"
@@ -160,7 +160,7 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 }
 
 /// Displays untrusted text for the log: escaped and shortened.
-struct EscapedText<'a>(&'a str);
+pub(crate) struct EscapedText<'a>(pub(crate) &'a str);
 
 /// The number of characters of an [`EscapedText`] that are logged.
 const MAX_LOGGED_CHARS: usize = 200;

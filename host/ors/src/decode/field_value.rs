@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 
+use super::non_finite::NonFinite;
 use super::validation_error::{Location, ValidationError, ValidationErrors};
 
 /// A value with its location, and the errors of the body it belongs to.
@@ -11,6 +12,8 @@ use super::validation_error::{Location, ValidationError, ValidationErrors};
 pub(crate) struct FieldValue<'s, 'a> {
     pub(crate) raw: &'a RawValue,
     pub(crate) location: &'s Location<'s>,
+    /// The numbers of the body that JSON cannot express.
+    pub(crate) non_finite: NonFinite<'a>,
     pub(crate) errors: &'s mut ValidationErrors,
 }
 

@@ -6,6 +6,7 @@
 
 use serde_json::value::RawValue;
 
+use super::non_finite::NonFinite;
 use super::object_reader::{ObjectMembers, ObjectReader};
 use super::validation_error::{Location, ValidationError, ValidationErrors};
 
@@ -53,6 +54,14 @@ impl<'a> JsonBody<'a> {
             let offset = skipped + byte_offset(start, error.line(), error.column());
             BodyParseError::InvalidJson(ValidationErrors::invalid_json(offset, &reason(&error)))
         })
+    }
+
+    /// Adds the numbers of the body that JSON cannot express.
+    pub(crate) fn with_non_finite(self, non_finite: NonFinite<'a>) -> JsonBody<'a> {
+        match self {
+            JsonBody::Object(members) => JsonBody::Object(members.with_non_finite(non_finite)),
+            other => other,
+        }
     }
 
     /// Reads the fields of the object that the body should be.

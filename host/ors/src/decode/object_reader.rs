@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::field_value::FieldValue;
+use super::non_finite::NonFinite;
 use super::validation_error::{Location, ValidationError, ValidationErrors};
 
 /// How many later keys are searched for a repetition of an undeclared key; an
@@ -23,6 +24,7 @@ const REPEAT_SEARCH: usize = 64;
 #[derive(Debug)]
 pub(crate) struct ObjectMembers<'a> {
     source: &'a str,
+    non_finite: NonFinite<'a>,
     list: Vec<(Cow<'a, str>, &'a RawValue)>,
 }
 
@@ -30,7 +32,17 @@ impl<'a> ObjectMembers<'a> {
     /// Parses an object. The text must start with its brace.
     pub(crate) fn parse(source: &'a str) -> serde_json::Result<ObjectMembers<'a>> {
         let MemberList(list) = serde_json::from_str(source)?;
-        Ok(ObjectMembers { source, list })
+        Ok(ObjectMembers {
+            source,
+            non_finite: NonFinite::default(),
+            list,
+        })
+    }
+
+    /// Adds the numbers of the body that JSON cannot express.
+    pub(super) fn with_non_finite(mut self, non_finite: NonFinite<'a>) -> ObjectMembers<'a> {
+        self.non_finite = non_finite;
+        self
     }
 
     /// Returns every member, including repeated ones.
@@ -143,7 +155,10 @@ impl<'s, 'a> ObjectReader<'s, 'a> {
             .then(|| ObjectMembers::parse(value.text()).ok())
             .flatten();
         match members {
-            Some(members) => Some(ObjectReader::new(members, *value.location, value.errors)),
+            Some(members) => {
+                let members = members.with_non_finite(value.non_finite);
+                Some(ObjectReader::new(members, *value.location, value.errors))
+            }
             None => value.fail(&ValidationError::ModelType),
         }
     }
@@ -178,7 +193,9 @@ impl<'s, 'a> ObjectReader<'s, 'a> {
         read: impl FnOnce(FieldValue<'_, 'a>) -> Option<T>,
     ) -> Option<Option<T>> {
         match self.members.take(name) {
-            Some(raw) if raw.get() != "null" => self.read(name, raw, read).map(Some),
+            Some(raw) if raw.get() != "null" || self.members.non_finite.is(raw.get()) => {
+                self.read(name, raw, read).map(Some)
+            }
             _ => Some(None),
         }
     }
@@ -205,6 +222,7 @@ impl<'s, 'a> ObjectReader<'s, 'a> {
         read(FieldValue {
             raw,
             location: &self.location.key(name),
+            non_finite: self.members.non_finite,
             errors: self.errors,
         })
     }

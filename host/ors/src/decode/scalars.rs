@@ -53,6 +53,9 @@ pub(crate) fn string(value: FieldValue<'_, '_>) -> Option<String> {
 
 /// Reads an integer, also from a string, a float or a boolean.
 pub(crate) fn integer(value: FieldValue<'_, '_>) -> Option<Integer> {
+    if value.non_finite.is(value.text()) {
+        return value.fail(&ValidationError::FiniteNumber);
+    }
     let text = value.text();
     let read = match text.bytes().next() {
         Some(b't') => Ok(Integer::Within(1)),
@@ -139,7 +142,10 @@ pub(crate) fn boolean(value: FieldValue<'_, '_>) -> Option<bool> {
 /// Reads an object of any content.
 pub(crate) fn object(value: FieldValue<'_, '_>) -> Option<Json> {
     match Json::from_raw(value.raw) {
-        Ok(json) => Some(json),
+        Ok(json) => Some(match value.non_finite.place_in(value.text()) {
+            Some(place) => json.with_non_finite(place),
+            None => json,
+        }),
         Err(_) => value.fail(&ValidationError::DictType),
     }
 }
@@ -163,6 +169,7 @@ pub(crate) fn list<'a, T>(
         values.extend(read(FieldValue {
             raw,
             location: &value.location.index(at),
+            non_finite: value.non_finite,
             errors: value.errors,
         }));
     }
@@ -172,12 +179,14 @@ pub(crate) fn list<'a, T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::non_finite::NonFinite;
     use crate::decode::validation_error::{Location, ValidationErrors};
 
     fn value<'s, 'a>(raw: &'a RawValue, errors: &'s mut ValidationErrors) -> FieldValue<'s, 'a> {
         FieldValue {
             raw,
             location: &Location::BODY,
+            non_finite: NonFinite::default(),
             errors,
         }
     }

@@ -224,11 +224,13 @@ fn base64_data(value: FieldValue<'_, '_>) -> Option<Vec<u8>> {
     let FieldValue {
         raw,
         location,
+        non_finite,
         errors,
     } = value;
     let text = string(FieldValue {
         raw,
         location,
+        non_finite,
         errors,
     })?;
     let data = OPTIONAL_PADDING.decode(text.as_bytes()).ok();
@@ -244,6 +246,7 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
+    use crate::decode::non_finite::NonFinite;
     use crate::decode::validation_error::{Location, ValidationErrors};
 
     fn read(text: &str) -> Result<Candidate, Vec<String>> {
@@ -253,6 +256,7 @@ mod tests {
         let read = candidate(FieldValue {
             raw,
             location: &candidates.index(0),
+            non_finite: NonFinite::default(),
             errors: &mut errors,
         });
         errors.into_result(read).map_err(|errors| {

@@ -82,6 +82,8 @@ pub(crate) enum ValidationError {
     IntFromFloat,
     /// A string that is not an integer.
     IntParsing,
+    /// `NaN` or an infinity, where an integer is expected.
+    FiniteNumber,
     /// Not a boolean.
     BoolType,
     /// Not an object, where any object is valid.
@@ -106,6 +108,7 @@ impl ValidationError {
             ValidationError::IntType => "int_type",
             ValidationError::IntFromFloat => "int_from_float",
             ValidationError::IntParsing => "int_parsing",
+            ValidationError::FiniteNumber => "finite_number",
             ValidationError::BoolType => "bool_type",
             ValidationError::DictType => "dict_type",
             ValidationError::ModelType => "model_attributes_type",
@@ -130,6 +133,7 @@ impl ValidationError {
             ValidationError::IntParsing => {
                 "Input should be a valid integer, unable to parse string as an integer"
             }
+            ValidationError::FiniteNumber => "Input should be a finite number",
             ValidationError::BoolType => "Input should be a valid boolean",
             ValidationError::DictType => "Input should be a valid dictionary",
             ValidationError::ModelType => {

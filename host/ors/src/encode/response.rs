@@ -8,7 +8,9 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use hyper::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION,
+};
 use hyper::{Response, StatusCode};
 use orwd_session::Run;
 use serde::Serialize;
@@ -59,6 +61,9 @@ pub(crate) fn redirect(status: StatusCode, location: &str) -> Option<RouteRespon
     let mut response = Response::new(Payload::Text(None));
     *response.status_mut() = status;
     response.headers_mut().insert(LOCATION, location);
+    // hyper adds it to no response to a HEAD that has no body anyway.
+    let length = HeaderValue::from_static("0");
+    response.headers_mut().insert(CONTENT_LENGTH, length);
     Some(response)
 }
 

@@ -45,6 +45,9 @@ pub(crate) enum RequestError {
     IdempotencyKey(InvalidIdempotencyKey),
     /// There is no environment of this name.
     UnknownEnvironment(String),
+    /// There is no environment of the name of the request's deployment, which is
+    /// this.
+    UnknownDeployment(String),
     /// This environment, named as in the path, does not score groups.
     NoScoring(String),
     /// The environment cannot provide the tasks.

@@ -165,6 +165,11 @@ impl RequestError {
                 "Idempotency-Key: a key is 1 to 255 printable characters of ASCII",
             ),
             RequestError::UnknownEnvironment(name) => unknown_environment(&name),
+            // Clients look for these words.
+            RequestError::UnknownDeployment(name) => ErrorResponse {
+                log: Some(format!("unknown deployment {}", python_repr(&name))),
+                ..error_response(StatusCode::NOT_FOUND, "Deployment not found.")
+            },
             RequestError::NoScoring(name) => error_response(
                 StatusCode::NOT_FOUND,
                 format!("Environment '{name}' does not implement score_group"),
@@ -294,6 +299,10 @@ fn create_error(error: CreateError) -> ErrorResponse {
         CreateError::Exists => error_response(StatusCode::BAD_REQUEST, "Session already exists"),
         CreateError::UnknownEnvironment(name) => unknown_environment(&name),
         CreateError::Task(error) => catalog_error(error),
+        CreateError::InvalidTask(message) => ErrorResponse {
+            detail: ErrorDetail::GuestText(message),
+            ..error_response(StatusCode::BAD_REQUEST, "")
+        },
         CreateError::Secrets(reason) => error_response(StatusCode::INTERNAL_SERVER_ERROR, reason),
         CreateError::Refused(message) => guest_error_to_owner(&message),
         CreateError::TooDeep(reason) => error_response(StatusCode::BAD_REQUEST, reason),

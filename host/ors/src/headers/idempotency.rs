@@ -34,12 +34,22 @@ pub(crate) fn run_fingerprint(body: &JsonBody<'_>) -> [u8; 32] {
 }
 
 /// Returns the hash of everything that determines what `/create` does.
-pub(crate) fn create_fingerprint(headers: &HeaderMap, body: &[u8]) -> [u8; 32] {
+/// `environment` is the one that a header chose.
+pub(crate) fn create_fingerprint(
+    headers: &HeaderMap,
+    environment: Option<&str>,
+    body: &[u8],
+) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     for name in [secrets::HEADER, seed::HEADER.as_str()] {
         let value = headers.get(name).map_or(&[][..], HeaderValue::as_bytes);
         hasher.update(&(value.len() as u64).to_be_bytes());
         hasher.update(value);
+    }
+    // A body that is accepted does not begin like a length.
+    if let Some(name) = environment {
+        hasher.update(&(name.len() as u64).to_be_bytes());
+        hasher.update(name.as_bytes());
     }
     hasher.update(body);
     *hasher.finalize().as_bytes()
@@ -103,17 +113,19 @@ mod tests {
     }
 
     #[test]
-    fn the_create_fingerprint_covers_secrets_and_seed() {
+    fn the_create_fingerprint_covers_secrets_seed_and_environment() {
         let plain = HeaderMap::new();
         let mut seeded = HeaderMap::new();
         seeded.insert(seed::HEADER, HeaderValue::from_static("7"));
         let mut secret = HeaderMap::new();
         secret.insert(secrets::HEADER, HeaderValue::from_static("7"));
-        let all = [&plain, &seeded, &secret].map(|headers| create_fingerprint(headers, b"{}"));
+        let all =
+            [&plain, &seeded, &secret].map(|headers| create_fingerprint(headers, None, b"{}"));
         assert_ne!(all[0], all[1]);
         assert_ne!(all[0], all[2]);
         assert_ne!(all[1], all[2]);
-        assert_ne!(create_fingerprint(&plain, b"{ }"), all[0]);
-        assert_eq!(create_fingerprint(&plain, b"{}"), all[0]);
+        assert_ne!(create_fingerprint(&plain, None, b"{ }"), all[0]);
+        assert_ne!(create_fingerprint(&plain, Some("wordle"), b"{}"), all[0]);
+        assert_eq!(create_fingerprint(&plain, None, b"{}"), all[0]);
     }
 }

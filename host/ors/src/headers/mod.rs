@@ -1,5 +1,6 @@
 //! The headers of the protocol and of orwd.
 
+pub(crate) mod deployment;
 pub(crate) mod idempotency;
 pub(crate) mod secrets;
 pub(crate) mod seed;

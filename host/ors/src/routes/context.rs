@@ -3,17 +3,20 @@
 
 use std::net::IpAddr;
 
-use bytes::Bytes;
 use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
 use orwd_model::{EnvName, SessionId};
 use orwd_session::{Principal, Session, SessionService};
 
-use crate::connection::access_log::AccessLogEntry;
+use super::router::TargetEnv;
+use crate::connection::access_log::{AccessLogEntry, EscapedText};
 use crate::connection::body::RequestBody;
+use crate::decode::body_text::BodyText;
 use crate::decode::json_body::{BodyParseError, JsonBody, is_json_type};
 use crate::error::request_error::RequestError;
+use crate::headers::deployment::DeploymentName;
 use crate::headers::session;
+use crate::limit::log_throttle::LogThrottle;
 use crate::limit::rate_limit::RateLimits;
 
 /// One request.
@@ -26,14 +29,26 @@ pub(crate) struct RequestContext<'x, S: SessionService> {
     /// The client's address.
     pub(crate) from: IpAddr,
     pub(crate) rate_limits: &'x RateLimits,
+    /// Limits the warnings about deployments that no environment has the name of.
+    pub(crate) deployment_warning: &'x LogThrottle,
+    /// Whether the server is shutting down.
+    pub(crate) stopping: bool,
 }
 
 impl<S: SessionService> RequestContext<'_, S> {
+    /// Reads the whole body.
+    pub(super) async fn read_body(&mut self) -> Result<BodyText, RequestError> {
+        Ok(BodyText::new(self.body.read().await?))
+    }
+
     /// Parses a body according to its content type.
-    pub(super) fn parse_json<'b>(&self, body: &'b Bytes) -> Result<JsonBody<'b>, BodyParseError> {
+    pub(super) fn parse_json<'b>(
+        &self,
+        body: &'b BodyText,
+    ) -> Result<JsonBody<'b>, BodyParseError> {
         let content_type = self.head.headers.get(CONTENT_TYPE);
         let is_json = content_type.is_some_and(|value| is_json_type(value.as_bytes()));
-        JsonBody::parse(body, is_json)
+        body.parse(is_json)
     }
 
     /// Returns the session id of the request.
@@ -59,10 +74,46 @@ impl<S: SessionService> RequestContext<'_, S> {
         Ok(session)
     }
 
-    /// Returns the environment of this name.
-    pub(super) fn environment(&mut self, name: &str) -> Result<EnvName, RequestError> {
-        let env = self.service.environment(name);
-        self.log_entry.environment.clone_from(&env);
-        env.ok_or_else(|| RequestError::UnknownEnvironment(name.to_owned()))
+    /// Returns the deployment that the request names.
+    pub(super) fn deployment(&self) -> Option<DeploymentName<'_>> {
+        DeploymentName::read(&self.head.headers)
+    }
+
+    /// Returns the environment that the request is for.
+    pub(super) fn environment(&mut self, target: TargetEnv<'_>) -> Result<EnvName, RequestError> {
+        let env = match target {
+            TargetEnv::Path(name) => self
+                .service
+                .environment(name)
+                .ok_or_else(|| RequestError::UnknownEnvironment(name.to_owned())),
+            TargetEnv::Deployment => self.default_environment(),
+        };
+        self.log_entry.environment = env.as_ref().ok().cloned();
+        env
+    }
+
+    /// Returns the environment of a request that names none in its path or body:
+    /// the one of its deployment, else the default one.
+    pub(super) fn default_environment(&self) -> Result<EnvName, RequestError> {
+        let environments = self.service.environments();
+        let Some(deployment) = self.deployment() else {
+            let default = environments.first().cloned();
+            return default.ok_or_else(|| RequestError::UnknownDeployment(String::new()));
+        };
+        let named = |env: &&EnvName| deployment.names(env.as_str());
+        match (environments.iter().find(named), environments) {
+            (Some(env), _) => Ok(env.clone()),
+            (None, [only]) => {
+                if self.deployment_warning.allows() {
+                    tracing::warn!(
+                        deployment = %EscapedText(&deployment.to_text()),
+                        environment = %only,
+                        "unknown deployment answered by the only environment"
+                    );
+                }
+                Ok(only.clone())
+            }
+            (None, _) => Err(RequestError::UnknownDeployment(deployment.to_text())),
+        }
     }
 }

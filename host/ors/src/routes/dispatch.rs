@@ -21,18 +21,20 @@ impl<S: SessionService> RequestContext<'_, S> {
         let path = decode_path(head.uri.path());
         let service = self.service;
         let is_environment = |name: &str| service.environment(name).is_some();
-        let route = match decide(head.method.as_str(), &path, is_environment) {
+        let has_deployment = self.deployment().is_some();
+        let route = match decide(head.method.as_str(), &path, is_environment, has_deployment) {
             RoutingDecision::Serve(route) => route,
             other => {
                 self.body.discard().await;
                 return self.not_served(other);
             }
         };
-        if head.method == Method::GET {
+        if matches!(head.method, Method::GET | Method::HEAD) {
             self.body.discard().await;
         }
         match route {
             Route::Health => Ok(self.health()),
+            Route::Ready => Ok(self.readiness().await),
             Route::Version => Ok(self.version()),
             Route::ListEnvironments => Ok(self.list_environments()),
             Route::RequiredSecrets { name } => Ok(self.required_secrets(name)),
@@ -42,18 +44,18 @@ impl<S: SessionService> RequestContext<'_, S> {
             Route::Delete => self.delete().await,
             Route::DeleteSession => self.delete_session().await,
             Route::Admin(route) => self.admin(route).await,
-            Route::Env { name, route } => match route {
-                EnvRoute::Tools => self.tools(name),
-                EnvRoute::Splits => self.splits(name),
-                EnvRoute::Tasks => self.tasks(name).await,
-                EnvRoute::NumTasks => self.num_tasks(name).await,
-                EnvRoute::Task => self.task(name).await,
-                EnvRoute::TaskRange => self.task_range(name).await,
+            Route::Env { target, route } => match route {
+                EnvRoute::Tools => self.tools(target),
+                EnvRoute::Splits => self.splits(target),
+                EnvRoute::Tasks => self.tasks(target).await,
+                EnvRoute::NumTasks => self.num_tasks(target).await,
+                EnvRoute::Task => self.task(target).await,
+                EnvRoute::TaskRange => self.task_range(target).await,
                 EnvRoute::TaskTools => self.task_tools().await,
                 EnvRoute::Prompt => self.prompt().await,
                 EnvRoute::Messages => self.messages().await,
                 EnvRoute::Call => self.call().await,
-                EnvRoute::ScoreGroup => self.score_group(name).await,
+                EnvRoute::ScoreGroup => self.score_group(target).await,
             },
         }
     }

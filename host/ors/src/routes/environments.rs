@@ -5,55 +5,68 @@ use orwd_session::SessionService;
 use serde_json::json;
 
 use super::context::RequestContext;
+use super::router::TargetEnv;
 use crate::decode::requests::{SplitRequest, TaskRangeRequest, TaskRequest};
 use crate::encode::response::{self, RouteResponse};
 use crate::encode::wire::{TaskBody, TasksBody, Wire};
 use crate::error::request_error::RequestError;
 
 impl<S: SessionService> RequestContext<'_, S> {
-    pub(super) fn tools(&mut self, name: &str) -> Result<RouteResponse, RequestError> {
-        let listing = self.service.tools(&self.environment(name)?);
+    pub(super) fn tools(&mut self, target: TargetEnv<'_>) -> Result<RouteResponse, RequestError> {
+        let listing = self.service.tools(&self.environment(target)?);
         Ok(response::json(&Wire(&listing)))
     }
 
-    pub(super) fn splits(&mut self, name: &str) -> Result<RouteResponse, RequestError> {
-        let splits = self.service.splits(&self.environment(name)?);
+    pub(super) fn splits(&mut self, target: TargetEnv<'_>) -> Result<RouteResponse, RequestError> {
+        let splits = self.service.splits(&self.environment(target)?);
         Ok(response::json(&Wire(&*splits)))
     }
 
-    pub(super) async fn tasks(&mut self, env_name: &str) -> Result<RouteResponse, RequestError> {
-        let body = self.body.read().await?;
+    pub(super) async fn tasks(
+        &mut self,
+        target: TargetEnv<'_>,
+    ) -> Result<RouteResponse, RequestError> {
+        let body = self.read_body().await?;
         let request = SplitRequest::read(self.parse_json(&body)?)?;
-        let env = self.environment(env_name)?;
+        let env = self.environment(target)?;
         let tasks = &*self.service.tasks(&env, &request.split).await?;
+        let env_name = target.name(&env);
         Ok(response::json(&TasksBody { tasks, env_name }))
     }
 
-    pub(super) async fn num_tasks(&mut self, name: &str) -> Result<RouteResponse, RequestError> {
-        let body = self.body.read().await?;
+    pub(super) async fn num_tasks(
+        &mut self,
+        target: TargetEnv<'_>,
+    ) -> Result<RouteResponse, RequestError> {
+        let body = self.read_body().await?;
         let request = SplitRequest::read(self.parse_json(&body)?)?;
-        let env = self.environment(name)?;
+        let env = self.environment(target)?;
         let count = self.service.num_tasks(&env, &request.split).await?;
         Ok(response::json(&json!({ "num_tasks": count })))
     }
 
-    pub(super) async fn task(&mut self, env_name: &str) -> Result<RouteResponse, RequestError> {
-        let body = self.body.read().await?;
+    pub(super) async fn task(
+        &mut self,
+        target: TargetEnv<'_>,
+    ) -> Result<RouteResponse, RequestError> {
+        let body = self.read_body().await?;
         let TaskRequest { split, index } = TaskRequest::read(self.parse_json(&body)?)?;
-        let env = self.environment(env_name)?;
+        let env = self.environment(target)?;
         let task = &self.service.task(&env, &split, index).await?;
+        let env_name = target.name(&env);
         Ok(response::json(&TaskBody { task, env_name }))
     }
 
     pub(super) async fn task_range(
         &mut self,
-        env_name: &str,
+        target: TargetEnv<'_>,
     ) -> Result<RouteResponse, RequestError> {
-        let body = self.body.read().await?;
+        let body = self.read_body().await?;
         let request = TaskRangeRequest::read(self.parse_json(&body)?)?;
-        let env = self.environment(env_name)?;
+        let env = self.environment(target)?;
         let TaskRangeRequest { split, start, stop } = request;
         let tasks = &*self.service.task_range(&env, &split, start, stop).await?;
+        let env_name = target.name(&env);
         Ok(response::json(&TasksBody { tasks, env_name }))
     }
 }

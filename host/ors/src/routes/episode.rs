@@ -6,6 +6,7 @@ use orwd_model::{Block, Message, MessageBlock, Role};
 use orwd_session::{Conversation, RequestFingerprint, RunRequest, Session, SessionService};
 
 use super::context::RequestContext;
+use super::router::TargetEnv;
 use crate::decode::requests::{CallRequest, ScoreRequest};
 use crate::encode::flatten::flatten;
 use crate::encode::response::{self, RouteResponse};
@@ -39,7 +40,7 @@ impl<S: SessionService> RequestContext<'_, S> {
     }
 
     pub(super) async fn call(&mut self) -> Result<RouteResponse, RequestError> {
-        let body = self.body.read().await?;
+        let body = self.read_body().await?;
         let json = self.parse_json(&body)?;
         let session = self.ready_session().await?;
         let fingerprint = idempotency::run_fingerprint(&json);
@@ -52,13 +53,17 @@ impl<S: SessionService> RequestContext<'_, S> {
             .await
     }
 
-    pub(super) async fn score_group(&mut self, name: &str) -> Result<RouteResponse, RequestError> {
-        let body = self.body.read().await?;
+    pub(super) async fn score_group(
+        &mut self,
+        target: TargetEnv<'_>,
+    ) -> Result<RouteResponse, RequestError> {
+        let body = self.read_body().await?;
         let json = self.parse_json(&body)?;
         let session = self.ready_session().await?;
         let fingerprint = idempotency::run_fingerprint(&json);
         let request = ScoreRequest::read(json)?;
         if !session.supports_score_group() {
+            let name = target.name(session.environment());
             return Err(RequestError::NoScoring(name.to_owned()));
         }
         let run_request = RunRequest::Score(request.candidates);

@@ -1,20 +1,22 @@
 //! Decides which route serves a request (`docs/src/reference/wire-contract.md`,
 //! sections 1 and 2).
 //!
-//! The decision depends only on the method and the decoded path. If the first
-//! segment is neither an environment nor a reserved name, the request is
-//! redirected below the default environment, so that clients of a single
-//! environment can omit its name.
+//! The decision depends on the method, the decoded path, and whether a header
+//! names a deployment. If the first segment is neither an environment nor a
+//! reserved name, the path is *bare*: it belongs to the environment of the
+//! header, or else the request is redirected below the default environment, so
+//! that clients of a single environment can omit its name.
 
 use std::borrow::Cow;
 
-use orwd_model::RESERVED_PATHS;
+use orwd_model::{EnvName, RESERVED_PATHS};
 use percent_encoding::percent_decode_str;
 
 /// A route with the parameters of its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route<'p> {
     Health,
+    Ready,
     Version,
     ListEnvironments,
     CreateSession,
@@ -29,11 +31,32 @@ pub(crate) enum Route<'p> {
     },
     /// A route of the admin API, which is not part of the contract.
     Admin(AdminRoute<'p>),
-    /// A route below an environment, named as the client wrote it.
+    /// A route below an environment.
     Env {
-        name: &'p str,
+        target: TargetEnv<'p>,
         route: EnvRoute,
     },
+}
+
+/// The environment that a request is for. A session may be on another: it
+/// decides itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TargetEnv<'p> {
+    /// The one of the path, as the client wrote it.
+    Path(&'p str),
+    /// The one of the request's deployment; the path names none.
+    Deployment,
+}
+
+impl TargetEnv<'_> {
+    /// Returns the name that a response repeats: as in the path, or that of the
+    /// environment.
+    pub(crate) fn name<'n>(&'n self, env: &'n EnvName) -> &'n str {
+        match self {
+            TargetEnv::Path(name) => name,
+            TargetEnv::Deployment => env.as_str(),
+        }
+    }
 }
 
 /// The routes of the admin API.
@@ -77,23 +100,31 @@ pub(crate) enum RoutingDecision<'p> {
 }
 
 /// Decides how a request is served. `path` is decoded; `is_environment` is called
-/// with its first segment.
+/// with its first segment; `has_deployment` says whether a header names a
+/// deployment.
 pub(crate) fn decide<'p>(
     method: &str,
     path: &'p str,
     is_environment: impl FnOnce(&str) -> bool,
+    has_deployment: bool,
 ) -> RoutingDecision<'p> {
     let first = path.trim_matches('/').split('/').next().unwrap_or_default();
-    let found = find(path);
-    let exempt = matches!(found, Some((Route::RequiredSecrets { .. }, _)));
+    let exempt = matches!(
+        find(path),
+        Some((Route::RequiredSecrets { .. } | Route::Ready, _))
+    );
     let reserved = RESERVED_PATHS
         .iter()
         .any(|name| first.eq_ignore_ascii_case(name));
-    if !exempt && !reserved && !is_environment(first) {
+    let bare = !exempt && !reserved && !is_environment(first);
+    if bare && !has_deployment {
         return RoutingDecision::RedirectToDefault;
     }
-    match found {
-        Some((route, allowed)) if method == allowed => RoutingDecision::Serve(route),
+    let find = if bare { find_bare } else { find };
+    match find(path) {
+        Some((route, allowed)) if method == allowed || (method == "HEAD" && allowed == "GET") => {
+            RoutingDecision::Serve(route)
+        }
         Some((_, allowed)) => RoutingDecision::MethodNotAllowed(allowed),
         None => {
             let bare = path.trim_end_matches('/');
@@ -125,15 +156,26 @@ fn find(path: &str) -> Option<(Route<'_>, &'static str)> {
         }
         (Some(last), None) if !first.is_empty() => {
             let (route, method) = below_environment(last)?;
-            Some((Route::Env { name: first, route }, method))
+            let target = TargetEnv::Path(first);
+            Some((Route::Env { target, route }, method))
         }
-        (Some("environments"), Some(owner)) if first == "v1" && !owner.is_empty() => {
-            let name = segments.next().filter(|name| !name.is_empty())?;
-            let last = segments.next()? == "required-secrets" && segments.next().is_none();
-            last.then_some((Route::RequiredSecrets { name }, "GET"))
+        (Some("environments"), Some(_owner)) if first == "v1" => {
+            // A client gives the name in as many segments as its user did, and an
+            // empty owner before a name without one.
+            let (names, last) = path.rsplit_once('/')?;
+            let name = names.splitn(4, '/').nth(3)?.rsplit('/').next()?;
+            let found = last == "required-secrets" && !name.is_empty();
+            found.then_some((Route::RequiredSecrets { name }, "GET"))
         }
         _ => None,
     }
+}
+
+/// Finds the route of a path without an environment.
+fn find_bare(path: &str) -> Option<(Route<'_>, &'static str)> {
+    let (route, method) = below_environment(path.strip_prefix('/')?)?;
+    let target = TargetEnv::Deployment;
+    Some((Route::Env { target, route }, method))
 }
 
 fn admin<'p>(id: Option<&'p str>, action: Option<&str>) -> Option<(AdminRoute<'p>, &'static str)> {
@@ -149,6 +191,7 @@ fn admin<'p>(id: Option<&'p str>, action: Option<&str>) -> Option<(AdminRoute<'p
 fn top_level(name: &str) -> Option<(Route<'_>, &'static str)> {
     Some(match name {
         "health" => (Route::Health, "GET"),
+        "ready" => (Route::Ready, "GET"),
         "version" => (Route::Version, "GET"),
         "list_environments" => (Route::ListEnvironments, "GET"),
         "create_session" => (Route::CreateSession, "POST"),
@@ -191,13 +234,24 @@ mod tests {
     use super::*;
 
     fn env(name: &str, route: EnvRoute) -> RoutingDecision<'_> {
-        Serve(Route::Env { name, route })
+        let target = TargetEnv::Path(name);
+        Serve(Route::Env { target, route })
     }
 
     #[test]
     fn decides_every_path() {
         for (method, path, expected) in [
             ("GET", "/health", Serve(Route::Health)),
+            ("GET", "/ready", Serve(Route::Ready)),
+            ("POST", "/ready", MethodNotAllowed("GET")),
+            ("GET", "/ready/tools", RedirectToDefault),
+            ("GET", "/READY", RedirectToDefault),
+            // A HEAD is a GET without a body.
+            ("HEAD", "/health", Serve(Route::Health)),
+            ("HEAD", "/alpha/tools", env("alpha", EnvRoute::Tools)),
+            ("HEAD", "/tools", RedirectToDefault),
+            ("HEAD", "/ping", MethodNotAllowed("POST")),
+            ("HEAD", "/alpha/nosuch", NotFound),
             ("GET", "/version", Serve(Route::Version)),
             ("GET", "/list_environments", Serve(Route::ListEnvironments)),
             ("POST", "/create_session", Serve(Route::CreateSession)),
@@ -284,7 +338,6 @@ mod tests {
             ("GET", "//health", NotFound),
             // Another method.
             ("POST", "/health", MethodNotAllowed("GET")),
-            ("HEAD", "/health", MethodNotAllowed("GET")),
             ("OPTIONS", "/alpha/call", MethodNotAllowed("POST")),
             ("GET", "/ping", MethodNotAllowed("POST")),
             ("GET", "/create", MethodNotAllowed("POST")),
@@ -312,6 +365,16 @@ mod tests {
             (
                 "GET",
                 "/v1/environments//Alpha/required-secrets",
+                Serve(Route::RequiredSecrets { name: "Alpha" }),
+            ),
+            (
+                "GET",
+                "/v1/environments/a/b/Alpha/required-secrets",
+                Serve(Route::RequiredSecrets { name: "Alpha" }),
+            ),
+            (
+                "GET",
+                "/v1/environments/me//required-secrets",
                 RedirectToDefault,
             ),
             (
@@ -325,7 +388,43 @@ mod tests {
                 RedirectToDefault,
             ),
         ] {
-            let decision = decide(method, path, |name| name.eq_ignore_ascii_case("alpha"));
+            let decision = decide(
+                method,
+                path,
+                |name| name.eq_ignore_ascii_case("alpha"),
+                false,
+            );
+            assert_eq!(decision, expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_deployment_has_the_bare_paths() {
+        let deployment = |route| {
+            let target = TargetEnv::Deployment;
+            Serve(Route::Env { target, route })
+        };
+        for (method, path, expected) in [
+            ("GET", "/tools", deployment(EnvRoute::Tools)),
+            ("HEAD", "/splits", deployment(EnvRoute::Splits)),
+            ("POST", "/task_range", deployment(EnvRoute::TaskRange)),
+            ("POST", "/call", deployment(EnvRoute::Call)),
+            ("POST", "/tools", MethodNotAllowed("GET")),
+            ("GET", "/tools/", RedirectWithoutSlash),
+            ("GET", "/", NotFound),
+            ("GET", "//tools", NotFound),
+            ("GET", "/Tools", NotFound),
+            ("GET", "/nosuch/tools", NotFound),
+            ("GET", "/v1/environments", NotFound),
+            // Any other path is what it is without one.
+            ("GET", "/alpha/tools", env("alpha", EnvRoute::Tools)),
+            ("GET", "/docs/tools", env("docs", EnvRoute::Tools)),
+            ("POST", "/create", Serve(Route::Create)),
+            ("POST", "//ping", Serve(Route::Ping)),
+            ("GET", "/ready", Serve(Route::Ready)),
+            ("GET", "/alpha", NotFound),
+        ] {
+            let decision = decide(method, path, |name| name == "alpha", true);
             assert_eq!(decision, expected, "{method} {path}");
         }
     }
@@ -336,7 +435,10 @@ mod tests {
             ("/tools", NotFound),
             ("/tools/tools", env("tools", EnvRoute::Tools)),
         ] {
-            assert_eq!(decide("GET", path, |name| name == "tools"), expected);
+            for has_deployment in [false, true] {
+                let decision = decide("GET", path, |name| name == "tools", has_deployment);
+                assert_eq!(decision, expected);
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! Routes about the server as a whole.
 
+use hyper::StatusCode;
 use orwd_model::EnvName;
-use orwd_session::SessionService;
+use orwd_session::{Readiness, SessionService};
 use serde_json::{Map, Value, json};
 
 use super::context::RequestContext;
@@ -11,6 +12,24 @@ impl<S: SessionService> RequestContext<'_, S> {
     pub(super) fn health(&mut self) -> RouteResponse {
         self.log_entry.set_quiet();
         response::json(&json!({ "status": "ok" }))
+    }
+
+    /// Says whether the server takes work: for load balancers, which send none to
+    /// a server that answers with another status than 200.
+    pub(super) async fn readiness(&mut self) -> RouteResponse {
+        self.log_entry.set_quiet();
+        let readiness = match self.stopping {
+            true => Readiness::Draining,
+            false => self.service.readiness().await,
+        };
+        let (status, text) = match readiness {
+            Readiness::Ready => (StatusCode::OK, "ready"),
+            Readiness::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+            Readiness::JournalUnavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "journal unavailable")
+            }
+        };
+        response::json_text(status, json!({ "status": text }).to_string())
     }
 
     /// The contract requires the first two members; the others are extensions.

@@ -2,7 +2,7 @@
 //! (`docs/src/reference/wire-contract.md#section-5`).
 
 use hyper::header::HeaderMap;
-use orwd_model::SessionId;
+use orwd_model::{SessionId, TaskSource};
 use orwd_session::{NewSession, SessionService};
 use serde_json::json;
 use uuid::Uuid;
@@ -26,11 +26,20 @@ impl<S: SessionService> RequestContext<'_, S> {
 
     pub(super) async fn create(&mut self) -> Result<RouteResponse, RequestError> {
         let headers: &HeaderMap = &self.head.headers;
-        let body = self.body.read().await?;
+        let body = self.read_body().await?;
         let json = self.parse_json(&body)?;
         let id = self.session_id()?;
         let request = CreateRequest::read(json)?;
         let seed = seed::read(headers)?;
+        // A name in the body decides, whatever the headers say.
+        self.log_entry.environment = match &request.env_name {
+            Some(name) => self.service.environment(name),
+            None => Some(self.default_environment()?),
+        };
+        let deployed = match (&request.env_name, &self.log_entry.environment) {
+            (None, Some(env)) if self.deployment().is_some() => Some(env.as_str().to_owned()),
+            _ => None,
+        };
         self.rate_limits
             .create(&self.principal, self.from)
             .map_err(RequestError::TooManyCreations)?;
@@ -38,16 +47,19 @@ impl<S: SessionService> RequestContext<'_, S> {
             Some(header) => secrets::read(header.as_bytes()),
             None => Ok(Default::default()),
         };
-        self.log_entry.environment = match &request.env_name {
-            Some(name) => self.service.environment(name),
-            None => self.service.environments().first().cloned(),
-        };
+        if let TaskSource::Spec(spec) = &request.source
+            && let Some(place) = spec.non_finite()
+        {
+            let detail = format!("task_spec: {place} is NaN or infinite and was read as null");
+            self.log_entry.detail = Some(detail);
+        }
+        let deployment = deployed.as_deref();
         let new = NewSession {
-            environment: request.env_name,
+            fingerprint: idempotency::create_fingerprint(headers, deployment, body.sent()),
+            environment: request.env_name.or(deployed),
             source: request.source,
             secrets,
             toolset: request.toolset_name,
-            fingerprint: idempotency::create_fingerprint(headers, &body),
             seed,
         };
         let created = self

@@ -55,6 +55,7 @@ pub async fn serve<S: SessionService>(
         http: http_builder(&config),
         service: HttpService {
             rate_limits: RateLimits::new(config.create_rate, config.auth_failure_rate),
+            deployment_warning: LogThrottle::default(),
             sessions: service,
             config,
             stopping: CancellationToken::new(),

@@ -19,6 +19,7 @@ use crate::connection::body::{BodyPace, RequestBody};
 use crate::connection::framing;
 use crate::encode::response::{self, LoggedBody};
 use crate::error::request_error::RequestError;
+use crate::limit::log_throttle::LogThrottle;
 use crate::limit::rate_limit::RateLimits;
 use crate::routes::context::RequestContext;
 
@@ -27,6 +28,8 @@ pub(super) struct HttpService<S> {
     pub(super) sessions: S,
     pub(super) config: ServerConfig,
     pub(super) rate_limits: RateLimits,
+    /// Limits the warnings about deployments that no environment has the name of.
+    pub(super) deployment_warning: LogThrottle,
     /// Cancelled when the server begins to shut down.
     pub(super) stopping: CancellationToken,
 }
@@ -68,6 +71,8 @@ pub(super) async fn respond<S: SessionService>(
                 principal,
                 from,
                 rate_limits: &service.rate_limits,
+                deployment_warning: &service.deployment_warning,
+                stopping: service.stopping.is_cancelled(),
             };
             let result = context.respond().await;
             (result, context.body_ended() && !framing::is_last(&head))

@@ -49,15 +49,18 @@ impl Drop for ServerWithKeys {
 }
 
 #[tokio::test]
-async fn only_health_needs_no_key() {
+async fn only_monitoring_needs_no_key() {
     let setup = ServerWithKeys::start().await;
-    assert_eq!(setup.server.get("/health").await.status, 200);
+    for path in ["/health", "/ready"] {
+        assert_eq!(setup.server.get(path).await.status, 200);
+    }
     let wrong = format!("orwd_{:016x}_{}", 1, "0".repeat(64));
     for key in ["", "none", &wrong, &setup.alice[..setup.alice.len() - 1]] {
         for path in [
             "/version",
             "/list_environments",
             "/health/",
+            "/ready/",
             "/healthy",
             "/alpha/tools",
             "/nosuch/nosuch",

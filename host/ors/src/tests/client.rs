@@ -47,19 +47,25 @@ impl Server {
     }
 
     pub(super) async fn start_with_grace(config: ServerConfig, grace: Duration) -> Server {
+        Server::start_service(MemoryService::new(), config, grace).await
+    }
+
+    pub(super) async fn start_with(service: MemoryService, config: ServerConfig) -> Server {
+        Server::start_service(service, config, Duration::from_secs(5)).await
+    }
+
+    async fn start_service(
+        service: MemoryService,
+        config: ServerConfig,
+        grace: Duration,
+    ) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let stopped = async {
             let _ = stopped.await;
         };
-        let done = tokio::spawn(serve(
-            listener,
-            MemoryService::new(),
-            config,
-            stopped,
-            grace,
-        ));
+        let done = tokio::spawn(serve(listener, service, config, stopped, grace));
         Server {
             address,
             stop,

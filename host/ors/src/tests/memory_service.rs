@@ -12,7 +12,7 @@ use orwd_model::{
 };
 use orwd_session::{
     AdminApi, AdminError, CatalogError, Conversation, CreateError, CreatedSession, DeliveryFlag,
-    NewSession, Principal, RequestFingerprint, Resumability, Run, RunRequest, Session,
+    NewSession, Principal, Readiness, RequestFingerprint, Resumability, Run, RunRequest, Session,
     SessionDetail, SessionError, SessionService, SessionSummary,
 };
 
@@ -20,7 +20,7 @@ use orwd_session::{
 /// scoring.
 #[derive(Clone)]
 pub(super) struct MemoryService {
-    environments: Arc<[EnvName; 2]>,
+    environments: Arc<[EnvName]>,
     sessions: Arc<Mutex<HashMap<(Principal, SessionId), MemorySession>>>,
 }
 
@@ -45,9 +45,14 @@ fn text(text: impl Into<String>) -> Block {
 
 impl MemoryService {
     pub(super) fn new() -> MemoryService {
-        let names = ["alpha", "chat"].map(|name| EnvName::new(name).unwrap());
+        MemoryService::with(&["alpha", "chat"])
+    }
+
+    /// Creates a service with some of the environments.
+    pub(super) fn with(names: &[&str]) -> MemoryService {
+        let names = names.iter().map(|name| EnvName::new(name).unwrap());
         MemoryService {
-            environments: Arc::new(names),
+            environments: names.collect(),
             sessions: Arc::default(),
         }
     }
@@ -92,12 +97,16 @@ impl SessionService for MemoryService {
     type Session = MemorySession;
 
     fn environments(&self) -> &[EnvName] {
-        &*self.environments
+        &self.environments
     }
 
     fn environment(&self, name: &str) -> Option<EnvName> {
         let name = EnvName::new(name).ok()?;
         self.environments.contains(&name).then_some(name)
+    }
+
+    async fn readiness(&self) -> Readiness {
+        Readiness::Ready
     }
 
     fn engine(&self) -> &'static str {

@@ -3,6 +3,7 @@
 mod access_log;
 mod auth_and_origin;
 mod client;
+mod deployments;
 mod limits;
 mod memory_service;
 mod responses;

@@ -452,7 +452,7 @@ async fn unusual_requests_get_a_response() {
             400,
         ),
         (
-            "HEAD /health HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n",
+            "HEAD /ping HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n",
             405,
         ),
         ("GET /health HTTP/1.0\r\n\r\n", 200),

@@ -51,7 +51,7 @@ pub(super) fn detail(
     SessionDetail {
         summary,
         episode: history.episode().to_string(),
-        seed: determinism.seed.get(),
+        seed: determinism.seed.to_string(),
         replayable: determinism.clock.is_replayable() && created.secrets != SealedSecrets::Withheld,
         parent: created.parent.map(|parent| ForkParent {
             episode: parent.episode.to_string(),

@@ -40,6 +40,9 @@ pub enum CreateError {
     /// The task in the request exceeds the environment's JSON depth limit.
     #[error("{0}")]
     TooDeep(String),
+    /// The task in the request does not fit the environment; its own message.
+    #[error("{0}")]
+    InvalidTask(String),
     /// The secrets cannot be read; the reason.
     #[error("{0}")]
     Secrets(String),

@@ -23,6 +23,9 @@ pub trait SessionService: AdminApi + Clone + Send + Sync + 'static {
     /// Returns the environment of this name, whatever its case.
     fn environment(&self, name: &str) -> Option<EnvName>;
 
+    /// Returns whether the server takes new work.
+    fn readiness(&self) -> impl Future<Output = Readiness> + Send;
+
     /// Returns the name and version of the WebAssembly engine.
     fn engine(&self) -> &'static str;
 
@@ -88,6 +91,17 @@ pub trait SessionService: AdminApi + Clone + Send + Sync + 'static {
     /// Ends the owner's open session of this id. Calls in flight finish first;
     /// then the episode is torn down.
     fn delete(&self, owner: &Principal, id: &SessionId) -> impl Future<Output = ()> + Send;
+}
+
+/// Whether a server takes new work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It does.
+    Ready,
+    /// It is shutting down.
+    Draining,
+    /// It cannot write its journal, so it refuses new sessions and calls.
+    JournalUnavailable,
 }
 
 /// Inspection and forking, for people and tools. Not part of the protocol.

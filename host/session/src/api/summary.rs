@@ -31,8 +31,8 @@ pub struct SessionDetail {
     pub summary: SessionSummary,
     /// Its episode.
     pub episode: String,
-    /// Its seed.
-    pub seed: u64,
+    /// Its seed, in digits: many readers of JSON lose those of a large number.
+    pub seed: String,
     /// Whether it can be replayed.
     pub replayable: bool,
     /// What it was forked from.

@@ -211,7 +211,8 @@ impl SessionHandle {
         let refusal = match runtime.environment.description().find_tool(tool) {
             ToolLookup::Found => Refusal {
                 reason: RefusalReason::InputValidation,
-                message: check_depth("input", input)?,
+                message: check_depth("input", input)
+                    .or_else(|| input.non_finite().map(not_finite))?,
             },
             ToolLookup::NotFound => Refusal::not_found(tool),
             ToolLookup::Collision(toolset) => Refusal {
@@ -226,6 +227,14 @@ impl SessionHandle {
         };
         Some(RunOutcome::Refused(refusal))
     }
+}
+
+/// Returns the error for a tool input with a number that JSON cannot express.
+fn not_finite(place: &str) -> String {
+    format!(
+        "Tool input validation error: {place}: Input should be a finite number; \
+         JSON cannot express NaN or an infinity"
+    )
 }
 
 /// Returns the error for JSON that is nested too deeply.

@@ -21,10 +21,16 @@ use crate::lifecycle::table::SessionKey;
 /// The time between two attempts to journal the creation.
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
+/// What the message of an environment begins with if it cannot read the task. Any
+/// other refusal is its own failure.
+const TASK_MISFIT: &str = "the task spec does not fit: ";
+
 /// A checked request to create a session.
 pub(crate) struct CreateSpec {
     pub(crate) env: Environment,
     pub(crate) task: Json,
+    /// Whether the client wrote the task itself.
+    pub(crate) task_by_client: bool,
     pub(crate) secrets: Secrets,
     pub(crate) toolset: Option<String>,
     pub(crate) seed: Option<Seed>,
@@ -48,6 +54,7 @@ pub(crate) async fn create(
     let CreateSpec {
         env,
         task,
+        task_by_client,
         secrets,
         toolset,
         seed,
@@ -84,6 +91,11 @@ pub(crate) async fn create(
         OpenError::Start(fault) if fault.code == FaultCode::Overloaded => CreateError::Full,
         OpenError::Start(fault) | OpenError::Entry(EntryError::Fault(fault)) => {
             CreateError::Faulted(fault)
+        }
+        OpenError::Entry(EntryError::Failed(message))
+            if task_by_client && message.starts_with(TASK_MISFIT) =>
+        {
+            CreateError::InvalidTask(message)
         }
         OpenError::Entry(EntryError::Failed(message)) => CreateError::Refused(message),
     })?;

@@ -173,6 +173,7 @@ impl SessionManager {
             .ok_or_else(|| {
                 CreateError::UnknownEnvironment(new.environment.clone().unwrap_or_default())
             })?;
+        let task_by_client = matches!(new.source, TaskSource::Spec(_));
         let task = resolve(env, new.source).await?;
         let mut secrets = new.secrets.map_err(CreateError::Secrets)?;
         let withheld = secrets.retain_named(env.secrets());
@@ -180,6 +181,7 @@ impl SessionManager {
         let spec = CreateSpec {
             env: env.clone(),
             task,
+            task_by_client,
             secrets,
             toolset: new.toolset,
             seed: new.seed,

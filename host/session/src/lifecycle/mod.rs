@@ -3,6 +3,7 @@
 pub(crate) mod create;
 mod create_retry;
 pub(crate) mod manager;
+mod readiness;
 mod reaper;
 pub(crate) mod registry;
 mod retention;

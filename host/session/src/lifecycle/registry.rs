@@ -13,6 +13,7 @@ use crate::actor::state::{Phase, SessionIdentity, SharedState};
 use crate::api::principal::Principal;
 use crate::context::SessionContext;
 use crate::handle::session_handle::SessionHandle;
+use crate::lifecycle::readiness::JournalProbe;
 use crate::lifecycle::table::{SessionKey, SessionTable};
 use crate::limits::quota::QuotaPermit;
 
@@ -29,6 +30,7 @@ pub(crate) struct SessionRegistry {
     /// The served environments; the first is the default.
     pub(crate) names: Vec<EnvName>,
     pub(crate) table: Arc<SessionTable>,
+    pub(crate) journal_probe: JournalProbe,
     stopping: AtomicBool,
 }
 
@@ -39,6 +41,7 @@ impl SessionRegistry {
             context: Arc::new(context),
             names,
             table: Arc::new(SessionTable::new(max_open_sessions)),
+            journal_probe: JournalProbe::default(),
             stopping: AtomicBool::new(false),
         }
     }

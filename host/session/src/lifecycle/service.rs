@@ -8,7 +8,7 @@ use crate::actor::command::EndCause;
 use crate::api::create::{CreatedSession, NewSession};
 use crate::api::error::{CatalogError, CreateError};
 use crate::api::principal::Principal;
-use crate::api::service::SessionService;
+use crate::api::service::{Readiness, SessionService};
 use crate::handle::session_handle::SessionHandle;
 use crate::lifecycle::manager::{SessionManager, find_task};
 use crate::lifecycle::table::SessionKey;
@@ -32,6 +32,17 @@ impl SessionService for SessionManager {
     fn environment(&self, name: &str) -> Option<EnvName> {
         let env = self.find_environment(Some(name))?;
         Some(env.name().clone())
+    }
+
+    async fn readiness(&self) -> Readiness {
+        if self.0.is_stopping() {
+            return Readiness::Draining;
+        }
+        let journal = &self.0.context.journal;
+        match self.0.journal_probe.is_writable(journal).await {
+            true => Readiness::Ready,
+            false => Readiness::JournalUnavailable,
+        }
     }
 
     fn engine(&self) -> &'static str {
