@@ -1,7 +1,10 @@
-//! Sessions whose data directory has changed: they are lost, with an error that
-//! names the data, and never continue silently.
+//! Sessions whose data directory has changed. A change that a session has not
+//! seen does not concern it. If it has seen what changed, it waits until its data
+//! is as it was, and never continues silently.
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::time::Duration;
 
 use orwd_tests::artifacts::{component, components, target_dir};
 use orwd_tests::background::wait_until;
@@ -11,6 +14,8 @@ use orwd_tests::ors::{SESSION_HEADER, SessionClient, TaskSelector, fresh_id};
 use orwd_tests::process::{CommandResult, OrwdCommand, ServeCommand, ServerProcess};
 use orwd_tests::test_dir::TestDir;
 use serde_json::{Value, json};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A server of one environment with its own data directory.
 struct DataServer {
@@ -79,44 +84,135 @@ fn created(server: &ServerProcess) -> (SessionClient, String) {
 }
 
 #[test]
-fn a_session_is_lost_with_changed_data_and_resumable_with_the_original() {
+fn a_change_of_data_that_a_session_has_not_seen_does_not_concern_it() {
+    let mut host = DataServer::new("", "");
+    let mut server = host.start(&[]);
+    let reader = server.ors().open("files", TaskSelector::Spec(json!({})));
+    assert_eq!(read(&reader, "/orwd_data/a.txt"), "first");
+    let missing = read(&reader, "/orwd_data/none/at/all");
+    assert!(missing.starts_with("error"), "{missing}");
+    server.kill();
+    // An editor's file, another file's bytes, and equal bytes in a new file.
+    host.scratch.write("env/data/.a.txt.swp", "half");
+    host.scratch
+        .write("env/data/unread.txt", "not read by the SESSION");
+    host.scratch.write("env/data/new", "first");
+    fs::rename(
+        host.scratch.at("env/data/new"),
+        host.scratch.at("env/data/a.txt"),
+    )
+    .unwrap();
+    let mut server = host.start(&[]);
+    assert_eq!(read(&reader, "/orwd_data/a.txt"), "first");
+    // What it reads for the first time is what there is now.
+    let unread = read(&reader, "/orwd_data/unread.txt");
+    assert_eq!(unread, "not read by the SESSION");
+    let replayed = host.orwd(&["replay", reader.id()]);
+    let text = replayed.expect_success();
+    assert!(text.contains("5 steps, 0 different"), "{replayed}");
+    assert!(text.contains("unseen: its data has changed"), "{replayed}");
+    server.kill();
+    let _server = host.start(&[]);
+    assert_eq!(read(&reader, "/orwd_data/unread.txt"), unread);
+}
+
+#[test]
+fn a_session_waits_while_what_it_has_seen_differs() {
+    let mut host = DataServer::new("", "");
+    let mut server = host.start(&[]);
+    let reader = server.ors().open("files", TaskSelector::Spec(json!({})));
+    assert_eq!(read(&reader, "/orwd_data/a.txt"), "first");
+    let lister = server.ors().open("files", TaskSelector::Spec(json!({})));
+    let names = lister.call("list", json!({"path": "/orwd_data"})).text();
+    server.kill();
+
+    host.scratch.write("env/data/a.txt", "third");
+    host.scratch.write("env/data/.a.txt.swp", "half");
+    let mut server = host.start(&[]);
+    for session in [&reader, &lister] {
+        for _ in 0..3 {
+            let refused = session.get("prompt");
+            let message = error_detail(&refused, 503);
+            assert!(message.contains("its data has changed"), "{message}");
+            assert!(refused.header("retry-after").is_some(), "{refused:?}");
+        }
+    }
+    let replayed = host.orwd(&["replay", reader.id()]);
+    assert_eq!(replayed.code, Some(4), "{replayed}");
+    assert!(
+        replayed.stdout.contains("different: its data has changed"),
+        "{replayed}"
+    );
+    // A new session uses the new data.
+    let other = server.ors().open("files", TaskSelector::Spec(json!({})));
+    assert_eq!(read(&other, "/orwd_data/a.txt"), "third");
+
+    // The file that should not be there goes: the session that listed it
+    // continues, also under the same server.
+    fs::remove_file(host.scratch.at("env/data/.a.txt.swp")).unwrap();
+    let ready = |session: &SessionClient| session.get("prompt").status() == 200;
+    wait_until("the lister continues", TIMEOUT, || ready(&lister));
+    assert_eq!(
+        lister.call("list", json!({"path": "/orwd_data"})).text(),
+        names
+    );
+    let message = error_detail(&reader.get("prompt"), 503);
+    assert!(message.contains("its data has changed"), "{message}");
+    host.scratch.write("env/data/a.txt", "first");
+    wait_until("the reader continues", TIMEOUT, || ready(&reader));
+    assert_eq!(read(&reader, "/orwd_data/a.txt"), "first");
+
+    // The one that began over the other data waits for that.
+    server.kill();
+    let _server = host.start(&[]);
+    error_detail(&other.get("prompt"), 503);
+}
+
+#[test]
+fn a_session_that_has_waited_as_long_as_it_may_is_lost() {
     let mut host = DataServer::new("", "");
     let mut server = host.start(&[]);
     let session = server.ors().open("files", TaskSelector::Spec(json!({})));
     assert_eq!(read(&session, "/orwd_data/a.txt"), "first");
     server.kill();
-    // No byte that it read has changed, but a later read may differ.
-    let unread = host.scratch.at("env/data/unread.txt");
-    fs::write(&unread, "not read by the SESSION").unwrap();
-    let mut server = host.start(&[]);
+    host.scratch.write("env/data/a.txt", "third");
+    let mut server = host.start(&["--data-change-wait=0s"]);
     let message = error_detail(&session.get("prompt"), 410);
     assert!(message.contains("its data has changed"), "{message}");
-    let replayed = host.orwd(&["replay", session.id()]);
-    assert_eq!(replayed.code, Some(4), "{replayed}");
-    assert!(
-        replayed.stdout.contains("its data has changed"),
-        "{replayed}"
-    );
-    assert!(
-        replayed.stdout.contains("2 steps, 1 different"),
-        "{replayed}"
-    );
-    // A new session uses the new data.
-    let other = server.ors().open("files", TaskSelector::Spec(json!({})));
-    assert_eq!(
-        read(&other, "/orwd_data/unread.txt"),
-        "not read by the SESSION"
-    );
     server.kill();
-    let mut server = host.start(&[]);
-    assert_eq!(read(&other, "/orwd_data/a.txt"), "first");
-    server.kill();
-
-    fs::write(&unread, "not read by the session").unwrap();
-    let _server = host.start(&[]);
+    // The journal still has it.
+    host.scratch.write("env/data/a.txt", "first");
+    let _server = host.start(&["--data-change-wait=0s"]);
     assert_eq!(read(&session, "/orwd_data/a.txt"), "first");
-    let message = error_detail(&other.get("prompt"), 410);
-    assert!(message.contains("its data has changed"), "{message}");
+}
+
+/// Data as a volume of Kubernetes mounts it: each name leads through a link to
+/// the folder of the current version.
+#[test]
+fn a_new_version_of_a_volume_with_equal_bytes_is_equal_data() {
+    let mut host = DataServer::new("", "");
+    let data = host.scratch.at("env/data");
+    let at = |name: &str| format!("{data}/{name}");
+    let version = |name: &str, text: &str| {
+        fs::create_dir(at(name)).unwrap();
+        fs::write(at(&format!("{name}/config")), text).unwrap();
+        let _ = fs::remove_file(at("..data"));
+        symlink(name, at("..data")).unwrap();
+    };
+    version("..version-1", "one");
+    symlink("..data/config", at("config")).unwrap();
+    let mut server = host.start(&[]);
+    let session = server.ors().open("files", TaskSelector::Spec(json!({})));
+    assert_eq!(read(&session, "/orwd_data/config"), "one");
+    server.kill();
+    version("..version-2", "one");
+    fs::remove_dir_all(at("..version-1")).unwrap();
+    let mut server = host.start(&[]);
+    assert_eq!(read(&session, "/orwd_data/config"), "one");
+    server.kill();
+    version("..version-3", "two");
+    let _server = host.start(&[]);
+    error_detail(&session.get("prompt"), 503);
 }
 
 #[test]
@@ -127,26 +223,21 @@ fn a_data_change_applies_to_later_sessions() {
     host.scratch.write("env/data/new.txt", "new");
     let mut session = None;
     // The server looks for changes at intervals.
-    wait_until(
-        "the change is seen",
-        std::time::Duration::from_secs(30),
-        || {
-            let (next, _) = created(&server);
-            let receipt = |session: &SessionClient| {
-                let path = format!("/orwd/sessions/{}/receipt", session.id());
-                server.ors().get(&path).json()["receipt"]["data"].clone()
-            };
-            let seen = receipt(&next) != receipt(&before);
-            session = Some(next);
-            seen
-        },
-    );
+    wait_until("the change is seen", TIMEOUT, || {
+        let (next, _) = created(&server);
+        let receipt = |session: &SessionClient| {
+            let path = format!("/orwd/sessions/{}/receipt", session.id());
+            server.ors().get(&path).json()["receipt"]["data"].clone()
+        };
+        let seen = receipt(&next) != receipt(&before);
+        session = Some(next);
+        seen
+    });
     server.kill();
     let _server = host.start(&[]);
     let session = session.expect("one was created");
     assert_eq!(read(&session, "/orwd_data/new.txt"), "new");
-    let message = error_detail(&before.get("prompt"), 410);
-    assert!(message.contains("its data has changed"), "{message}");
+    assert_eq!(read(&before, "/orwd_data/new.txt"), "new");
 }
 
 #[test]
@@ -181,7 +272,7 @@ const SHARED: (&str, &str) = (
 );
 
 #[test]
-fn a_session_over_shared_data_is_lost_when_others_publish() {
+fn a_session_over_shared_data_waits_if_it_has_seen_what_others_published() {
     let mut host = DataServer::new(SHARED.0, SHARED.1);
     let mut server = host.start(&["--writable-data"]);
     let (quiet, resumable) = created(&server);
@@ -190,6 +281,9 @@ fn a_session_over_shared_data_is_lost_when_others_publish() {
         "no; others may publish into the data that it reads"
     );
     assert_eq!(read(&quiet, "/orwd_data/a.txt"), "first");
+    let curious = server.ors().open("files", TaskSelector::Spec(json!({})));
+    let missing = read(&curious, "/orwd_data/results/one");
+    assert!(missing.starts_with("error"), "{missing}");
     server.kill();
     // No session published, so it can be resumed.
     let mut server = host.start(&["--writable-data"]);
@@ -206,7 +300,9 @@ fn a_session_over_shared_data_is_lost_when_others_publish() {
     assert_eq!(read(&quiet, "/orwd_data/results/one"), "x");
     server.kill();
     let _server = host.start(&["--writable-data"]);
-    let message = error_detail(&quiet.get("prompt"), 410);
+    assert_eq!(read(&quiet, "/orwd_data/results/one"), "x");
+    // The other one has seen that it was not there.
+    let message = error_detail(&curious.get("prompt"), 503);
     assert!(message.contains("its data has changed"), "{message}");
 }
 

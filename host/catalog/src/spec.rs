@@ -43,12 +43,14 @@ impl EnvironmentSpec {
             label: InstanceLabel {
                 environment: self.name.as_str().into(),
                 session: session.into(),
+                owner: "".into(),
             },
             determinism,
             sleep_mode: SleepMode::RealTime,
             data: self.data.clone(),
             mode: self.mode.clone(),
             limits: self.limits,
+            observe: false,
         }
     }
 }

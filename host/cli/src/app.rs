@@ -145,6 +145,7 @@ mod tests {
             environment: EnvName::new("counter").unwrap(),
             component: Digest::of(b"component"),
             data: None,
+            observed: None,
             mode: DataMode::Session,
             task: json(r#"{"target":3}"#),
             seed: Seed::new(7),

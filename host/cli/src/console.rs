@@ -1,6 +1,7 @@
 //! What commands share: errors, exit codes, the log and the terminal.
 
 mod error;
+mod log_queue;
 pub(crate) mod logging;
 mod status;
 pub(crate) mod terminal;

@@ -43,6 +43,11 @@ orwd_model::declare_limits! {
         /// Later requests get 404.
         idle_timeout: Duration = "idle-timeout"
             (Time, Fixed(secs(900)), secs(1), 720 * HOUR);
+        /// Time that a session waits while the data that it has seen is not as
+        /// it was. Meanwhile its requests get 503 and `Retry-After`; after it,
+        /// the session is lost and they get 410.
+        data_change_wait: Duration = "data-change-wait"
+            (Time, Fixed(secs(600)), 0, 720 * HOUR);
         /// Time that a request waits for its session's setup. After it, the
         /// client gets 503 `starting` and tries again.
         setup_wait: Duration = "setup-wait"
@@ -108,6 +113,11 @@ orwd_model::declare_limits! {
         /// creations and calls get 503 and `Retry-After`.
         disk_reserve: Option<u64> = "disk-reserve"
             (Size, Unset("a twentieth of the file system, from 32MiB to 256MiB"), 0, 1024 * GIB);
+        /// Guest output (stdout and stderr) of all sessions that reaches the log
+        /// each second; sixteen times as much in a burst. One key gets half of
+        /// it and one session a quarter. The rest is counted and dropped.
+        guest_log_rate: u64 = "guest-log-rate"
+            (Size, Fixed(512 * KIB), KIB, GIB);
         /// Time between two requests on a connection. After it, the connection
         /// is closed.
         keep_alive: Duration = "keep-alive"

@@ -89,6 +89,12 @@ impl Episode {
         self.instance.set_sleep_mode(sleep_mode);
     }
 
+    /// Returns the hash of what the guest has seen of its data so far; none if
+    /// it is not observed, or gone.
+    pub fn observed_data(&self) -> Option<[u8; 32]> {
+        self.instance.observed_data()
+    }
+
     /// Returns the CPU time of the last entry.
     pub fn cpu_time(&self) -> Duration {
         self.instance.cpu_time()

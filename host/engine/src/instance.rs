@@ -147,6 +147,15 @@ impl Instance {
         }
     }
 
+    /// Returns the hash of what the guest has seen of its data so far; none if
+    /// it is not observed, or gone.
+    pub(crate) fn observed_data(&self) -> Option<[u8; 32]> {
+        match &self.state {
+            StoreState::Live(store) => store.data().observed_data(),
+            StoreState::Faulted(_) => None,
+        }
+    }
+
     /// Returns the CPU time of the last entry.
     pub(crate) fn cpu_time(&self) -> Duration {
         self.meter.used()

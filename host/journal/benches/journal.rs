@@ -151,6 +151,7 @@ fn created(session: &str) -> CreatedRecord {
         environment: EnvName::new("counter").unwrap(),
         component: Digest::of(b"component"),
         data: None,
+        observed: None,
         mode: orwd_model::DataMode::Session,
         task: json(r#"{"target":3}"#),
         seed: Seed::new(7),

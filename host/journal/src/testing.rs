@@ -46,6 +46,7 @@ pub(crate) fn created(owner: Option<&str>, session: &str) -> CreatedRecord {
         environment: EnvName::new("counter").unwrap(),
         component: Digest::of(b"component"),
         data: Some(DataDigest::from_bytes(*Digest::of(b"data").as_bytes())),
+        observed: None,
         mode: DataMode::Session,
         task: json(r#"{"target":3}"#),
         seed: Seed::new(0x0707_0707_0707_0707),

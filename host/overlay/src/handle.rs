@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{ErrorCode, Result};
+use crate::lower::LowerLayer;
 use crate::upper::layer::UpperLayer;
 use crate::upper::node::NodeId;
 use crate::upper::ops::OpenOptions;
@@ -124,6 +125,15 @@ impl Handle {
             Ok(())
         } else {
             Err(ErrorCode::BadDescriptor)
+        }
+    }
+
+    /// Returns the directory of the lower layer that this one shows, if any.
+    pub(crate) fn lower_dir(&self) -> Result<Option<(Arc<LowerLayer>, Arc<str>)>> {
+        let layer = self.layer();
+        match &layer.directory(self.node)?.lower {
+            Some(path) => Ok(Some((layer.lower()?.clone(), path.clone()))),
+            None => Ok(None),
         }
     }
 

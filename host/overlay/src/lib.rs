@@ -23,6 +23,7 @@ mod testing;
 mod tests;
 mod time;
 mod upper;
+mod warnings;
 mod wasi;
 
 pub use lower::{LowerLayer, PUBLISH_PREFIX};

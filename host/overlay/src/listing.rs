@@ -22,18 +22,30 @@ pub(crate) struct DirectoryReader {
 }
 
 impl DirectoryReader {
-    /// Opens a reader of a directory, with a handle of its own.
-    pub(crate) fn open(dir: &Handle) -> Result<DirectoryReader> {
-        let dir = dir.reopen_dir()?;
-        let layer = dir.layer();
-        let lower = match &layer.directory(dir.node())?.lower {
-            Some(path) => Some(layer.lower()?.list(path)?),
-            None => None,
-        };
-        drop(layer);
+    /// Opens a reader of a directory, with a handle of its own. It may wait for
+    /// the listing of the lower layer.
+    pub(crate) async fn open(dir: &Handle) -> Result<DirectoryReader> {
+        let mut reader = DirectoryReader::new(dir)?;
+        if let Some((lower, path)) = reader.dir.lower_dir()? {
+            reader.lower = Some(lower.listing(&path).await?);
+        }
+        Ok(reader)
+    }
+
+    /// Opens a reader, and lists the lower layer on this thread.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn open_blocking(dir: &Handle) -> Result<DirectoryReader> {
+        let mut reader = DirectoryReader::new(dir)?;
+        if let Some((lower, path)) = reader.dir.lower_dir()? {
+            reader.lower = Some(lower.list(&path)?);
+        }
+        Ok(reader)
+    }
+
+    fn new(dir: &Handle) -> Result<DirectoryReader> {
         Ok(DirectoryReader {
-            dir,
-            lower,
+            dir: dir.reopen_dir()?,
+            lower: None,
             index: 0,
             last: String::new(),
         })
@@ -61,11 +73,25 @@ impl DirectoryReader {
                 Entry::Node(id) => Some((name, *id)),
                 Entry::Whiteout => None,
             });
-        let next = match (below, above) {
-            (Some((name, kind)), None) => Some((name, kind)),
-            (Some((name, kind)), Some((over, _))) if name < *over => Some((name, kind)),
-            (_, Some((name, id))) => Some((name.clone(), layer.node(id)?.kind())),
-            (None, None) => None,
+        let own = above.filter(|(over, _)| match &below {
+            Some((name, _)) => *over <= name,
+            None => true,
+        });
+        let next = match (below, own) {
+            (_, Some((name, id))) => {
+                let found = (name.clone(), layer.node(id)?.kind());
+                // Its kind may be that of a lower file that is open.
+                layer.observed.name(&found.0, found.1);
+                Some(found)
+            }
+            (Some((name, kind)), None) => {
+                layer.observed.name(&name, kind);
+                Some((name, kind))
+            }
+            (None, None) => {
+                layer.observed.end_of_names();
+                None
+            }
         };
         drop(layer);
         if let Some((name, _)) = &next {

@@ -7,7 +7,7 @@
 //! guest can make the host block on a pipe. Nothing here can write; only
 //! [`publish`](super::publish) does.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -17,7 +17,10 @@ use cap_std::fs::{Dir, FileType, Metadata, MetadataExt, OpenOptions, OpenOptions
 use rustix::buffer::spare_capacity;
 use rustix::fs::OFlags;
 
+use tokio::sync::Semaphore;
+
 use crate::error::{ErrorCode, Result};
+use crate::warnings::WarningLimiter;
 
 /// The prefix of files being published, which guests do not see.
 pub const PUBLISH_PREFIX: &str = ".orwd-publish-";
@@ -26,12 +29,25 @@ pub const PUBLISH_PREFIX: &str = ".orwd-publish-";
 /// again without a new modification time, so its listing is not shared.
 const SETTLE_TIME: Duration = Duration::from_secs(2);
 
+/// The most listings, and the most names in them, that are kept while nobody
+/// reads them, so that a guest that lists a large directory again and again does
+/// not have it read each time.
+const KEPT_LISTINGS: usize = 8;
+const KEPT_NAMES: usize = 1 << 20;
+
+/// Warnings about a data directory, which guests can cause at will.
+static UNREADABLE: WarningLimiter = WarningLimiter::new();
+
 /// The lower layer of all sessions on one environment.
 #[derive(Debug)]
 pub struct LowerLayer {
     dir: Dir,
     files: Mutex<WeakCache<LowerFile>>,
     listings: Mutex<WeakCache<LowerListing>>,
+    kept: Mutex<VecDeque<Arc<LowerListing>>>,
+    /// Held while a directory is read, so that guests that list the same one
+    /// at the same time do not each hold a copy.
+    reading: Semaphore,
 }
 
 /// The kind of a file.
@@ -64,7 +80,8 @@ pub(crate) struct LowerFile {
 /// The names in a directory, sorted.
 #[derive(Debug)]
 pub(crate) struct LowerListing {
-    stamp: Option<(FileId, SystemTime)>,
+    /// What the directory had when these were last known to be its names.
+    stamp: Mutex<Option<(FileId, SystemTime)>>,
     pub(crate) names: Vec<(String, FileKind)>,
 }
 
@@ -106,6 +123,8 @@ impl LowerLayer {
             dir,
             files: Mutex::new(WeakCache::new()),
             listings: Mutex::new(WeakCache::new()),
+            kept: Mutex::new(VecDeque::new()),
+            reading: Semaphore::new(1),
         }
     }
 
@@ -167,21 +186,99 @@ impl LowerLayer {
         Ok(file)
     }
 
-    /// Lists a directory. Listings in use are shared, so that their memory does
-    /// not grow with the number of guests that list.
+    /// Lists a directory. What is not known is read by a blocking thread, since
+    /// a directory may have a million names.
+    pub(crate) async fn listing(self: &Arc<Self>, path: &str) -> Result<Arc<LowerListing>> {
+        if let Some(listing) = self.known_listing(path, self.listing_stamp(path)?) {
+            return Ok(listing);
+        }
+        // It is never closed.
+        let _permit = self.reading.acquire().await.map_err(|_| ErrorCode::Io)?;
+        let (layer, path) = (self.clone(), path.to_owned());
+        let listed = tokio::task::spawn_blocking(move || layer.list(&path)).await;
+        listed.map_err(|_| ErrorCode::Io)?
+    }
+
+    /// Lists a directory on this thread. Equal listings are shared, so that
+    /// their memory does not grow with the number of guests that list.
     pub(crate) fn list(&self, path: &str) -> Result<Arc<LowerListing>> {
-        let fail = |error: io::Error| error_code(&error);
-        let at = if path.is_empty() { "." } else { path };
-        let metadata = self.dir.metadata(at).map_err(fail)?;
-        let modified = metadata.modified().map_err(fail)?.into_std();
-        let now = (identity(&metadata), modified);
-        if let Some(listing) = lock(&self.listings).get(path)
-            && listing.stamp == Some(now)
-        {
+        let now = self.listing_stamp(path)?;
+        if let Some(listing) = self.known_listing(path, now) {
             return Ok(listing);
         }
         let mut names = Vec::new();
-        for entry in self.dir.read_dir(at).map_err(fail)? {
+        self.visit(path, |name, kind| {
+            names.push((name, kind));
+            true
+        })?;
+        names.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        names.shrink_to_fit();
+        let settled = SystemTime::now()
+            .duration_since(now.1)
+            .is_ok_and(|age| age > SETTLE_TIME);
+        let mut listings = lock(&self.listings);
+        let stamp = settled.then_some(now);
+        let same = listings.get(path).filter(|known| known.names == names);
+        let listing = match same {
+            Some(listing) => {
+                *lock(&listing.stamp) = stamp;
+                listing
+            }
+            None => Arc::new(LowerListing {
+                stamp: Mutex::new(stamp),
+                names,
+            }),
+        };
+        listings.put(path, &listing);
+        drop(listings);
+        self.keep(&listing);
+        Ok(listing)
+    }
+
+    /// Returns what shows whether a directory has changed.
+    fn listing_stamp(&self, path: &str) -> Result<(FileId, SystemTime)> {
+        let fail = |error: io::Error| error_code(&error);
+        let metadata = self.dir.metadata(dot(path)).map_err(fail)?;
+        let modified = metadata.modified().map_err(fail)?.into_std();
+        Ok((identity(&metadata), modified))
+    }
+
+    fn known_listing(&self, path: &str, now: (FileId, SystemTime)) -> Option<Arc<LowerListing>> {
+        let listing = lock(&self.listings).get(path)?;
+        let same = *lock(&listing.stamp) == Some(now);
+        same.then_some(listing)
+    }
+
+    /// Keeps a listing until later ones take its place.
+    fn keep(&self, listing: &Arc<LowerListing>) {
+        let mut kept = lock(&self.kept);
+        kept.retain(|other| !Arc::ptr_eq(other, listing));
+        kept.push_front(listing.clone());
+        let mut names = 0;
+        let mut places = 0;
+        kept.retain(|listing| {
+            names += listing.names.len();
+            places += 1;
+            names <= KEPT_NAMES && places <= KEPT_LISTINGS
+        });
+    }
+
+    /// Returns whether all names that guests would see in a directory are
+    /// covered. Reads no further than to the first that is not.
+    pub(crate) fn is_covered(&self, path: &str, covered: impl Fn(&str) -> bool) -> Result<bool> {
+        let mut all = true;
+        self.visit(path, |name, _| {
+            all = covered(&name);
+            all
+        })?;
+        Ok(all)
+    }
+
+    /// Passes the names that guests see in a directory to `visit`, in the
+    /// system's order, until it returns false.
+    fn visit(&self, path: &str, mut visit: impl FnMut(String, FileKind) -> bool) -> Result<()> {
+        let fail = |error: io::Error| error_code(&error);
+        for entry in self.dir.read_dir(dot(path)).map_err(fail)? {
             let entry = entry.map_err(fail)?;
             let Ok(name) = entry.file_name().into_string() else {
                 continue;
@@ -189,20 +286,11 @@ impl LowerLayer {
             let Some(kind) = kind(entry.file_type().map_err(fail)?) else {
                 continue;
             };
-            if !name.starts_with(PUBLISH_PREFIX) {
-                names.push((name, kind));
+            if !name.starts_with(PUBLISH_PREFIX) && !visit(name, kind) {
+                break;
             }
         }
-        names.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        let settled = SystemTime::now()
-            .duration_since(modified)
-            .is_ok_and(|age| age > SETTLE_TIME);
-        let listing = Arc::new(LowerListing {
-            stamp: settled.then_some(now),
-            names,
-        });
-        lock(&self.listings).put(path, &listing);
-        Ok(listing)
+        Ok(())
     }
 
     /// Returns the target of a symbolic link, as written.
@@ -285,6 +373,11 @@ fn needs_disk(_file: &std::fs::File, _at: u64) -> bool {
     false
 }
 
+/// Returns a path that can be opened, for one that may be empty.
+fn dot(path: &str) -> &str {
+    if path.is_empty() { "." } else { path }
+}
+
 /// Joins a directory path and a name.
 pub(crate) fn join(directory: &str, name: &str) -> String {
     if directory.is_empty() {
@@ -321,7 +414,9 @@ fn error_code(error: &io::Error) -> ErrorCode {
         ErrorKind::NotADirectory => ErrorCode::NotDirectory,
         ErrorKind::PermissionDenied => ErrorCode::Access,
         kind => {
-            tracing::warn!(%kind, %error, "cannot read data directory");
+            if let Some(unsaid) = UNREADABLE.admit() {
+                tracing::warn!(%kind, %error, unsaid, "cannot read data directory");
+            }
             ErrorCode::Io
         }
     }

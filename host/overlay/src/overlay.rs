@@ -42,6 +42,20 @@ impl Overlay {
         }
     }
 
+    /// Hashes from now on what the guest sees of the data directory.
+    pub fn observe(&self) {
+        let mut layer = self.layer.lock();
+        if layer.lower.is_some() {
+            layer.observed.start();
+        }
+    }
+
+    /// Returns the hash of what the guest has seen of the data directory; none
+    /// if there is no such directory, or if it is not observed.
+    pub fn observed(&self) -> Option<[u8; 32]> {
+        self.layer.lock().observed.digest()
+    }
+
     /// Returns and clears the last refusal by the quota.
     pub fn take_refused(&self) -> Option<QuotaRefusal> {
         self.layer.lock().quota.take_refused()

@@ -4,7 +4,9 @@
 //! moved into place, so that nobody sees a partial file, and open handles keep
 //! the old one. No symbolic link is followed. A file that cannot be published
 //! is logged and the others continue. Removals and symbolic links of the
-//! session are not published.
+//! session are not published. A session that moves a large directory of the
+//! data into a published one would copy it all, so it publishes no more files
+//! and bytes than it may write.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -47,14 +49,25 @@ impl Overlay {
         let Some(root) = self.data() else {
             return done;
         };
-        let found = self.layer.lock().changed_files(root, &what.folders);
-        let paths = found.unwrap_or_else(|error| {
+        let limits = self.layer.lock().quota.limits();
+        let mut bytes_left = limits.bytes;
+        let files = usize::try_from(limits.files).unwrap_or(usize::MAX);
+        let found = self
+            .layer
+            .lock()
+            .changed_files(root, &what.folders, files.saturating_add(1));
+        let mut paths = found.unwrap_or_else(|error| {
             tracing::warn!(%error, "cannot list session files");
             done.failed += 1;
             Vec::new()
         });
+        if paths.len() > files {
+            tracing::warn!(files, "session has more files to publish than it may write");
+            done.failed += paths.len() - files;
+            paths.truncate(files);
+        }
         for path in paths {
-            match self.publish_file(root, &path, what.on_conflict) {
+            match self.publish_file(root, &path, what.on_conflict, &mut bytes_left) {
                 Ok(FileOutcome::Published) => done.published += 1,
                 Ok(FileOutcome::Kept) => done.kept += 1,
                 Err(error) => {
@@ -71,6 +84,7 @@ impl Overlay {
         root: NodeId,
         path: &str,
         on_conflict: OnConflict,
+        bytes_left: &mut u64,
     ) -> io::Result<FileOutcome> {
         let lower = self.layer.lock().lower.clone();
         let lower = lower.ok_or(ErrorKind::NotFound)?;
@@ -83,7 +97,7 @@ impl Overlay {
             .read_only_handle(root, path)
             .map_err(io::Error::other)?;
         let temporary = format!("{PUBLISH_PREFIX}{}", uuid::Uuid::new_v4().simple());
-        let placed = write(&dir, &temporary, &file).and_then(|()| match on_conflict {
+        let placed = write(&dir, &temporary, &file, bytes_left).and_then(|()| match on_conflict {
             OnConflict::Replace => dir
                 .rename(&temporary, &dir, name)
                 .map(|()| FileOutcome::Published),
@@ -152,7 +166,7 @@ fn exists(dir: &Dir, name: &str) -> io::Result<bool> {
 }
 
 /// Copies a file of the overlay into a new file of the host, and syncs it.
-fn write(dir: &Dir, name: &str, from: &Handle) -> io::Result<()> {
+fn write(dir: &Dir, name: &str, from: &Handle, bytes_left: &mut u64) -> io::Result<()> {
     let mut options = HostOptions::new();
     options.write(true).create_new(true);
     let mut to = dir.open_with(name, &options)?;
@@ -162,22 +176,25 @@ fn write(dir: &Dir, name: &str, from: &Handle) -> io::Result<()> {
         if piece.is_empty() {
             return to.sync_all();
         }
+        *bytes_left = bytes_left
+            .checked_sub(piece.len() as u64)
+            .ok_or_else(|| io::Error::other("the session publishes more than its disk limit"))?;
         to.write_all(&piece)?;
         offset += piece.len() as u64;
     }
 }
 
 impl UpperLayer {
-    /// Returns the changed files below these folders: written, created, or
-    /// moved there.
-    fn changed_files(&self, root: NodeId, folders: &[String]) -> Result<Vec<String>> {
+    /// Returns the changed files below these folders, up to `most`: written,
+    /// created, or moved there.
+    fn changed_files(&self, root: NodeId, folders: &[String], most: usize) -> Result<Vec<String>> {
         let mut found = Vec::new();
         for folder in folders {
             let within = |other: &String| folder.starts_with(&format!("{other}/"));
             if !folders.iter().any(within)
                 && let Some(at) = self.find_dir(root, folder)?
             {
-                self.collect_changed(at, folder, &mut found)?;
+                self.collect_changed(at, folder, most, &mut found)?;
             }
         }
         found.sort_unstable();
@@ -201,10 +218,14 @@ impl UpperLayer {
         &self,
         location: Location,
         path: &str,
+        most: usize,
         found: &mut Vec<String>,
     ) -> Result<()> {
         let mut dirs = vec![(location, path.to_owned())];
         while let Some((location, path)) = dirs.pop() {
+            if found.len() >= most {
+                return Ok(());
+            }
             let (lower, own) = match &location {
                 Location::Lower(lower) => (Some(lower.as_str()), None),
                 Location::Upper(id) => {
@@ -229,6 +250,9 @@ impl UpperLayer {
                 continue;
             };
             for (name, kind) in &self.lower()?.list(moved)?.names {
+                if found.len() >= most {
+                    break;
+                }
                 if own.is_some_and(|own| own.contains_key(name)) {
                     continue;
                 }

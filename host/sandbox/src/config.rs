@@ -13,6 +13,9 @@ pub struct InstanceLabel {
     pub environment: Arc<str>,
     /// The session id, or `catalog` for an instance that serves task queries.
     pub session: Arc<str>,
+    /// The name of the session's owner, whose sessions share a part of the log;
+    /// empty if there is none. It is not logged.
+    pub owner: Arc<str>,
 }
 
 /// The configuration of one instance.
@@ -30,4 +33,6 @@ pub struct InstanceConfig {
     pub mode: DataMode,
     /// Its limits.
     pub limits: SessionLimits,
+    /// Whether to hash what it sees of its data.
+    pub observe: bool,
 }

@@ -24,6 +24,7 @@ pub use grants::{Grant, grant_of, link};
 pub use memory::{HostOutOfMemory, MemoryRefusal};
 pub use meter::CpuMeter;
 pub use orwd_overlay::QuotaRefusal;
+pub use output::rate::set_guest_log_rate;
 pub use random::RandomRequestTooLarge;
 pub use state::{GuestState, PublishableFiles};
 pub use time::clock::SleepExceedsBudget;

@@ -91,6 +91,9 @@ impl GuestState {
             },
             Arc::new(clock.clone()),
         );
+        if config.observe {
+            overlay.observe();
+        }
         let publishable = match config.mode {
             DataMode::Shared(publish) => Some(PublishableFiles {
                 label: config.label,
@@ -114,6 +117,12 @@ impl GuestState {
             log,
             out_of_cpu: false,
         }
+    }
+
+    /// Returns the hash of what the guest has seen of its data so far; none if
+    /// it has no data, or is not observed.
+    pub fn observed_data(&self) -> Option<[u8; 32]> {
+        self.overlay.observed()
     }
 
     /// Returns the files to publish, if the data mode allows it.

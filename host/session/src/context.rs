@@ -25,6 +25,8 @@ pub struct SessionSettings {
     /// How long a guest is idle before it is hibernated. None disables both
     /// hibernation and eviction.
     pub hibernate_after: Option<Duration>,
+    /// How long a session waits while its data differs from what it has seen.
+    pub data_change_wait: Duration,
     /// How long an ended session stays in the journal.
     pub retention: Duration,
     /// The most sessions open at once, in memory or not.

@@ -34,7 +34,7 @@ pub use api::request::{RequestFingerprint, RunRequest};
 pub use api::service::{AdminApi, Conversation, Readiness, Session, SessionService};
 pub use api::summary::{ForkParent, SessionDetail, SessionSummary, StepSummary};
 pub use context::SessionSettings;
-pub use episode::replay_report::{StepComparison, StepReplay, replay_history};
+pub use episode::replay_report::{DataDifference, StepComparison, StepReplay, replay_history};
 pub use handle::session_handle::SessionHandle;
 pub use lifecycle::manager::SessionManager;
 pub use limits::memory_pressure::MemoryMonitor;

@@ -51,7 +51,7 @@ const fn attack(
     }
 }
 
-const DISK_ATTACKS: [DiskAttack; 17] = [
+const DISK_ATTACKS: [DiskAttack; 21] = [
     attack("fill", 0, (DISK - 64, DISK), "error: ", "disk, to the byte"),
     attack("append", 0, (DISK - (17 << 10), DISK), "error: ", "disk"),
     attack("many_files", 0, (FILES - 1, FILES), "No space", "files"),
@@ -134,6 +134,34 @@ const DISK_ATTACKS: [DiskAttack; 17] = [
         (2000, 2000),
         "done",
         "nothing: removed files do not count",
+    ),
+    attack(
+        "hard_links",
+        0,
+        (FILES - 1, FILES),
+        "No space",
+        "files: each name counts",
+    ),
+    attack(
+        "link_churn",
+        2000,
+        (2000, 2000),
+        "done",
+        "nothing: removed names do not count",
+    ),
+    attack(
+        "rename_churn",
+        2000,
+        (2000, 2000),
+        "done",
+        "nothing: former names do not count",
+    ),
+    attack(
+        "replaced",
+        0,
+        (OPEN / 2, OPEN),
+        "error: ",
+        "open-files: files without a name count",
     ),
 ];
 

@@ -1,7 +1,6 @@
 //! The limits of a session's output: results, JSON, the log.
 
-use std::time::{Duration, Instant};
-
+use orwd_tests::background::wait_until;
 use orwd_tests::expect::error_detail;
 use orwd_tests::ors::{SessionClient, TaskSelector, fresh_id};
 use orwd_tests::process::ServerProcess;
@@ -98,16 +97,24 @@ fn flooded(server: &ServerProcess, session: &SessionClient) -> usize {
     let call = session.call("act", json!({"how": "flood_stdout"}));
     // Too much output is not a fault.
     assert_eq!(call.text(), "fine");
-    assert_eq!(session.call("fine", json!({})).text(), "fine");
-    let start = Instant::now();
-    loop {
-        let log = server.log();
-        if log[before..].contains("over its limit was dropped") {
-            return log.len() - before;
-        }
-        assert!(start.elapsed() < TIMEOUT, "no warning about dropped output");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let mark = fresh_id();
+    let fine = session.post_request("call", &json!({"name": "fine", "input": {}}));
+    let fine = session
+        .ors()
+        .transcript(&fine.header("X-Request-Id", &mark));
+    assert_eq!(fine.text(), "fine");
+    // The log is in order, so the guest's lines come before this request's.
+    server.wait_for_log(&mark);
+    server.log().len() - before
+}
+
+/// Waits for the line about dropped output of a session that was deleted.
+fn dropped(server: &ServerProcess, session: &SessionClient) {
+    session.delete();
+    let said = |line: &str| line.contains("drop guest output") && line.contains(session.id());
+    wait_until("dropped output is said", TIMEOUT, || {
+        server.log().lines().any(said)
+    });
 }
 
 /// Bytes of the log beside the guest's output: other lines, and line prefixes.
@@ -120,6 +127,7 @@ pub(super) fn log_output_of_a_call() {
     // Each call has its own limit.
     let again = flooded(&server, &session);
     assert!((4 << 10..(4 << 10) + OVERHEAD).contains(&again), "{again}");
+    dropped(&server, &session);
     let (server, session) = alone("hostile", &flags("1MiB"));
     assert!(flooded(&server, &session) > 1 << 20);
 }

@@ -96,9 +96,11 @@ pub(crate) async fn serve(
         .map(|environment| environment.limits().teardown_wall)
         .max()
         .unwrap_or_default();
+    orwd_sandbox::set_guest_log_rate(limits.guest_log_rate);
     let settings = SessionSettings {
         idle_timeout: limits.idle_timeout,
         setup_wait: limits.setup_wait,
+        data_change_wait: limits.data_change_wait,
         result_ttl: limits.result_ttl,
         key_quota: KeyQuota {
             sessions: limits.max_sessions_per_key,

@@ -1,7 +1,8 @@
 //! The log on standard error, as text or JSON.
 //!
 //! A thread writes the lines, so a request never waits for the reader of the
-//! log. If the reader is too slow, lines are dropped. Before that thread starts,
+//! log. If the reader is too slow, lines are dropped and counted, those of
+//! guests first; see [`log_queue`](super::log_queue). Before that thread starts,
 //! lines are written directly.
 
 use std::io::{self, Stderr, Write};
@@ -9,27 +10,31 @@ use std::sync::{Arc, OnceLock};
 
 use anstream::{AutoStream, ColorChoice};
 use orwd_config::{LogFlags, LogFormat};
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing::Metadata;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::error::CommandError;
+use super::log_queue::{Lane, LogQueue, LogThread};
+
+/// The target of what guests print.
+const GUEST_TARGET: &str = "orwd::guest";
 
 /// Handle of the log. Dropping it writes the queued lines.
 pub(crate) struct Log {
     output: LogOutput,
-    thread: Option<WorkerGuard>,
+    thread: Option<LogThread>,
 }
 
 /// Output of log lines: the thread's queue once it runs, before that standard
 /// error.
 #[derive(Clone, Default)]
-struct LogOutput(Arc<OnceLock<NonBlocking>>);
+struct LogOutput(Arc<OnceLock<LogQueue>>);
 
 /// Writer of one line.
 enum LineWriter {
-    Queue(NonBlocking),
+    Queue(LogQueue, Lane),
     Direct(Stderr),
 }
 
@@ -44,11 +49,22 @@ impl Log {
 
     /// Starts the thread that writes.
     pub(crate) fn start_thread(&mut self) {
-        let (writer, guard) = NonBlockingBuilder::default()
-            .thread_name("orwd-log")
-            .finish(io::stderr());
-        if self.output.0.set(writer).is_ok() {
-            self.thread = Some(guard);
+        match LogQueue::start(io::stderr()) {
+            Ok((queue, thread)) => {
+                if self.output.0.set(queue).is_ok() {
+                    self.thread = Some(thread);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "cannot start the thread of the log"),
+        }
+    }
+}
+
+impl LogOutput {
+    fn writer(&self, lane: Lane) -> LineWriter {
+        match self.0.get() {
+            Some(queue) => LineWriter::Queue(queue.clone(), lane),
+            None => LineWriter::Direct(io::stderr()),
         }
     }
 }
@@ -57,24 +73,31 @@ impl<'a> MakeWriter<'a> for LogOutput {
     type Writer = LineWriter;
 
     fn make_writer(&'a self) -> LineWriter {
-        match self.0.get() {
-            Some(queue) => LineWriter::Queue(queue.clone()),
-            None => LineWriter::Direct(io::stderr()),
-        }
+        self.writer(Lane::Host)
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> LineWriter {
+        self.writer(match metadata.target() {
+            GUEST_TARGET => Lane::Guest,
+            _ => Lane::Host,
+        })
     }
 }
 
 impl Write for LineWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            LineWriter::Queue(queue) => queue.write(bytes),
+            LineWriter::Queue(queue, lane) => {
+                queue.push(*lane, bytes);
+                Ok(bytes.len())
+            }
             LineWriter::Direct(stderr) => stderr.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            LineWriter::Queue(queue) => queue.flush(),
+            LineWriter::Queue(..) => Ok(()),
             LineWriter::Direct(stderr) => stderr.flush(),
         }
     }

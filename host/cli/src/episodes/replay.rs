@@ -7,6 +7,7 @@ use orwd_journal::{
     EpisodeFilter, EpisodeHistory, IndexedEpisode, JournalError, JournalStore, SqliteStore,
 };
 use orwd_model::python_repr;
+use orwd_session::DataDifference;
 use serde::Serialize;
 
 use super::export;
@@ -95,12 +96,12 @@ impl<'s> StepLine<'s> {
     }
 
     /// Returns the line of the data, which belongs to the first record.
-    fn of_data(reason: &'s str) -> StepLine<'s> {
+    fn of_data(reason: &'s str, verdict: &'static str) -> StepLine<'s> {
         StepLine {
             record: 0,
             kind: "data",
             tool: None,
-            verdict: StepVerdict::Different.as_str(),
+            verdict,
             fault: None,
             reward: None,
             reward_now: None,
@@ -287,11 +288,12 @@ impl Replay {
         totals.different += different;
         let verdict = if different == 0 { "equal" } else { "different" };
         let mut text = head(verdict, &format!("  {} steps", steps.len()));
-        if let Some(reason) = &comparison.data {
+        if let Some(DataDifference { description, seen }) = &comparison.data {
+            let verdict = if *seen { "different" } else { "unseen" };
             text.push_str(&if self.json {
-                json(replay, &StepLine::of_data(reason))
+                json(replay, &StepLine::of_data(description, verdict))
             } else {
-                format!("{:>6}  {:<11} different: {reason}\n", 0, "data")
+                format!("{:>6}  {:<11} {verdict}: {description}\n", 0, "data")
             });
         }
         for step in steps {

@@ -21,7 +21,7 @@ use orwd_journal::{
 use orwd_model::DataMode;
 use orwd_model::{AdmissionLimits, ClockMode, Digest, EnvName, LimitSet, Secrets};
 use orwd_sandbox::{DataDir, DataRules, PrivatePlaces};
-use orwd_session::{StepComparison, StepReplay, replay_history};
+use orwd_session::{DataDifference, StepComparison, StepReplay, replay_history};
 use tempfile::NamedTempFile;
 
 use crate::bootstrap::{TempDirectory, compiler, hardening, persistence, runtime};
@@ -141,17 +141,18 @@ pub(super) enum ReplayOutcome {
 /// Comparison of a replayed episode with the original.
 pub(super) struct EpisodeComparison {
     /// How its data differs, if it does.
-    pub(super) data: Option<String>,
+    pub(super) data: Option<DataDifference>,
     /// Its steps, in order.
     pub(super) steps: Vec<ReplayedStep>,
 }
 
 impl EpisodeComparison {
-    /// Returns the number of differences, the data included.
+    /// Returns the number of differences, that of its data included if the
+    /// episode saw it.
     pub(super) fn differences(&self) -> u64 {
         let differs = |step: &&ReplayedStep| step.verdict == StepVerdict::Different;
         let steps = self.steps.iter().filter(differs).count() as u64;
-        steps + u64::from(self.data.is_some())
+        steps + u64::from(self.data.as_ref().is_some_and(|data| data.seen))
     }
 }
 

@@ -128,9 +128,10 @@ impl Verify {
                     )));
                 }
             };
-            if let Some(reason) = &comparison.data {
+            if let Some(difference) = &comparison.data {
                 return Err(CommandError::new(format!(
-                    "the episode cannot be verified: {reason}"
+                    "the episode cannot be verified: {}",
+                    difference.description
                 )));
             }
             let mut steps = comparison.steps.iter();

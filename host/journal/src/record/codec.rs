@@ -135,6 +135,7 @@ impl OutcomeRecord {
             cpu_micros,
             outcome: Some(outcome),
             sealed: None,
+            observed: None,
         }
     }
 }

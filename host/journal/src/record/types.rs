@@ -44,6 +44,10 @@ pub struct CreatedRecord {
     /// The digest of its data, if it has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<DataDigest>,
+    /// The hash of what the guest had seen of its data when it was opened. A
+    /// record without it is bound to all of its data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Hash>,
     /// Where the session's writes go.
     #[serde(default, skip_serializing_if = "DataMode::is_session")]
     pub mode: DataMode,
@@ -171,6 +175,10 @@ pub struct OutcomeRecord {
     /// The outcome, sealed.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "serde_bytes")]
     pub sealed: Option<Vec<u8>>,
+    /// The hash of what the guest has seen of its data so far, if it has seen
+    /// more since the last record that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Hash>,
 }
 
 /// The end of an episode.

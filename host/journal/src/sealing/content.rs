@@ -105,6 +105,7 @@ impl ContentPolicy {
                         cpu_micros: outcome.cpu_micros,
                         outcome: None,
                         sealed: seal(content)?,
+                        observed: outcome.observed,
                     }))))
                 }
                 _ => Ok(Cow::Borrowed(record)),

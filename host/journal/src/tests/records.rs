@@ -187,6 +187,12 @@ fn records() -> Vec<Record> {
         withheld.content = content;
         all.push(Record::Created(Box::new(withheld.clone())));
     }
+    let mut observed = sample::created(None, "s");
+    observed.observed = Some(Hash::of(b"seen"));
+    all.push(Record::Created(Box::new(observed)));
+    let mut answered = OutcomeRecord::new(7, GuestOutcome::Done, 1);
+    answered.observed = Some(Hash::of(b"seen"));
+    all.push(Record::Outcome(Box::new(answered)));
     all
 }
 

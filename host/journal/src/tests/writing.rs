@@ -244,7 +244,10 @@ async fn a_large_outcome_is_written_in_pieces() {
     created.await.unwrap();
     writer.append_deferred(&sample::call(1));
     let outcome = GuestOutcome::Failed("x".repeat(SIZE));
-    writer.append_outcome(1, outcome.clone(), 7).await.unwrap();
+    writer
+        .append_outcome(1, outcome.clone(), 7, None)
+        .await
+        .unwrap();
     assert!(store.0.staged.load(Ordering::SeqCst) > SIZE);
     let history = journal.history(id).await.unwrap();
     let recorded = history
@@ -258,7 +261,7 @@ async fn a_large_outcome_is_written_in_pieces() {
     // If a piece cannot be written, the outcome is not.
     writer.append(&sample::call(3)).await.unwrap();
     store.fail(Some(StoreError::Full));
-    let refused = writer.append_outcome(3, outcome, 7).await;
+    let refused = writer.append_outcome(3, outcome, 7, None).await;
     assert_eq!(refused, Err(JournalError::Full));
     store.fail(None);
     let late = writer.append(&sample::call(4)).await;

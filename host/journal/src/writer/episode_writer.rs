@@ -10,7 +10,7 @@ use super::budget::{MIN_LARGE, WriteBudget};
 use super::queue::Sender;
 use crate::error::JournalError;
 use crate::history::EpisodeHistory;
-use crate::record::{ChainLink, EpisodeId, GuestOutcome, OutcomeRecord, Record};
+use crate::record::{ChainLink, EpisodeId, GuestOutcome, Hash, OutcomeRecord, Record};
 use crate::sealing::ContentPolicy;
 use crate::store::{AppendEntry, ImportOrigin, IndexChange, IndexedEpisode};
 
@@ -118,12 +118,14 @@ impl EpisodeWriter {
 
     /// Writes the outcome of the request in slot `of`, and waits for its commit. A
     /// large outcome waits for those of the same owner, and does not occupy a
-    /// thread that serves while it is hashed and encoded.
+    /// thread that serves while it is hashed and encoded. `observed` is the hash of
+    /// what the guest has seen of its data, if that has changed.
     pub async fn append_outcome(
         &mut self,
         of: u64,
         outcome: GuestOutcome,
         cpu_micros: u64,
+        observed: Option<Hash>,
     ) -> Result<(), JournalError> {
         let Some(queue) = &self.queue else {
             self.next += 1;
@@ -132,7 +134,8 @@ impl EpisodeWriter {
         let bytes = outcome.size_hint();
         let _permit = self.budget.acquire(queue.owner(), bytes).await;
         let append = || {
-            let record = OutcomeRecord::new(of, outcome, cpu_micros);
+            let mut record = OutcomeRecord::new(of, outcome, cpu_micros);
+            record.observed = observed;
             self.append(&Record::Outcome(Box::new(record)))
         };
         let may_block = || {

@@ -82,20 +82,21 @@ crate::declare_limits! {
         /// and deeper output is a tool error; the session continues.
         json_depth: usize = "json-depth"
             (Count, Fixed(64), 8, 512, journal "json_depth");
-        /// Guest output (stdout and stderr) that reaches the log in each call.
-        /// The rest is counted and dropped.
+        /// Guest output (stdout and stderr) that reaches the log in each call,
+        /// with what the server adds to each line. The rest is counted and dropped.
         log: usize = "guest-log-limit"
             (Size, Fixed(64 * KIB), 0, 16 * MIB, journal "log");
         /// Guest output (stdout and stderr) that reaches the log in each
-        /// session. The rest is counted and dropped.
+        /// session, with what the server adds to each line. The rest is counted and dropped.
         log_total: usize = "guest-log-total"
             (Size, Fixed(4 * MIB), 0, GIB, journal "log_total");
         /// Size of the files that a session writes, and of their names. Further
         /// writes fail as on a full disk.
         disk: u64 = "disk"
             (Size, Fixed(64 * MIB), 0, TIB, journal "disk");
-        /// Files, directories and links that a session creates, changes or
-        /// removes. Further ones fail as on a full disk.
+        /// Names of files, directories and links that a session creates, changes
+        /// or removes; each hard link is one. Further ones fail as on a full
+        /// disk.
         files: u64 = "files"
             (Count, Fixed(4096), 0, 1_000_000, journal "files");
         /// Files and directories that a session has open at once. Opening

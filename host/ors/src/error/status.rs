@@ -338,6 +338,10 @@ fn session_error(error: SessionError) -> ErrorResponse {
                 "Environment still starting.",
             )
         },
+        SessionError::DataDiffers(_) => ErrorResponse {
+            retry: RetryAdvice::UntilStarted,
+            ..error_response(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        },
         SessionError::SetupFailed(message) | SessionError::Failed(message) => {
             guest_error_to_owner(message)
         }

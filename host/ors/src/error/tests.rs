@@ -274,6 +274,12 @@ fn each_error_has_its_status_and_text() {
             &["retry-after: 2", "x-backend-state: starting"],
         ),
         (
+            SessionError::DataDiffers("its data has changed".into()).into(),
+            503,
+            "the session waits for its data: its data has changed",
+            &["retry-after: 2", "x-backend-state: starting"],
+        ),
+        (
             SessionError::Lost("record 3 differs".into()).into(),
             410,
             "the session is lost: record 3 differs",

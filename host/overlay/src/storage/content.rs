@@ -18,6 +18,8 @@ use crate::storage::quota::FileQuota;
 pub(crate) struct FileContent {
     size: u64,
     lower: Option<LowerPart>,
+    /// Whether it began as a lower file, whose bytes its pages may hold.
+    was_lower: bool,
     pages: BTreeMap<u64, Page>,
 }
 
@@ -57,6 +59,7 @@ impl FileContent {
                 tracks_lower: true,
                 file: Some(file),
             }),
+            was_lower: true,
             pages: BTreeMap::new(),
         })
     }
@@ -77,6 +80,11 @@ impl FileContent {
     pub(crate) fn charge(&self) -> u64 {
         let uncovered = self.lower.as_ref().map_or(0, |lower| lower.uncovered);
         self.size.saturating_sub(uncovered)
+    }
+
+    /// Returns whether a read may return bytes of a lower file.
+    pub(crate) fn may_show_lower(&self) -> bool {
+        self.was_lower
     }
 
     /// Returns whether nothing was changed.

@@ -1,18 +1,27 @@
 //! Stores the written pages of one session.
 //!
-//! Pages are kept in memory first. Above [`MEMORY_LIMIT`] bytes, further pages
-//! go to an unnamed temporary file, which the system removes even if the host
-//! is killed. A page holds what was written into it, and reads as zeros from
-//! there to the length of its file.
+//! Pages are kept in memory first. What would take more than [`MEMORY_LIMIT`]
+//! bytes, a new page or a growing one, goes to an unnamed temporary file, which
+//! the system removes even if the host is killed. A page holds what was written
+//! into it, and reads as zeros from there to the length of its file. What a
+//! page no longer holds is returned to the disk, so that the temporary file
+//! takes no more than is charged, rounded up to the disk's blocks.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+#[cfg(target_os = "linux")]
+use rustix::fs::{FallocateFlags, fallocate};
+
 use crate::error::{ErrorCode, Result};
+use crate::warnings::WarningLimiter;
 
 /// Bytes of a page, and the most that is read or written at once.
 pub(crate) const PAGE: usize = 64 * 1024;
+
+/// Warnings about spill files, which guests can cause at will.
+static UNUSABLE: WarningLimiter = WarningLimiter::new();
 
 /// Bytes of one session that are kept in memory.
 const MEMORY_LIMIT: usize = 1 << 20;
@@ -50,16 +59,22 @@ impl PageStore {
 
     /// Writes within the page; the caller respects its size.
     pub(crate) fn write(&mut self, page: &mut Page, at: usize, bytes: &[u8]) -> Result<()> {
+        let end = at + bytes.len();
+        if let Page::Memory(memory) = page
+            && !self.reserve(memory, end)
+        {
+            let held = memory.capacity();
+            *page = self.moved_to_disk(memory)?;
+            self.resident = self.resident.saturating_sub(held);
+        }
         match page {
             Page::Memory(memory) => {
-                let before = memory.capacity();
-                if memory.len() < at + bytes.len() {
-                    memory.resize(at + bytes.len(), 0);
+                if memory.len() < end {
+                    memory.resize(end, 0);
                 }
-                if let Some(place) = memory.get_mut(at..at + bytes.len()) {
+                if let Some(place) = memory.get_mut(at..end) {
                     place.copy_from_slice(bytes);
                 }
-                self.resident += memory.capacity().saturating_sub(before);
             }
             Page::Spilled { slot, len } => {
                 let file = &self.spill()?.file;
@@ -72,10 +87,40 @@ impl PageStore {
                 }
                 file.write_all_at(bytes, start + at as u64)
                     .map_err(|error| error_code(&error))?;
-                *len = (*len).max(at + bytes.len());
+                *len = (*len).max(end);
             }
         }
         Ok(())
+    }
+
+    /// Enlarges a page in memory to this length, at least by half so that many
+    /// small writes are cheap; false if the memory limit does not allow it.
+    fn reserve(&mut self, memory: &mut Vec<u8>, len: usize) -> bool {
+        let before = memory.capacity();
+        if len <= before {
+            return true;
+        }
+        let then = len.max(before + before / 2).min(PAGE.max(len));
+        if self.resident + (then - before) > MEMORY_LIMIT {
+            return false;
+        }
+        memory.reserve_exact(then - memory.len());
+        self.resident += memory.capacity() - before;
+        true
+    }
+
+    /// Writes a page of memory to the disk.
+    fn moved_to_disk(&mut self, memory: &[u8]) -> Result<Page> {
+        let spill = self.spill()?;
+        let slot = spill.take();
+        if let Err(error) = spill.file.write_all_at(memory, slot * PAGE as u64) {
+            spill.give_back(slot);
+            return Err(error_code(&error));
+        }
+        Ok(Page::Spilled {
+            slot,
+            len: memory.len(),
+        })
     }
 
     /// Fills the buffer from within the page, with zeros after its end.
@@ -113,7 +158,14 @@ impl PageStore {
                     .resident
                     .saturating_sub(before.saturating_sub(memory.capacity()));
             }
-            Page::Spilled { len, .. } => *len = (*len).min(to),
+            Page::Spilled { slot, len } => {
+                if to < *len {
+                    *len = to;
+                    if let Some(spill) = &self.spill {
+                        spill.punch(*slot, to);
+                    }
+                }
+            }
         }
     }
 
@@ -164,12 +216,28 @@ impl SpillFile {
         if self.free.len() as u64 == self.slots && self.file.set_len(0).is_ok() {
             self.free.clear();
             self.slots = 0;
+        } else {
+            self.punch(slot, 0);
         }
     }
+
+    /// Returns the blocks of a slot from this position on to the disk. Where
+    /// the file system cannot, they are kept for the slot's next page.
+    #[cfg(target_os = "linux")]
+    fn punch(&self, slot: u64, from: usize) {
+        let start = slot * PAGE as u64 + from as u64;
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        let _ = fallocate(&self.file, flags, start, (PAGE - from.min(PAGE)) as u64);
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn punch(&self, _slot: u64, _from: usize) {}
 }
 
 fn error_code(error: &io::Error) -> ErrorCode {
-    tracing::warn!(%error, "cannot use spill file");
+    if let Some(unsaid) = UNUSABLE.admit() {
+        tracing::warn!(%error, unsaid, "cannot use spill file");
+    }
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorCode::InsufficientSpace,
         _ => ErrorCode::Io,
@@ -217,5 +285,70 @@ mod tests {
         }
         assert_eq!(store.resident, 0);
         story(&mut store, false);
+    }
+
+    #[test]
+    fn pages_that_grow_stay_below_the_memory_limit() {
+        let mut store = PageStore::default();
+        let mut pages: Vec<Page> = (0..100)
+            .map(|number| {
+                let mut page = store.page().unwrap();
+                store.write(&mut page, 0, &[number]).unwrap();
+                page
+            })
+            .collect();
+        assert!(pages.iter().all(|page| matches!(page, Page::Memory(_))));
+        for (number, page) in (0..).zip(&mut pages) {
+            for at in (1..PAGE).step_by(PAGE / 16) {
+                store.write(page, at, &[number; 4095]).unwrap();
+                assert!(store.resident <= MEMORY_LIMIT);
+            }
+        }
+        let held: usize = pages
+            .iter()
+            .map(|page| match page {
+                Page::Memory(memory) => memory.capacity(),
+                Page::Spilled { .. } => 0,
+            })
+            .sum();
+        assert_eq!(held, store.resident);
+        for (number, page) in (0..).zip(&pages) {
+            assert_eq!(read(&store, page, 0, 4096), [number; 4096]);
+        }
+        for page in pages {
+            store.free(page);
+        }
+        assert_eq!(store.resident, 0);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_disk_holds_no_more_than_the_pages_do() {
+        use std::os::unix::fs::MetadataExt;
+
+        let mut store = PageStore::default();
+        let mut pages = Vec::new();
+        for number in 0..200 {
+            let mut page = store.page().unwrap();
+            store.write(&mut page, 0, &[number; PAGE]).unwrap();
+            store.truncate(&mut page, 1);
+            pages.push(page);
+        }
+        // In memory one byte is a few; fill it, so that all else is on disk.
+        let bytes = |store: &PageStore| {
+            let spill = store.spill.as_ref().map(|spill| &spill.file);
+            spill.map_or(0, |file| file.metadata().unwrap().blocks() * 512)
+        };
+        for page in &mut pages {
+            store.write(page, 0, &[9; PAGE]).unwrap();
+        }
+        let full = bytes(&store);
+        assert!(full > 150 * PAGE as u64, "{full}");
+        for page in &mut pages {
+            store.truncate(page, 1);
+        }
+        let rest = bytes(&store);
+        assert!(rest <= 200 * 4096, "{rest}");
+        assert_eq!(read(&store, &pages[199], 0, 2), [9, 0]);
     }
 }

@@ -1,17 +1,34 @@
 //! The file quota of a session.
 //!
-//! Three counters: bytes (of content, charged as if dense, and of names), files
-//! (of every kind, whiteouts included) and handles. A charge precedes what it
-//! pays for, so that a refusal leaves nothing behind.
+//! Four counters: bytes (of content, charged as if dense, and of names and
+//! paths), files (a name each, whiteouts included), handles, and the bytes of
+//! what handles pin. A charge precedes what it pays for, so that a refusal
+//! leaves nothing behind.
+//!
+//! Together they bound the host's memory: a file takes up to 2 KiB beside its
+//! charged bytes, and a handle [`HANDLE_MEMORY`].
 
 use crate::error::{ErrorCode, Result};
+
+/// The most bytes of the host that one charged file takes beside the bytes
+/// charged for it: its node, the entries of maps, two copies of its name.
+#[cfg(test)]
+pub(crate) const FILE_MEMORY: u64 = 2048;
+
+/// The bytes that the unmodified nodes of all handles may take, for each handle
+/// that is allowed. A handle far down the data pins each directory above it.
+pub(crate) const HANDLE_MEMORY: u64 = 16 * 1024;
+
+/// The bytes charged for an unmodified node, beside its path and its name.
+pub(crate) const NODE_MEMORY: u64 = 1024;
 
 /// The limits on the files of one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileLimits {
     /// Bytes of content and of names.
     pub bytes: u64,
-    /// Files, directories, symbolic links and whiteouts.
+    /// Names: files, directories, links of both kinds, whiteouts; and files
+    /// that have lost their last name and are open.
     pub files: u64,
     /// Open handles.
     pub handles: u64,
@@ -24,6 +41,8 @@ pub(crate) struct FileQuota {
     bytes: u64,
     files: u64,
     handles: u64,
+    /// Bytes of unmodified nodes.
+    pinned: u64,
     refused: Option<QuotaRefusal>,
 }
 
@@ -44,6 +63,7 @@ impl FileQuota {
             bytes: 0,
             files: 0,
             handles: 0,
+            pinned: 0,
             refused: None,
         }
     }
@@ -96,6 +116,32 @@ impl FileQuota {
 
     pub(crate) fn close(&mut self) {
         self.handles = self.handles.saturating_sub(1);
+    }
+
+    /// Charges an unmodified node, which a handle or an operation pins.
+    pub(crate) fn pin(&mut self, bytes: u64) -> Result<()> {
+        let then = self.pinned.saturating_add(bytes);
+        if then > self.limits.handles.saturating_mul(HANDLE_MEMORY) {
+            self.refused = Some(QuotaRefusal::Handle);
+            return Err(ErrorCode::Quota);
+        }
+        self.pinned = then;
+        Ok(())
+    }
+
+    pub(crate) fn unpin(&mut self, bytes: u64) {
+        self.pinned = self.pinned.saturating_sub(bytes);
+    }
+
+    /// Returns the limits.
+    pub(crate) fn limits(&self) -> FileLimits {
+        self.limits
+    }
+
+    /// Returns the bytes of unmodified nodes.
+    #[cfg(test)]
+    pub(crate) fn pinned(&self) -> u64 {
+        self.pinned
     }
 
     /// Returns the bytes and files charged.

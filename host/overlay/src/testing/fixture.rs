@@ -18,7 +18,7 @@ use crate::lower::LowerLayer;
 use crate::overlay::Overlay;
 use crate::storage::quota::FileLimits;
 use crate::time::TimeSource;
-use crate::upper::node::{Body, Entry};
+use crate::upper::node::{Body, Entry, Origin};
 use crate::upper::ops::OpenOptions;
 use orwd_model::Timestamp;
 
@@ -178,7 +178,7 @@ impl Session {
 
     pub(crate) fn list(&self, path: &str) -> Result<Vec<(String, FileKind)>> {
         let dir = self.open(path, READ)?;
-        let mut entries = DirectoryReader::open(&dir)?;
+        let mut entries = DirectoryReader::open_blocking(&dir)?;
         let mut names = Vec::new();
         while let Some(name) = entries.next()? {
             names.push(name);
@@ -246,7 +246,10 @@ impl Session {
         for (id, node) in layer.nodes() {
             let is_root = self.overlay.roots.iter().any(|(root, _)| root == id);
             if !node.clean && !is_root {
-                files += 1;
+                files += node.files();
+                if let Origin::Lower(path) = &node.origin {
+                    bytes += path.len() as u64;
+                }
             }
             match &node.body {
                 Body::File(content) => bytes += content.recount(),

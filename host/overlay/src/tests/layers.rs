@@ -48,15 +48,15 @@ fn a_large_lower_file_is_copied_page_by_page() {
     let file = session.open("big", EDIT).unwrap();
     let reader = session.open("big", READ).unwrap();
     file.write(Some(3 * page as u64 + 9), b"XY").unwrap();
-    // One page, one file and its name.
-    assert_eq!(session.used(), (page as u64 + 3, 1));
+    // One page, one file, its name and the path it came from.
+    assert_eq!(session.used(), (page as u64 + 6, 1));
     let mut expected = lower.clone();
     expected[3 * page + 9..][..2].copy_from_slice(b"XY");
     assert_eq!(read_all(&reader).unwrap(), expected);
     file.write(None, b"end").unwrap();
     expected.extend(b"end");
     // The last page is short: five lower bytes and three more.
-    assert_eq!(session.used(), (page as u64 + 8 + 3, 1));
+    assert_eq!(session.used(), (page as u64 + 8 + 6, 1));
     assert_eq!(read_all(&file).unwrap(), expected);
     drop((file, reader));
     // Closed and opened again it reads the same.
@@ -73,12 +73,12 @@ fn a_truncated_lower_file_stays_truncated() {
     let node = file.node();
     let set = |size: usize| session.overlay.layer.lock().set_size(node, size as u64);
     set(page + 10).unwrap();
-    assert_eq!(session.used(), (3, 1));
+    assert_eq!(session.used(), (6, 1));
     set(2 * page).unwrap();
     let mut expected = pattern(page + 10);
     expected.resize(2 * page, 0);
     assert_eq!(read_all(&file).unwrap(), expected);
-    assert_eq!(session.used(), (3 + page as u64 - 10, 1));
+    assert_eq!(session.used(), (6 + page as u64 - 10, 1));
     assert_eq!(session.used(), session.counted());
 }
 
@@ -170,6 +170,8 @@ fn hard_links_share_and_outlive() {
         .unwrap();
     assert_eq!(session.text("d/x"), "Base");
     assert_eq!(session.hash("d/x"), session.hash("y"));
+    // Both names, the directory above one of them, and the paths of the two.
+    assert_eq!(session.used().1, 3);
     session.unlink("d/x").unwrap();
     assert_eq!(session.text("y"), "Base");
     assert_eq!(session.link("d", "e"), Err(ErrorCode::NotPermitted));

@@ -89,10 +89,10 @@ fn handles_are_counted() {
     let session = session(&data, 1 << 20, 100, 5);
     let one = session.open("x", READ).unwrap();
     let two = session.open("y", PUT).unwrap();
-    let listing = DirectoryReader::open(&session.data).unwrap();
+    let listing = DirectoryReader::open_blocking(&session.data).unwrap();
     assert_eq!(session.open("x", READ).err(), Some(ErrorCode::Quota));
     assert_eq!(session.open("z", PUT).err(), Some(ErrorCode::Quota));
-    assert!(DirectoryReader::open(&session.data).is_err());
+    assert!(DirectoryReader::open_blocking(&session.data).is_err());
     drop((listing, one));
     // The file that could not be opened was not created either.
     assert_eq!(session.names("."), "x y");

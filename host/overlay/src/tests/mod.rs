@@ -1,9 +1,11 @@
 //! Tests of the whole overlay: layers, limits, paths, publishing, and sequences
 //! of operations checked against a reference model.
 
+mod held;
 mod layers;
 mod limits;
 mod model;
+mod observed;
 mod paths;
 mod publishing;
 
@@ -13,4 +15,5 @@ use crate::listing::DirectoryReader;
 use crate::storage::quota::FileLimits;
 use crate::testing::fixture::*;
 use crate::upper::location::Location;
+use crate::upper::node::{Body, Entry, Origin};
 use crate::upper::ops::OpenOptions;

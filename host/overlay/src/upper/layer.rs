@@ -13,10 +13,11 @@ use crate::error::{ErrorCode, Result};
 use crate::lower::{FileKind, LowerLayer, join};
 use crate::storage::content::FileContent;
 use crate::storage::pages::PageStore;
-use crate::storage::quota::{FileLimits, FileQuota};
+use crate::storage::quota::{FileLimits, FileQuota, NODE_MEMORY};
 use crate::time::{TimeSource, datetime};
 use crate::upper::location::{DirStep, Found, Location};
 use crate::upper::node::{Body, Directory, Entry, Node, NodeId, Origin, ParentLink};
+use crate::upper::observed::Observations;
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 
 /// Maximum nesting of directories, roots not counted.
@@ -30,6 +31,7 @@ pub(crate) struct UpperLayer {
     pub(crate) read_only: bool,
     pub(crate) quota: FileQuota,
     pub(crate) store: PageStore,
+    pub(crate) observed: Observations,
     nodes: HashMap<NodeId, Node>,
     next: u64,
     created: u64,
@@ -48,6 +50,7 @@ impl UpperLayer {
             read_only,
             quota: FileQuota::new(limits),
             store: PageStore::default(),
+            observed: Observations::default(),
             nodes: HashMap::new(),
             next: 0,
             created: 0,
@@ -182,7 +185,10 @@ impl UpperLayer {
         for step in dirs {
             top = Some(match (&step.location, top) {
                 (Location::Upper(id), _) => *id,
-                (Location::Lower(_), Some(parent)) => self.pin_child(parent, &step.name)?,
+                (Location::Lower(_), Some(parent)) => self
+                    .pin_child(parent, &step.name)
+                    // Those above it were pinned for nothing.
+                    .inspect_err(|_| self.release_node(parent))?,
                 (Location::Lower(_), None) => return Err(ErrorCode::BadDescriptor),
             });
         }
@@ -210,6 +216,7 @@ impl UpperLayer {
             Location::Upper(id) => return Ok(id),
             Location::Lower(path) => path.into(),
         };
+        let cost = NODE_MEMORY + path.len() as u64 + 2 * name.len() as u64;
         let lower = self.lower()?;
         let body = match child.kind {
             FileKind::File => Body::File(FileContent::over(path.clone(), lower.open(&path)?)?),
@@ -223,7 +230,13 @@ impl UpperLayer {
             dir,
             name: name.to_owned(),
         };
-        let id = self.insert(Node::new(Origin::Lower(path), true, Some(home), body));
+        let mut node = Node::new(Origin::Lower(path), true, Some(home), body);
+        if let Body::Link(target) = &node.body {
+            node.pinned = target.len() as u64;
+        }
+        node.pinned += cost;
+        self.quota.pin(node.pinned)?;
+        let id = self.insert(node);
         let entries = &mut self.directory_mut(dir)?.entries;
         entries.insert(name.to_owned(), Entry::Node(id));
         Ok(id)
@@ -262,12 +275,14 @@ impl UpperLayer {
         for id in chain {
             let node = self.node_mut(id)?;
             node.clean = false;
+            let pinned = std::mem::take(&mut node.pinned);
             if let Body::File(content) = &mut node.body {
                 content.freeze();
             }
             if node.kind() != FileKind::Dir {
                 node.home = None;
             }
+            self.quota.unpin(pinned);
         }
         Ok(())
     }
@@ -298,6 +313,7 @@ impl UpperLayer {
             let Some(mut node) = self.nodes.remove(&id) else {
                 return;
             };
+            self.quota.unpin(node.pinned);
             if !node.clean {
                 self.quota.release(node.charge(), 1);
             }

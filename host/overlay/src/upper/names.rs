@@ -38,11 +38,12 @@ impl UpperLayer {
                     return Err(ErrorCode::NoEntry);
                 }
                 layer.copy_up(id)?;
-                // The whiteout is released; the name stays charged.
-                let marked = layer.entry(dir, name)?.is_some();
-                let bytes = if marked { 0 } else { name.len() as u64 };
-                layer.copy_up_with(dir, bytes, 0)?;
-                layer.quota.release(0, u64::from(marked));
+                // A whiteout has paid for the name already.
+                let (bytes, files) = match layer.entry(dir, name)? {
+                    Some(_) => (0, 0),
+                    None => (name.len() as u64, 1),
+                };
+                layer.copy_up_with(dir, bytes, files)?;
                 let entries = &mut layer.directory_mut(dir)?.entries;
                 entries.insert(name.clone(), Entry::Node(id));
                 layer.node_mut(id)?.links += 1;
@@ -100,7 +101,10 @@ impl UpperLayer {
             if self.is_within(new.0, id) {
                 return Err(ErrorCode::Invalid);
             }
-            if self.depth(new.0) + self.height(id) > MAX_DEPTH {
+            // Only a move further down can go too deep; a large directory is
+            // not searched without need.
+            let is_deeper = self.depth(new.0) > self.depth(old.0);
+            if is_deeper && self.depth(new.0) + self.height(id) > MAX_DEPTH {
                 return Err(ErrorCode::NameTooLong);
             }
         }
@@ -133,6 +137,10 @@ impl UpperLayer {
             name: new.1.to_owned(),
         });
         if let Some(other) = replaced {
+            let node = self.node(other)?;
+            if !node.clean && node.links > 1 {
+                self.quota.release(0, 1);
+            }
             self.unlink_node(other)?;
         }
         Ok(())

@@ -43,6 +43,8 @@ pub(crate) struct Node {
     pub(crate) open: u64,
     /// Number of names.
     pub(crate) links: u64,
+    /// Bytes charged while it is unmodified.
+    pub(crate) pinned: u64,
     pub(crate) accessed: Datetime,
     pub(crate) modified: Datetime,
     pub(crate) body: Body,
@@ -84,6 +86,7 @@ impl Node {
             home,
             open: 0,
             links: 1,
+            pinned: 0,
             accessed: LOWER_TIME,
             modified: LOWER_TIME,
             body,
@@ -98,13 +101,25 @@ impl Node {
         }
     }
 
-    /// Returns the bytes charged for it, without its names.
+    /// Returns the bytes charged for it, without its names. The path of its
+    /// origin is held for as long as it exists.
     pub(crate) fn charge(&self) -> u64 {
-        match &self.body {
+        let path = match &self.origin {
+            Origin::Lower(path) => path.len() as u64,
+            Origin::Created(_) => 0,
+        };
+        path + match &self.body {
             Body::File(content) => content.charge(),
             Body::Dir(_) => 0,
             Body::Link(target) => target.len() as u64,
         }
+    }
+
+    /// Returns the files charged for it: one for each name, and one if it has
+    /// none and is open.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn files(&self) -> u64 {
+        self.links.max(1)
     }
 
     pub(crate) fn directory(&self) -> Option<&Directory> {

@@ -237,8 +237,7 @@ impl UpperLayer {
             return Ok(());
         };
         let is_gone = |name: &str| entries.is_some_and(|entries| entries.contains_key(name));
-        let listing = self.lower()?.list(path)?;
-        if listing.names.iter().all(|(name, _)| is_gone(name)) {
+        if self.lower()?.is_covered(path, is_gone)? {
             Ok(())
         } else {
             Err(ErrorCode::NotEmpty)
@@ -260,10 +259,14 @@ impl UpperLayer {
         };
         match node {
             Some(id) if own => {
-                let frees = self.node(id)?.links == 1 && self.node(id)?.open == 0;
+                let node = self.node(id)?;
+                let is_last = node.links <= 1;
+                // A name that is not the last pays for its whiteout, and so
+                // does a node that goes with its name.
+                let pays = !is_last || node.open == 0;
                 if !covers_lower {
-                    self.quota.release(length, 0);
-                } else if !frees {
+                    self.quota.release(length, u64::from(!is_last));
+                } else if !pays {
                     self.quota.charge(0, 1)?;
                 }
             }
@@ -321,6 +324,7 @@ impl UpperLayer {
         let (content, store, quota) = self.content(id)?;
         let offset = offset.unwrap_or_else(|| content.size());
         let written = content.write(store, quota, offset, bytes)?;
+        self.observed.size(written as u64);
         self.touch(id)?;
         Ok(written)
     }
@@ -328,7 +332,11 @@ impl UpperLayer {
     /// Reads up to a page from a file; nothing at its end.
     pub(crate) fn read(&mut self, id: NodeId, offset: u64, count: usize) -> Result<Vec<u8>> {
         let (content, store, _) = self.content(id)?;
-        content.read(store, offset, count)
+        let bytes = content.read(store, offset, count)?;
+        if content.may_show_lower() {
+            self.observed.bytes(&bytes);
+        }
+        Ok(bytes)
     }
 
     pub(crate) fn copy_up_for_times(&mut self, id: NodeId) -> Result<()> {

@@ -17,6 +17,10 @@ const MAX_NAME: usize = 255;
 /// Symbolic links followed for one path.
 const MAX_LINKS: usize = 40;
 
+/// Components looked up for one path, those of its links included. Each may be
+/// a system call, and forty links of 4096 bytes have thousands.
+const MAX_STEPS: usize = 512;
+
 /// The remaining components of a path, the next one last.
 struct Remaining {
     components: Vec<String>,
@@ -41,12 +45,12 @@ impl Remaining {
             components: Vec::new(),
             is_dir: false,
         };
-        rest.push(path);
+        rest.push(path)?;
         Ok(rest)
     }
 
     /// Prepends a path to the rest.
-    fn push(&mut self, path: &str) {
+    fn push(&mut self, path: &str) -> Result<()> {
         if self.components.is_empty() {
             let end = path.rsplit('/').next();
             self.is_dir |= matches!(end, Some("" | "." | ".."));
@@ -57,13 +61,27 @@ impl Remaining {
                 .filter(|component| !matches!(*component, "" | "."))
                 .map(str::to_owned),
         );
+        if self.components.len() > MAX_STEPS {
+            return Err(ErrorCode::NameTooLong);
+        }
+        Ok(())
     }
 }
 
 impl UpperLayer {
     /// Resolves a path from a directory. If the last component is a symbolic
-    /// link, it is followed if `follow` is set.
+    /// link, it is followed if `follow` is set. The guest sees what the path
+    /// leads to, and not on which way.
     pub(crate) fn resolve(&self, from: NodeId, path: &str, follow: bool) -> Result<ResolvedPath> {
+        let resolved = self.walk(from, path, follow)?;
+        self.observed.kind(match &resolved.last {
+            LastComponent::Dot => Some(FileKind::Dir),
+            LastComponent::Named(_, found) => found.as_ref().map(|found| found.kind),
+        });
+        Ok(resolved)
+    }
+
+    fn walk(&self, from: NodeId, path: &str, follow: bool) -> Result<ResolvedPath> {
         self.directory(from)?;
         let mut rest = Remaining::of(path)?;
         let mut dirs = vec![DirStep {
@@ -71,8 +89,12 @@ impl UpperLayer {
             name: String::new(),
         }];
         let depth = self.depth(from);
-        let mut links = 0;
+        let (mut links, mut steps) = (0, 0);
         while let Some(name) = rest.components.pop() {
+            steps += 1;
+            if steps > MAX_STEPS {
+                return Err(ErrorCode::NameTooLong);
+            }
             if name == ".." {
                 // The first step is the start of the path.
                 if dirs.len() == 1 {
@@ -99,7 +121,7 @@ impl UpperLayer {
                     if target.starts_with('/') {
                         return Err(ErrorCode::NotPermitted);
                     }
-                    rest.push(&target);
+                    rest.push(&target)?;
                 }
                 child if is_last => {
                     return Ok(ResolvedPath {

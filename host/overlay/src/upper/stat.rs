@@ -53,6 +53,12 @@ impl SetTime {
 
 impl UpperLayer {
     pub(crate) fn stat(&self, at: &Location) -> Result<FileStat> {
+        let stat = self.attributes(at)?;
+        self.observed.size(stat.size);
+        Ok(stat)
+    }
+
+    fn attributes(&self, at: &Location) -> Result<FileStat> {
         match at {
             Location::Upper(id) => {
                 let node = self.node(*id)?;

@@ -1,7 +1,7 @@
 //! Descriptors as guests see them: `wasi:filesystem` 0.2.
 //!
-//! Only reads that must go to the disk wait, although the signatures would
-//! allow more.
+//! Only reads and listings that must go to the disk wait, although the
+//! signatures would allow more.
 
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
@@ -18,6 +18,10 @@ use crate::upper::ops::OpenOptions;
 use crate::upper::stat::{FileStat, SetTime};
 use crate::wasi::streams::{FileInputStream, FileOutputStream};
 use crate::wasi::view::{FilesystemView, OpenFile, type_of};
+
+/// The most bytes of one write. A guest writes the rest with further ones, so
+/// that none holds up others for long.
+const MAX_WRITE: usize = 1 << 20;
 
 fn follow(flags: PathFlags) -> bool {
     flags.contains(PathFlags::SYMLINK_FOLLOW)
@@ -164,15 +168,16 @@ impl HostDescriptor for FilesystemView<'_> {
         buffer: Vec<u8>,
         offset: Filesize,
     ) -> FsResult<Filesize> {
-        let written = self.file(&fd)?.write(Some(offset), &buffer)?;
-        Ok(written as u64)
+        let file = self.file(&fd)?;
+        let most = buffer.get(..MAX_WRITE).unwrap_or(&buffer);
+        Ok(file.write(Some(offset), most)? as u64)
     }
 
     async fn read_directory(
         &mut self,
         fd: Resource<Descriptor>,
     ) -> FsResult<Resource<DirectoryEntryStream>> {
-        let entries = DirectoryReader::open(self.file(&fd)?)?;
+        let entries = DirectoryReader::open(self.file(&fd)?).await?;
         let resource = self.table.push::<DirectoryReader>(entries)?;
         Ok(Resource::new_own(resource.rep()))
     }
@@ -264,6 +269,7 @@ impl HostDescriptor for FilesystemView<'_> {
             return Err(ErrorCode::Invalid.into());
         }
         let target = layer.target(&found.location)?;
+        layer.observed.target(&target);
         // It would reveal a path of the host.
         if target.starts_with('/') {
             return Err(ErrorCode::NotPermitted.into());

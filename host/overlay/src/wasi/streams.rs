@@ -60,7 +60,11 @@ impl InputStream for FileInputStream {
         if size == 0 {
             return Ok(Bytes::new());
         }
-        let bytes = self.file.read(self.offset, size).map_err(stream_error)?;
+        let bytes = self
+            .file
+            .read(self.offset, size)
+            .inspect_err(|error| self.file.layer().observed.failure(*error))
+            .map_err(stream_error)?;
         if bytes.is_empty() {
             return Err(StreamError::Closed);
         }
@@ -74,6 +78,10 @@ impl OutputStream for FileOutputStream {
     /// written, otherwise from the next call.
     fn write(&mut self, bytes: Bytes) -> Result<(), StreamError> {
         self.check()?;
+        if bytes.len() > PAGE {
+            let error = "more bytes written to a stream than `check-write` allows";
+            return Err(StreamError::trap(error));
+        }
         let mut done = 0;
         while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
             match self.file.write(self.offset, rest) {

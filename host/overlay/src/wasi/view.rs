@@ -90,7 +90,9 @@ impl preopens::Host for FilesystemView<'_> {
 
 impl types::Host for FilesystemView<'_> {
     fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<ErrorCode> {
-        error.downcast()
+        let code = error.downcast()?;
+        self.overlay.layer.lock().observed.failure(code);
+        Ok(code)
     }
 
     fn filesystem_error_code(

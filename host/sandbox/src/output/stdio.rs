@@ -3,12 +3,15 @@
 //!
 //! Secrets are redacted on the way (see [`super::redact`]).
 //!
-//! Writing never fails and never blocks. Output over the limit of an entry is
-//! counted and dropped, so that a guest that floods its output harms nobody and
-//! does not fail. The last standard error output of an entry is kept, logged or
+//! Writing never fails and never blocks. Output over the limit of an entry, of
+//! the session, or of the [rate](super::rate) is dropped, so that a guest that
+//! floods its output harms nobody and does not fail. A line counts as the log
+//! has it, with what the host adds to it. What is dropped is counted; the count
+//! is logged at intervals and at the end. The last standard error output of an entry is kept, logged or
 //! not, for the session's owner in case the entry ends the session.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
@@ -17,11 +20,19 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError};
 
 use crate::config::InstanceLabel;
 use crate::output::patterns::SecretPatterns;
+use crate::output::rate::{Allowance, GuestLogRate};
 use crate::output::redact::Redactor;
 use orwd_model::Secrets;
 
 /// A longer line is split into pieces of this many bytes.
 const LINE: usize = 4096;
+
+/// Bytes that the host adds to a line, beside the names of the environment and
+/// the session.
+const LINE_OVERHEAD: usize = 72;
+
+/// The time between two lines that say what was dropped of a session.
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Bytes that a guest may write at once.
 const CHUNK: usize = 64 * 1024;
@@ -39,13 +50,25 @@ struct Inner {
     left: usize,
     /// Bytes left for the lifetime of the instance.
     total_left: usize,
-    dropped: usize,
+    /// Whether output of this entry was dropped.
+    cut: bool,
+    dropped: Dropped,
+    reported: Option<Instant>,
+    rate: &'static GuestLogRate,
+    allowance: Allowance,
     out: Vec<u8>,
     err: Vec<u8>,
     /// The last bytes written to standard error in this entry.
     last_stderr: Vec<u8>,
     /// One redactor for each stream, if there is anything to redact.
     redactors: Option<[Redactor; 2]>,
+}
+
+/// What was dropped since it was last said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Dropped {
+    lines: u64,
+    bytes: u64,
 }
 
 /// One of the two standard streams.
@@ -73,7 +96,11 @@ impl GuestLog {
             per_entry,
             left: per_entry,
             total_left: total,
-            dropped: 0,
+            cut: false,
+            dropped: Dropped::default(),
+            reported: None,
+            rate: GuestLogRate::of_process(),
+            allowance: Allowance::default(),
             out: Vec::new(),
             err: Vec::new(),
             last_stderr: Vec::new(),
@@ -104,27 +131,21 @@ impl GuestLog {
         self.lock().redactors = redactors;
     }
 
-    /// Ends an entry into the guest: logs its incomplete lines and the number
-    /// of bytes dropped, and renews the limit.
+    /// Ends an entry into the guest: logs its incomplete lines, and what was
+    /// dropped if that was not said recently, and renews the limit.
     pub fn flush(&self) {
         let mut inner = self.lock();
         inner.end(StdStream::Out);
         inner.end(StdStream::Err);
-        if inner.dropped > 0 {
-            let InstanceLabel {
-                environment,
-                session,
-            } = &inner.label;
-            tracing::warn!(
-                target: "orwd::guest",
-                %environment,
-                %session,
-                bytes = inner.dropped,
-                "guest output over its limit was dropped"
-            );
-        }
-        inner.dropped = 0;
+        inner.cut = false;
         inner.left = inner.per_entry;
+        let now = Instant::now();
+        if inner
+            .reported
+            .is_none_or(|reported| now - reported >= REPORT_INTERVAL)
+        {
+            inner.report(now);
+        }
     }
 
     /// Logs a message of the guest as an entry's standard error.
@@ -150,11 +171,12 @@ impl Inner {
         if stream == StdStream::Err {
             self.remember_stderr(bytes);
         }
-        let left = self.left.min(self.total_left);
+        let waiting = self.out.len() + self.err.len();
+        let left = self.left().saturating_sub(waiting);
         let (kept, over) = bytes.split_at(bytes.len().min(left));
-        self.left -= kept.len();
-        self.total_left -= kept.len();
-        self.dropped += over.len();
+        if !over.is_empty() {
+            self.drop_output(over);
+        }
         match self.redactor(stream) {
             None => self.lines(stream, kept),
             Some(redactor) => {
@@ -165,9 +187,36 @@ impl Inner {
         }
     }
 
+    /// Returns the bytes that this entry may still log.
+    fn left(&self) -> usize {
+        self.left.min(self.total_left)
+    }
+
+    fn drop_output(&mut self, bytes: &[u8]) {
+        let ends = bytes.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        self.cut = true;
+        self.dropped.bytes += bytes.len() as u64;
+        self.dropped.lines += ends.max(1);
+    }
+
+    /// Logs what was dropped since the last time.
+    fn report(&mut self, now: Instant) {
+        let Dropped { lines, bytes } = std::mem::take(&mut self.dropped);
+        if lines == 0 {
+            return;
+        }
+        self.reported = Some(now);
+        let InstanceLabel {
+            environment,
+            session,
+            ..
+        } = &self.label;
+        tracing::warn!(%environment, %session, lines, bytes, "drop guest output");
+    }
+
     /// Ends an entry for one stream.
     fn end(&mut self, stream: StdStream) {
-        let cut = self.dropped > 0;
+        let cut = self.cut;
         if let Some(redactor) = self.redactor(stream) {
             let mut clear = Vec::new();
             redactor.finish(cut, &mut clear);
@@ -213,7 +262,21 @@ impl Inner {
         let InstanceLabel {
             environment,
             session,
+            owner,
         } = &self.label;
+        let cost = LINE_OVERHEAD + environment.len() + session.len() + text.len();
+        // What is left may be less than the line costs.
+        let fits = self.left() > 0;
+        let admitted = fits
+            && self
+                .rate
+                .admit(owner, &mut self.allowance, cost as u64, Instant::now());
+        if !admitted {
+            self.drop_output(&line);
+            return;
+        }
+        self.left = self.left.saturating_sub(cost);
+        self.total_left = self.total_left.saturating_sub(cost);
         tracing::info!(
             target: "orwd::guest",
             %environment,
@@ -228,6 +291,12 @@ impl Inner {
             StdStream::Out => &mut self.out,
             StdStream::Err => &mut self.err,
         }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.report(Instant::now());
     }
 }
 
@@ -270,6 +339,10 @@ impl StdoutStream for LogStream {
 
 impl OutputStream for LogStream {
     fn write(&mut self, bytes: Bytes) -> Result<(), StreamError> {
+        if bytes.len() > CHUNK {
+            let error = "more bytes written to a stream than `check-write` allows";
+            return Err(StreamError::trap(error));
+        }
         self.log.lock().write(self.stream, &bytes);
         Ok(())
     }
@@ -292,6 +365,14 @@ impl Pollable for LogStream {
 mod tests {
     use super::*;
 
+    fn label() -> InstanceLabel {
+        InstanceLabel {
+            environment: "env".into(),
+            session: "s".into(),
+            owner: "o".into(),
+        }
+    }
+
     #[test]
     fn escaping_keeps_text_and_disarms_control_characters() {
         for (text, expected) in [
@@ -305,34 +386,52 @@ mod tests {
 
     #[test]
     fn output_over_the_limit_is_counted_and_dropped() {
-        let label = InstanceLabel {
-            environment: "env".into(),
-            session: "s".into(),
-        };
-        let log = GuestLog::new(label, 10, 14);
+        let log = GuestLog::new(label(), 10, 14 + LINE_OVERHEAD);
         log.lock().write(StdStream::Out, b"0123456789abc");
         let state = || {
             let inner = log.lock();
-            (inner.left, inner.dropped, inner.out.len())
+            (inner.left, inner.dropped.bytes, inner.out.len())
         };
-        assert_eq!(state(), (0, 3, 10));
+        assert_eq!(state(), (10, 3, 10));
         log.flush();
+        // The count was logged, as the first one.
         assert_eq!(state(), (10, 0, 0));
-        // Four bytes of the total are left.
+        // Of the total the line has left nothing.
+        assert_eq!(log.lock().total_left, 0);
         log.lock().write(StdStream::Out, b"0123456789");
-        assert_eq!(state(), (6, 6, 4));
+        assert_eq!(state(), (10, 10, 0));
         log.flush();
-        log.lock().write(StdStream::Out, b"0");
-        assert_eq!(state(), (10, 1, 0));
+        // The next count waits for the interval, or for the end.
+        assert_eq!(state(), (10, 10, 0));
+    }
+
+    #[test]
+    fn empty_lines_cost_what_they_take_in_the_log() {
+        let per_entry = 4096;
+        let log = GuestLog::new(label(), per_entry, usize::MAX);
+        log.lock().write(StdStream::Out, &[b'\n'; 60_000]);
+        let inner = log.lock();
+        assert_eq!(inner.left, 0);
+        let fit = per_entry / LINE_OVERHEAD;
+        let logged = 60_000 - usize::try_from(inner.dropped.lines).unwrap();
+        assert!((fit / 2..=fit).contains(&logged), "{logged} lines");
+    }
+
+    #[test]
+    fn a_session_over_its_rate_is_dropped_and_counted() {
+        static SLOW: std::sync::LazyLock<GuestLogRate> =
+            std::sync::LazyLock::new(|| GuestLogRate::new(100));
+        let log = GuestLog::new(label(), usize::MAX, usize::MAX);
+        log.lock().rate = std::sync::LazyLock::force(&SLOW);
+        log.lock().write(StdStream::Out, &[b'\n'; 1000]);
+        let inner = log.lock();
+        assert!(inner.dropped.lines > 900, "{:?}", inner.dropped);
+        assert_eq!(inner.dropped.lines, inner.dropped.bytes);
     }
 
     #[test]
     fn a_line_without_an_end_does_not_grow() {
-        let label = InstanceLabel {
-            environment: "env".into(),
-            session: "s".into(),
-        };
-        let log = GuestLog::new(label, usize::MAX, usize::MAX);
+        let log = GuestLog::new(label(), usize::MAX, usize::MAX);
         for _ in 0..100 {
             log.lock().write(StdStream::Err, &[b'x'; 1000]);
             assert!(log.lock().err.len() < LINE);
@@ -341,11 +440,7 @@ mod tests {
 
     #[test]
     fn the_last_standard_error_is_whole_characters() {
-        let label = InstanceLabel {
-            environment: "env".into(),
-            session: "s".into(),
-        };
-        let log = GuestLog::new(label, 0, 0);
+        let log = GuestLog::new(label(), 0, 0);
         let last_stderr = |pieces: &[&str]| {
             for piece in pieces {
                 log.lock().write(StdStream::Err, piece.as_bytes());

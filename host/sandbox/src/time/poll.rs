@@ -8,8 +8,8 @@
 //! virtual time. Any new pollable that becomes ready at its own time must be
 //! handled here, or replays diverge.
 //!
-//! An error traps, as the interface requires. There are two: an empty list, and
-//! [`SleepExceedsBudget`](super::clock::SleepExceedsBudget).
+//! An error traps, as the interface requires. There are three: an empty list, one
+//! with more pollables than a guest can hold, and [`SleepExceedsBudget`](super::clock::SleepExceedsBudget).
 
 use wasmtime::component::{HasData, Resource, ResourceTable};
 use wasmtime::{Result, bail};
@@ -20,6 +20,13 @@ use wasmtime_wasi::p2::bindings::io::poll;
 use crate::time::clock::{STEP, SessionClock};
 use orwd_model::Timestamp;
 use orwd_overlay::datetime;
+
+/// The most pollables in one list. A guest has fewer handles, so a longer list
+/// repeats some of them.
+const MAX_POLLABLES: usize = 100_000;
+
+/// After this many pollables a poll lets others run.
+const TURN: usize = 512;
 
 /// The state that the interfaces work on.
 pub(crate) struct ClockView<'a> {
@@ -96,10 +103,16 @@ impl poll::Host for ClockView<'_> {
         if pollables.is_empty() {
             bail!("poll of an empty list");
         }
+        if pollables.len() > MAX_POLLABLES {
+            bail!("poll of {} pollables", pollables.len());
+        }
         let now = self.clock.read_monotonic();
         let mut timers = Vec::new();
         let mut ready = Vec::new();
         for (place, pollable) in (0_u32..).zip(&pollables) {
+            if (place as usize + 1).is_multiple_of(TURN) {
+                tokio::task::yield_now().await;
+            }
             let is_ready = match self.due(pollable) {
                 Some(at) => {
                     timers.push((place, at));
@@ -229,6 +242,7 @@ mod tests {
     async fn invalid_and_endless_polls_fail() {
         let mut world = World::new();
         assert!(world.poll(&[]).await.is_err());
+        assert!(world.poll(&[None; MAX_POLLABLES + 1]).await.is_err());
         let endless = world.poll(&[Some(u64::MAX)]).await.unwrap_err();
         assert!(endless.is::<SleepExceedsBudget>());
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod command;
 mod command_loop;
+pub(crate) mod data_wait;
 mod end;
 mod resume;
 pub(crate) mod session_actor;

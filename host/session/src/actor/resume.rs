@@ -5,6 +5,7 @@ use std::time::Instant;
 use orwd_journal::{EndReason, JournalError, RunIdentity};
 use orwd_model::RunId;
 
+use crate::actor::data_wait::{DataMismatch, DataWait};
 use crate::actor::session_actor::{GuestState, SessionActor};
 use crate::actor::state::{ActivityGuard, Phase};
 use crate::api::error::SessionError;
@@ -32,12 +33,21 @@ impl SessionActor {
         if let Phase::SetupFailed(message) = &*self.shared.phase.borrow() {
             return Err(SessionError::SetupFailed(message.clone()));
         }
+        if let Some(wait) = &mut self.data_wait
+            && !wait.may_retry().await
+        {
+            wait.skip();
+            return Err(self.wait_for_data());
+        }
         let start = Instant::now();
         self.shared.advance(Phase::Resuming);
         let identity = &self.shared.identity;
         let (session, episode) = (identity.id.clone(), identity.episode);
         match restore(&self.context, &self.shared).await {
             Ok(restored) => {
+                if self.data_wait.take().is_some() {
+                    tracing::info!(%session, %episode, "session data is as it was");
+                }
                 self.shared.set_runtime(restored.runtime);
                 let milliseconds = start.elapsed().as_millis() as u64;
                 tracing::debug!(
@@ -52,12 +62,11 @@ impl SessionActor {
                 self.shared.advance(Phase::Hibernated);
                 Err(SessionError::Starting)
             }
-            Err(RestoreError::Lost(reason)) => {
-                tracing::error!(%session, %episode, "session lost: {reason}");
-                self.guest = GuestState::Gone;
-                self.shared.advance(Phase::Lost(reason.clone()));
-                Err(SessionError::Lost(reason))
+            Err(RestoreError::DataDiffers(mismatch)) => {
+                self.note_mismatch(*mismatch);
+                Err(self.wait_for_data())
             }
+            Err(RestoreError::Lost(reason)) => Err(self.lose(reason)),
             Err(RestoreError::Faulted(fault)) => {
                 self.guest = GuestState::Gone;
                 self.shared.advance(Phase::Faulted(fault.clone()));
@@ -69,6 +78,52 @@ impl SessionActor {
                 Err(SessionError::Deleted)
             }
         }
+    }
+
+    /// Remembers that the session was replayed over other data.
+    fn note_mismatch(&mut self, mismatch: DataMismatch) {
+        let now = Instant::now();
+        match &mut self.data_wait {
+            Some(wait) => wait.again(mismatch, now),
+            None => {
+                let identity = &self.shared.identity;
+                tracing::warn!(
+                    session = %identity.id, episode = %identity.episode,
+                    "session waits for its data: {}", mismatch.reason
+                );
+                self.data_wait = Some(Box::new(DataWait::new(mismatch, now)));
+            }
+        }
+    }
+
+    /// Keeps the session waiting for its data, or gives it up if it has waited
+    /// as long as it may. Returns what its requests get.
+    fn wait_for_data(&mut self) -> SessionError {
+        let Some(wait) = &self.data_wait else {
+            return SessionError::Starting;
+        };
+        let reason = wait.reason().to_owned();
+        if wait.has_lasted(self.context.settings.data_change_wait, Instant::now()) {
+            return self.lose(reason);
+        }
+        self.shared.advance(Phase::DataDiffers {
+            reason: reason.clone(),
+            attempts: wait.attempts(),
+        });
+        SessionError::DataDiffers(reason)
+    }
+
+    /// Gives the session up.
+    fn lose(&mut self, reason: String) -> SessionError {
+        let identity = &self.shared.identity;
+        tracing::error!(
+            session = %identity.id, episode = %identity.episode,
+            "session lost: {reason}"
+        );
+        self.guest = GuestState::Gone;
+        self.data_wait = None;
+        self.shared.advance(Phase::Lost(reason.clone()));
+        SessionError::Lost(reason)
     }
 
     /// Does what is left after the history of the session.

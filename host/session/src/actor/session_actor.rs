@@ -15,6 +15,7 @@ use orwd_model::{EncodedSize, Fault, FaultCode, RunId, RunOutcome, TrapKind};
 use tokio::sync::mpsc::WeakSender;
 
 use crate::actor::command::Command;
+use crate::actor::data_wait::DataWait;
 use crate::actor::state::{ActivityGuard, Phase, SharedState};
 use crate::api::error::SessionError;
 use crate::context::SessionContext;
@@ -30,6 +31,8 @@ pub(crate) struct SessionActor {
     /// Its own queue, by which the session is evicted.
     commands: WeakSender<Command>,
     pub(super) guest: GuestState,
+    /// Set while it waits for its data.
+    pub(super) data_wait: Option<Box<DataWait>>,
     /// Its part of the owner's session quota.
     _quota: Option<QuotaPermit>,
 }
@@ -57,6 +60,7 @@ impl SessionActor {
             shared,
             commands,
             guest,
+            data_wait: None,
             _quota: quota,
         }
     }
@@ -229,6 +233,7 @@ fn not_run(error: SessionError) -> RunOutcome {
         // learns the reason when it asks again.
         SessionError::Deleted
         | SessionError::Starting
+        | SessionError::DataDiffers(_)
         | SessionError::Lost(_)
         | SessionError::KeyReused
         | SessionError::TooManyCalls

@@ -27,6 +27,14 @@ pub(crate) enum Phase {
     Ready,
     /// Its guest is not in memory; the next request resumes it.
     Hibernated,
+    /// Its guest is not in memory, and could not be resumed because its data
+    /// differs; the next request tries again.
+    DataDiffers {
+        /// The difference, for people.
+        reason: String,
+        /// How many attempts to resume it have failed so.
+        attempts: u64,
+    },
     /// It is being rebuilt from the journal.
     Resuming,
     /// Its setup failed; the environment's own message.
@@ -46,7 +54,9 @@ impl Phase {
     /// (`None`).
     pub(crate) fn readiness(&self) -> Option<Result<(), SessionError>> {
         match self {
-            Phase::Starting | Phase::Hibernated | Phase::Resuming => None,
+            Phase::Starting | Phase::Hibernated | Phase::DataDiffers { .. } | Phase::Resuming => {
+                None
+            }
             Phase::Ready => Some(Ok(())),
             Phase::SetupFailed(message) => Some(Err(SessionError::SetupFailed(message.clone()))),
             Phase::Faulted(fault) => Some(Err(SessionError::Gone(fault.clone()))),
@@ -68,6 +78,7 @@ impl Phase {
             Phase::Starting => "starting",
             Phase::Ready => "ready",
             Phase::Hibernated => "asleep",
+            Phase::DataDiffers { .. } => "data_differs",
             Phase::Resuming => "waking",
             Phase::SetupFailed(_) => "setup_failed",
             Phase::Faulted(_) => "faulted",

@@ -103,6 +103,10 @@ pub enum SessionError {
     /// There is no disk space for the outcome, so the request was not begun.
     #[error(transparent)]
     Disk(DiskRefusal),
+    /// What it has seen of its data is not as it was; the difference. It
+    /// continues once its data is as it was.
+    #[error("the session waits for its data: {0}")]
+    DataDiffers(String),
     /// It cannot be rebuilt from the journal; the reason.
     #[error("the session is lost: {0}")]
     Lost(String),

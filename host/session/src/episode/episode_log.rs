@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use orwd_journal::{
-    Durability, EndReason, EndedRecord, EpisodeId, EpisodeWriter, GuestOutcome, Journal,
+    Durability, EndReason, EndedRecord, EpisodeId, EpisodeWriter, GuestOutcome, Hash, Journal,
     JournalError, Record, RequestRecord,
 };
 use orwd_model::{Fault, FaultCode, Timestamp};
@@ -25,14 +25,18 @@ pub(crate) struct EpisodeLog {
     writer: Option<EpisodeWriter>,
     /// The bytes after which the session is ended.
     limit: u64,
+    /// What the journal holds of what the guest has seen of its data.
+    observed: Option<Hash>,
 }
 
 impl EpisodeLog {
-    /// Creates a log of about this many bytes at most.
-    pub(crate) fn new(writer: EpisodeWriter, limit: u64) -> EpisodeLog {
+    /// Creates a log of about this many bytes at most, of a guest whose
+    /// observations are journaled up to `observed`.
+    pub(crate) fn new(writer: EpisodeWriter, limit: u64, observed: Option<Hash>) -> EpisodeLog {
         EpisodeLog {
             writer: Some(writer),
             limit,
+            observed,
         }
     }
 
@@ -41,6 +45,7 @@ impl EpisodeLog {
         EpisodeLog {
             writer: None,
             limit: u64::MAX,
+            observed: None,
         }
     }
 
@@ -71,12 +76,18 @@ impl EpisodeLog {
         request: u64,
         response: impl FnOnce() -> GuestOutcome,
         cpu_time: Duration,
+        observed: Option<Hash>,
     ) -> Result<(), JournalError> {
         let Some(writer) = &mut self.writer else {
             return Ok(());
         };
         let micros = u64::try_from(cpu_time.as_micros()).unwrap_or(u64::MAX);
-        writer.append_outcome(request, response(), micros).await
+        // A guest that is gone has none, and is never resumed.
+        let new = observed.filter(|_| observed != self.observed);
+        self.observed = new.or(self.observed);
+        writer
+            .append_outcome(request, response(), micros, new)
+            .await
     }
 
     /// Writes the end of the episode.

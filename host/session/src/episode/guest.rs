@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use orwd_catalog::{Environment, InstanceConfig};
 use orwd_engine::{CallError, EntryError, Episode};
+use orwd_journal::Hash;
 use orwd_model::{
     Block, Candidate, Fault, Json, Message, Refusal, RefusalReason, RunOutcome, Secrets, SleepMode,
     Timestamp, ToolOutput, ToolSpec, python_repr,
@@ -131,6 +132,12 @@ impl Guest {
     /// Sets whether the host waits while the guest sleeps.
     pub(crate) fn set_sleep_mode(&mut self, sleep_mode: SleepMode) {
         self.episode.set_sleep_mode(sleep_mode);
+    }
+
+    /// Returns the hash of what the guest has seen of its data so far; none if
+    /// it is not observed, or gone.
+    pub(crate) fn observed(&self) -> Option<Hash> {
+        self.episode.observed_data().map(Hash::from_bytes)
     }
 
     /// Returns the CPU time of the last request.

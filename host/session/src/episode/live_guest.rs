@@ -49,8 +49,9 @@ impl LiveGuest {
         };
         let cpu_time = self.guest.cpu_time();
         let outcome = || response.clone().into_outcome();
+        let observed = self.guest.observed();
         self.log
-            .append_response(pending.seq, outcome, cpu_time)
+            .append_response(pending.seq, outcome, cpu_time, observed)
             .await?;
         Ok(response)
     }
@@ -75,6 +76,8 @@ impl LiveGuest {
         let LiveGuest { mut guest, mut log } = self;
         let done = enter(&mut guest, &pending.request, pending.at).await;
         let cpu_time = guest.cpu_time();
+        // Before the host reads the files in order to publish them.
+        let observed = guest.observed();
         let published = guest.publish().await;
         let outcome = || match (&done, published) {
             (Ok(()), Some(files)) => GuestOutcome::Published {
@@ -82,7 +85,8 @@ impl LiveGuest {
             },
             _ => done.clone().into_outcome(),
         };
-        let written = match log.append_response(pending.seq, outcome, cpu_time).await {
+        let appended = log.append_response(pending.seq, outcome, cpu_time, observed);
+        let written = match appended.await {
             Ok(()) => log.append_end(reason).await,
             Err(error) => Err(error),
         };

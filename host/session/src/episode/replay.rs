@@ -7,7 +7,7 @@
 use orwd_catalog::Environment;
 use orwd_engine::EntryError;
 use orwd_journal::{
-    CreatedRecord, EpisodeHistory, EpisodeStep, GuestOutcome, OutcomeRecord, StepOutcome,
+    CreatedRecord, EpisodeHistory, EpisodeStep, GuestOutcome, Hash, OutcomeRecord, StepOutcome,
 };
 use orwd_model::{
     DataDigest, DeterminismConfig, Fault, LimitSet, Secrets, SessionLimits, SleepMode, ToolSpec,
@@ -23,6 +23,8 @@ pub(crate) struct Replay<'h> {
     /// The tools of its task when it was opened.
     pub(crate) tools: Vec<ToolSpec>,
     rest: std::slice::Iter<'h, EpisodeStep>,
+    /// What the guest had seen of its data at this point, if that is recorded.
+    observed: Option<Hash>,
 }
 
 /// A step that was replayed.
@@ -31,6 +33,8 @@ pub(crate) struct ReplayedStep<'h> {
     /// The new result. None if the recorded one is a fault, which ends the
     /// replay.
     pub(crate) outcome: Option<GuestOutcome>,
+    /// Whether the guest has seen the same of its data.
+    pub(crate) saw_same: bool,
 }
 
 impl ReplayedStep<'_> {
@@ -59,12 +63,20 @@ impl<'h> Replay<'h> {
         config.sleep_mode = SleepMode::Skip;
         config.limits = limits(history, env);
         config.mode = created.mode.within(env.mode());
+        config.label.owner = created.owner.as_deref().unwrap_or_default().into();
+        config.observe = created.observed.is_some();
         let (guest, tools) = Guest::open(env, config, slot, &created.task, secrets).await?;
         Ok(Replay {
             guest,
             tools,
             rest: history.steps().iter(),
+            observed: created.observed,
         })
+    }
+
+    /// Returns whether the guest has seen the same of its data up to here.
+    pub(crate) fn saw_same(&self) -> bool {
+        self.guest.observed() == self.observed
     }
 
     /// Replays the next step; none if no more steps have a recorded result.
@@ -76,6 +88,7 @@ impl<'h> Replay<'h> {
             return Some(ReplayedStep {
                 step,
                 outcome: None,
+                saw_same: true,
             });
         }
         let at = step.record.at;
@@ -83,9 +96,13 @@ impl<'h> Replay<'h> {
         if matches!(outcome, GuestOutcome::Faulted(_)) {
             self.rest = [].iter();
         }
+        if self.observed.is_some() && answer.record.observed.is_some() {
+            self.observed = answer.record.observed;
+        }
         Some(ReplayedStep {
             step,
             outcome: Some(outcome),
+            saw_same: self.saw_same(),
         })
     }
 }

@@ -32,8 +32,17 @@ pub enum StepComparison {
     Skipped,
 }
 
-/// Replays a history, and passes each step to `report`. Returns, for people,
-/// how the data differs from that at the creation of the episode, if it does.
+/// How the data of an episode differs from that at its creation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataDifference {
+    /// The difference, for people.
+    pub description: String,
+    /// Whether the guest has seen a difference, as far as the journal tells.
+    pub seen: bool,
+}
+
+/// Replays a history, and passes each step to `report`. Returns how the data
+/// differs from that at the creation of the episode, if it does.
 ///
 /// # Errors
 ///
@@ -44,7 +53,7 @@ pub async fn replay_history<'h>(
     history: &'h EpisodeHistory,
     secrets: Secrets,
     mut report: impl FnMut(StepReplay<'h>),
-) -> Result<Option<String>, String> {
+) -> Result<Option<DataDifference>, String> {
     let data = env.data_digest().await;
     let data = data.map_err(|error| format!("its data cannot be read: {error}"))?;
     let mismatch = replay::data_mismatch(history.created(), data);
@@ -55,8 +64,13 @@ pub async fn replay_history<'h>(
         .await
         .map_err(|error| replay::describe(&error))?;
     let mut reported = 0;
+    // Another version of the environment may look at other data.
+    let created = history.created();
+    let is_observed = created.observed.is_some() && env.component().digest() == created.component;
+    let mut saw_same = replay.saw_same();
     while let Some(replayed) = replay.next().await {
         let same = replayed.is_same();
+        saw_same &= replayed.saw_same;
         let comparison = match replayed.outcome {
             None => StepComparison::Skipped,
             Some(_) if same => StepComparison::Equal,
@@ -74,5 +88,13 @@ pub async fn replay_history<'h>(
             comparison: StepComparison::Skipped,
         });
     }
-    Ok(mismatch)
+    let seen = !saw_same || !is_observed;
+    Ok(match mismatch {
+        Some(description) => Some(DataDifference { description, seen }),
+        None if is_observed && !saw_same => Some(DataDifference {
+            description: "what it saw of its data differs".to_owned(),
+            seen,
+        }),
+        None => None,
+    })
 }

@@ -2,7 +2,8 @@
 //!
 //! The journal is read and verified, the guest is opened as it was, and its
 //! history is replayed. If a result differs the session is lost: a wrong
-//! response is worse than none. A last request without a response is left to
+//! response is worse than none. If the guest has seen other data, the session
+//! waits until its data is as it was. A last request without a response is left to
 //! the caller, which performs it as if it had just arrived.
 
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use orwd_journal::{
 use orwd_model::{ClockMode, Fault, SleepMode};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::actor::data_wait::DataMismatch;
 use crate::actor::state::{RuntimeInfo, SharedState};
 use crate::api::create::Resumability;
 use crate::api::request::RunRequest;
@@ -41,6 +43,8 @@ pub(crate) struct Restored {
 pub(crate) enum RestoreError {
     /// Not now: there is no slot, or the journal cannot be read.
     Temporary(String),
+    /// Not while its data differs from what it has seen.
+    DataDiffers(Box<DataMismatch>),
     /// Never.
     Lost(String),
     /// A recorded fault has ended it.
@@ -117,31 +121,53 @@ pub(crate) async fn restore(
     let data = environment.data_digest().await;
     let data =
         data.map_err(|error| RestoreError::Temporary(format!("its data cannot be read: {error}")))?;
-    if let Some(mismatch) = replay::data_mismatch(created, data) {
-        return Err(RestoreError::Lost(mismatch));
+    let changed = replay::data_mismatch(created, data);
+    // Another outcome over other data is that data's.
+    let differs = |saw_same: bool, reason: String| {
+        if saw_same && changed.is_none() {
+            return RestoreError::Lost(reason);
+        }
+        RestoreError::DataDiffers(Box::new(DataMismatch {
+            environment: environment.clone(),
+            digest: data,
+            reason: changed.clone().unwrap_or(reason),
+        }))
+    };
+    // An older record does not hold what the guest saw.
+    let is_bound_to_all = created.observed.is_none() || data.is_none();
+    if let Some(reason) = changed.clone().filter(|_| is_bound_to_all) {
+        return Err(differs(false, reason));
     }
-    let mut replay = Replay::open(&environment, &history, secrets?, slot)
-        .await
-        .map_err(|error| {
-            let reason = replay::describe(&error);
-            if error.is_host_fault() {
-                RestoreError::Temporary(reason)
-            } else {
-                RestoreError::Lost(reason)
-            }
-        })?;
+    let opened = Replay::open(&environment, &history, secrets?, slot).await;
+    let mut replay = opened.map_err(|error| {
+        let reason = replay::describe(&error);
+        if error.is_host_fault() {
+            RestoreError::Temporary(reason)
+        } else {
+            // It was opened once, so that its data may have been different for
+            // a moment.
+            differs(created.observed.is_none(), reason)
+        }
+    })?;
+    if !replay.saw_same() {
+        let reason = "its data differed when it was opened again".to_owned();
+        return Err(differs(false, reason));
+    }
     while let Some(replayed) = replay.next().await {
         if let Some(GuestOutcome::Faulted(fault)) = &replayed.outcome
             && fault.code.is_host_fault()
         {
             return Err(RestoreError::Temporary(fault.to_string()));
         }
+        let (seq, request) = (replayed.step.seq, replayed.step.record.request.as_str());
+        if !replayed.saw_same {
+            let reason = format!("its data differed when record {seq} ({request}) was replayed");
+            return Err(differs(false, reason));
+        }
         if !replayed.is_same() {
-            return Err(RestoreError::Lost(format!(
-                "record {} ({}) gave a different result when it was replayed",
-                replayed.step.seq,
-                replayed.step.record.request.as_str()
-            )));
+            let reason =
+                format!("record {seq} ({request}) gave a different result when it was replayed");
+            return Err(differs(true, reason));
         }
     }
     let mut guest = replay.guest;
@@ -159,7 +185,8 @@ pub(crate) async fn restore(
         first_task_tools: replay.tools,
         json_depth: limits.json_depth,
     };
-    let log = EpisodeLog::new(context.journal.resume(&history), limits.journal);
+    let writer = context.journal.resume(&history);
+    let log = EpisodeLog::new(writer, limits.journal, guest.observed());
     Ok(Restored {
         live: LiveGuest { guest, log },
         runtime,

@@ -16,9 +16,14 @@ impl Session for SessionHandle {
     }
 
     async fn ready(&self) -> Result<(), SessionError> {
-        let (hibernated, readiness) = {
+        let (hibernated, failed, readiness) = {
             let phase = self.shared.phase.borrow();
-            (matches!(*phase, Phase::Hibernated), phase.readiness())
+            let (hibernated, failed) = match &*phase {
+                Phase::Hibernated => (true, 0),
+                Phase::DataDiffers { attempts, .. } => (true, *attempts),
+                _ => (false, 0),
+            };
+            (hibernated, failed, phase.readiness())
         };
         if let Some(readiness) = readiness {
             return readiness;
@@ -35,10 +40,14 @@ impl Session for SessionHandle {
             }
             // The attempt to resume it has failed for now.
             Phase::Hibernated => began,
+            Phase::DataDiffers { attempts, .. } => *attempts > failed,
             settled => settled.readiness().is_some(),
         });
         match tokio::time::timeout(self.context.settings.setup_wait, settled).await {
-            Ok(Ok(phase)) => phase.readiness().unwrap_or(Err(SessionError::Starting)),
+            Ok(Ok(phase)) => match &*phase {
+                Phase::DataDiffers { reason, .. } => Err(SessionError::DataDiffers(reason.clone())),
+                phase => phase.readiness().unwrap_or(Err(SessionError::Starting)),
+            },
             Ok(Err(_)) => Err(SessionError::Deleted),
             Err(_) => Err(SessionError::Starting),
         }

@@ -66,7 +66,9 @@ pub(crate) async fn create(
         start: Timestamp::now(),
         clock: env.clock(),
     };
-    let config = env.instance_config(&key.id, determinism);
+    let mut config = env.instance_config(&key.id, determinism);
+    config.label.owner = key.owner.name().unwrap_or_default().into();
+    config.observe = context.is_journaled();
     let (limits, mode) = (config.limits, config.mode.clone());
     // Computed before the guest sees the data. If another session publishes in
     // between, the digests differ at the next replay.
@@ -127,6 +129,7 @@ pub(crate) async fn create(
             environment: identity.environment.clone(),
             component: identity.component,
             data,
+            observed: guest.observed(),
             mode,
             task,
             seed: determinism.seed,
@@ -142,7 +145,7 @@ pub(crate) async fn create(
             content: CreationContent::Plain,
         };
         let writer = journal_creation(context, episode, created).await?;
-        EpisodeLog::new(writer, limits.journal)
+        EpisodeLog::new(writer, limits.journal, guest.observed())
     } else {
         EpisodeLog::disabled()
     };
