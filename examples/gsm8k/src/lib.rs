@@ -25,16 +25,8 @@ struct Gsm8k {
     question: String,
 }
 
-/// The directory that the host exposes to this environment.
-#[cfg(not(test))]
 fn data() -> DataDir {
-    DataDir::new("/orwd_data")
-}
-
-/// Unit tests read the problems in this folder.
-#[cfg(test)]
-fn data() -> DataDir {
-    DataDir::new(concat!(env!("CARGO_MANIFEST_DIR"), "/data"))
+    DataDir::new(data_dir())
 }
 
 fn part(split: &str) -> Result<Part> {

@@ -16,6 +16,9 @@ use serde::Deserialize;
 
 use crate::number::{self, Number, Reading};
 
+/// The mark that some programs write at the beginning of UTF-8 text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// A file of problems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
@@ -206,6 +209,9 @@ impl<'a> Lines<'a> {
         if read == 0 {
             return Ok(None);
         }
+        if self.passed == 0 && bytes.starts_with(BYTE_ORDER_MARK) {
+            bytes.drain(..BYTE_ORDER_MARK.len());
+        }
         self.passed += 1;
         Ok(Some(Line {
             number: self.passed,
@@ -331,6 +337,15 @@ mod tests {
             assert_eq!(listed[1].question, "Café price?");
             assert_eq!(listed[1].gold.to_string(), "-1200.5");
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped() {
+        let (_folder, data) = with_train(&format!("\u{feff}{GOOD}\n{LARGE}\n"));
+        let listed = data.problems(Part::Train).unwrap();
+        assert_eq!(listed.len(), 2);
+        assert_eq!(data.problem(train(0)).unwrap(), listed[0]);
+        assert_eq!(data.problem(train(1)).unwrap(), listed[1]);
     }
 
     #[test]

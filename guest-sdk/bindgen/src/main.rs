@@ -1,4 +1,4 @@
-//! Generates `guest-sdk/rust/src/bindings.rs` from `wit/`:
+//! Generates `guest-sdk/rust/src/component/bindings.rs` from `wit/`:
 //!
 //! ```text
 //! cargo run --manifest-path guest-sdk/bindgen/Cargo.toml
@@ -16,7 +16,7 @@ use wit_bindgen_core::{Files, WorldGenerator, wit_parser::Resolve};
 fn main() -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let wit = root.join("wit");
-    let source = root.join("guest-sdk/rust/src");
+    let source = root.join("guest-sdk/rust/src/component");
     fs::write(source.join("bindings.rs"), generate(&wit)?)?;
     fs::copy(wit.join("world.wit"), source.join("bindings.wit"))?;
     Ok(())

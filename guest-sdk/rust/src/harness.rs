@@ -3,7 +3,13 @@
 //! The harness takes the place of the host: requests use the same dispatch as in
 //! a component, and results are validated as the host validates them.
 
-use std::{collections::BTreeMap, fmt, marker::PhantomData};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    marker::PhantomData,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -11,9 +17,8 @@ use serde_json::Value;
 use crate::{
     Block, Candidate, Environment, Error, Message, Output, Result, Score, Split, TaskTool,
     ToolError,
-    catalog::{Catalog, TaskError},
-    environment::Capabilities,
-    episode::Episode,
+    data::{self, TestLayer},
+    environment::{Capabilities, Catalog, Episode, TaskError},
     json::{Json, Object},
     tools::{self, ToolDescription, Visibility},
 };
@@ -55,8 +60,13 @@ use crate::{
 ///
 /// Setup runs once, before the first request. To test its result, call
 /// [`setup`](Self::setup) first.
+///
+/// The episode works on a fresh copy of the environment's data, which
+/// [`data_dir`](crate::data_dir) returns: what it writes there, no other episode
+/// and no other run of the tests sees, and the author's files never change.
 pub struct Harness<E> {
     episode: Episode<E>,
+    layer: Arc<TestLayer>,
     setup: Option<std::result::Result<(), String>>,
     finished: bool,
 }
@@ -65,6 +75,7 @@ pub struct Harness<E> {
 pub struct Builder<E> {
     secrets: BTreeMap<String, String>,
     seed: u64,
+    data: Option<PathBuf>,
     environment: PhantomData<fn() -> E>,
 }
 
@@ -81,12 +92,22 @@ impl<E: Environment> Builder<E> {
         self
     }
 
+    /// Sets the folder of which the episode gets a copy as its data. The default
+    /// is the one that `data` in `orwd.toml` names, or else `data`.
+    pub fn data(mut self, folder: impl AsRef<Path>) -> Self {
+        self.data = Some(folder.as_ref().to_owned());
+        self
+    }
+
     /// Opens an episode on a task.
     pub fn open(self, task: impl Serialize) -> Result<Harness<E>> {
-        Harness::<E>::check()?;
+        let layer = TestLayer::over(self.data);
+        layer.enter(Harness::<E>::check)?;
         let task = Json::new(task)?;
+        let open = || Episode::open(task.as_str(), self.secrets, self.seed);
         Ok(Harness {
-            episode: Episode::open(task.as_str(), self.secrets, self.seed)?,
+            episode: layer.enter(open)?,
+            layer,
             setup: None,
             finished: false,
         })
@@ -104,6 +125,7 @@ impl<E: Environment> Harness<E> {
         Builder {
             secrets: BTreeMap::new(),
             seed: 0,
+            data: None,
             environment: PhantomData,
         }
     }
@@ -123,19 +145,30 @@ impl<E: Environment> Harness<E> {
         self.episode.environment()
     }
 
+    /// Returns the data folder of this episode, to inspect what it wrote.
+    pub fn data_dir(&self) -> PathBuf {
+        self.layer.enter(data::data_dir)
+    }
+
+    /// Runs a request on the data of this episode.
+    fn run<T>(&mut self, request: impl FnOnce(&mut Episode<E>) -> T) -> T {
+        let episode = &mut self.episode;
+        self.layer.enter(|| request(episode))
+    }
+
     /// Prepares the episode, unless that was done before.
     pub fn setup(&mut self) -> Result<()> {
-        let episode = &mut self.episode;
-        let setup = self
-            .setup
-            .get_or_insert_with(|| episode.setup().map_err(|error| error.to_string()));
-        setup.clone().map_err(Error::msg)
+        if self.setup.is_none() {
+            let setup = self.run(Episode::setup);
+            self.setup = Some(setup.map_err(|error| error.to_string()));
+        }
+        self.setup.clone().unwrap_or(Ok(())).map_err(Error::msg)
     }
 
     /// Returns the blocks that begin the conversation.
     pub fn prompt(&mut self) -> Result<Vec<Block>> {
         self.setup()?;
-        let blocks = self.episode.prompt()?;
+        let blocks = self.run(Episode::prompt)?;
         blocks.iter().try_for_each(check_block)?;
         Ok(blocks)
     }
@@ -143,13 +176,13 @@ impl<E: Environment> Harness<E> {
     /// Returns the conversation so far.
     pub fn messages(&mut self) -> Result<Vec<Message>> {
         self.setup()?;
-        self.episode.messages()
+        self.run(Episode::messages)
     }
 
     /// Returns the tools that the task adds to the listing.
     pub fn task_tools(&mut self) -> Result<Vec<TaskTool>> {
         self.setup()?;
-        let tools = self.episode.task_tools()?;
+        let tools = self.run(Episode::task_tools)?;
         let declared = tools::describe::<E>();
         for tool in &tools {
             if !declared.iter().any(|known| known.name == tool.name) {
@@ -170,7 +203,7 @@ impl<E: Environment> Harness<E> {
             return Err(ToolError::EpisodeFinished);
         }
         let input = Json::new(input)?;
-        let output = self.episode.call(tool, input.as_str())?;
+        let output = self.run(|episode| episode.call(tool, input.as_str()))?;
         output.blocks.iter().try_for_each(check_block)?;
         check_object(output.metadata.as_ref(), "the metadata of the output")?;
         if let Some(reward) = output.reward {
@@ -183,7 +216,7 @@ impl<E: Environment> Harness<E> {
     /// Scores a group of candidates.
     pub fn score_group(&mut self, candidates: &[Candidate]) -> Result<Vec<Score>> {
         self.setup()?;
-        let scores = self.episode.score_group(candidates)?;
+        let scores = self.run(|episode| episode.score_group(candidates))?;
         for score in &scores {
             check_reward(score.reward)?;
             check_object(score.metadata.as_ref(), "the metadata of a score")?;
@@ -200,7 +233,7 @@ impl<E: Environment> Harness<E> {
 
     /// Ends the episode.
     pub fn teardown(mut self) -> Result<()> {
-        self.episode.teardown()
+        self.run(Episode::teardown)
     }
 
     /// Returns the splits.

@@ -129,47 +129,38 @@
 extern crate self as orwd_sdk;
 
 #[cfg(target_arch = "wasm32")]
-#[allow(missing_docs, unsafe_code, unreachable_pub, clippy::all, clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
-#[doc(hidden)]
-#[rustfmt::skip]
-pub mod bindings;
-mod blocks;
-mod catalog;
-#[cfg(target_arch = "wasm32")]
 mod component;
+mod content;
+mod data;
 mod environment;
-mod episode;
 mod error;
 mod harness;
 mod input;
 mod json;
-mod messages;
-mod output;
 mod rng;
 mod tools;
 
-pub use blocks::{Block, Image, Text, text};
-pub use catalog::TaskError;
-pub use environment::{Capabilities, Environment, SessionParams, Split, SplitKind};
+pub use content::{
+    Block, Candidate, Image, IntoOutput, Message, MessageBlock, Output, Reasoning, Role, Score,
+    Text, ToolCall, ToolError, ToolResult, text,
+};
+pub use data::{Folder, JsonLines, data_dir};
+pub use environment::{Capabilities, Environment, SessionParams, Split, SplitKind, TaskError};
 pub use error::{Context, Error, Result};
 pub use harness::{Builder, Harness};
 pub use input::ToolInput;
 pub use json::{Json, Object};
-pub use messages::{
-    Candidate, Message, MessageBlock, Reasoning, Role, Score, ToolCall, ToolResult,
-};
 pub use orwd_sdk_macros::{environment, tools};
-pub use output::{IntoOutput, Output, ToolError};
 pub use rng::Rng;
 pub use tools::{Access, TaskTool, ToolDescription, Tools, Visibility};
 
 /// The items that most environments use.
 pub mod prelude {
     pub use crate::{
-        Block, Candidate, Context, Environment, Error, Harness, Image, Json, Message, MessageBlock,
-        Object, Output, Reasoning, Result, Rng, Role, Score, SessionParams, Split, SplitKind,
-        TaskError, TaskTool, Text, ToolCall, ToolError, ToolResult, bail, environment, export,
-        text, tools,
+        Block, Candidate, Context, Environment, Error, Folder, Harness, Image, Json, JsonLines,
+        Message, MessageBlock, Object, Output, Reasoning, Result, Rng, Role, Score, SessionParams,
+        Split, SplitKind, TaskError, TaskTool, Text, ToolCall, ToolError, ToolResult, bail,
+        data_dir, environment, export, text, tools,
     };
     pub use schemars::JsonSchema;
     pub use serde::{Deserialize, Serialize};
@@ -198,7 +189,7 @@ macro_rules! export {
 #[doc(hidden)]
 pub mod __private {
     #[cfg(target_arch = "wasm32")]
-    pub use crate::{bindings, component::Component};
+    pub use crate::component::{Component, bindings};
     pub use crate::{
         environment::EnvironmentInfo,
         tools::{Dispatch, Tool, Toolset, check, read, schema, toolset},

@@ -13,8 +13,8 @@ fn the_bindings_match_the_wit_package() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &str| fs::read_to_string(here.join(path)).unwrap();
     assert!(
-        read("src/bindings.wit") == read("../../wit/world.wit"),
-        "src/bindings.rs is not what wit/ gives; make it anew with\n  \
+        read("src/component/bindings.wit") == read("../../wit/world.wit"),
+        "src/component/bindings.rs is not what wit/ gives; make it anew with\n  \
          cargo run --manifest-path guest-sdk/bindgen/Cargo.toml"
     );
 }

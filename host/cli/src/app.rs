@@ -1,15 +1,19 @@
 //! Parses the command line and runs the command.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use orwd_config::LogFlags;
 
 use crate::bootstrap::Compile;
-use crate::commands::{Build, Inspect, Keys, New, Serve};
+use crate::commands::serve::config_file::{self, Expanded};
+use crate::commands::serve::print_config;
+use crate::commands::{Build, Completions, Inspect, Keys, New, Serve};
 use crate::console::{CommandError, CommandStatus, Log, logging, terminal};
 use crate::episodes::{Export, Import, Replay, Verify};
 use crate::play::Play;
+use crate::sessions::Sessions;
 
 /// Serves reinforcement-learning environments, each session in its own
 /// WebAssembly component instance
@@ -41,24 +45,60 @@ enum Command {
     Build(Build),
     Inspect(Box<Inspect>),
     Keys(Keys),
+    Sessions(Box<Sessions>),
     Replay(Box<Replay>),
     Export(Export),
     Import(Import),
     Verify(Box<Verify>),
+    Completions(Completions),
     #[command(name = "__compile", hide = true)]
     Compile(Compile),
 }
 
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli) {
+    let args = std::env::args_os().collect();
+    match parse(args).and_then(|parsed| match parsed {
+        Parsed::Run(cli) => run(*cli),
+        Parsed::Print(text) => terminal::print(&text).map(|()| CommandStatus::Success),
+    }) {
         Ok(status) => ExitCode::from(status.code()),
         Err(error) => {
             terminal::error(&error.to_string());
             ExitCode::from(error.code())
         }
     }
+}
+
+/// What a command line asks for.
+enum Parsed {
+    /// To run a command.
+    Run(Box<Cli>),
+    /// To print a text.
+    Print(String),
+}
+
+/// Parses a command line, with the settings of the configuration file that it
+/// names. A usage error exits the process.
+fn parse(args: Vec<OsString>) -> Result<Parsed, CommandError> {
+    let Expanded {
+        command,
+        args,
+        file,
+        from_file,
+    } = config_file::expand(Cli::command(), args)?;
+    let matches = command
+        .clone()
+        .try_get_matches_from(args)
+        .unwrap_or_else(|error| error.exit());
+    if let Some(("serve", serve)) = matches.subcommand()
+        && serve.get_flag("print_config")
+    {
+        let text = print_config::text(&command, serve, file.as_deref(), &from_file);
+        return Ok(Parsed::Print(text));
+    }
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    Ok(Parsed::Run(Box::new(cli)))
 }
 
 fn run(cli: Cli) -> Result<CommandStatus, CommandError> {
@@ -89,10 +129,12 @@ impl Command {
             Command::Build(build) => build.run(),
             Command::Inspect(inspect) => inspect.run(log),
             Command::Keys(keys) => keys.run(),
+            Command::Sessions(sessions) => sessions.run(),
             Command::Replay(replay) => replay.run(log),
             Command::Export(export) => export.run(),
             Command::Import(import) => import.run(),
             Command::Verify(verify) => verify.run(log),
+            Command::Completions(completions) => completions.run(&Cli::command()),
             Command::Compile(compile) => compile.run(),
         }
     }
@@ -102,7 +144,6 @@ impl Command {
 mod tests {
     use std::path::Path;
 
-    use clap::CommandFactory;
     use orwd_journal::{
         AppendEntry, ChainLink, CreatedRecord, CreationContent, Durability, EpisodeHistory,
         EpisodeId, GuestOutcome, GuestRequest, Hash, JournalStore, OutcomeRecord, Receipt,
@@ -134,6 +175,170 @@ mod tests {
                 assert!(flag.get_help().is_some(), "{name} {}", flag.get_id());
             }
         }
+    }
+
+    fn parse_text(args: &[&str]) -> Result<String, String> {
+        let args = [&["orwd"], args].concat().into_iter().map(OsString::from);
+        match parse(args.collect()) {
+            Ok(Parsed::Print(text)) => Ok(text),
+            Ok(Parsed::Run(_)) => Ok("runs".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Returns a value that the argument accepts, as TOML.
+    fn sample(arg: &clap::Arg) -> String {
+        use clap::ArgAction;
+        if matches!(arg.get_action(), ArgAction::SetTrue) {
+            return "true".to_owned();
+        }
+        let default = arg.get_default_values().first();
+        let choice = arg
+            .get_possible_values()
+            .last()
+            .map(|value| value.get_name().to_owned());
+        let by_name = || {
+            let name = arg.get_value_names().and_then(|names| names.first());
+            match name.map_or("", |name| name.as_str()) {
+                "SIZE" => "64MiB",
+                "TIME" => "5m",
+                "COUNT" => "5",
+                "NAME" => "example.org",
+                _ => "info",
+            }
+            .to_owned()
+        };
+        let value = choice
+            .or_else(|| default.map(|value| value.to_string_lossy().into_owned()))
+            .unwrap_or_else(by_name);
+        match arg.get_action() {
+            ArgAction::Append => format!("[{value:?}]"),
+            _ => format!("{value:?}"),
+        }
+    }
+
+    #[test]
+    fn every_flag_of_serve_is_a_key_of_the_configuration_file() {
+        let dir = TempDir::new().unwrap();
+        let file = dir.path().join("orwd.server.toml");
+        let mut command = Cli::command();
+        command.build();
+        let serve = command.find_subcommand("serve").unwrap();
+        // `build` and `no-build` exclude each other.
+        let skipped = [&config_file::NOT_IN_FILE[..], &["build"]].concat();
+        let flags = serve
+            .get_arguments()
+            .map(|arg| (config_file::key(arg), arg));
+        let flags: Vec<_> = flags
+            .filter(|(key, _)| !skipped.contains(&key.as_str()))
+            .collect();
+        assert!(flags.len() > 40, "{}", flags.len());
+        let whole: String = flags
+            .iter()
+            .map(|(key, arg)| format!("{key} = {}\n", sample(arg)))
+            .collect();
+        std::fs::write(&file, whole).unwrap();
+        let printed = parse_text(&["serve", "--config", text(&file), "--print-config"]).unwrap();
+        let from_file = format!("  # {}", file.display());
+        for (key, arg) in &flags {
+            let line = printed
+                .lines()
+                .find(|line| line.starts_with(&format!("{key} = ")));
+            let line = line.unwrap_or_else(|| panic!("{key} is not in\n{printed}"));
+            assert!(line.ends_with(&from_file), "{line}");
+            let value = sample(arg);
+            let path = value.trim_matches(['"', '[', ']']);
+            assert!(line.contains(path), "{line}");
+        }
+        // What is printed is a configuration file with the same settings.
+        let again = dir.path().join("again.toml");
+        std::fs::write(&again, &printed).unwrap();
+        let reprinted = parse_text(&["serve", "--config", text(&again), "--print-config"]).unwrap();
+        let plain = |text: &str| text.replace("again.toml", "orwd.server.toml");
+        assert_eq!(plain(&reprinted), printed);
+    }
+
+    #[test]
+    fn a_flag_comes_before_the_file_and_the_file_before_the_default() {
+        let dir = TempDir::new().unwrap();
+        let file = dir.path().join("orwd.server.toml");
+        let write = |content: &str| std::fs::write(&file, content).unwrap();
+        let config = format!("--config={}", file.display());
+        let shown = |args: &[&str], key: &str| {
+            let args = [&["serve", &config, "--print-config"], args].concat();
+            let printed = parse_text(&args).unwrap();
+            let line = printed
+                .lines()
+                .find(|line| line.starts_with(&format!("{key} = ")));
+            line.unwrap().split("  # ").next().unwrap().to_owned()
+        };
+        write("paths = [\"env\"]\nmemory = \"64MiB\"\nmax-sessions = 7\nkeep-going = true\n");
+        assert_eq!(shown(&[], "memory"), "memory = \"64MiB\"");
+        assert_eq!(shown(&[], "max-sessions"), "max-sessions = \"7\"");
+        assert_eq!(shown(&[], "keep-going"), "keep-going = true");
+        assert_eq!(shown(&[], "drain"), "drain = \"30s\"");
+        assert_eq!(
+            shown(&["--memory", "32MiB"], "memory"),
+            "memory = \"32MiB\""
+        );
+        assert_eq!(shown(&["--memory=32MiB"], "memory"), "memory = \"32MiB\"");
+        // Paths are relative to the file, and those on the command line count.
+        let env = dir.path().join("env");
+        assert_eq!(shown(&[], "paths"), format!("paths = [{:?}]", text(&env)));
+        assert_eq!(shown(&["other"], "paths"), "paths = [\"other\"]");
+        for (content, line, part) in [
+            (
+                "\nmemroy = \"1MiB\"",
+                2,
+                "unknown key `memroy`; did you mean `memory`?",
+            ),
+            ("max_sessions = 1", 1, "did you mean `max-sessions`?"),
+            (
+                "quite-different = 1",
+                1,
+                "the keys are the flags of `orwd serve --help`",
+            ),
+            (
+                "print-config = true",
+                1,
+                "is a flag of the command line only",
+            ),
+            (
+                "listen = 8080",
+                1,
+                "`listen`: expected an address and a port",
+            ),
+            ("\n\nmemory = \"0\"", 3, "`memory`: 0B is out of range"),
+            ("memory = 1.5", 1, "expected a string or a whole number"),
+            (
+                "memory = [\"1MiB\"]",
+                1,
+                "expected a string or a whole number",
+            ),
+            (
+                "keep-going = \"yes\"",
+                1,
+                "`keep-going`: expected true or false",
+            ),
+            (
+                "hardening = \"none\"",
+                1,
+                "[possible values: available, required, off]",
+            ),
+            ("[limits]\nmemory = \"64MiB\"", 1, "unknown key `limits`"),
+            ("a = \n", 1, ""),
+        ] {
+            write(content);
+            let error = parse_text(&["serve", &config, "x"]).unwrap_err();
+            let start = format!("{}:{line}: ", file.display());
+            assert!(error.starts_with(&start), "{content}: {error}");
+            assert!(error.contains(part), "{content}: {error}");
+        }
+        let missing = parse_text(&["serve", "--config", "/nosuch.toml", "x"]).unwrap_err();
+        assert!(
+            missing.contains("cannot read the configuration /nosuch.toml"),
+            "{missing}"
+        );
     }
 
     /// The records of an episode with this many calls, ready for a store.

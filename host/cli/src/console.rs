@@ -4,7 +4,9 @@ mod error;
 mod log_queue;
 pub(crate) mod logging;
 mod status;
+pub(crate) mod table;
 pub(crate) mod terminal;
+pub(crate) mod time;
 
 pub use error::CommandError;
 pub(crate) use logging::Log;

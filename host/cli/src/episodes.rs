@@ -1,9 +1,12 @@
 //! Commands for journaled episodes: replay, export, import, verification.
 
+mod diff;
 mod export;
 mod import;
+pub(crate) mod lookup;
 mod replay;
 mod replay_runner;
+pub(crate) mod state_dir;
 mod verify;
 
 pub(crate) use export::Export;

@@ -6,10 +6,12 @@
 
 mod app;
 mod bootstrap;
+mod client;
 mod commands;
 mod console;
 mod episodes;
 mod play;
+mod sessions;
 
 pub use app::{Cli, main};
 pub use console::CommandError;

@@ -2,11 +2,10 @@
 
 mod client;
 mod command;
-mod http;
+mod editor;
 mod input;
 mod output;
 mod session_loop;
-mod sse;
 mod summary;
 
 pub(crate) use command::Play;

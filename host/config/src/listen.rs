@@ -20,7 +20,7 @@ pub struct ListenFlags {
     )]
     pub listen: Listen,
 
-    /// File of API keys, made by `orwd keys new`. A request without a valid key
+    /// File of API keys, made by `orwd keys add`. A request without a valid key
     /// gets 401; each key has its own sessions. A removed key is refused within
     /// seconds
     #[arg(long, value_name = "FILE", env = "ORWD_API_KEYS")]

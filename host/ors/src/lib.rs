@@ -31,6 +31,8 @@ mod tests;
 
 pub use auth::api_keys::{ApiKeys, ApiKeysError};
 pub use auth::host_check::AllowedHosts;
+pub use auth::key_file::KeyInfo;
+pub use auth::key_time::KeyTime;
 pub use limit::connection_limit::PerAddressLimit;
 pub use server::config::ServerConfig;
 pub use server::listener::serve;

@@ -27,12 +27,17 @@ mod limits;
 mod runs;
 mod versions;
 
+pub use admin::steps::{history_detail, step_page};
+pub use api::content::{
+    BlockContent, CandidateContent, MessageContent, ScoreContent, StepContent, StepError,
+    StepInput, StepOutput, StepPage,
+};
 pub use api::create::{CreatedSession, DeliveryFlag, NewSession, Resumability};
 pub use api::error::{AdminError, CatalogError, CreateError, SessionError};
 pub use api::principal::Principal;
 pub use api::request::{RequestFingerprint, RunRequest};
 pub use api::service::{AdminApi, Conversation, Readiness, Session, SessionService};
-pub use api::summary::{ForkParent, SessionDetail, SessionSummary, StepSummary};
+pub use api::summary::{EndedPage, ForkParent, SessionDetail, SessionSummary, StepSummary};
 pub use context::SessionSettings;
 pub use episode::replay_report::{DataDifference, StepComparison, StepReplay, replay_history};
 pub use handle::session_handle::SessionHandle;

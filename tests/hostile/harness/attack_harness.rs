@@ -69,7 +69,7 @@ impl AttackHarness {
         let keys = TestDir::new();
         let file = keys.at("keys.toml");
         let new_key = |name: &str| {
-            let created = OrwdCommand::new(["keys", "new", name, "--api-keys", &file]).run();
+            let created = OrwdCommand::new(["keys", "add", name, "--api-keys", &file]).run();
             created.expect_success().trim_end().to_owned()
         };
         let (attacker, canary) = (new_key("attacker"), new_key("canary"));

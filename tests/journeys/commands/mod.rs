@@ -2,6 +2,10 @@
 //! in `deploy/`.
 
 mod authoring;
+mod configuration;
 mod deploy_recipes;
 mod inspect;
+mod keys;
 mod play;
+mod sessions;
+mod watch;

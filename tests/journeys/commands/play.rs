@@ -67,7 +67,7 @@ fn an_invalid_line_is_named() {
 fn a_server_with_keys_is_played_with_one() {
     let scratch = TestDir::new();
     let keys = scratch.at("keys.toml");
-    let made = OrwdCommand::new(["keys", "new", "alice", "--api-keys", &keys]).run();
+    let made = OrwdCommand::new(["keys", "add", "alice", "--api-keys", &keys]).run();
     let key = made.expect_success();
     let server = ServeCommand::fixtures(&["alpha"])
         .set("--api-keys", &keys)

@@ -15,7 +15,7 @@ use crate::support::TIMEOUT;
 
 /// Creates a key with the command line.
 fn new_key(file: &str, name: &str) -> String {
-    let made = OrwdCommand::new(["keys", "new", name, "--api-keys", file]).run();
+    let made = OrwdCommand::new(["keys", "add", name, "--api-keys", file]).run();
     made.expect_success().trim_end().to_owned()
 }
 
@@ -155,9 +155,9 @@ fn an_unusable_key_file_is_refused_at_startup() {
     let scratch = TestDir::new();
     let file = scratch.at("keys.toml");
     new_key(&file, "alice");
-    let again = OrwdCommand::new(["keys", "new", "alice", "--api-keys", &file]).run();
+    let again = OrwdCommand::new(["keys", "add", "alice", "--api-keys", &file]).run();
     again.expect_failure(&["keys.toml", "\"alice\" exists"]);
-    OrwdCommand::new(["keys", "new", "a b", "--api-keys", &file])
+    OrwdCommand::new(["keys", "add", "a b", "--api-keys", &file])
         .run()
         .expect_failure(&["letters, digits"]);
     let missing = scratch.at("missing.toml");

@@ -35,7 +35,7 @@ impl KeyedServer {
         let scratch = TestDir::new();
         let file = scratch.at("keys.toml");
         let [alice, bob] = ["alice", "bob"].map(|name| {
-            let made = OrwdCommand::new(["keys", "new", name, "--api-keys", &file]).run();
+            let made = OrwdCommand::new(["keys", "add", name, "--api-keys", &file]).run();
             made.expect_success().trim_end().to_owned()
         });
         let mut serve = ServeCommand::fixtures(&["alpha"]).set("--api-keys", &file);

@@ -124,7 +124,7 @@ fn a_session_works_with_hardening() {
 fn a_replaced_key_file_is_read_with_hardening() {
     let scratch = TestDir::new();
     let key = |file: &str, name: &str| {
-        let made = OrwdCommand::new(["keys", "new", name, "--api-keys", file]).run();
+        let made = OrwdCommand::new(["keys", "add", name, "--api-keys", file]).run();
         made.expect_success().trim_end().to_owned()
     };
     fs::create_dir_all(scratch.path().join("keys/versions/one")).unwrap();

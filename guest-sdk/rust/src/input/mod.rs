@@ -7,6 +7,7 @@
 //! models write `"3"` for 3.
 
 mod check;
+mod choices;
 mod coerce;
 mod describe;
 mod schema;

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::check::Checker;
+use super::choices::PlainChoices;
 
 /// A type that a tool can take as its argument: it derives `Deserialize` and
 /// `JsonSchema`.
@@ -40,8 +41,14 @@ impl InputSchema {
 
     fn make<I: ToolInput>() -> Self {
         let settings = SchemaSettings::draft2020_12()
-            .with(|settings| settings.meta_schema = None)
-            .with_transform(RecursiveTransform(plain_numbers));
+            .with(|settings| {
+                settings.meta_schema = None;
+                // Some clients convert schemas for a model's provider, and lose
+                // references, or what stands beside them.
+                settings.inline_subschemas = true;
+            })
+            .with_transform(RecursiveTransform(plain_numbers))
+            .with_transform(PlainChoices);
         let mut schema = settings.into_generator().into_root_schema_for::<I>();
         // The name of a Rust type means nothing to an agent.
         schema.ensure_object().shift_remove("title");

@@ -301,7 +301,7 @@ fn enums_accept_their_variants() {
             json!({"direction": "west", "speed": "warp"}),
             Err(
                 "direction: expected \"north\" or \"south\", got the string \"west\"; \
-                 speed: expected \"slow\" or \"fast\", got the string \"warp\"",
+                 speed: expected \"slow\", \"fast\" or null, got the string \"warp\"",
             ),
         ),
         (
@@ -313,6 +313,58 @@ fn enums_accept_their_variants() {
             Err("direction: missing, expected \"north\" or \"south\""),
         ),
     ]);
+}
+
+/// How to go, in one schema with every position of an enum.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Trip {
+    /// How fast to go.
+    speed: Speed,
+    again: Option<Speed>,
+    #[serde(default)]
+    stages: Vec<Speed>,
+    back: Option<Box<Walk>>,
+    partly: Partly,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+enum Partly {
+    /// Has a text.
+    Told,
+    Plain,
+    Silent,
+}
+
+#[test]
+fn an_enum_with_texts_is_one_list_of_choices() {
+    let schema = InputSchema::of::<Trip>();
+    let at = |pointer: &str| schema.json().pointer(pointer).unwrap().clone();
+    let texts = "- `slow`: Takes a while.\n- `fast`: Takes no time.";
+    let own = "With doc comments on its variants, an enum is a union of constants.";
+    assert_eq!(
+        at("/properties/speed"),
+        json!({
+            "description": format!("How fast to go.\n\n{texts}"),
+            "type": "string", "enum": ["slow", "fast"],
+        })
+    );
+    assert_eq!(
+        at("/properties/again"),
+        json!({
+            "description": format!("{own}\n\n{texts}"),
+            "type": ["string", "null"], "enum": ["slow", "fast", null],
+        })
+    );
+    assert_eq!(at("/properties/stages/items/enum"), json!(["slow", "fast"]));
+    assert_eq!(
+        at("/properties/back/properties/speed/enum"),
+        json!(["slow", "fast", null])
+    );
+    assert_eq!(at("/properties/partly/enum").as_array().unwrap().len(), 3);
+    let text = schema.json().to_string();
+    for lost in ["oneOf", "anyOf", "allOf", "$ref", "$defs"] {
+        assert!(!text.contains(lost), "{text}");
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

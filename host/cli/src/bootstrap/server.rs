@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use orwd_config::{Listen, ServerLimits};
@@ -43,8 +44,31 @@ impl AccessConfig {
     }
 }
 
+/// Socket of a server that does not accept connections yet.
+pub(crate) enum ServerSocket {
+    /// A bound socket, at which connections are refused until [`listen`].
+    Bound(TcpSocket),
+    /// A listening socket of the process that started this one. Connections wait.
+    Inherited(std::net::TcpListener),
+}
+
+/// Takes the listening socket that standard input is.
+pub(crate) fn inherit() -> Result<ServerSocket, CommandError> {
+    let inherit = || -> io::Result<std::net::TcpListener> {
+        let listener = std::net::TcpListener::from(io::stdin().as_fd().try_clone_to_owned()?);
+        listener.set_nonblocking(true)?;
+        listener.local_addr()?;
+        // The server is to end with the process that started it.
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+        Ok(listener)
+    };
+    inherit().map(ServerSocket::Inherited).map_err(|error| {
+        CommandError::usage(format!("standard input is no listening socket: {error}"))
+    })
+}
+
 /// Binds the address. Connections are refused until [`listen`].
-pub(crate) fn bind(listen: Listen) -> Result<TcpSocket, CommandError> {
+pub(crate) fn bind(listen: Listen) -> Result<ServerSocket, CommandError> {
     let socket = match listen.0 {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
@@ -55,17 +79,22 @@ pub(crate) fn bind(listen: Listen) -> Result<TcpSocket, CommandError> {
         socket.bind(listen.0)?;
         Ok(socket)
     });
-    bound.map_err(|error| bind_error(listen, &error))
+    bound
+        .map(ServerSocket::Bound)
+        .map_err(|error| bind_error(listen, &error))
 }
 
-/// Starts to accept connections on a bound socket.
-pub(crate) fn listen(address: Listen, socket: TcpSocket) -> Result<TcpListener, CommandError> {
-    socket
-        .listen(BACKLOG)
-        .map_err(|error| bind_error(address, &error))
+/// Starts to accept connections on a socket.
+pub(crate) fn listen(address: Listen, socket: ServerSocket) -> Result<TcpListener, CommandError> {
+    match socket {
+        ServerSocket::Bound(socket) => socket.listen(BACKLOG),
+        ServerSocket::Inherited(listener) => TcpListener::from_std(listener),
+    }
+    .map_err(|error| bind_error(address, &error))
 }
 
-fn bind_error(listen: Listen, error: &io::Error) -> CommandError {
+/// Describes why an address cannot be used.
+pub(crate) fn bind_error(listen: Listen, error: &io::Error) -> CommandError {
     let reason = match error.kind() {
         io::ErrorKind::AddrInUse => {
             "the address is in use by another program; pass another with --listen ADDR".to_owned()

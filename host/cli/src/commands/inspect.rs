@@ -1,6 +1,7 @@
 //! `orwd inspect`: describes an environment without opening an episode.
 
 mod report;
+mod schema_warnings;
 
 use std::path::PathBuf;
 

@@ -1,12 +1,17 @@
 //! `orwd serve`: serves environments until it is stopped.
 
+pub(crate) mod config_file;
+pub(crate) mod print_config;
+mod snapshot;
+mod watch;
+
 use std::future::Future;
 use std::path::PathBuf;
 
 use clap::Args;
 use orwd_config::{
     BuildFlags, BuildMode, EnvironmentFlags, HardeningFlags, LimitFlags, ListenFlags,
-    PersistenceFlags, ServerLimits,
+    PersistenceConfig, PersistenceFlags, ServerLimits,
 };
 use orwd_model::{AdmissionLimits, SessionLimits};
 use rustix::process::Signal as Number;
@@ -33,9 +38,14 @@ use crate::console::{CommandError, CommandStatus, Log, terminal};
 /// Sizes have a unit as in 64MiB or 512KiB, times as in 60s, 500ms or 15m. When
 /// a session ends at a limit, the running call gets an `error` event with the
 /// code, such as `limit_memory`, and later requests get 410 with the same code.
+///
+/// A configuration file has the names of these flags as its keys. A flag comes
+/// before its environment variable, that before the file, and the file before the
+/// default.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   orwd serve examples/counter
+  orwd serve --config orwd.server.toml
   orwd serve --listen 127.0.0.1:9000 examples
   orwd serve --data ~/gsm8k examples/gsm8k
   orwd serve --data gsm8k=/srv/gsm8k examples
@@ -45,6 +55,31 @@ pub(crate) struct Serve {
     /// Component files, environments' folders, or folders of those
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
+
+    /// Configuration file. None is read unless this names one. Relative paths in
+    /// it are relative to its folder
+    #[arg(long, value_name = "FILE", env = "ORWD_CONFIG")]
+    config: Option<PathBuf>,
+
+    /// Print the settings in force, and where each comes from, as a
+    /// configuration file, and exit
+    #[arg(long)]
+    print_config: bool,
+
+    /// Build and check the environments, and exit without serving them
+    #[arg(long)]
+    check: bool,
+
+    /// For development: when sources change, build and check them, and restart
+    /// the server with the new version at the same address. Sessions continue on
+    /// the version that they began with. If the build fails, the old version
+    /// stays. Builds run beside the hardened server, with your rights
+    #[arg(long, conflicts_with = "check")]
+    watch: bool,
+
+    /// Take the listening socket from standard input (for --watch)
+    #[arg(long, hide = true)]
+    inherit_listener: bool,
 
     #[command(flatten)]
     listen: ListenFlags,
@@ -79,12 +114,19 @@ impl Serve {
     /// Before hardening there is one thread, which can access the whole machine
     /// and runs no guest code. After it, guests run and access is restricted.
     pub(crate) fn run(self, log: &mut Log) -> Result<CommandStatus, CommandError> {
+        if self.watch {
+            return watch::run(&self);
+        }
         let mut paths = self.environments.resolve(self.build.or(BuildMode::Own))?;
         let admission = self.admission.resolve();
         let limits = self.session.resolve();
         let mut server_limits = self.server.resolve();
         let address = self.listen.listen;
         let mut persistence_config = self.persistence.resolve(&self.paths)?;
+        if self.check {
+            paths.private.extend(persistence_config.state);
+            persistence_config = PersistenceConfig::disabled();
+        }
         state_choice::choose(&mut persistence_config, address);
         paths.private.extend(persistence_config.state.clone());
         paths.private.extend(self.listen.api_keys.clone());
@@ -96,7 +138,9 @@ impl Serve {
         // A port that is in use is reported before a long build. The socket is
         // kept only once there is something to serve: until then, connections
         // are refused and do not hang.
-        drop(server::bind(address)?);
+        if !self.inherit_listener && !self.check {
+            drop(server::bind(address)?);
+        }
         let progress = |text: &str| tracing::info!("{text}");
         let mut discovered = environments::discover(&self.paths, &paths, &admission, &progress)?;
         if persistence_config.state.is_some() {
@@ -105,7 +149,13 @@ impl Serve {
         let mut settings = environments::engine_settings(limits, server_limits.max_sessions);
         persistence::raise_limits(&persistence_config, &mut settings);
         let prepared = environments::prepare(discovered, &paths, admission, limits, settings)?;
-        let socket = server::bind(address)?;
+        let socket = if self.inherit_listener {
+            Some(server::inherit()?)
+        } else if self.check {
+            None
+        } else {
+            Some(server::bind(address)?)
+        };
         let temp_dir = TempDirectory::create()?;
         state_choice::warn_of_sessions_elsewhere(&persistence_config);
         let open_data = environments::open_noted_data(&paths, &admission);
@@ -127,6 +177,9 @@ impl Serve {
         let runtime = runtime::start(threads)?;
         let served = runtime.block_on(async {
             let loaded = self.check_problems(prepared.open().await?)?;
+            let Some(socket) = socket else {
+                return report_check(&loaded);
+            };
             let shutdown = shutdown_signal()?;
             let listener = server::listen(address, socket)?;
             let address = listener.local_addr()?;
@@ -138,7 +191,10 @@ impl Serve {
                 ),
                 None => {}
             }
-            terminal::print(&format!("orwd is listening on http://{address}\n"))?;
+            // With --watch, the process that owns the socket says so.
+            if !self.inherit_listener {
+                terminal::print(&format!("orwd is listening on http://{address}\n"))?;
+            }
             server::serve(
                 listener,
                 loaded,
@@ -223,6 +279,15 @@ impl Serve {
         }
         Err(CommandError::new(message))
     }
+}
+
+/// Prints what `--check` found to be valid.
+fn report_check(loaded: &LoadedEnvironments) -> Result<(), CommandError> {
+    let names = loaded.environments.iter();
+    let lines: String = names
+        .map(|environment| format!("{} can be served\n", environment.name()))
+        .collect();
+    terminal::print(&lines)
 }
 
 /// Returns a future that ends with the first signal to stop. A second signal

@@ -5,12 +5,10 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use orwd_journal::{
-    EpisodeArchive, EpisodeFilter, EpisodeId, IndexedEpisode, JournalStore, ReceiptSigner,
-    SqliteStore,
-};
+use orwd_journal::{EpisodeArchive, ReceiptSigner, SqliteStore};
 use orwd_model::python_repr;
 
+use super::{lookup, state_dir};
 use crate::console::{CommandError, CommandStatus, terminal};
 
 /// Export a session from a server's journal to a file
@@ -22,17 +20,18 @@ use crate::console::{CommandError, CommandStatus, terminal};
 /// The server may be running.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  orwd export my-session --state ~/orwd-state -o my-session.episode
+  orwd export my-session -o my-session.episode
   orwd export 0199e1c7a5b30f6e1d2c3b4a59687786 --state ~/orwd-state --component")]
 pub(crate) struct Export {
     /// Session id, or id of an episode (one run of a session from its start to
-    /// its end)
+    /// its end); the beginning of an id suffices if no other begins so
     #[arg(value_name = "SESSION|EPISODE")]
     which: String,
 
-    /// State directory of the server
+    /// State directory of the server [default: the only one in the user's state
+    /// directory]
     #[arg(long, value_name = "DIR", env = "ORWD_STATE")]
-    state: PathBuf,
+    state: Option<PathBuf>,
 
     /// File to write; an existing one is replaced [default: EPISODE.episode]
     #[arg(short, long, value_name = "FILE")]
@@ -46,8 +45,8 @@ pub(crate) struct Export {
 
 impl Export {
     pub(crate) fn run(self) -> Result<CommandStatus, CommandError> {
-        let store = SqliteStore::visit(&self.state)?;
-        let episode = find(&store, &self.which)?;
+        let store = SqliteStore::visit(&state_dir::find(self.state.as_deref())?)?;
+        let episode = lookup::find(&store, &self.which)?;
         let signer = ReceiptSigner::open(store.dir())?;
         let mut archive = EpisodeArchive::export(&store, episode.id)?.with_receipt(&signer);
         if self.component {
@@ -79,34 +78,6 @@ impl Export {
         ))?;
         Ok(CommandStatus::Success)
     }
-}
-
-/// Finds an episode by its own id, or the newest one by a session id.
-pub(super) fn find(store: &SqliteStore, which: &str) -> Result<IndexedEpisode, CommandError> {
-    if let Some(id) = EpisodeId::parse(which)
-        && let Some(episode) = store.episode(id)?
-    {
-        return Ok(episode);
-    }
-    let mut found = store.list(&EpisodeFilter::default())?;
-    found.retain(|episode| episode.header.session.as_str() == which.trim());
-    let Some(newest) = found.first().cloned() else {
-        return Err(CommandError::new(format!(
-            "the journal has no session or episode {which:?}"
-        )));
-    };
-    let ambiguous = found
-        .iter()
-        .any(|episode| episode.header.owner != newest.header.owner);
-    if !ambiguous {
-        return Ok(newest);
-    }
-    let mut message = format!("several clients have a session {which:?}; pass the episode id:");
-    for episode in found {
-        let owner = episode.header.owner.as_deref().unwrap_or("no key");
-        message.push_str(&format!("\n  {} of {owner}", episode.id));
-    }
-    Err(CommandError::new(message))
 }
 
 /// Writes the file, and gives it its final name once it is complete.

@@ -10,11 +10,12 @@ use orwd_model::python_repr;
 use orwd_session::DataDifference;
 use serde::Serialize;
 
-use super::export;
+use super::diff::FieldDifference;
 use super::replay_runner::{
     EpisodeSource, PreparedReplay, ReplayComponent, ReplayFlags, ReplayJob, ReplayOutcome,
     ReplayedStep, StepVerdict,
 };
+use super::{export, lookup, state_dir};
 use crate::console::{CommandError, CommandStatus, Log, terminal};
 
 /// Replay sessions from their journal, call by call
@@ -25,10 +26,10 @@ use crate::console::{CommandError, CommandStatus, Log, terminal};
 /// running. Exit code: 0 if all steps are equal, 4 if some differ.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  orwd replay my-session --state ~/orwd-state
+  orwd replay my-session
   orwd replay my-session.episode --against my-env/target/my-env.wasm
   orwd replay --all --state ~/orwd-state
-  orwd replay my-session --state ~/orwd-state --json")]
+  orwd replay my-session --json")]
 pub(crate) struct Replay {
     /// Session ids, episode ids (an episode is one run of a session from its
     /// start to its end), or files of `orwd export`
@@ -37,10 +38,11 @@ pub(crate) struct Replay {
 
     /// Replay every session of the journal, live or ended, except those that
     /// can never be replayed
-    #[arg(long, conflicts_with = "which", requires = "state")]
+    #[arg(long, conflicts_with = "which")]
     all: bool,
 
-    /// State directory of the server, for sessions
+    /// State directory of the server, for sessions [default: the only one in
+    /// the user's state directory]
     #[arg(long, value_name = "DIR", env = "ORWD_STATE")]
     state: Option<PathBuf>,
 
@@ -60,6 +62,7 @@ pub(crate) struct Replay {
 #[derive(Serialize)]
 struct StepLine<'s> {
     record: u64,
+    step: Option<u64>,
     kind: &'static str,
     tool: Option<&'s str>,
     verdict: &'static str,
@@ -68,6 +71,8 @@ struct StepLine<'s> {
     reward_now: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'s str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    differences: &'s [FieldDifference],
 }
 
 /// JSON of a line, with its session.
@@ -85,6 +90,7 @@ impl<'s> StepLine<'s> {
     fn of_step(step: &'s ReplayedStep) -> StepLine<'s> {
         StepLine {
             record: step.record,
+            step: step.step,
             kind: step.kind,
             tool: step.tool.as_deref(),
             verdict: step.verdict.as_str(),
@@ -92,6 +98,7 @@ impl<'s> StepLine<'s> {
             reward: step.reward,
             reward_now: step.reward_now,
             why: None,
+            differences: &step.differences,
         }
     }
 
@@ -99,6 +106,7 @@ impl<'s> StepLine<'s> {
     fn of_data(reason: &'s str, verdict: &'static str) -> StepLine<'s> {
         StepLine {
             record: 0,
+            step: None,
             kind: "data",
             tool: None,
             verdict,
@@ -106,6 +114,7 @@ impl<'s> StepLine<'s> {
             reward: None,
             reward_now: None,
             why: Some(reason),
+            differences: &[],
         }
     }
 }
@@ -118,6 +127,8 @@ struct Totals {
     different: u64,
     unsupported: u64,
     failed: u64,
+    /// Where the first difference is, for people.
+    first: Option<String>,
 }
 
 impl Replay {
@@ -132,11 +143,18 @@ impl Replay {
                 return Err(CommandError::new(reason.clone()));
             }
             let text = self.render(&mut totals, replay, &outcome, single);
-            terminal::print(&text)
+            if self.json {
+                terminal::print(&text)
+            } else {
+                terminal::print_styled(&text)
+            }
         };
         self.replay.run(jobs, store, log, report)?;
         if !self.json {
             terminal::print(&totals.text(single))?;
+            if let (Some(first), true) = (&totals.first, single) {
+                terminal::print(&format!("the first difference is in {first}\n"))?;
+            }
         }
         match totals {
             Totals { failed: 1.., .. } => Err(CommandError::new(format!(
@@ -154,22 +172,18 @@ impl Replay {
         totals: &mut Totals,
     ) -> Result<(Vec<ReplayJob>, Option<SqliteStore>), CommandError> {
         let is_file = |which: &String| Path::new(which).is_file();
-        let store = match &self.state {
-            Some(state) if self.all || !self.which.iter().all(is_file) => {
-                Some(SqliteStore::visit(state)?)
-            }
-            _ => None,
+        let store = if self.all || !self.which.iter().all(is_file) {
+            let state = state_dir::find(self.state.as_deref())?;
+            Some(SqliteStore::visit(&state)?)
+        } else {
+            None
         };
         let mut jobs = Vec::new();
         for which in &self.which {
             jobs.push(match &store {
                 _ if is_file(which) => self.file_job(Path::new(which))?,
-                Some(store) => self.journal_job(store, &export::find(store, which)?)?,
-                None => {
-                    return Err(CommandError::usage(
-                        "pass the server's state directory with --state DIR",
-                    ));
-                }
+                Some(store) => self.journal_job(store, &lookup::find(store, which)?)?,
+                None => continue,
             });
         }
         if let Some(store) = store.as_ref().filter(|_| self.all) {
@@ -296,6 +310,9 @@ impl Replay {
                 format!("{:>6}  {:<11} {verdict}: {description}\n", 0, "data")
             });
         }
+        if totals.first.is_none() {
+            totals.first = steps.iter().find_map(place_of_difference);
+        }
         for step in steps {
             if self.json {
                 text.push_str(&json(replay, &StepLine::of_step(step)));
@@ -315,6 +332,7 @@ impl Totals {
             different,
             unsupported,
             failed,
+            first: _,
         } = self;
         if single {
             return format!("{steps} steps, {different} different\n");
@@ -343,6 +361,30 @@ fn json(replay: &PreparedReplay, line: &StepLine<'_>) -> String {
     format!("{text}\n")
 }
 
+/// Returns where a step differs, in words; `None` if it does not.
+fn place_of_difference(step: &ReplayedStep) -> Option<String> {
+    if step.verdict != StepVerdict::Different {
+        return None;
+    }
+    let number = step
+        .step
+        .map(|step| format!("step {step}, "))
+        .unwrap_or_default();
+    let tool = step
+        .tool
+        .as_deref()
+        .map(|tool| format!(" {}", python_repr(tool)));
+    let field = step.differences.first();
+    let field = field.map(|difference| format!(", field {}", difference.field));
+    Some(format!(
+        "{number}record {} ({}{}){}",
+        step.record,
+        step.kind,
+        tool.unwrap_or_default(),
+        field.unwrap_or_default()
+    ))
+}
+
 fn line(step: &ReplayedStep) -> String {
     let verdict = step.verdict.as_str();
     let mut text = format!("{:>6}  {:<11} {verdict}", step.record, step.kind);
@@ -361,5 +403,9 @@ fn line(step: &ReplayedStep) -> String {
         ));
     }
     text.push('\n');
+    text.extend(step.differences.iter().map(FieldDifference::text));
+    if step.verdict == StepVerdict::Different && step.differences.is_empty() {
+        text.push_str("        the recorded content is sealed or was not kept; its hash differs\n");
+    }
     text
 }

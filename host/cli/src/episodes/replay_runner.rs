@@ -24,6 +24,7 @@ use orwd_sandbox::{DataDir, DataRules, PrivatePlaces};
 use orwd_session::{DataDifference, StepComparison, StepReplay, replay_history};
 use tempfile::NamedTempFile;
 
+use super::diff::{FieldDifference, differences};
 use crate::bootstrap::{TempDirectory, compiler, hardening, persistence, runtime};
 use crate::console::{CommandError, Log};
 
@@ -101,6 +102,8 @@ pub(super) enum ReplayComponent {
 #[derive(Clone, Debug)]
 pub(super) struct ReplayedStep {
     pub(super) record: u64,
+    /// For calls and scorings: their number, from 1.
+    pub(super) step: Option<u64>,
     pub(super) kind: &'static str,
     pub(super) tool: Option<String>,
     pub(super) verdict: StepVerdict,
@@ -108,6 +111,8 @@ pub(super) struct ReplayedStep {
     pub(super) fault: Option<&'static str>,
     pub(super) reward: Option<f64>,
     pub(super) reward_now: Option<f64>,
+    /// The fields in which the outcomes differ.
+    pub(super) differences: Vec<FieldDifference>,
 }
 
 /// How the replay of a step compares with the original.
@@ -479,14 +484,21 @@ impl PreparedReplay {
             history.unseal(key).map_err(|error| error.to_string())?;
         }
         let mut steps = Vec::new();
-        let each = |replayed: StepReplay<'_>| steps.push(ReplayedStep::of(&replayed));
+        let mut count = 0;
+        let each = |replayed: StepReplay<'_>| {
+            let number = replayed.step.record.request.is_run().then(|| {
+                count += 1;
+                count
+            });
+            steps.push(ReplayedStep::of(&replayed, number));
+        };
         let data = replay_history(engine, &environment, &history, secrets, each).await?;
         Ok(EpisodeComparison { data, steps })
     }
 }
 
 impl ReplayedStep {
-    fn of(replayed: &StepReplay<'_>) -> ReplayedStep {
+    fn of(replayed: &StepReplay<'_>, number: Option<u64>) -> ReplayedStep {
         let StepReplay {
             step,
             comparison: now,
@@ -502,12 +514,19 @@ impl ReplayedStep {
         };
         ReplayedStep {
             record: step.seq,
+            step: number,
             kind: step.record.request.as_str(),
             tool: tool(step),
             verdict,
             fault: original.and_then(fault),
             reward: original.and_then(reward),
             reward_now: after.and_then(reward),
+            differences: match (original, now) {
+                (Some(original), StepComparison::Different(outcome)) => {
+                    differences(original, outcome)
+                }
+                _ => Vec::new(),
+            },
         }
     }
 }

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::http::{self, EventStream, HttpError, ServerUrl};
+use crate::client::http::{self, EventStream, HttpError, ServerUrl};
 
 /// How often a broken result stream is resumed.
 const RESUMES: u32 = 3;
@@ -410,18 +410,10 @@ fn read<T: DeserializeOwned>(
 
 /// Creates an error with the server's `detail`, or with the whole body.
 fn refusal(action: &'static str, status: StatusCode, text: &str) -> PlayError {
-    let detail =
-        serde_json::from_str::<Value>(text)
-            .ok()
-            .and_then(|body| match body.get("detail") {
-                Some(Value::String(detail)) => Some(detail.clone()),
-                Some(detail) => Some(detail.to_string()),
-                None => None,
-            });
     PlayError::Status {
         action,
         status: status.as_u16(),
-        detail: detail.unwrap_or_else(|| text.chars().take(500).collect()),
+        detail: http::error_detail(text),
     }
 }
 

@@ -7,24 +7,20 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use hyper::header::HeaderValue;
 use orwd_config::{BuildFlags, BuildMode, EnvironmentFlags, LimitFlags, Listen, ServerLimits};
 use orwd_model::{AdmissionLimits, SessionLimits};
 use orwd_transcript::Script;
 use serde_json::value::RawValue;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
-use zeroize::Zeroizing;
 
 use super::client::Client;
-use super::http::ServerUrl;
 use super::output::OutputMode;
 use super::session_loop::{self, TaskSelection};
 use crate::bootstrap::{AccessConfig, Persistence, environments, runtime, server};
+use crate::client::api_key::ApiKeyFlags;
+use crate::client::http::ServerUrl;
 use crate::console::{CommandError, CommandStatus, terminal};
-
-/// Environment variable with the API key for a server.
-const KEY_VARIABLE: &str = "ORWD_API_KEY";
 
 /// Sessions in memory of a server that only this process uses.
 const SESSIONS: u32 = 2;
@@ -79,10 +75,8 @@ pub(crate) struct Play {
     #[arg(long = "secret", value_name = "NAME[=VALUE]", value_parser = secret)]
     secrets: Vec<(String, String)>,
 
-    /// File with the API key for the server [default: the key in ORWD_API_KEY,
-    /// if set]
-    #[arg(long, value_name = "FILE")]
-    api_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    key: ApiKeyFlags,
 
     /// Script with the calls to make and the expected results
     #[arg(long, value_name = "FILE", conflicts_with_all = ["split", "task", "spec"])]
@@ -119,10 +113,10 @@ impl Play {
             ServerUrl::parse(&self.target)
                 .map_err(|error| CommandError::usage(error.to_string()))
                 .and_then(|server| {
-                    let server = server.with_key(self.api_key()?);
+                    let server = server.with_key(self.key.read()?);
                     runtime.block_on(play(server, selection, script, output))
                 })
-        } else if self.api_key_file.is_some() {
+        } else if self.key.api_key_file.is_some() {
             let message = "--api-key-file requires the URL of a server, but this is a path";
             Err(CommandError::usage(message.to_owned()))
         } else {
@@ -183,31 +177,6 @@ impl Play {
                 Err(error) => Err(CommandError::new(format!("the server failed: {error}"))),
             }
         })
-    }
-
-    /// Reads the API key. It is not a flag, since every user of the machine can
-    /// read command lines.
-    fn api_key(&self) -> Result<Option<HeaderValue>, CommandError> {
-        let (key, source) = match &self.api_key_file {
-            Some(path) => {
-                let source = path.display().to_string();
-                let text = std::fs::read_to_string(path)
-                    .map_err(|error| CommandError::new(format!("cannot read {source}: {error}")))?;
-                (Zeroizing::new(text), source)
-            }
-            None => match std::env::var(KEY_VARIABLE) {
-                Ok(text) if !text.is_empty() => (Zeroizing::new(text), KEY_VARIABLE.to_owned()),
-                _ => return Ok(None),
-            },
-        };
-        let value = Some(key.trim()).filter(|key| !key.is_empty());
-        let mut value = value
-            .and_then(|key| HeaderValue::from_str(key).ok())
-            .ok_or_else(|| {
-                CommandError::new(format!("{source} has no API key; expected one line"))
-            })?;
-        value.set_sensitive(true);
-        Ok(Some(value))
     }
 
     fn read_script(&self) -> Result<Option<Script>, CommandError> {

@@ -113,6 +113,9 @@ pub(super) async fn play_input(
         Err(Stop::Failed(error)) => return Err(error),
     };
     let (episode, tools) = open(client, &environment, &task, &selection, output).await?;
+    let named = tools.tools.iter().map(|tool| tool.name.clone());
+    let terminal = tools.terminal_tool.iter().map(|tool| tool.name.clone());
+    input.complete(named.chain(terminal));
     if input.interactive {
         output.hint()?;
     }

@@ -14,7 +14,8 @@ use std::time::Duration;
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use orwd_session::Principal;
 
-use super::key_file::{GeneratedKey, KeyFile, is_valid_name};
+use super::key_file::{GeneratedKey, KeyFile, KeyInfo, KeyRejection, is_valid_name};
+use super::key_time::KeyTime;
 
 const HEADER: &str = "x-api-key";
 
@@ -27,8 +28,9 @@ const MAX_FILE_SIZE: u64 = 4 << 20;
 /// Mode bits that let other users write the file, and so add a key.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
-const FILE_HEADER: &str = "# API keys of orwd, one per line: name = \"id:hash\". Removing a line \
-                           revokes its key.\n# `orwd keys new NAME` adds a key.\n";
+const FILE_HEADER: &str = "# API keys of orwd, one a line, without the keys themselves. Add with \
+                           `orwd keys add NAME`,\n# and revoke with `orwd keys revoke NAME` or by \
+                           removing the line.\n";
 
 /// Why a key file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -43,8 +45,14 @@ pub enum ApiKeysError {
     #[error("not a valid key file: {0}")]
     Malformed(String),
     /// A key of this name exists.
-    #[error("a key named {0:?} exists; remove its line to replace it")]
+    #[error("a key named {0:?} exists; to replace it, revoke it first with `orwd keys revoke {0}`")]
     NameTaken(String),
+    /// No key of this name exists.
+    #[error("there is no key named {0:?}; `orwd keys list` lists the names")]
+    NoSuchName(String),
+    /// The line of a name cannot be told from others.
+    #[error("the key {0:?} is not in a line of its own; remove it by hand")]
+    NotInALine(String),
     /// The name is not allowed in the file.
     #[error("invalid name: use 1 to 64 letters, digits, '-' and '_'")]
     InvalidName,
@@ -68,7 +76,7 @@ impl ApiKeys {
 
     /// Creates a key, adds it to the file and returns it; it is not stored
     /// elsewhere. Creates the file if it does not exist.
-    pub fn add(path: &Path, name: &str) -> Result<String, ApiKeysError> {
+    pub fn add(path: &Path, name: &str, expires: Option<KeyTime>) -> Result<String, ApiKeysError> {
         if !is_valid_name(name) {
             return Err(ApiKeysError::InvalidName);
         }
@@ -85,7 +93,7 @@ impl ApiKeys {
         if keys.has_name(name) {
             return Err(ApiKeysError::NameTaken(name.to_owned()));
         }
-        let GeneratedKey { key, line } = GeneratedKey::random(name);
+        let GeneratedKey { key, line } = GeneratedKey::random(name, KeyTime::now(), expires);
         let separator = match text.as_str() {
             "" => FILE_HEADER,
             text if text.ends_with('\n') => "",
@@ -97,28 +105,56 @@ impl ApiKeys {
         Ok(key)
     }
 
+    /// Lists what a file says of its keys, by name.
+    pub fn list(path: &Path) -> Result<Vec<KeyInfo>, ApiKeysError> {
+        Ok(load(path)?.list())
+    }
+
+    /// Removes the keys of these names from a file, all or none. A server that
+    /// uses the file refuses them within seconds.
+    pub fn revoke(path: &Path, names: &[String]) -> Result<(), ApiKeysError> {
+        let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+        file.lock()?;
+        let mut text = read(&mut file)?;
+        for name in names {
+            let keys = KeyFile::parse(&text).map_err(ApiKeysError::Malformed)?;
+            if !keys.has_name(name) {
+                return Err(ApiKeysError::NoSuchName(name.clone()));
+            }
+            text = KeyFile::without(&text, name)
+                .ok_or_else(|| ApiKeysError::NotInALine(name.clone()))?;
+        }
+        // In place, since the path may be a link, and readers wait for the lock.
+        // The new text is shorter. If writing stops halfway, the file is not valid
+        // and admits nobody.
+        file.rewind()?;
+        file.write_all(text.as_bytes())?;
+        file.set_len(text.len() as u64)?;
+        file.sync_all()?;
+        Ok(())
+    }
+
     /// Returns the current number of keys.
     pub fn count(&self) -> usize {
         self.current().len()
     }
 
-    /// Returns the principal of a request; `None` if it has no key or any wrong
-    /// one.
-    pub(crate) fn principal(&self, headers: &HeaderMap) -> Option<Principal> {
+    /// Returns the principal of a request that has a key, and no wrong one.
+    pub(crate) fn principal(&self, headers: &HeaderMap) -> Result<Principal, KeyRejection> {
         let bare = headers.get_all(HEADER).iter().map(|value| value.as_bytes());
         let bearer = headers.get_all(AUTHORIZATION).iter();
         let bearer = bearer.filter_map(|value| bearer_token(value.as_bytes()));
-        let keys = self.current();
+        let (keys, now) = (self.current(), KeyTime::now());
         let mut found: Option<Principal> = None;
         // A client without a key sends an empty one.
         for key in bare.chain(bearer).filter(|key| !key.is_empty()) {
-            let principal = keys.find(key)?;
+            let principal = keys.find(key, now)?;
             match &found {
-                Some(other) if *other != principal => return None,
+                Some(other) if *other != principal => return Err(KeyRejection::Invalid),
                 _ => found = Some(principal),
             }
         }
-        found
+        found.ok_or(KeyRejection::Invalid)
     }
 
     /// Reloads the file while polled. A new content applies once it was read
@@ -231,15 +267,15 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_str(value).unwrap());
         }
-        let principal = keys.principal(&map)?;
+        let principal = keys.principal(&map).ok()?;
         principal.name().map(str::to_owned)
     }
 
     #[test]
     fn finds_the_owner_of_a_key_in_either_header() {
         let file = TempFile::new();
-        let alice = ApiKeys::add(&file.0, "alice").unwrap();
-        let bob = ApiKeys::add(&file.0, "bob").unwrap();
+        let alice = ApiKeys::add(&file.0, "alice", None).unwrap();
+        let bob = ApiKeys::add(&file.0, "bob", None).unwrap();
         let keys = ApiKeys::open(&file.0).unwrap();
         let bearer = |key: &str| format!("Bearer {key}");
         let name = |name: &str| Some(name.to_owned());
@@ -292,24 +328,24 @@ mod tests {
     #[test]
     fn the_file_holds_only_hashes_and_is_private() {
         let file = TempFile::new();
-        let alice = ApiKeys::add(&file.0, "alice").unwrap();
+        let alice = ApiKeys::add(&file.0, "alice", None).unwrap();
         let text = std::fs::read_to_string(&file.0).unwrap();
         let (_, secret) = alice[5..].split_once('_').unwrap();
         assert_eq!(secret.len(), 64);
         assert!(
-            !text.contains(secret) && text.contains("alice = \""),
+            !text.contains(secret) && text.contains("alice = { key = \""),
             "{text}"
         );
         let mode = std::fs::metadata(&file.0).unwrap().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_ne!(ApiKeys::add(&file.0, "bob").unwrap(), alice);
+        assert_ne!(ApiKeys::add(&file.0, "bob", None).unwrap(), alice);
         assert!(matches!(
-            ApiKeys::add(&file.0, "alice"),
+            ApiKeys::add(&file.0, "alice", None),
             Err(ApiKeysError::NameTaken(_))
         ));
         for name in ["", "a b", "a\"", "é", "a.b", &"x".repeat(65)] {
             assert!(matches!(
-                ApiKeys::add(&file.0, name),
+                ApiKeys::add(&file.0, name, None),
                 Err(ApiKeysError::InvalidName)
             ));
         }
@@ -317,19 +353,68 @@ mod tests {
     }
 
     #[test]
+    fn revoked_keys_leave_the_file_and_the_others_stay() {
+        let file = TempFile::new();
+        let alice = ApiKeys::add(&file.0, "alice", None).unwrap();
+        let bob = ApiKeys::add(&file.0, "bob", Some(KeyTime::from_unix(1))).unwrap();
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let revoke = |list: &[&str]| {
+            let list: Vec<String> = names(list);
+            ApiKeys::revoke(&file.0, &list).map_err(|error| error.to_string())
+        };
+        let listed = || -> Vec<String> {
+            let keys = ApiKeys::list(&file.0).unwrap();
+            keys.into_iter().map(|key| key.name).collect()
+        };
+        let before = std::fs::read_to_string(&file.0).unwrap();
+        let error = revoke(&["alice", "carol"]).unwrap_err();
+        assert!(error.contains("no key named \"carol\""), "{error}");
+        assert_eq!(std::fs::read_to_string(&file.0).unwrap(), before);
+        revoke(&["bob"]).unwrap();
+        assert_eq!(listed(), ["alice"]);
+        let keys = ApiKeys::open(&file.0).unwrap();
+        assert!(owner(&keys, &[("x-api-key", &alice)]).is_some());
+        assert!(owner(&keys, &[("x-api-key", &bob)]).is_none());
+        // A name is free again, with another key.
+        ApiKeys::add(&file.0, "bob", None).unwrap();
+        revoke(&["alice", "bob"]).unwrap();
+        assert_eq!(listed(), Vec::<String>::new());
+        let text = std::fs::read_to_string(&file.0).unwrap();
+        assert!(text.starts_with('#') && !text.contains("key = "), "{text}");
+    }
+
+    #[test]
+    fn an_expired_key_is_told_from_a_wrong_one() {
+        let file = TempFile::new();
+        let past = KeyTime::from_unix(1_000_000_000);
+        let old = ApiKeys::add(&file.0, "old", Some(past)).unwrap();
+        let soon = KeyTime::from_unix(KeyTime::now().unix() + 3600);
+        let new = ApiKeys::add(&file.0, "new", Some(soon)).unwrap();
+        let keys = ApiKeys::open(&file.0).unwrap();
+        let find = |key: &str| {
+            let mut map = HeaderMap::new();
+            map.append("x-api-key", HeaderValue::from_str(key).unwrap());
+            keys.principal(&map)
+        };
+        assert_eq!(find(&old), Err(KeyRejection::Expired(past)));
+        assert_eq!(find(&new).unwrap().name(), Some("new"));
+        assert_eq!(find("orwd_x_y"), Err(KeyRejection::Invalid));
+    }
+
+    #[test]
     fn adds_to_a_file_without_a_final_line_feed() {
         let file = TempFile::new();
-        ApiKeys::add(&file.0, "alice").unwrap();
+        ApiKeys::add(&file.0, "alice", None).unwrap();
         let text = std::fs::read_to_string(&file.0).unwrap();
         std::fs::write(&file.0, text.trim_end()).unwrap();
-        ApiKeys::add(&file.0, "bob").unwrap();
+        ApiKeys::add(&file.0, "bob", None).unwrap();
         assert_eq!(ApiKeys::open(&file.0).unwrap().count(), 2);
     }
 
     #[test]
     fn refuses_a_file_that_other_users_can_write() {
         let file = TempFile::new();
-        ApiKeys::add(&file.0, "alice").unwrap();
+        ApiKeys::add(&file.0, "alice", None).unwrap();
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o622);
         std::fs::set_permissions(&file.0, open).unwrap();
         assert!(matches!(
@@ -341,7 +426,7 @@ mod tests {
     #[tokio::test]
     async fn removing_a_line_revokes_its_key() {
         let file = TempFile::new();
-        let alice = ApiKeys::add(&file.0, "alice").unwrap();
+        let alice = ApiKeys::add(&file.0, "alice", None).unwrap();
         let keys = ApiKeys::open(&file.0).unwrap();
         let watch = tokio::spawn(keys.clone().watch_file());
         let accepted = || owner(&keys, &[("x-api-key", &alice)]).is_some();

@@ -9,6 +9,8 @@ use orwd_session::Principal;
 
 use super::api_keys::ApiKeys;
 use super::host_check::{AllowedHosts, HostRejection};
+use super::key_file::KeyRejection;
+use super::key_time::KeyTime;
 use crate::connection::framing::{self, FramingError};
 
 /// The paths that need no API key.
@@ -23,6 +25,8 @@ pub(crate) enum AuthError {
     Host(HostRejection),
     /// It has no API key, or a wrong one.
     InvalidKey,
+    /// Its API key expired at this time.
+    ExpiredKey(KeyTime),
 }
 
 /// Returns the principal of a request. `framing_error` is what the connection
@@ -38,9 +42,12 @@ pub(crate) fn authenticate(
     }
     hosts.check(&head.headers).map_err(AuthError::Host)?;
     match keys {
-        Some(keys) if !UNAUTHENTICATED_PATHS.contains(&head.uri.path()) => {
-            keys.principal(&head.headers).ok_or(AuthError::InvalidKey)
-        }
+        Some(keys) if !UNAUTHENTICATED_PATHS.contains(&head.uri.path()) => keys
+            .principal(&head.headers)
+            .map_err(|rejection| match rejection {
+                KeyRejection::Invalid => AuthError::InvalidKey,
+                KeyRejection::Expired(at) => AuthError::ExpiredKey(at),
+            }),
         _ => Ok(Principal::Anyone),
     }
 }

@@ -4,3 +4,4 @@ pub(crate) mod api_keys;
 pub(crate) mod authenticate;
 pub(crate) mod host_check;
 pub(crate) mod key_file;
+pub(crate) mod key_time;

@@ -6,6 +6,7 @@ use orwd_model::InvalidSeed;
 use orwd_session::{AdminError, CatalogError, CreateError, SessionError};
 
 use crate::auth::host_check::HostRejection;
+use crate::auth::key_time::KeyTime;
 use crate::connection::body::BodyError;
 use crate::connection::framing::FramingError;
 use crate::decode::json_body::BodyParseError;
@@ -21,6 +22,8 @@ pub(crate) enum RequestError {
     Host(HostRejection),
     /// It has no API key, or a wrong one.
     InvalidApiKey,
+    /// Its API key expired at this time.
+    ExpiredApiKey(KeyTime),
     /// There were too many wrong API keys; the next is allowed after this time.
     TooManyAuthFailures(Duration),
     /// Sessions are created too fast; the next is allowed after this time.

@@ -121,6 +121,10 @@ impl RequestError {
             RequestError::InvalidApiKey => {
                 error_response(StatusCode::UNAUTHORIZED, "Invalid API key")
             }
+            RequestError::ExpiredApiKey(at) => error_response(
+                StatusCode::UNAUTHORIZED,
+                format!("API key expired at {at}; ask the server's operator for a new one"),
+            ),
             RequestError::TooManyAuthFailures(wait) => {
                 let detail = "too many requests with a wrong API key come from this address";
                 too_many_requests(detail, RetryAdvice::After(wait))

@@ -5,6 +5,7 @@ use orwd_session::{CatalogError, CreateError, DiskRefusal, SessionError};
 
 use super::request_error::RequestError;
 use crate::auth::host_check::HostRejection;
+use crate::auth::key_time::KeyTime;
 use crate::connection::body::BodyError;
 use crate::connection::framing::FramingError;
 use crate::encode::response::Payload;
@@ -39,6 +40,12 @@ fn each_error_has_its_status_and_text() {
             RequestError::InvalidApiKey,
             401,
             "Invalid API key",
+            &["www-authenticate: Bearer"],
+        ),
+        (
+            RequestError::ExpiredApiKey(KeyTime::from_unix(1_800_000_000)),
+            401,
+            "API key expired at 2027-01-15T08:00:00Z; ask the server's operator for a new one",
             &["www-authenticate: Bearer"],
         ),
         (

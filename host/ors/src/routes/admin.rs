@@ -41,10 +41,33 @@ impl<S: SessionService> RequestContext<'_, S> {
             Default::default()
         };
         let (service, principal) = (self.service, &self.principal);
+        let query = self.head.uri.query().unwrap_or_default();
         match route {
-            AdminRoute::Sessions => {
-                let sessions = service.summaries(principal);
-                Ok(response::json(&json!({ "sessions": sessions })))
+            AdminRoute::Sessions => match parameter(query, "state") {
+                None | Some("open") => {
+                    let sessions = service.summaries(principal);
+                    Ok(response::json(&json!({ "sessions": sessions })))
+                }
+                Some("ended") => {
+                    let after = parameter(query, "after");
+                    Ok(response::json(&service.ended(principal, after).await?))
+                }
+                Some(_) => Err(RequestError::InvalidAdminRequest(
+                    "`state` is `open` or `ended`".to_owned(),
+                )),
+            },
+            AdminRoute::Steps(id) => {
+                let from = match parameter(query, "from").map(str::parse) {
+                    None => 0,
+                    Some(Ok(from)) => from,
+                    Some(Err(_)) => {
+                        return Err(RequestError::InvalidAdminRequest(
+                            "`from` is the number of a record".to_owned(),
+                        ));
+                    }
+                };
+                let page = service.steps(principal, &session_id(id)?, from).await?;
+                Ok(response::json(&page))
             }
             AdminRoute::Session(id) => {
                 let detail = service.detail(principal, &session_id(id)?).await?;
@@ -72,6 +95,13 @@ impl<S: SessionService> RequestContext<'_, S> {
             }
         }
     }
+}
+
+/// Returns a parameter of a query. Its values are words and numbers, which need
+/// no decoding.
+fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
 fn session_id(id: &str) -> Result<SessionId, RequestError> {

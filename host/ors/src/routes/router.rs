@@ -66,6 +66,7 @@ pub(crate) enum AdminRoute<'p> {
     Session(&'p str),
     Fork(&'p str),
     Receipt(&'p str),
+    Steps(&'p str),
 }
 
 /// The routes below an environment.
@@ -184,6 +185,7 @@ fn admin<'p>(id: Option<&'p str>, action: Option<&str>) -> Option<(AdminRoute<'p
         (Some(id), None) => (AdminRoute::Session(id), "GET"),
         (Some(id), Some("fork")) => (AdminRoute::Fork(id), "POST"),
         (Some(id), Some("receipt")) => (AdminRoute::Receipt(id), "GET"),
+        (Some(id), Some("steps")) => (AdminRoute::Steps(id), "GET"),
         _ => return None,
     })
 }
@@ -312,6 +314,11 @@ mod tests {
                 "GET",
                 "/orwd/sessions/s/receipt",
                 Serve(Route::Admin(AdminRoute::Receipt("s"))),
+            ),
+            (
+                "GET",
+                "/orwd/sessions/s/steps",
+                Serve(Route::Admin(AdminRoute::Steps("s"))),
             ),
             ("GET", "/orwd/sessions/", RedirectWithoutSlash),
             ("GET", "/orwd/sessions/s/nosuch", NotFound),

@@ -82,6 +82,8 @@ pub(super) async fn respond<S: SessionService>(
             let error = match error {
                 AuthError::Framing(error) => error.into(),
                 AuthError::Host(rejection) => rejection.into(),
+                // No guess: who sends it had the key.
+                AuthError::ExpiredKey(at) => RequestError::ExpiredApiKey(at),
                 AuthError::InvalidKey => match service.rate_limits.auth_failure(from) {
                     Ok(()) => RequestError::InvalidApiKey,
                     Err(wait) => {

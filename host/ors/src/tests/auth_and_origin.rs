@@ -20,8 +20,8 @@ impl ServerWithKeys {
     async fn start() -> ServerWithKeys {
         let name = format!("orwd-auth-{:016x}", rand::random::<u64>());
         let file = std::env::temp_dir().join(name);
-        let alice = ApiKeys::add(&file, "alice").unwrap();
-        let bob = ApiKeys::add(&file, "bob").unwrap();
+        let alice = ApiKeys::add(&file, "alice", None).unwrap();
+        let bob = ApiKeys::add(&file, "bob", None).unwrap();
         let keys = Some(ApiKeys::open(&file).unwrap());
         let server = Server::start(ServerConfig { keys, ..config() }).await;
         ServerWithKeys {

@@ -12,8 +12,8 @@ use orwd_model::{
 };
 use orwd_session::{
     AdminApi, AdminError, CatalogError, Conversation, CreateError, CreatedSession, DeliveryFlag,
-    NewSession, Principal, Readiness, RequestFingerprint, Resumability, Run, RunRequest, Session,
-    SessionDetail, SessionError, SessionService, SessionSummary,
+    EndedPage, NewSession, Principal, Readiness, RequestFingerprint, Resumability, Run, RunRequest,
+    Session, SessionDetail, SessionError, SessionService, SessionSummary, StepPage,
 };
 
 /// A service with two environments: `alpha` has a prompt, `chat` messages and
@@ -72,6 +72,14 @@ impl MemoryService {
 impl AdminApi for MemoryService {
     fn summaries(&self, _: &Principal) -> Vec<SessionSummary> {
         Vec::new()
+    }
+
+    async fn ended(&self, _: &Principal, _: Option<&str>) -> Result<EndedPage, AdminError> {
+        Err(AdminError::NoJournal)
+    }
+
+    async fn steps(&self, _: &Principal, _: &SessionId, _: u64) -> Result<StepPage, AdminError> {
+        Err(AdminError::NoJournal)
     }
 
     async fn detail(&self, _: &Principal, _: &SessionId) -> Result<SessionDetail, AdminError> {

@@ -2,4 +2,5 @@
 
 mod fork;
 mod service;
+pub(crate) mod steps;
 mod summary;

@@ -1,7 +1,9 @@
 //! Summarizes sessions and their steps.
 
-use orwd_journal::{EpisodeHistory, EpisodeStep, GuestOutcome, RequestRecord, SealedSecrets};
-use orwd_model::SessionId;
+use orwd_journal::{
+    EpisodeHistory, EpisodeState, EpisodeStep, GuestOutcome, IndexedEpisode, RequestRecord,
+    SealedSecrets,
+};
 
 use crate::actor::state::SharedState;
 use crate::api::summary::{ForkParent, SessionDetail, SessionSummary, StepSummary};
@@ -12,24 +14,28 @@ pub(super) fn open_session(shared: &SharedState) -> SessionSummary {
     let identity = &shared.identity;
     SessionSummary {
         session: identity.id.as_str().to_owned(),
+        episode: identity.episode.to_string(),
         environment: identity.environment.as_str().to_owned(),
         component: identity.component.to_string(),
         created_ms: identity.created.as_millis(),
         imported_records: identity.import.as_ref().map(|import| import.records),
+        ended_ms: None,
         state: shared.phase.borrow().as_str(),
         attached: shared.retries().attached(),
     }
 }
 
 /// Summarizes a session that is not open any more.
-pub(super) fn ended_session(session: &SessionId, history: &EpisodeHistory) -> SessionSummary {
+pub(super) fn ended_session(history: &EpisodeHistory) -> SessionSummary {
     let created = history.created();
     SessionSummary {
-        session: session.as_str().to_owned(),
+        session: created.session.as_str().to_owned(),
+        episode: history.episode().to_string(),
         environment: created.environment.as_str().to_owned(),
         component: created.component.to_string(),
         created_ms: created.start.as_millis(),
         imported_records: Some(history.imported()).filter(|records| *records > 0),
+        ended_ms: history.ended().map(|ended| ended.at.as_millis()),
         state: history
             .ended()
             .map_or("asleep", |ended| ended.reason.as_str()),
@@ -50,7 +56,6 @@ pub(super) fn detail(
     let steps = history.steps().iter();
     SessionDetail {
         summary,
-        episode: history.episode().to_string(),
         seed: determinism.seed.to_string(),
         replayable: determinism.clock.is_replayable() && created.secrets != SealedSecrets::Withheld,
         parent: created.parent.map(|parent| ForkParent {
@@ -64,8 +69,28 @@ pub(super) fn detail(
     }
 }
 
+/// Summarizes an episode in the index that has ended. Why it ended is in its last
+/// record, which is not read.
+pub(super) fn ended_episode(episode: &IndexedEpisode) -> SessionSummary {
+    let header = &episode.header;
+    SessionSummary {
+        session: header.session.as_str().to_owned(),
+        episode: episode.id.to_string(),
+        environment: header.environment.as_str().to_owned(),
+        component: header.component.to_string(),
+        created_ms: header.created.as_millis(),
+        ended_ms: match episode.state {
+            EpisodeState::Ended(at) => Some(at.as_millis()),
+            EpisodeState::Live => None,
+        },
+        imported_records: header.import.as_ref().map(|import| import.records),
+        state: if episode.is_live() { "live" } else { "ended" },
+        attached: 0,
+    }
+}
+
 /// Summarizes a step; `count` is the number of counted steps before it.
-fn summarize(step: &EpisodeStep, imported: bool, count: &mut u64) -> StepSummary {
+pub(super) fn summarize(step: &EpisodeStep, imported: bool, count: &mut u64) -> StepSummary {
     let number = is_counted(step).then(|| {
         *count += 1;
         *count

@@ -4,11 +4,12 @@ use std::future::Future;
 
 use orwd_model::{Block, EnvName, Json, Message, SessionId, Split, ToolListing};
 
+use crate::api::content::StepPage;
 use crate::api::create::{CreatedSession, NewSession};
 use crate::api::error::{AdminError, CatalogError, CreateError, SessionError};
 use crate::api::principal::Principal;
 use crate::api::request::{RequestFingerprint, RunRequest};
-use crate::api::summary::{SessionDetail, SessionSummary};
+use crate::api::summary::{EndedPage, SessionDetail, SessionSummary};
 use crate::runs::run::Run;
 
 /// Environments and the sessions on them.
@@ -108,6 +109,23 @@ pub enum Readiness {
 pub trait AdminApi {
     /// Returns the owner's open sessions.
     fn summaries(&self, owner: &Principal) -> Vec<SessionSummary>;
+
+    /// Returns the owner's ended sessions that the journal still has, the newest
+    /// first: one page, after the episode `after`.
+    fn ended(
+        &self,
+        owner: &Principal,
+        after: Option<&str>,
+    ) -> impl Future<Output = Result<EndedPage, AdminError>> + Send;
+
+    /// Returns steps of the owner's session with their content: one page, from
+    /// the record `from` on.
+    fn steps(
+        &self,
+        owner: &Principal,
+        id: &SessionId,
+        from: u64,
+    ) -> impl Future<Output = Result<StepPage, AdminError>> + Send;
 
     /// Returns a session of the owner with its steps. If none of this id is
     /// open, the last one that has ended.

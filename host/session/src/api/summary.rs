@@ -7,6 +7,8 @@ use serde::Serialize;
 pub struct SessionSummary {
     /// Its id.
     pub session: String,
+    /// Its episode: this life of the session.
+    pub episode: String,
     /// Its environment.
     pub environment: String,
     /// The digest of the environment's component.
@@ -16,11 +18,23 @@ pub struct SessionSummary {
     /// How many of its first records another host ran; none if it was not
     /// imported. Its environment's name is then that in the file.
     pub imported_records: Option<u64>,
+    /// When it ended, in milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_ms: Option<u64>,
     /// Its state: `ready`, `asleep`, `faulted` and others.
     pub state: &'static str,
     /// Calls without an idempotency key that were matched to an earlier call
     /// since the server or the session was last started.
     pub attached: u64,
+}
+
+/// Some ended sessions, the newest first.
+#[derive(Clone, Debug, Serialize)]
+pub struct EndedPage {
+    /// The sessions.
+    pub sessions: Vec<SessionSummary>,
+    /// The episode that the next page continues after; `None` at the end.
+    pub next: Option<String>,
 }
 
 /// A session with its steps.
@@ -29,8 +43,6 @@ pub struct SessionDetail {
     /// The session.
     #[serde(flatten)]
     pub summary: SessionSummary,
-    /// Its episode.
-    pub episode: String,
     /// Its seed, in digits: many readers of JSON lose those of a large number.
     pub seed: String,
     /// Whether it can be replayed.

@@ -12,6 +12,7 @@ use orwd_model::{Json, Tool, ToolVisibility};
 use orwd_sandbox::Grant;
 use serde::{Serialize, Serializer};
 
+use super::schema_warnings::schema_warnings;
 use crate::console::terminal::{BOLD, escape_control, styled};
 
 /// Report on an environment.
@@ -76,6 +77,9 @@ struct ToolReport {
     name: String,
     description: String,
     input_schema: Option<Json>,
+    /// What clients lose when they convert the schema for a model.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    schema_warnings: Vec<String>,
     access: &'static str,
     visibility: &'static str,
     terminal_argument: Option<String>,
@@ -248,6 +252,12 @@ impl ToolReport {
             name: tool.spec.name.clone(),
             description: tool.spec.description.clone(),
             input_schema: tool.spec.input_schema.clone(),
+            schema_warnings: tool
+                .spec
+                .input_schema
+                .as_ref()
+                .map(schema_warnings)
+                .unwrap_or_default(),
             access: tool.access.as_str(),
             visibility,
             terminal_argument,
@@ -272,6 +282,9 @@ impl ToolReport {
         }
         if let Some(schema) = &self.input_schema {
             out.line(&format!("    {}", schema.as_str()));
+        }
+        for warning in &self.schema_warnings {
+            out.line(&format!("    warning: {warning}"));
         }
     }
 }
@@ -362,6 +375,7 @@ mod tests {
                 name: "submit".to_owned(),
                 description: "Grades.".to_owned(),
                 input_schema: Some(Json::object("{\"z\":1,\"a\":2}".to_owned()).unwrap()),
+                schema_warnings: vec!["the schema: lost".to_owned()],
                 access: "exclusive",
                 visibility: "terminal",
                 terminal_argument: Some("answer".to_owned()),
@@ -394,6 +408,7 @@ Tools
   submit (exclusive, terminal, grades `answer`)
       Grades.
       {\"z\":1,\"a\":2}
+      warning: the schema: lost
 
 Supports
   prompts, task listing

@@ -4,17 +4,7 @@
 //! Each line is a JSON object: `{"question": "…", "answer": "…"}`. Clients receive
 //! the question, but not the answer.
 
-use std::fs;
-
 use orwd_sdk::prelude::*;
-
-/// The directory that the host exposes to this environment.
-#[cfg(not(test))]
-const DATA: &str = "/orwd_data";
-
-/// Unit tests read the data in this folder.
-#[cfg(test)]
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data");
 
 /// One line of the data set.
 #[derive(Deserialize)]
@@ -37,20 +27,22 @@ struct Quiz {
     task: Task,
 }
 
-/// Reads the lines of a split. An error contains the file and the line number.
-fn read(split: &str) -> Result<Vec<Line>> {
+/// Returns the file of a split. A look-up in it reads one line.
+fn lines(split: &str) -> Result<JsonLines> {
     if !Quiz::splits().iter().any(|known| known.name == split) {
         bail!("there is no split {split:?}");
     }
-    let path = format!("{DATA}/{split}.jsonl");
-    let content = fs::read_to_string(&path).with_context(|| path.clone())?;
-    let lines = content.lines().enumerate();
-    lines
-        .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(index, line)| {
-            serde_json::from_str(line).with_context(|| format!("{path}, line {}", index + 1))
-        })
-        .collect()
+    JsonLines::open(data_dir().join(format!("{split}.jsonl")))
+}
+
+/// Returns the task of a line, without its answer.
+fn task(split: &str, index: usize, line: Line) -> Task {
+    Task {
+        id: format!("{split}-{index}"),
+        split: split.to_owned(),
+        index,
+        question: line.question,
+    }
 }
 
 #[environment]
@@ -61,15 +53,23 @@ impl Environment for Quiz {
         vec![Split::train("train"), Split::test("test")]
     }
 
+    fn num_tasks(split: &str) -> Result<u64> {
+        Ok(lines(split)?.count()? as u64)
+    }
+
+    fn task(split: &str, index: i64) -> Result<Option<Task>> {
+        let lines = lines(split)?;
+        let Some(index) = lines.resolve(index)? else {
+            return Ok(None);
+        };
+        let line: Option<Line> = lines.get(index)?;
+        Ok(line.map(|line| task(split, index, line)))
+    }
+
     fn tasks(split: &str) -> Result<Vec<Task>> {
-        let lines = read(split)?.into_iter().enumerate();
+        let lines = lines(split)?.all::<Line>()?.into_iter().enumerate();
         Ok(lines
-            .map(|(index, line)| Task {
-                id: format!("{split}-{index}"),
-                split: split.to_owned(),
-                index,
-                question: line.question,
-            })
+            .map(|(index, line)| task(split, index, line))
             .collect())
     }
 
@@ -98,9 +98,8 @@ impl Quiz {
     /// Gives the answer, which ends the episode.
     #[tool]
     fn answer(&mut self, input: Answer) -> Result<Output> {
-        let mut lines = read(&self.task.split)?.into_iter();
-        let line = lines
-            .nth(self.task.index)
+        let line: Option<Line> = lines(&self.task.split)?.get(self.task.index)?;
+        let line = line
             .filter(|line| line.question == self.task.question)
             .context("the data set does not hold this question")?;
         // Adapt this comparison to the answers of your data set.
@@ -124,7 +123,8 @@ mod tests {
     #[test]
     fn every_answer_of_the_data_set_is_right() {
         for split in Quiz::splits() {
-            for (index, line) in read(&split.name).unwrap().into_iter().enumerate() {
+            let lines: Vec<Line> = lines(&split.name).unwrap().all().unwrap();
+            for (index, line) in lines.into_iter().enumerate() {
                 let answer = json!({"answer": line.answer});
                 let output = quiz(&split.name, index as i64).call("answer", answer);
                 assert_eq!(output.unwrap().reward, Some(1.0), "{} {index}", split.name);

@@ -9,12 +9,11 @@ use std::{cell::RefCell, marker::PhantomData};
 use crate::{
     Access, Block, Candidate, Environment, Error, Image, Message, MessageBlock, Reasoning, Result,
     Role, SplitKind, Text, ToolCall, ToolError, ToolResult, Visibility,
-    bindings::{
+    component::bindings::{
         exports::orwd::environment::{orwd_catalog, orwd_episode},
         orwd::environment::types,
     },
-    catalog::{Catalog, TaskError},
-    episode::Episode,
+    environment::{Catalog, Episode, TaskError},
     json::{Json, Object},
     tools,
 };

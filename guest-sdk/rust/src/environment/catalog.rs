@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-use crate::{Environment, Error, environment::resolve_index, json::clipped};
+use super::definition::{Environment, resolve_index};
+use crate::{Error, json::clipped};
 
 /// The reason why a task request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +63,10 @@ impl Catalog {
         range: Range<u64>,
     ) -> Result<Vec<String>, TaskError> {
         known::<E>(split)?;
+        let about = E::MARKED_WITH_ENVIRONMENT;
+        if about.counts && about.looks_up {
+            return looked_up::<E>(split, range);
+        }
         let listed = self.listed::<E>(split)?;
         let bound = |at| usize::try_from(at).unwrap_or(usize::MAX).min(listed.len());
         let range = bound(range.start)..bound(range.end);
@@ -92,6 +97,18 @@ impl Catalog {
         }
         Ok(self.listed.as_ref().map_or(&[], |(_, tasks)| tasks))
     }
+}
+
+/// Looks up the tasks of a range, so that no more of them than these are in memory.
+fn looked_up<E: Environment>(split: &str, range: Range<u64>) -> Result<Vec<String>, TaskError> {
+    let end = range.end.min(E::num_tasks(split)?);
+    (range.start..end)
+        .map(|index| {
+            let index = i64::try_from(index).map_err(Error::from)?;
+            let task = E::task(split, index)?;
+            written(&task.ok_or(TaskError::InvalidIndex)?)
+        })
+        .collect()
 }
 
 fn known<E: Environment>(split: &str) -> Result<(), TaskError> {

@@ -9,16 +9,16 @@ const LIMIT: usize = 64 << 20;
 
 /// Event of a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Event {
+pub(crate) struct Event {
     /// Its name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Its data lines, joined by line ends.
-    pub(super) data: String,
+    pub(crate) data: String,
 }
 
 /// An event is too large or not text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum SseError {
+pub(crate) enum SseError {
     /// Too long.
     #[error("the server sent an event of more than 64 MiB")]
     TooLong,
@@ -29,7 +29,7 @@ pub(super) enum SseError {
 
 /// Parser of a stream, with the bytes of an incomplete event.
 #[derive(Debug, Default)]
-pub(super) struct EventReader {
+pub(crate) struct EventReader {
     line: Vec<u8>,
     /// The last byte was a CR; a LF after it belongs to the same line end.
     after_cr: bool,
@@ -39,7 +39,7 @@ pub(super) struct EventReader {
 
 impl EventReader {
     /// Parses bytes and returns the events that they complete.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Event>, SseError> {
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Event>, SseError> {
         let mut events = Vec::new();
         for &byte in bytes {
             let second_half = std::mem::replace(&mut self.after_cr, byte == b'\r') && byte == b'\n';

@@ -1,0 +1,10 @@
+//! Environments: the trait that authors implement, their tasks, and episodes.
+
+mod catalog;
+mod definition;
+mod episode;
+
+pub(crate) use catalog::Catalog;
+pub use catalog::TaskError;
+pub use definition::{Capabilities, Environment, EnvironmentInfo, SessionParams, Split, SplitKind};
+pub(crate) use episode::Episode;
