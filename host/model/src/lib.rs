@@ -22,7 +22,7 @@ mod outcome;
 mod session;
 
 pub use content::{
-    Block, Candidate, EncodedSize, InvalidJsonObject, Json, JsonDepth, Message, MessageBlock, Role,
+    Block, Candidate, EncodedSize, HeapSize, InvalidJsonObject, Json, JsonDepth, Message, MessageBlock, Role,
     json_text,
 };
 pub use digest::{DataDigest, Digest};

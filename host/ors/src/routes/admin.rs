@@ -5,7 +5,8 @@
 
 use hyper::{Method, StatusCode};
 use orwd_model::SessionId;
-use orwd_session::{AdminError, SessionService};
+use orwd_session::{AdminError, SessionPage, SessionService, StepPage};
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -43,11 +44,16 @@ impl<S: SessionService> RequestContext<'_, S> {
         let (service, principal) = (self.service, &self.principal);
         match route {
             AdminRoute::Sessions => {
-                let sessions = service.summaries(principal);
-                Ok(response::json(&json!({ "sessions": sessions })))
+                let (after, limit) = self.page(SESSIONS)?;
+                let page = SessionPage { after, limit };
+                Ok(response::json(&service.summaries(principal, page).await?))
             }
             AdminRoute::Session(id) => {
-                let detail = service.detail(principal, &session_id(id)?).await?;
+                let (after, limit) = self.page(STEPS)?;
+                let after = after.map(|after| after.parse());
+                let after = after.transpose().map_err(|_| AdminError::InvalidCursor)?;
+                let page = StepPage { after, limit };
+                let detail = service.detail(principal, &session_id(id)?, page).await?;
                 Ok(response::json(&detail))
             }
             AdminRoute::Receipt(id) => {
@@ -71,6 +77,39 @@ impl<S: SessionService> RequestContext<'_, S> {
                 Ok(response::json(&json!({ "sessions": ids })))
             }
         }
+    }
+}
+
+/// The sizes of a page: the default, and the most.
+type PageSizes = (usize, usize);
+
+const SESSIONS: PageSizes = (10_000, 100_000);
+const STEPS: PageSizes = (10_000, 100_000);
+
+impl<S: SessionService> RequestContext<'_, S> {
+    /// Returns which page of a list the query asks for: `after` and `limit`.
+    fn page(&self, (default, most): PageSizes) -> Result<(Option<String>, usize), RequestError> {
+        let (mut after, mut limit) = (None, default);
+        let query = self.head.uri.query().unwrap_or_default();
+        for member in query.split('&').filter(|member| !member.is_empty()) {
+            let (name, value) = member.split_once('=').unwrap_or((member, ""));
+            let value = percent_decode_str(value).decode_utf8_lossy();
+            match name {
+                "after" => after = Some(value.into_owned()),
+                "limit" => {
+                    let wanted = value.parse().ok().filter(|n| (1..=most).contains(n));
+                    limit = wanted.ok_or_else(|| {
+                        let reason = format!("limit: expected a number from 1 to {most}");
+                        RequestError::InvalidAdminRequest(reason)
+                    })?;
+                }
+                _ => {
+                    let reason = format!("unknown parameter {name:?}; known are after and limit");
+                    return Err(RequestError::InvalidAdminRequest(reason));
+                }
+            }
+        }
+        Ok((after, limit))
     }
 }
 
