@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use orwd_engine::{CodeCache, Component, ComponentFileError, Engine, Instance, TaskLookupError};
+use orwd_limiter::BytePermit;
 use orwd_model::DataMode;
 use orwd_model::{
     ClockMode, DataDigest, DeterminismConfig, Digest, EnvName, EnvironmentDescription, Fault, Json,
@@ -15,7 +16,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::files::ComponentStore;
 use crate::probe;
 use crate::spec::{EnvironmentSpec, LoadError};
-use crate::task_queries::TaskQueries;
+use crate::tasks::list::{ListingError, ListingLimits, TaskList, TaskListBuilder};
+use crate::tasks::queries::TaskQueries;
 
 /// Longest session id in the log, in characters; clients choose the length.
 const LABEL: usize = 80;
@@ -188,16 +190,45 @@ impl Environment {
         self.0.queries.task(split, index).await
     }
 
-    /// Returns the tasks with the indexes from `start` up to, but excluding,
-    /// `stop`.
-    pub async fn tasks(
+    /// Collects the tasks with the indexes from `start` up to, but excluding,
+    /// `stop`, one page of the guest at a time. Whatever exceeds `limits` is
+    /// refused before it is held.
+    pub async fn list(
+        &self,
+        split: &str,
+        (start, stop): (u64, u64),
+        limits: &ListingLimits,
+        memory: BytePermit<EnvName>,
+    ) -> Result<TaskList, ListingError> {
+        self.check_split(split)?;
+        limits.check_count(start, stop)?;
+        let mut list = TaskListBuilder::new(limits, memory, start);
+        let collect = async {
+            if self.description().supports.listing {
+                self.0.queries.list(split, start, stop, &mut list).await
+            } else {
+                self.list_one_by_one(split, start, stop, &mut list).await
+            }
+        };
+        match tokio::time::timeout(limits.time, collect).await {
+            Ok(collected) => collected?,
+            Err(_) => return Err(list.too_slow()),
+        }
+        Ok(list.finish())
+    }
+
+    async fn list_one_by_one(
         &self,
         split: &str,
         start: u64,
         stop: u64,
-    ) -> Result<Vec<Json>, TaskLookupError> {
-        self.check_split(split)?;
-        self.0.queries.tasks(split, start, stop).await
+        list: &mut TaskListBuilder,
+    ) -> Result<(), ListingError> {
+        for index in start..stop {
+            let index = i64::try_from(index).map_err(|_| TaskLookupError::InvalidIndex)?;
+            list.push(&self.0.queries.task(split, index).await?)?;
+        }
+        Ok(())
     }
 
     fn check_split(&self, split: &str) -> Result<(), TaskLookupError> {

@@ -7,7 +7,7 @@ pub mod manifest;
 mod probe;
 pub mod source;
 mod spec;
-mod task_queries;
+mod tasks;
 
 #[cfg(test)]
 mod testing;
@@ -17,3 +17,4 @@ pub use files::{AuthorFolder, ComponentFile, ComponentStore};
 pub use orwd_sandbox::InstanceConfig;
 pub use source::EnvironmentSource;
 pub use spec::{EnvironmentSpec, LoadError};
+pub use tasks::list::{ListingError, ListingLimits, TaskList, TaskListBuilder};

@@ -35,7 +35,8 @@ orwd_model::declare_limits! {
         /// descriptors. Further connections wait to be accepted.
         max_connections: usize = "max-connections"
             (Count, Fixed(10_000), 1, MILLION);
-        /// Connections open at once from one address. Another one gets 503 and
+        /// Connections open at once from one address, without counting those
+        /// that have sent a valid API key. Another one gets 503 `starting` and
         /// is closed. Set it behind a proxy, where all clients share an address.
         max_connections_per_address: Option<usize> = "max-connections-per-address"
             (Count, Unset("1024, and unlimited from this machine"), 1, MILLION);
@@ -60,9 +61,14 @@ orwd_model::declare_limits! {
         /// down. New requests get 503.
         drain: Duration = "drain"
             (Time, Fixed(secs(30)), 0, HOUR);
-        /// Size of a request body. A larger one gets 413.
+        /// Size of the body of a call or a creation; of other requests, at most
+        /// 1MiB of it. A larger one gets 413.
         body: usize = "body-limit"
-            (Size, Fixed(MIB), KIB, GIB);
+            (Size, Fixed(16 * MIB), KIB, GIB);
+        /// Size of the body of a group score, which holds a whole conversation
+        /// for each candidate. A larger one gets 413.
+        group_body: usize = "group-body-limit"
+            (Size, Fixed(32 * MIB), KIB, GIB);
         /// Size of all request headers together. Larger ones get 431.
         header: usize = "header-limit"
             (Size, Fixed(16 * KIB), 8 * KIB, MIB);
@@ -126,5 +132,47 @@ orwd_model::declare_limits! {
         /// connection is closed.
         write_timeout: Duration = "write-timeout"
             (Time, Fixed(secs(30)), ms(100), HOUR);
+        /// With --api-keys: connections open at once that use one key. Another
+        /// one gets 503 `starting` and is closed.
+        max_connections_per_key: usize = "max-connections-per-key"
+            (Count, Fixed(4096), 1, MILLION);
+        /// Bytes of a response that a client must read each second, as an
+        /// average; --write-timeout is its credit. The connection of a slower
+        /// client is closed.
+        response_rate: u64 = "response-rate"
+            (Size, Fixed(4 * KIB), 1, GIB);
+        /// Memory for request bodies and for calls that wait, all together; one
+        /// key or address gets half. Above it, requests get 503 `starting`.
+        request_memory: usize = "request-memory"
+            (Size, Fixed(256 * MIB), MIB, 1024 * GIB);
+        /// Memory for responses that clients have not read yet, all together;
+        /// one key or address gets half. Above it, requests get 503 `starting`
+        /// and results wait.
+        response_memory: usize = "response-memory"
+            (Size, Fixed(256 * MIB), MIB, 1024 * GIB);
+        /// Memory for results that can be fetched again, all together; one key
+        /// gets half. Above it, the oldest leave memory before --result-ttl.
+        result_memory: usize = "result-memory"
+            (Size, Fixed(256 * MIB), MIB, 1024 * GIB);
+        /// Memory for reading the journal of sessions, all together; one key
+        /// gets half. Above it, inspections, receipts, forks and resumes wait.
+        history_memory: usize = "history-memory"
+            (Size, Fixed(256 * MIB), MIB, 1024 * GIB);
+        /// Tasks in one response. A request for more gets 400; ask for ranges.
+        listing_tasks: u64 = "listing-tasks"
+            (Count, Fixed(MILLION), 1, 1000 * MILLION);
+        /// Size of the tasks in one response. A request for more gets 400; ask
+        /// for smaller ranges.
+        listing_size: usize = "listing-limit"
+            (Size, Fixed(64 * MIB), 64 * KIB, GIB);
+        /// Memory for lists of tasks that are collected, sent or kept for the
+        /// next request, all together; one environment gets half. Above it,
+        /// requests get 503 `starting`.
+        listing_memory: usize = "listing-memory"
+            (Size, Fixed(128 * MIB), 128 * KIB, 1024 * GIB);
+        /// Time for collecting the tasks of one response. After it, the client
+        /// gets 503 and `Retry-After`; ask for smaller ranges.
+        listing_time: Duration = "listing-time"
+            (Time, Fixed(secs(60)), ms(100), HOUR);
     }
 }

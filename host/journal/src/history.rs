@@ -4,6 +4,11 @@
 //! pairs outcomes with requests. A record that does not fit is refused by its
 //! number.
 
+mod scan;
+
+pub use scan::{ScannedRecord, drop_content};
+pub(crate) use scan::{read_history, scan};
+
 use crate::error::JournalError;
 use crate::record::{
     self, ChainLink, CreatedRecord, EndedRecord, EpisodeId, OutcomeRecord, Record, RequestRecord,

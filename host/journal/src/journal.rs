@@ -8,7 +8,7 @@ use orwd_model::{Digest, Secrets, SessionId};
 use tokio::sync::{oneshot, watch};
 
 use crate::error::JournalError;
-use crate::history::EpisodeHistory;
+use crate::history::{self, EpisodeHistory, EpisodeStep, ScannedRecord, drop_content};
 use crate::receipt::{Receipt, ReceiptSigner};
 use crate::record::{ChainLink, CreatedRecord, EndedRecord, EpisodeId, Record, SealedSecrets};
 use crate::sealing::{ContentPolicy, SealKey};
@@ -160,20 +160,38 @@ impl Journal {
 
     /// Reads and checks the history of an episode, unsealed if the key fits.
     pub async fn history(&self, episode: EpisodeId) -> Result<EpisodeHistory, JournalError> {
+        self.history_with(episode, |_, _| true).await
+    }
+
+    /// The same for a history of which `keep` decides what is kept. It gets each
+    /// record after the first, which it may change, and the steps so far, of
+    /// which it may drop content. A record is left out if it returns `false`;
+    /// then so must be the outcome of a request.
+    pub async fn history_with(
+        &self,
+        episode: EpisodeId,
+        mut keep: impl FnMut(&mut Record, &mut [EpisodeStep]) -> bool + Send + 'static,
+    ) -> Result<EpisodeHistory, JournalError> {
         let key = self.0.seal.clone();
-        self.run_blocking(move |store| -> Result<EpisodeHistory, JournalError> {
-            let index = store.episode(episode)?;
-            let index = index.ok_or(JournalError::Unknown(episode))?;
-            let mut history = EpisodeHistory::read_indexed(&index, &store.read(episode, 0)?)?;
-            if let (Some(key), SealedSecrets::Sealed(sealed)) = (key, &history.created().secrets)
-                // A file may hold what was sealed for somebody else.
-                && history.imported() == 0
-                // With another key it stays sealed, and can still be ended.
-                && key.unseal(sealed, episode, history.created().component).is_ok()
-            {
-                history.unseal(&key)?;
-            }
-            Ok(history)
+        self.run_blocking(move |store| history::read_history(store, episode, key, &mut keep))
+            .await
+    }
+
+    /// Reads and checks the records of an episode one by one, unsealed if the key
+    /// fits. Returns the state into which `visit` takes what it needs of them.
+    pub async fn scan<T: Send + 'static>(
+        &self,
+        episode: EpisodeId,
+        mut state: T,
+        mut visit: impl FnMut(&mut T, ScannedRecord) + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let key = self.0.seal.clone();
+        self.run_blocking(move |store| -> Result<T, JournalError> {
+            history::scan(store, episode, key, &mut |record| {
+                visit(&mut state, record);
+                Ok(())
+            })?;
+            Ok(state)
         })
         .await
     }
@@ -344,7 +362,27 @@ impl Journal {
     ///
     /// [`JournalError::Imported`] if it ran nothing of it.
     pub async fn receipt(&self, episode: EpisodeId) -> Result<Receipt, JournalError> {
-        let history = self.history(episode).await?;
+        self.receipt_holding(episode, ()).await
+    }
+
+    /// The same; `permit` is kept until the history has been read, even if the
+    /// caller does not wait for it.
+    pub async fn receipt_holding(
+        &self,
+        episode: EpisodeId,
+        permit: impl Send + 'static,
+    ) -> Result<Receipt, JournalError> {
+        let keep = move |record: &mut Record, _: &mut [EpisodeStep]| {
+            let _ = &permit;
+            if let Record::Outcome(outcome) = record
+                && let Some(outcome) = &mut outcome.outcome
+            {
+                // A receipt has the hash of the outcome, which is recorded.
+                drop_content(outcome);
+            }
+            true
+        };
+        let history = self.history_with(episode, keep).await?;
         if history.imported() >= history.next() {
             return Err(JournalError::Imported(episode));
         }

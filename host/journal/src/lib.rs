@@ -25,7 +25,7 @@ mod writer;
 pub use archive::{ArchiveError, EpisodeArchive, ImportOptions, ImportOutcome};
 pub use disk_quota::{DiskLimits, DiskPermit, DiskQuota, DiskRefusal};
 pub use error::JournalError;
-pub use history::{EpisodeHistory, EpisodeStep, StepOutcome};
+pub use history::{EpisodeHistory, EpisodeStep, ScannedRecord, StepOutcome, drop_content};
 pub use journal::Journal;
 pub use orwd_model::Durability;
 pub use receipt::{Receipt, ReceiptBody, ReceiptCall, ReceiptError, ReceiptKey, ReceiptSigner};

@@ -22,8 +22,8 @@ mod outcome;
 mod session;
 
 pub use content::{
-    Block, Candidate, EncodedSize, InvalidJsonObject, Json, JsonDepth, Message, MessageBlock, Role,
-    json_text,
+    Block, Candidate, EncodedSize, HeapSize, InvalidJsonObject, Json, JsonDepth, Message,
+    MessageBlock, Role, json_text,
 };
 pub use digest::{DataDigest, Digest};
 pub use durability::{Durability, UnknownDurability};

@@ -3,13 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use orwd_catalog::ListingLimits;
 use orwd_engine::Engine;
 use orwd_journal::{DiskLimits, DiskQuota, Durability, Journal};
+use orwd_limiter::ByteBudget;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::api::principal::Principal;
 use crate::limits::eviction::ResidentSet;
+use crate::limits::history_reader::HistoryReader;
+use crate::limits::listings::Listings;
 use crate::limits::quota::{KeyQuota, QuotaCounter};
 use crate::limits::resume_limiter::ResumeLimiter;
+use crate::runs::result_memory::ResultMemory;
 use crate::runs::run_id::RunIdSigner;
 use crate::versions::VersionRegistry;
 
@@ -35,6 +41,24 @@ pub struct SessionSettings {
     pub key_quota: KeyQuota,
     /// The disk space of each owner, and what is kept free.
     pub disk: DiskLimits,
+    /// What one list of tasks may have.
+    pub listing: ListingLimits,
+    /// How much memory each kind of content may take.
+    pub memory: MemoryLimits,
+}
+
+/// The most bytes of each kind of content that all sessions hold together. One
+/// owner, or one environment, holds at most half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryLimits {
+    /// Calls that wait or run, with their input.
+    pub requests: usize,
+    /// Results that can be fetched again, and idempotency keys.
+    pub results: usize,
+    /// Histories that are read from the journal.
+    pub histories: usize,
+    /// Lists of tasks.
+    pub listings: usize,
 }
 
 /// The services that every session uses.
@@ -52,6 +76,11 @@ pub(crate) struct SessionContext {
     pub(crate) call_quota: Arc<QuotaCounter>,
     /// Disk space per principal.
     pub(crate) disk_quota: DiskQuota,
+    /// Memory of the calls in flight.
+    pub(crate) requests: Arc<ByteBudget<Principal>>,
+    pub(crate) results: Arc<ResultMemory>,
+    pub(crate) histories: HistoryReader,
+    pub(crate) listings: Listings,
 }
 
 impl SessionContext {

@@ -37,14 +37,18 @@ pub use api::error::{AdminError, CatalogError, CreateError, SessionError};
 pub use api::principal::Principal;
 pub use api::request::{RequestFingerprint, RunRequest};
 pub use api::service::{AdminApi, Conversation, Readiness, Session, SessionService};
-pub use api::summary::{EndedPage, ForkParent, SessionDetail, SessionSummary, StepSummary};
-pub use context::SessionSettings;
+pub use api::summary::{
+    EndedPage, ForkParent, SessionDetail, SessionList, SessionPage, SessionSummary, StepRange,
+    StepSummary,
+};
+pub use context::{MemoryLimits, SessionSettings};
 pub use episode::replay_report::{DataDifference, StepComparison, StepReplay, replay_history};
 pub use handle::session_handle::SessionHandle;
 pub use lifecycle::manager::SessionManager;
 pub use limits::memory_pressure::MemoryMonitor;
 pub use limits::quota::KeyQuota;
-pub use runs::run::{OutcomeReader, OutcomeSender, Run, StartSignal};
+pub use orwd_catalog::{ListingLimits, TaskList};
+pub use runs::run::{HeldOutcome, OutcomeReader, OutcomeSender, Run, StartSignal};
 pub use versions::{OlderVersion, VersionData, VersionKey};
 
 pub use orwd_journal::{DiskLimits, DiskRefusal};

@@ -2,6 +2,7 @@
 
 mod component_admission;
 mod files;
+mod held_bytes;
 mod host_call_fuzzer;
 mod host_calls;
 mod http;

@@ -360,6 +360,28 @@ fn an_oversized_request_is_refused_and_not_processed() {
 }
 
 #[test]
+fn real_calls_and_groups_fit_the_default_limits() {
+    let server = ServeCommand::fixtures(&["alpha", "chat"]).start();
+    let ors = server.ors();
+    // Clients escape letters that are not ASCII: six bytes for each.
+    let session = ors.open("alpha", TaskSelector::At("train", 0));
+    let escaped = "\\u00e9".repeat(400_000);
+    let call = HttpRequest::post("/alpha/call")
+        .header(SESSION_HEADER, session.id())
+        .json_text(format!(
+            r#"{{"name":"echo","input":{{"text":"{escaped}"}}}}"#
+        ));
+    assert_eq!(ors.transcript(&call).text(), "é".repeat(400_000));
+    // Sixteen conversations of 70 kB.
+    let session = ors.open("chat", TaskSelector::At("train", 0));
+    let text = "x".repeat(70_000);
+    let block = json!({"type": "text", "text": text});
+    let candidate = json!({"messages": [{"role": "assistant", "blocks": [block]}]});
+    let scored = session.score(Value::Array(vec![candidate; 16]));
+    assert_eq!(scored.names().last(), Some(&"end"), "{:?}", scored.names());
+}
+
+#[test]
 fn other_protocols_are_refused() {
     let server = ServeCommand::fixtures(&["alpha"]).start();
     let ors = server.ors();

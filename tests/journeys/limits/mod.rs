@@ -5,6 +5,7 @@
 //! Most tests run the same attack twice: a low limit stops it, and a high one
 //! lets it succeed. So that limit stops it, and not another one.
 
+mod holdings;
 mod output;
 mod space;
 mod support;

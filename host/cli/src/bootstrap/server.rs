@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use orwd_config::{Listen, ServerLimits};
-use orwd_session::{KeyQuota, SessionManager, SessionSettings};
+use orwd_session::{KeyQuota, ListingLimits, MemoryLimits, SessionManager, SessionSettings};
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::environments::LoadedEnvironments;
@@ -142,6 +142,17 @@ pub(crate) async fn serve(
             per_owner: limits.max_disk_per_key,
             reserve: limits.disk_reserve,
         },
+        listing: ListingLimits {
+            tasks: limits.listing_tasks,
+            bytes: limits.listing_size,
+            time: limits.listing_time,
+        },
+        memory: MemoryLimits {
+            requests: limits.request_memory,
+            results: limits.result_memory,
+            histories: limits.history_memory,
+            listings: limits.listing_memory,
+        },
     };
     let LoadedEnvironments {
         engine,
@@ -160,17 +171,22 @@ pub(crate) async fn serve(
     .await?;
     let config = orwd_ors::ServerConfig {
         body_limit: limits.body,
+        group_body_limit: limits.group_body,
+        request_memory: limits.request_memory,
+        response_memory: limits.response_memory,
         header_limit: limits.header,
         header_timeout: limits.header_timeout,
         body_timeout: limits.body_timeout,
         body_rate: limits.body_rate,
         write_timeout: limits.write_timeout,
+        response_rate: limits.response_rate,
         idle_timeout: limits.keep_alive,
         max_connections: limits.max_connections,
         per_address: orwd_ors::PerAddressLimit {
             connections: limits.max_connections_per_address.unwrap_or(PER_ADDRESS),
             count_loopback: limits.max_connections_per_address.is_some(),
         },
+        connections_per_key: limits.max_connections_per_key,
         hosts: access.hosts,
         keys: access.keys,
         auth_failure_rate: limits.auth_failure_rate.unwrap_or(AUTH_FAILURES),

@@ -148,7 +148,10 @@ fn report((host, guest): (u64, u64)) {
         tracing::warn!(lines = host, "drop log lines: the log is read too slowly");
     }
     if guest > 0 {
-        tracing::warn!(lines = guest, "drop guest output: the log is read too slowly");
+        tracing::warn!(
+            lines = guest,
+            "drop guest output: the log is read too slowly"
+        );
     }
 }
 
@@ -230,7 +233,8 @@ mod tests {
             slow.queue.push(Lane::Guest, &line);
         }
         for number in 0..1000 {
-            slow.queue.push(Lane::Host, format!("host {number}\n").as_bytes());
+            slow.queue
+                .push(Lane::Host, format!("host {number}\n").as_bytes());
         }
         let (host, guest) = {
             let state = slow.queue.lock();

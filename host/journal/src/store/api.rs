@@ -27,6 +27,22 @@ pub trait JournalStore: Send + Sync + 'static {
     /// gap; none if there is no such episode.
     fn read(&self, episode: EpisodeId, from: u64) -> Result<Vec<StoredRecord>, StoreError>;
 
+    /// Passes the records of an episode to `visit` in order, until it returns
+    /// `false`; none if there is no such episode. A store that holds one record
+    /// at a time overrides this.
+    fn scan(
+        &self,
+        episode: EpisodeId,
+        visit: &mut dyn FnMut(StoredRecord) -> bool,
+    ) -> Result<(), StoreError> {
+        for record in self.read(episode, 0)? {
+            if !visit(record) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Looks up an episode in the index.
     fn episode(&self, episode: EpisodeId) -> Result<Option<IndexedEpisode>, StoreError>;
 

@@ -9,6 +9,7 @@ mod earlier_versions;
 mod exchange;
 mod faults;
 mod records;
+mod scan;
 mod secrets;
 mod shared_pasts;
 mod writing;

@@ -1,11 +1,12 @@
 //! The access log: one line per request.
 //!
 //! The line is written when the response has been sent, or when it is certain
-//! that it will not be. It holds the route, the request id and the session id,
-//! and never a body or another header. Text that comes from a client or a guest
+//! that it will not be. It holds the client's address and the name of its key, the
+//! route, the request id and the session id, and never a body or another header. Text that comes from a client or a guest
 //! is escaped and shortened, so that one entry is one line.
 
 use std::fmt::{self, Display, Write};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -28,6 +29,7 @@ pub(crate) struct AccessLogEntry {
     method: Method,
     uri: Uri,
     started: Instant,
+    address: IpAddr,
     activity: Arc<ConnectionActivity>,
     /// `None` if there was no response.
     status: Option<StatusCode>,
@@ -61,6 +63,7 @@ impl AccessLogEntry {
         method: Method,
         uri: Uri,
         headers: &HeaderMap,
+        address: IpAddr,
         activity: Arc<ConnectionActivity>,
     ) -> AccessLogEntry {
         activity.begin();
@@ -69,6 +72,7 @@ impl AccessLogEntry {
             method,
             uri,
             started: Instant::now(),
+            address,
             activity,
             status: None,
             quiet: false,
@@ -117,7 +121,8 @@ impl Drop for AccessLogEntry {
             ($level:ident) => {
                 tracing::$level!(
                     request = self.request_id.to_str().unwrap_or_default(),
-                    method = %self.method,
+                    address = %self.address.to_canonical(),
+                    method = %EscapedText(self.method.as_str()),
                     path = %EscapedText(self.uri.path()),
                     status = self.status.map(|status| status.as_u16()),
                     ms = self.started.elapsed().as_micros() as f64 / 1000.0,

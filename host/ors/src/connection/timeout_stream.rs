@@ -2,10 +2,11 @@
 //! a request with ambiguous framing (see `framing`).
 //!
 //! There are two timeouts: from the first byte of a request's head until the head
-//! is complete, and from the first write that the client does not accept until it
-//! accepts one. hyper enforces the time between requests, and `body` the time for
-//! a body. A timeout fails the operation with `TimedOut`, which ends the
-//! connection.
+//! is complete, and while the client does not accept a write. The second is a
+//! credit: it is used up while a write waits, and earned back with the bytes that
+//! the client accepts, so a client must read at a minimum rate. hyper enforces the
+//! time between requests, and `body` the time for a body. A timeout fails the
+//! operation with `TimedOut`, which ends the connection.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -21,12 +22,30 @@ use tokio::time::{Instant, Sleep};
 use super::activity::ConnectionActivity;
 use super::framing::FramingValidator;
 
+/// The bytes of a response that wait in the kernel, beside those on their way. It
+/// bounds the kernel's memory, and shows what a client reads while it reads it.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES: u32 = 128 * 1024;
+
+/// How fast a client must read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReadPace {
+    /// The time for which a client may accept nothing.
+    pub(crate) timeout: Duration,
+    /// The bytes that earn a second of it back.
+    pub(crate) min_rate: u64,
+}
+
 /// Sets the options of a new connection: events are sent when they are written,
 /// and a connection whose peer acknowledges nothing breaks after `write_timeout`.
 pub(crate) fn configure(stream: &TcpStream, write_timeout: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
     #[cfg(target_os = "linux")]
-    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(write_timeout))?;
+    {
+        let socket = socket2::SockRef::from(stream);
+        socket.set_tcp_user_timeout(Some(write_timeout))?;
+        socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
+    }
     // Other systems rely on the timeout of a write or between two requests.
     #[cfg(not(target_os = "linux"))]
     let _ = write_timeout;
@@ -40,7 +59,7 @@ pub(crate) struct TimeoutStream {
     header_timeout: Timeout,
     /// The request for whose head `header_timeout` runs.
     header_of: Option<u64>,
-    write_timeout: Timeout,
+    read_credit: ReadCredit,
     framing: FramingValidator,
 }
 
@@ -50,7 +69,7 @@ impl TimeoutStream {
         stream: TcpStream,
         activity: Arc<ConnectionActivity>,
         header_timeout: Duration,
-        write_timeout: Duration,
+        pace: ReadPace,
     ) -> TimeoutStream {
         let mut header_timeout = Timeout::new(header_timeout);
         header_timeout.start();
@@ -59,25 +78,28 @@ impl TimeoutStream {
             activity,
             header_timeout,
             header_of: Some(0),
-            write_timeout: Timeout::new(write_timeout),
+            read_credit: ReadCredit::new(pace),
             framing: FramingValidator::default(),
         }
     }
 
-    /// Runs the write timeout while the client accepts nothing.
-    fn with_write_timeout(
+    /// Uses the credit up while the client accepts nothing.
+    fn with_read_credit(
         &mut self,
         cx: &mut Context<'_>,
         polled: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        if polled.is_ready() {
-            self.write_timeout.stop();
-            return polled;
+        match polled {
+            Poll::Ready(Ok(written)) => {
+                self.read_credit.earn(written, Instant::now());
+                polled
+            }
+            Poll::Ready(Err(_)) => polled,
+            Poll::Pending => self
+                .read_credit
+                .poll_used_up(cx)
+                .map(|()| Err(timed_out("the client reads the response too slowly"))),
         }
-        self.write_timeout.start();
-        self.write_timeout
-            .poll_expired(cx)
-            .map(|()| Err(timed_out("the client does not read the response")))
     }
 }
 
@@ -132,7 +154,7 @@ impl AsyncWrite for TimeoutStream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.stream).poll_write(cx, bytes);
-        this.with_write_timeout(cx, polled)
+        this.with_read_credit(cx, polled)
     }
 
     fn poll_write_vectored(
@@ -142,7 +164,7 @@ impl AsyncWrite for TimeoutStream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
-        this.with_write_timeout(cx, polled)
+        this.with_read_credit(cx, polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -160,6 +182,48 @@ impl AsyncWrite for TimeoutStream {
 
 fn timed_out(reason: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, reason)
+}
+
+/// The time for which the client may still accept nothing.
+struct ReadCredit {
+    pace: ReadPace,
+    left: Duration,
+    /// Since when a write waits.
+    waiting: Option<Instant>,
+    timeout: Timeout,
+}
+
+impl ReadCredit {
+    fn new(pace: ReadPace) -> ReadCredit {
+        ReadCredit {
+            pace,
+            left: pace.timeout,
+            waiting: None,
+            timeout: Timeout::new(pace.timeout),
+        }
+    }
+
+    /// Ends a wait, and adds what the accepted bytes earn.
+    fn earn(&mut self, bytes: usize, now: Instant) {
+        if let Some(since) = self.waiting.take() {
+            self.left = self
+                .left
+                .saturating_sub(now.saturating_duration_since(since));
+            self.timeout.stop();
+        }
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let millis = bytes.saturating_mul(1000) / self.pace.min_rate.max(1);
+        let earned = self.left.saturating_add(Duration::from_millis(millis));
+        self.left = earned.min(self.pace.timeout);
+    }
+
+    /// Ready when a write has waited for all of the credit.
+    fn poll_used_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.waiting.get_or_insert_with(Instant::now);
+        self.timeout.duration = self.left;
+        self.timeout.start();
+        self.timeout.poll_expired(cx)
+    }
 }
 
 /// A timeout that allocates a timer only when it is first polled.
@@ -201,5 +265,35 @@ impl Timeout {
             timer.as_mut().reset(deadline);
         }
         timer.as_mut().poll(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credit_is_earned_by_reading_and_used_up_by_waiting() {
+        let second = Duration::from_secs(1);
+        let mut credit = ReadCredit::new(ReadPace {
+            timeout: second * 30,
+            min_rate: 1000,
+        });
+        let start = Instant::now();
+        // A byte every 29 seconds.
+        credit.waiting = Some(start);
+        credit.earn(1, start + second * 29);
+        assert_eq!(credit.left, Duration::from_millis(1001));
+        credit.waiting = Some(start);
+        credit.earn(1, start + second);
+        assert_eq!(credit.left, Duration::from_millis(2));
+        // A client at the minimum rate keeps what it has, a faster one earns.
+        for _ in 0..5 {
+            credit.waiting = Some(start);
+            credit.earn(1000, start + second);
+        }
+        assert_eq!(credit.left, second);
+        credit.earn(1_000_000, start);
+        assert_eq!(credit.left, second * 30);
     }
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::json_body::{BodyParseError, JsonBody};
 use super::non_finite::Replaced;
+use crate::connection::body::BodyCharge;
 
 /// The text of a body.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub(crate) struct BodyText {
     sent: Bytes,
     /// Set if the body is no JSON as it stands.
     replaced: OnceLock<Option<Replaced>>,
+    _charge: BodyCharge,
 }
 
 impl BodyText {
@@ -23,6 +25,15 @@ impl BodyText {
         BodyText {
             sent,
             replaced: OnceLock::new(),
+            _charge: None,
+        }
+    }
+
+    /// Keeps the charge of the body as long as the text.
+    pub(crate) fn with_charge(self, charge: BodyCharge) -> BodyText {
+        BodyText {
+            _charge: charge,
+            ..self
         }
     }
 

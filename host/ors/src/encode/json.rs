@@ -12,6 +12,29 @@ pub(crate) fn append_json(out: &mut String, value: &(impl Serialize + ?Sized)) {
     }
 }
 
+/// Returns the length of the compact JSON of a value, without writing it.
+pub(crate) fn json_length(value: &(impl Serialize + ?Sized)) -> usize {
+    let mut length = LengthWriter(0);
+    if let Err(error) = serde_json::to_writer(&mut length, value) {
+        tracing::error!(%error, "cannot encode JSON");
+    }
+    length.0
+}
+
+/// Counts what is written.
+struct LengthWriter(usize);
+
+impl Write for LengthWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Writes into a string. serde_json writes whole pieces of text.
 struct StringWriter<'s>(&'s mut String);
 
@@ -44,6 +67,7 @@ mod tests {
             let mut out = String::new();
             append_json(&mut out, text);
             assert_eq!(out, expected, "{text:?}");
+            assert_eq!(json_length(text), expected.len());
             assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
         }
     }

@@ -12,12 +12,15 @@ use hyper::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION,
 };
 use hyper::{Response, StatusCode};
-use orwd_session::Run;
+use orwd_limiter::BudgetExceeded;
+use orwd_session::{Run, TaskList};
 use serde::Serialize;
 
 use super::json::append_json;
 use super::run_stream::{RunStream, StreamAborted};
 use crate::connection::access_log::AccessLogEntry;
+use crate::limit::client::Client;
+use crate::limit::transfer_memory::TransferMemory;
 
 /// The response of a route.
 pub(crate) type RouteResponse = Response<Payload>;
@@ -26,10 +29,33 @@ pub(crate) type RouteResponse = Response<Payload>;
 pub(crate) enum Payload {
     /// Nothing, or a text of known length.
     Text(Option<Bytes>),
+    /// A text of known length in pieces, which others may be sent as well.
+    Pieces(Pieces),
     /// Events that are all known.
     Events(Option<Bytes>),
     /// The events of a run.
     Run(Box<RunStream>),
+}
+
+/// The rest of a text in pieces.
+pub(crate) struct Pieces {
+    rest: std::vec::IntoIter<Bytes>,
+    length: usize,
+}
+
+impl Pieces {
+    fn new(pieces: Vec<Bytes>) -> Pieces {
+        Pieces {
+            length: pieces.iter().map(Bytes::len).sum(),
+            rest: pieces.into_iter(),
+        }
+    }
+
+    fn next(&mut self) -> Option<Bytes> {
+        let piece = self.rest.next()?;
+        self.length -= piece.len();
+        Some(piece)
+    }
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -55,6 +81,21 @@ pub(crate) fn json(value: &(impl Serialize + ?Sized)) -> RouteResponse {
     json_text(StatusCode::OK, text)
 }
 
+/// Returns a response with the tasks of a list, whose bytes are not copied.
+/// `env_name` is the environment's name as the client wrote it.
+pub(crate) fn tasks(list: &TaskList, env_name: &str) -> RouteResponse {
+    let mut end = String::from("],\"env_name\":");
+    append_json(&mut end, env_name);
+    end.push('}');
+    let mut pieces = Vec::with_capacity(list.pieces().len() + 2);
+    pieces.push(Bytes::from_static(b"{\"tasks\":["));
+    pieces.extend_from_slice(list.pieces());
+    pieces.push(end.into());
+    let mut response = Response::new(Payload::Pieces(Pieces::new(pieces)));
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
 /// Returns a redirect; `None` if the location is not a valid header value.
 pub(crate) fn redirect(status: StatusCode, location: &str) -> Option<RouteResponse> {
     let location = HeaderValue::from_bytes(location.as_bytes()).ok()?;
@@ -72,9 +113,25 @@ pub(crate) fn events(text: String) -> RouteResponse {
     event_stream(Payload::Events(Some(text.into())))
 }
 
-/// Returns the event stream of a run.
-pub(crate) fn run(run: Run) -> RouteResponse {
-    event_stream(Payload::Run(Box::new(RunStream::new(run))))
+/// Returns the event stream of a run, whose result is charged to a client.
+pub(crate) fn run(run: Run, memory: &TransferMemory, client: Client) -> RouteResponse {
+    let stream = RunStream::new(run, &memory.responses, client);
+    event_stream(Payload::Run(Box::new(stream)))
+}
+
+/// Charges a response to the client until it is written. The other kinds are
+/// charged where they are made.
+pub(crate) fn charge(
+    response: RouteResponse,
+    memory: &TransferMemory,
+    client: &Client,
+) -> Result<RouteResponse, BudgetExceeded> {
+    let (parts, payload) = response.into_parts();
+    let payload = match payload {
+        Payload::Text(Some(bytes)) => Payload::Text(Some(memory.charge_response(client, bytes)?)),
+        other => other,
+    };
+    Ok(Response::from_parts(parts, payload))
 }
 
 fn event_stream(payload: Payload) -> RouteResponse {
@@ -90,6 +147,17 @@ fn event_stream(payload: Payload) -> RouteResponse {
 /// Makes a response the last of its connection.
 pub(crate) fn close_connection(response: &mut RouteResponse) {
     response.headers_mut().insert(CONNECTION, CLOSE);
+}
+
+impl Payload {
+    /// Returns whether it has a known length and nothing of it is left.
+    fn is_known_and_sent(&self) -> bool {
+        match self {
+            Payload::Text(bytes) => bytes.is_none(),
+            Payload::Pieces(pieces) => pieces.length == 0,
+            Payload::Events(_) | Payload::Run(_) => false,
+        }
+    }
 }
 
 /// The body of a response, with the access log entry of its request.
@@ -119,13 +187,14 @@ impl Body for LoggedBody {
         let this = self.get_mut();
         let polled = match &mut this.payload {
             Payload::Text(bytes) | Payload::Events(bytes) => Poll::Ready(bytes.take().map(Ok)),
+            Payload::Pieces(pieces) => Poll::Ready(pieces.next().map(Ok)),
             Payload::Run(stream) => stream.poll_next(cx),
         };
         match &polled {
             Poll::Ready(None) => this.entry.set_complete(),
             Poll::Ready(Some(Err(error))) => this.entry.set_aborted(error),
             // hyper does not poll for the end of a body of known length.
-            Poll::Ready(Some(Ok(_))) if matches!(this.payload, Payload::Text(_)) => {
+            Poll::Ready(Some(Ok(_))) if this.payload.is_known_and_sent() => {
                 this.entry.set_complete();
             }
             _ => {}
@@ -134,7 +203,7 @@ impl Body for LoggedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.payload, Payload::Text(None))
+        self.payload.is_known_and_sent()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -142,6 +211,9 @@ impl Body for LoggedBody {
             Payload::Text(bytes) => {
                 let length = bytes.as_ref().map_or(0, Bytes::len);
                 SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
+            }
+            Payload::Pieces(pieces) => {
+                SizeHint::with_exact(u64::try_from(pieces.length).unwrap_or(u64::MAX))
             }
             // A stream is always chunked.
             Payload::Events(_) | Payload::Run(_) => SizeHint::default(),

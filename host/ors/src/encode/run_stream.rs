@@ -16,25 +16,31 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use orwd_model::{EncodedSize, Fault, RunOutcome};
-use orwd_session::{OutcomeReader, Run};
+use orwd_limiter::{BudgetExceeded, ByteBudget};
+use orwd_model::{Fault, RunOutcome};
+use orwd_session::{HeldOutcome, OutcomeReader, Run};
 use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::time::{Instant, Sleep};
 
-use super::sse::{ResultEvents, event, result_text};
-use super::wire::{CallResult, ScoringResult, Wire, size_hint};
+use super::json::json_length;
+use super::sse::{ResultEvents, event, event_length, result_events};
+use super::wire::{CallResult, ScoringResult, Wire};
+use crate::limit::client::Client;
+use crate::limit::transfer_memory::{ChargedBytes, held_bytes};
 
 /// The time between two pings; clients give up after 30 s of silence.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The size in bytes from which all readers of an outcome share one text.
-const SHARED_TEXT_SIZE: usize = 64 * 1024;
+/// The time between two attempts to get memory for a result.
+const MEMORY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The stream of one reader of a run.
 pub(crate) struct RunStream {
     run: Run,
     reader: OutcomeReader,
+    memory: Arc<ByteBudget<Client>>,
+    client: Client,
     ping_interval: Duration,
     state: StreamState,
 }
@@ -48,6 +54,8 @@ enum StreamState {
     Flushed,
     /// The run is in progress.
     Waiting(OutcomeWait),
+    /// The run is over, and its result waits for memory.
+    Blocked(MemoryWait),
     /// The result is being sent.
     Sending(ResultEvents),
     /// Everything has been sent.
@@ -55,8 +63,40 @@ enum StreamState {
 }
 
 struct OutcomeWait {
-    outcome: Pin<Box<dyn Future<Output = Arc<RunOutcome>> + Send>>,
-    next_ping: Pin<Box<Sleep>>,
+    outcome: Pin<Box<dyn Future<Output = Arc<HeldOutcome>> + Send>>,
+    pings: Pings,
+}
+
+struct MemoryWait {
+    outcome: Arc<HeldOutcome>,
+    retry: Pin<Box<Sleep>>,
+    pings: Pings,
+}
+
+/// Comments at intervals, since clients give up on a silent stream.
+struct Pings {
+    interval: Duration,
+    next: Pin<Box<Sleep>>,
+}
+
+impl Pings {
+    fn new(interval: Duration) -> Pings {
+        Pings {
+            interval,
+            next: Box::pin(tokio::time::sleep(interval)),
+        }
+    }
+
+    /// Polls for the next comment.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        if self.next.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        let next = self.next.deadline() + self.interval;
+        self.next.as_mut().reset(next.max(Instant::now()));
+        let comment = format!(": ping - {}\r\n\r\n", utc(SystemTime::now()));
+        Poll::Ready(comment.into())
+    }
 }
 
 /// Why a stream ends without its last event: a fault of the host.
@@ -72,10 +112,13 @@ impl fmt::Display for StreamAborted {
 impl std::error::Error for StreamAborted {}
 
 impl RunStream {
-    pub(crate) fn new(run: Run) -> RunStream {
+    /// Creates the stream of a run. Its result is charged to `memory`.
+    pub(crate) fn new(run: Run, memory: &Arc<ByteBudget<Client>>, client: Client) -> RunStream {
         RunStream {
             reader: run.reader(),
             run,
+            memory: memory.clone(),
+            client,
             ping_interval: PING_INTERVAL,
             state: StreamState::Created,
         }
@@ -108,22 +151,15 @@ impl RunStream {
                     let run = self.run.clone();
                     self.state = StreamState::Waiting(OutcomeWait {
                         outcome: Box::pin(async move { run.outcome().await }),
-                        next_ping: Box::pin(tokio::time::sleep(self.ping_interval)),
+                        pings: Pings::new(self.ping_interval),
                     });
                 }
                 StreamState::Waiting(wait) => match wait.outcome.as_mut().poll(cx) {
-                    Poll::Ready(outcome) => match &*outcome {
-                        RunOutcome::Output(output) => {
-                            let hint = size_hint(output);
-                            self.send(&outcome, &CallResult::new(output), hint);
-                        }
-                        RunOutcome::Scores(scores) => {
-                            self.send(&outcome, &ScoringResult::new(scores), 256);
-                        }
-                        RunOutcome::Refused(refusal) => self.send(&outcome, &Wire(refusal), 256),
-                        RunOutcome::Failed(message) => {
-                            return self.end(Ok(event("error", message).into()));
-                        }
+                    Poll::Ready(outcome) => match &**outcome {
+                        RunOutcome::Output(_)
+                        | RunOutcome::Scores(_)
+                        | RunOutcome::Refused(_)
+                        | RunOutcome::Failed(_) => self.send(outcome),
                         RunOutcome::Faulted(fault) if fault.code.is_host_fault() => {
                             return self.end(Err(StreamAborted(fault.clone())));
                         }
@@ -131,16 +167,15 @@ impl RunStream {
                             return self.end(Ok(event("error", &fault.owner_message("")).into()));
                         }
                     },
-                    Poll::Pending => {
-                        if wait.next_ping.as_mut().poll(cx).is_pending() {
-                            return Poll::Pending;
-                        }
-                        let next = wait.next_ping.deadline() + self.ping_interval;
-                        wait.next_ping.as_mut().reset(next.max(Instant::now()));
-                        let comment = format!(": ping - {}\r\n\r\n", utc(SystemTime::now()));
-                        return Poll::Ready(Some(Ok(comment.into())));
-                    }
+                    Poll::Pending => return wait.pings.poll_next(cx).map(|ping| Some(Ok(ping))),
                 },
+                StreamState::Blocked(wait) => {
+                    if wait.retry.as_mut().poll(cx).is_pending() {
+                        return wait.pings.poll_next(cx).map(|ping| Some(Ok(ping)));
+                    }
+                    let outcome = wait.outcome.clone();
+                    self.send(outcome);
+                }
                 StreamState::Sending(events) => match events.next_batch() {
                     Some(bytes) => {
                         // A client that has the last piece may leave before the
@@ -158,13 +193,54 @@ impl RunStream {
         }
     }
 
-    fn send(&mut self, outcome: &RunOutcome, result: &impl Serialize, size_hint: usize) {
-        let text = || result_text(result, size_hint);
-        self.state = StreamState::Sending(if outcome.encoded_size() < SHARED_TEXT_SIZE {
-            ResultEvents::new(text())
-        } else {
-            ResultEvents::shared(self.run.shared_text(text))
-        });
+    /// Sends a result, or waits until there is memory for it.
+    fn send(&mut self, outcome: Arc<HeldOutcome>) {
+        let encoded = self.run.shared_text(|| self.encode(&outcome));
+        if let Ok(events) = encoded {
+            self.state = StreamState::Sending(ResultEvents::new(held_bytes(events)));
+            return;
+        }
+        let retry = Instant::now() + MEMORY_INTERVAL;
+        match &mut self.state {
+            StreamState::Blocked(wait) => wait.retry.as_mut().reset(retry),
+            _ => {
+                self.state = StreamState::Blocked(MemoryWait {
+                    outcome,
+                    retry: Box::pin(tokio::time::sleep_until(retry)),
+                    pings: Pings::new(self.ping_interval),
+                });
+            }
+        }
+    }
+
+    /// Encodes a result, which is charged before.
+    fn encode(&self, outcome: &RunOutcome) -> Result<ChargedBytes, BudgetExceeded> {
+        match outcome {
+            RunOutcome::Output(output) => self.encode_result(&CallResult::new(output)),
+            RunOutcome::Scores(scores) => self.encode_result(&ScoringResult::new(scores)),
+            RunOutcome::Refused(refusal) => self.encode_result(&Wire(refusal)),
+            RunOutcome::Failed(message) => {
+                let size = event_length("error", message);
+                let memory = self.memory.try_take(&self.client, size)?;
+                let event = event("error", message);
+                Ok(ChargedBytes::new(event.into(), memory))
+            }
+            // These are events of their own.
+            RunOutcome::Faulted(_) => {
+                let memory = self.memory.try_take(&self.client, 0)?;
+                Ok(ChargedBytes::new(Bytes::new(), memory))
+            }
+        }
+    }
+
+    /// Encodes a result, of which there are two copies meanwhile.
+    fn encode_result(&self, result: &impl Serialize) -> Result<ChargedBytes, BudgetExceeded> {
+        let length = json_length(result);
+        let copies = length.saturating_mul(2);
+        let mut memory = self.memory.try_take(&self.client, copies)?;
+        let events = result_events(result, length);
+        memory.shrink_to(events.capacity());
+        Ok(ChargedBytes::new(events.into(), memory))
     }
 
     fn end(
@@ -228,6 +304,17 @@ mod tests {
         }
     }
 
+    const LONG: usize = 64 * 1024;
+
+    fn alice() -> Client {
+        Client::Key("alice".into())
+    }
+
+    /// Returns a stream with enough memory.
+    fn stream_of(run: Run) -> RunStream {
+        RunStream::new(run, &ByteBudget::new(1 << 30, 1 << 30), alice())
+    }
+
     /// Returns a run that gives the test what it was announced with.
     fn run() -> (Run, Announced) {
         let (sender, announced) = std::sync::mpsc::channel();
@@ -278,7 +365,7 @@ mod tests {
     #[test]
     fn a_run_starts_only_after_its_id_is_sent() {
         let (run, announced) = run();
-        let mut stream = RunStream::new(run.clone());
+        let mut stream = stream_of(run.clone());
         let mut cx = Context::from_waker(Waker::noop());
         let expected = format!("event: task_id\r\ndata: {}\r\n\r\n", run.id());
         let Poll::Ready(Some(Ok(first))) = stream.poll_next(&mut cx) else {
@@ -293,7 +380,7 @@ mod tests {
     async fn a_client_that_leaves_with_the_id_starts_its_run() {
         for (polls, expected) in [(0, false), (1, true), (2, true), (3, true)] {
             let (run, announced) = run();
-            let mut stream = RunStream::new(run);
+            let mut stream = stream_of(run);
             let mut cx = Context::from_waker(Waker::noop());
             for _ in 0..polls {
                 let _ = stream.poll_next(&mut cx);
@@ -305,11 +392,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_with_the_last_piece_has_the_whole_result() {
-        for text in [10, SHARED_TEXT_SIZE * 3] {
+        for text in [10, LONG * 3] {
             let (run, announced) = run();
             run.start();
             announced.outcome_sender().send(long(text));
-            let mut stream = RunStream::new(run.clone());
+            let mut stream = stream_of(run.clone());
             let mut pieces = 0;
             while !run.is_delivered() {
                 let item = std::future::poll_fn(|cx| stream.poll_next(cx)).await;
@@ -365,7 +452,7 @@ mod tests {
             let (run, announced) = run();
             run.start();
             announced.outcome_sender().send(outcome);
-            let mut stream = RunStream::new(run);
+            let mut stream = stream_of(run);
             let items = rest(&mut stream).await;
             let expected = expected.map(str::to_owned).map_err(str::to_owned);
             assert_eq!(items.len(), 2);
@@ -374,26 +461,64 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn readers_of_a_long_result_share_one_text() {
+    async fn readers_of_a_result_share_its_bytes() {
         let (run, announced) = run();
         run.start();
-        announced.outcome_sender().send(long(SHARED_TEXT_SIZE * 3));
-        let mut streams: Vec<RunStream> = (0..3).map(|_| RunStream::new(run.clone())).collect();
+        announced.outcome_sender().send(long(LONG * 3));
+        let memory = ByteBudget::new(1 << 30, 1 << 30);
+        let mut streams: Vec<RunStream> = (0..3)
+            .map(|_| RunStream::new(run.clone(), &memory, alice()))
+            .collect();
+        let mut first = Vec::new();
         for stream in &mut streams {
             // The id, and the first of the result.
-            for _ in 0..2 {
-                std::future::poll_fn(|cx| stream.poll_next(cx)).await;
-            }
+            let id = std::future::poll_fn(|cx| stream.poll_next(cx)).await;
+            assert!(id.is_some());
+            let bytes = std::future::poll_fn(|cx| stream.poll_next(cx)).await;
+            first.push(bytes.unwrap().unwrap());
         }
-        let held = run.shared_text(|| panic!("nobody holds it"));
-        assert_eq!(std::sync::Arc::strong_count(&held), 1 + streams.len());
-        drop(held);
+        assert!(
+            first
+                .iter()
+                .all(|bytes| bytes.as_ptr() == first[0].as_ptr())
+        );
+        let charged = memory.used();
+        assert!((LONG * 3..LONG * 4).contains(&charged), "{charged}");
         let mut texts = Vec::new();
-        for mut stream in streams {
-            texts.push(rest(&mut stream).await);
+        for stream in &mut streams {
+            texts.push(rest(stream).await);
         }
         assert!(texts.iter().all(|text| *text == texts[0]) && texts[0].len() > 1);
-        assert_eq!(*run.shared_text(|| "gone".to_owned()), "gone");
+        drop(streams);
+        assert_eq!(memory.used(), charged, "hyper has the first part");
+        drop(first);
+        assert_eq!(memory.used(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_result_waits_for_memory_and_sends_pings() {
+        let (run, announced) = run();
+        run.start();
+        announced.outcome_sender().send(long(LONG));
+        let memory = ByteBudget::new(LONG * 4, LONG * 4);
+        let taken = memory.try_take(&alice(), LONG * 3).unwrap();
+        let mut stream = RunStream::new(run, &memory, alice());
+        stream.ping_interval = Duration::from_millis(100);
+        let mut next = async || std::future::poll_fn(|cx| stream.poll_next(cx)).await;
+        assert!(
+            next()
+                .await
+                .unwrap()
+                .unwrap()
+                .starts_with(b"event: task_id")
+        );
+        for _ in 0..2 {
+            let ping = next().await.unwrap().unwrap();
+            assert!(ping.starts_with(b": ping - "), "{ping:?}");
+        }
+        drop(taken);
+        let result = next().await.unwrap().unwrap();
+        assert!(result.starts_with(b"event: chunk"), "{result:?}");
     }
 
     #[tokio::test]
@@ -405,7 +530,7 @@ mod tests {
             let outcome_sender = announced.outcome_sender();
             outcome_sender.send(RunOutcome::Failed("late".to_owned()));
         });
-        let mut stream = RunStream::new(run);
+        let mut stream = stream_of(run);
         stream.ping_interval = Duration::from_millis(400);
         let mut pings = Vec::new();
         while let Some(item) = std::future::poll_fn(|cx| stream.poll_next(cx)).await {

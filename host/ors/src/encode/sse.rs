@@ -10,7 +10,6 @@
 //! same line breaks.
 
 use std::fmt::Write;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -20,8 +19,7 @@ use super::json::append_json;
 /// The maximal number of characters of a piece.
 const MAX_PIECE_CHARS: usize = 4096;
 
-/// The approximate size in bytes of a batch of events. Batches avoid a second
-/// copy of a long result in memory.
+/// The most bytes that are handed to the connection at once.
 const BATCH_SIZE: usize = 64 * 1024;
 
 const CHUNK: &str = "event: chunk\r\ndata: ";
@@ -31,7 +29,7 @@ const EVENT_END: &str = "\r\n\r\n";
 /// Returns one event, with a data line for each line of the data. It is never
 /// split.
 pub(crate) fn event(name: &str, data: &str) -> String {
-    let mut out = String::with_capacity(name.len() + data.len() + 32);
+    let mut out = String::with_capacity(event_length(name, data));
     out.push_str("event: ");
     out.push_str(name);
     out.push_str("\r\n");
@@ -42,6 +40,12 @@ pub(crate) fn event(name: &str, data: &str) -> String {
     }
     out.push_str("\r\n");
     out
+}
+
+/// Returns the most bytes that [`event`] takes.
+pub(crate) fn event_length(name: &str, data: &str) -> usize {
+    let breaks = data.bytes().filter(|byte| matches!(byte, b'\r' | b'\n'));
+    name.len() + data.len() + breaks.count() * "data: \r\n".len() + 32
 }
 
 /// Iterates over the lines of a text. CRLF, LF and CR each end a line, and what
@@ -62,89 +66,45 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Returns the JSON of a result behind the head of an `end` event. A buffer of
-/// `size_hint` bytes is not moved while it is written.
-pub(crate) fn result_text(result: &impl Serialize, size_hint: usize) -> String {
-    let mut text = String::with_capacity(END.len() + size_hint);
-    text.push_str(END);
+/// Returns the events of a result whose JSON has this length.
+pub(crate) fn result_events(result: &impl Serialize, length: usize) -> String {
+    let mut text = String::with_capacity(length);
     append_json(&mut text, result);
-    text
+    events_of(&text)
 }
 
-/// A result as `chunk` and `end` events.
+/// A result as `chunk` and `end` events. All readers of a result share its bytes.
 #[derive(Debug)]
 pub(crate) struct ResultEvents {
-    text: ResultText,
-    position: usize,
-}
-
-/// What [`result_text`] returned.
-#[derive(Debug)]
-enum ResultText {
-    /// A short one is sent in its own buffer.
-    Owned(String),
-    /// One that other readers send as well.
-    Shared(Arc<String>),
+    rest: Bytes,
 }
 
 impl ResultEvents {
-    /// Creates the events of a text that [`result_text`] returned.
-    pub(crate) fn new(text: String) -> ResultEvents {
-        ResultEvents::from_text(ResultText::Owned(text))
-    }
-
-    /// Creates the events of a text that other readers send as well.
-    pub(crate) fn shared(text: Arc<String>) -> ResultEvents {
-        ResultEvents::from_text(ResultText::Shared(text))
-    }
-
-    fn from_text(text: ResultText) -> ResultEvents {
-        ResultEvents {
-            text,
-            position: END.len(),
-        }
+    /// Creates the stream of events that [`result_events`] returned.
+    pub(crate) fn new(events: Bytes) -> ResultEvents {
+        ResultEvents { rest: events }
     }
 
     /// Returns whether the `end` event has been returned.
     pub(crate) fn is_finished(&self) -> bool {
-        matches!(&self.text, ResultText::Owned(buffer) if buffer.is_empty())
+        self.rest.is_empty()
     }
 
-    /// Returns the next events; `None` after the `end` event.
+    /// Returns the next bytes, a part of the shared ones; `None` after the `end`
+    /// event.
     pub(crate) fn next_batch(&mut self) -> Option<Bytes> {
-        let text: &str = match &mut self.text {
-            ResultText::Owned(buffer) if buffer.is_empty() => return None,
-            ResultText::Owned(buffer)
-                if self.position == END.len() && buffer.len() - END.len() <= MAX_PIECE_CHARS =>
-            {
-                let mut whole = std::mem::take(buffer);
-                whole.push_str(EVENT_END);
-                return Some(Bytes::from(whole));
-            }
-            ResultText::Owned(buffer) => buffer,
-            ResultText::Shared(text) => text,
-        };
-        let rest = text.get(self.position..).unwrap_or_default();
-        let (batch, consumed) = write_batch(rest, self.position > END.len());
-        let finished = consumed == rest.len();
-        self.position += consumed;
-        if finished {
-            self.text = ResultText::Owned(String::new());
-        }
-        Some(Bytes::from(batch))
+        let length = self.rest.len().min(BATCH_SIZE);
+        (length > 0).then(|| self.rest.split_to(length))
     }
 }
 
-/// Writes pieces until the batch is full or the text ends. Returns the batch and
-/// the number of bytes of the text in it. `after_split` says whether the text
-/// follows an earlier piece.
-fn write_batch(text: &str, after_split: bool) -> (String, usize) {
-    let mut out = String::with_capacity(
-        text.len().min(BATCH_SIZE + 4 * MAX_PIECE_CHARS) + BATCH_SIZE / MAX_PIECE_CHARS * 32,
-    );
+/// Returns a text as events.
+fn events_of(text: &str) -> String {
+    let pieces = text.len() / MAX_PIECE_CHARS + 2;
+    let mut out = String::with_capacity(text.len() + pieces * (CHUNK.len() + EVENT_END.len() + 8));
     let mut rest = text;
-    let mut after_split = after_split;
-    while !rest.is_empty() && out.len() < BATCH_SIZE {
+    let mut after_split = false;
+    while !rest.is_empty() {
         // A piece after a split begins with white space only if the split could
         // not be moved.
         let escape = rest
@@ -168,7 +128,7 @@ fn write_batch(text: &str, after_split: bool) -> (String, usize) {
         rest = after;
         after_split = true;
     }
-    (out, text.len() - rest.len())
+    out
 }
 
 /// Returns the length in bytes of the first piece of a text: at most `max_chars`
@@ -241,7 +201,7 @@ mod tests {
     }
 
     fn pieces(json: &str) -> ResultEvents {
-        ResultEvents::new(format!("{END}{json}"))
+        ResultEvents::new(events_of(json).into())
     }
 
     #[test]
@@ -259,7 +219,9 @@ mod tests {
                 "event: e\r\ndata: \r\ndata:   b\u{2028}c\r\n\r\n",
             ),
         ] {
-            assert_eq!(event("e", data), expected, "{data:?}");
+            let event = event("e", data);
+            assert_eq!(event, expected, "{data:?}");
+            assert!(event.len() <= event_length("e", data));
         }
     }
 

@@ -26,14 +26,7 @@ where
     }
 }
 
-/// The tasks of an environment, which `env_name` names as the client wrote it.
-#[derive(Serialize)]
-pub(crate) struct TasksBody<'a> {
-    pub(crate) tasks: &'a [Json],
-    pub(crate) env_name: &'a str,
-}
-
-/// One task of an environment.
+/// One task of an environment, which `env_name` names as the client wrote it.
 #[derive(Serialize)]
 pub(crate) struct TaskBody<'a> {
     pub(crate) task: &'a Json,
@@ -186,16 +179,6 @@ impl ScoringResult<'_> {
             scores: Wire(scores),
         }
     }
-}
-
-/// Returns the approximate size of an output, so that the buffer of a large one
-/// is not moved while it is written.
-pub(crate) fn size_hint(output: &ToolOutput) -> usize {
-    let content = output.blocks.iter().map(|block| match block {
-        Block::Text { text, .. } => text.len() + text.len() / 16,
-        Block::Image { data, .. } => data.len() / 3 * 4,
-    });
-    content.sum::<usize>() + output.blocks.len() * 64 + 128
 }
 
 // A reward is always a float, in the shortest form that reads back the same.
@@ -423,13 +406,6 @@ mod tests {
                 env_name: "ALpha"
             }),
             r#"{"task":{"id":1},"env_name":"ALpha"}"#
-        );
-        assert_eq!(
-            to_json(&TasksBody {
-                tasks: &[one.clone(), one.clone()],
-                env_name: "a"
-            }),
-            r#"{"tasks":[{"id":1},{"id":1}],"env_name":"a"}"#
         );
     }
 }

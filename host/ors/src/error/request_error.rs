@@ -28,6 +28,10 @@ pub(crate) enum RequestError {
     TooManyAuthFailures(Duration),
     /// Sessions are created too fast; the next is allowed after this time.
     TooManyCreations(Duration),
+    /// The API key has as many connections as it may; the limit.
+    TooManyConnections(usize),
+    /// Responses that are not read take the memory for responses.
+    ResponsesBusy,
     /// There is no such path.
     NotFound,
     /// The path supports only this method.

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use orwd_model::{Fault, FaultCode, TOOLSETS, python_repr};
+use orwd_model::{ByteSize, Fault, FaultCode, TOOLSETS, python_repr};
 use orwd_session::{AdminError, CatalogError, CreateError, DiskRefusal, SessionError};
 use serde_json::json;
 
 use super::request_error::RequestError;
 use crate::auth::host_check::HostRejection;
-use crate::connection::body::BodyError;
+use crate::connection::body::{BodyError, BodyLimit};
 use crate::decode::validation_error::ValidationErrors;
 use crate::encode::python_repr::repr_list;
 use crate::encode::response::{self, RouteResponse};
@@ -132,6 +132,14 @@ impl RequestError {
             RequestError::TooManyCreations(wait) => {
                 too_many_requests("sessions are created too fast", RetryAdvice::After(wait))
             }
+            RequestError::TooManyConnections(limit) => busy(format!(
+                "this API key has as many connections as it may: {limit} \
+                 (--max-connections-per-key)"
+            )),
+            RequestError::ResponsesBusy => busy(
+                "responses that are not read yet take all memory for them; try again \
+                 (--response-memory)",
+            ),
             RequestError::NotFound => error_response(StatusCode::NOT_FOUND, "Not Found"),
             RequestError::MethodNotAllowed(method) => ErrorResponse {
                 allow: Some(method),
@@ -143,10 +151,12 @@ impl RequestError {
             RequestError::NoSession => {
                 error_response(StatusCode::NOT_FOUND, "Active environment not found")
             }
-            RequestError::Body(BodyError::TooLarge) => error_response(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "The request body is too large",
-            ),
+            RequestError::Body(BodyError::TooLarge(limit)) => {
+                error_response(StatusCode::PAYLOAD_TOO_LARGE, body_too_large(limit))
+            }
+            RequestError::Body(BodyError::NoMemory) => {
+                busy("request bodies take all memory for them; try again (--request-memory)")
+            }
             RequestError::Body(BodyError::TooSlow) => error_response(
                 StatusCode::REQUEST_TIMEOUT,
                 "The request body did not come in time",
@@ -203,6 +213,23 @@ fn unavailable(detail: impl Into<String>) -> ErrorResponse {
     ErrorResponse {
         retry: RetryAdvice::Soon,
         ..error_response(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+}
+
+/// Something is taken at the moment. Clients wait for minutes, as for a session
+/// that is starting, since what others hold is released.
+fn busy(detail: impl Into<String>) -> ErrorResponse {
+    ErrorResponse {
+        retry: RetryAdvice::UntilStarted,
+        ..error_response(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+}
+
+fn body_too_large(limit: BodyLimit) -> String {
+    let bytes = ByteSize::bytes(u64::try_from(limit.bytes).unwrap_or(u64::MAX));
+    match limit.flag {
+        Some(flag) => format!("The request body is too large: {bytes} are allowed ({flag})"),
+        None => format!("The request body is too large: {bytes} are allowed here"),
     }
 }
 
@@ -290,9 +317,12 @@ fn catalog_error(error: CatalogError) -> ErrorResponse {
     match &error {
         CatalogError::InvalidSplit
         | CatalogError::InvalidIndex
-        | CatalogError::ListingUnsupported => {
+        | CatalogError::ListingUnsupported
+        | CatalogError::ListingLimit(_) => {
             error_response(StatusCode::BAD_REQUEST, error.to_string())
         }
+        CatalogError::ListingTooSlow(reason) => unavailable(reason),
+        CatalogError::Busy(reason) => busy(reason),
         CatalogError::Failed(message) => guest_error(message),
         CatalogError::Faulted(fault) => shared_fault(fault),
     }
@@ -325,6 +355,7 @@ fn create_error(error: CreateError) -> ErrorResponse {
         CreateError::TooManySessions => too_many_requests(error.to_string(), RetryAdvice::Soon),
         CreateError::Disk(refusal) => no_disk_space(&refusal),
         CreateError::Stopping => unavailable("the server is stopping"),
+        CreateError::Busy(reason) => busy(reason),
         CreateError::JournalUnavailable => ErrorResponse {
             retry: RetryAdvice::UntilStarted,
             ..unavailable("the server cannot write the session down")
@@ -357,6 +388,7 @@ fn session_error(error: SessionError) -> ErrorResponse {
         ),
         SessionError::Lost(_) => error_response(StatusCode::GONE, error.to_string()),
         SessionError::KeyReused => error_response(StatusCode::CONFLICT, error.to_string()),
+        SessionError::Busy(reason) => busy(*reason),
         SessionError::TooManyCalls => too_many_requests(error.to_string(), RetryAdvice::Soon),
         SessionError::Disk(refusal) => no_disk_space(refusal),
     }
@@ -377,7 +409,9 @@ fn no_disk_space(refusal: &DiskRefusal) -> ErrorResponse {
 fn admin_error(error: &AdminError) -> ErrorResponse {
     let status = match error {
         AdminError::NoSession => StatusCode::NOT_FOUND,
-        AdminError::NoSuchStep(_) | AdminError::InvalidCount(_) => StatusCode::BAD_REQUEST,
+        AdminError::NoSuchStep(_) | AdminError::InvalidCount(_) | AdminError::InvalidCursor => {
+            StatusCode::BAD_REQUEST
+        }
         AdminError::NoJournal | AdminError::NotReplayable | AdminError::Imported => {
             StatusCode::CONFLICT
         }
@@ -386,6 +420,7 @@ fn admin_error(error: &AdminError) -> ErrorResponse {
             return too_many_requests(error.to_string(), RetryAdvice::Soon);
         }
         AdminError::Disk(refusal) => return no_disk_space(refusal),
+        AdminError::Busy => return busy(error.to_string()),
         AdminError::JournalUnavailable | AdminError::Full => return unavailable(error.to_string()),
     };
     error_response(status, error.to_string())

@@ -6,7 +6,7 @@ use orwd_session::{CatalogError, CreateError, DiskRefusal, SessionError};
 use super::request_error::RequestError;
 use crate::auth::host_check::HostRejection;
 use crate::auth::key_time::KeyTime;
-use crate::connection::body::BodyError;
+use crate::connection::body::{BodyError, BodyLimit};
 use crate::connection::framing::FramingError;
 use crate::encode::response::Payload;
 
@@ -110,10 +110,26 @@ fn each_error_has_its_status_and_text() {
             &none,
         ),
         (
-            BodyError::TooLarge.into(),
+            BodyError::TooLarge(BodyLimit {
+                bytes: 16 << 20,
+                flag: Some("--body-limit"),
+            })
+            .into(),
             413,
-            "The request body is too large",
+            "The request body is too large: 16MiB are allowed (--body-limit)",
             &none,
+        ),
+        (
+            BodyError::NoMemory.into(),
+            503,
+            "request bodies take all memory for them; try again (--request-memory)",
+            &["retry-after: 2", "x-backend-state: starting"],
+        ),
+        (
+            RequestError::TooManyConnections(4096),
+            503,
+            "this API key has as many connections as it may: 4096 (--max-connections-per-key)",
+            &["retry-after: 2", "x-backend-state: starting"],
         ),
         (
             BodyError::TooSlow.into(),

@@ -1,13 +1,16 @@
-//! The per-address connection limit.
+//! The connections of one address, and of one API key.
 //!
-//! One client must not take all connections of the server. Clients on this
-//! machine share one address, as do all clients behind a local proxy, so loopback
-//! addresses are exempt unless the operator says otherwise.
+//! One client must not take all connections of the server. Until a connection has
+//! sent a valid API key it counts for its address, and then for the key: the
+//! machines of one owner, or many of them behind one address, share a limit.
+//! Clients on this machine share one address, as do all clients behind a local
+//! proxy, so loopback addresses are exempt unless the operator says otherwise.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use orwd_limiter::{KeyedPermit, KeyedSemaphore};
+use orwd_session::Principal;
 
 use super::client_network::client_network;
 
@@ -20,36 +23,87 @@ pub struct PerAddressLimit {
     pub count_loopback: bool,
 }
 
-/// Counts the open connections of each address.
+/// Counts the open connections of each address and of each key.
 #[derive(Debug)]
 pub(crate) struct ConnectionLimiter {
     count_loopback: bool,
-    open: Arc<KeyedSemaphore<IpAddr>>,
+    of_address: Arc<KeyedSemaphore<IpAddr>>,
+    of_key: Arc<KeyedSemaphore<Arc<str>>>,
 }
 
-/// Held while a connection is open; `None` for an exempt address.
-pub(crate) type ConnectionPermit = Option<KeyedPermit<IpAddr>>;
+/// The place of an open connection.
+#[derive(Debug)]
+pub(crate) struct ConnectionPermit {
+    of_key: Arc<KeyedSemaphore<Arc<str>>>,
+    counted: Mutex<CountedFor>,
+}
+
+/// Whom a connection counts for.
+#[derive(Debug)]
+enum CountedFor {
+    /// Nobody: its address is exempt.
+    Nobody,
+    /// Its address.
+    Address { _permit: KeyedPermit<IpAddr> },
+    /// The key of its requests.
+    Key {
+        name: Arc<str>,
+        _permit: KeyedPermit<Arc<str>>,
+    },
+}
 
 /// An address has reached its limit.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct AddressLimitReached;
 
+/// An API key has reached its limit.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct KeyLimitReached;
+
 impl ConnectionLimiter {
-    pub(crate) fn new(limit: PerAddressLimit) -> ConnectionLimiter {
+    pub(crate) fn new(limit: PerAddressLimit, per_key: usize) -> ConnectionLimiter {
         ConnectionLimiter {
             count_loopback: limit.count_loopback,
-            open: KeyedSemaphore::new(limit.connections),
+            of_address: KeyedSemaphore::new(limit.connections),
+            of_key: KeyedSemaphore::new(per_key),
         }
     }
 
     /// Takes the permit for a connection from this address.
     pub(crate) fn admit(&self, address: IpAddr) -> Result<ConnectionPermit, AddressLimitReached> {
         let address = client_network(address);
-        if address.is_loopback() && !self.count_loopback {
-            return Ok(None);
+        let counted = if address.is_loopback() && !self.count_loopback {
+            CountedFor::Nobody
+        } else {
+            let permit = self.of_address.try_acquire(address);
+            CountedFor::Address {
+                _permit: permit.ok_or(AddressLimitReached)?,
+            }
+        };
+        Ok(ConnectionPermit {
+            of_key: self.of_key.clone(),
+            counted: Mutex::new(counted),
+        })
+    }
+}
+
+impl ConnectionPermit {
+    /// Counts the connection for the key of a request, and no more for its
+    /// address. Without keys nothing changes.
+    pub(crate) fn count_for(&self, principal: &Principal) -> Result<(), KeyLimitReached> {
+        let Principal::Named(key) = principal else {
+            return Ok(());
+        };
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(&*counted, CountedFor::Key { name, .. } if name == key) {
+            return Ok(());
         }
-        let permit = self.open.try_acquire(address);
-        permit.map(Some).ok_or(AddressLimitReached)
+        let permit = self.of_key.try_acquire(key.clone());
+        *counted = CountedFor::Key {
+            name: key.clone(),
+            _permit: permit.ok_or(KeyLimitReached)?,
+        };
+        Ok(())
     }
 }
 
@@ -58,10 +112,11 @@ mod tests {
     use super::*;
 
     fn limiter(connections: usize, count_loopback: bool) -> ConnectionLimiter {
-        ConnectionLimiter::new(PerAddressLimit {
+        let limit = PerAddressLimit {
             connections,
             count_loopback,
-        })
+        };
+        ConnectionLimiter::new(limit, 2)
     }
 
     #[test]
@@ -92,7 +147,7 @@ mod tests {
         let third = limiter.admit(address).unwrap();
         assert!(limiter.admit(address).is_err());
         drop((second, third));
-        assert!(limiter.open.is_unused());
+        assert!(limiter.of_address.is_unused());
     }
 
     #[test]
@@ -101,10 +156,36 @@ mod tests {
             let address: IpAddr = address.parse().unwrap();
             let exempt = limiter(1, false);
             let permits: Vec<_> = (0..100).map(|_| exempt.admit(address).unwrap()).collect();
-            assert!(permits.iter().all(Option::is_none));
+            assert!(exempt.of_address.is_unused());
+            drop(permits);
             let counted = limiter(1, true);
             let _permit = counted.admit(address).unwrap();
             assert!(counted.admit(address).is_err());
         }
+    }
+
+    #[test]
+    fn a_connection_with_a_key_counts_for_the_key() {
+        let limiter = limiter(1, true);
+        let address: IpAddr = "10.0.0.1".parse().unwrap();
+        let [alice, bob] = ["alice", "bob"].map(|name| Principal::Named(name.into()));
+        // More than the address may have, since each moves on to its key.
+        let mut open: Vec<ConnectionPermit> = (0..2)
+            .map(|_| {
+                let permit = limiter.admit(address).unwrap();
+                permit.count_for(&alice).unwrap();
+                permit.count_for(&alice).unwrap();
+                permit
+            })
+            .collect();
+        let third = limiter.admit(address).unwrap();
+        assert_eq!(third.count_for(&alice), Err(KeyLimitReached));
+        assert!(limiter.admit(address).is_err(), "it counts for its address");
+        third.count_for(&Principal::Anyone).unwrap();
+        third.count_for(&bob).unwrap();
+        open.pop();
+        third.count_for(&alice).unwrap();
+        drop((open, third));
+        assert!(limiter.of_address.is_unused() && limiter.of_key.is_unused());
     }
 }

@@ -6,24 +6,20 @@
 //! cost of wrong keys, above all their log lines.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use orwd_limiter::KeyedRateLimiter;
 use orwd_session::Principal;
 
+use super::client::Client;
 use super::client_network::client_network;
 use super::log_throttle::LogThrottle;
 
 /// The burst of session creations, in seconds at the full rate.
 const CREATE_BURST_SECONDS: u32 = 10;
 
-/// Who creates sessions: the owner of a key, or an address if there are no keys.
-#[derive(Debug, PartialEq, Eq, Hash)]
-enum Client {
-    Key(Arc<str>),
-    Address(IpAddr),
-}
+/// The requests of an address that are no HTTP and are logged each minute.
+const UNREADABLE_LOGGED: u32 = 10;
 
 /// The rate limits of one server.
 #[derive(Debug)]
@@ -31,6 +27,7 @@ pub(crate) struct RateLimits {
     create_burst: u32,
     creations: KeyedRateLimiter<Client>,
     auth_failures: KeyedRateLimiter<IpAddr>,
+    unreadable: KeyedRateLimiter<IpAddr>,
     warning: LogThrottle,
 }
 
@@ -43,6 +40,7 @@ impl RateLimits {
             create_burst: burst,
             creations: KeyedRateLimiter::new(burst, creations, second),
             auth_failures: KeyedRateLimiter::new(auth_failures, auth_failures, minute),
+            unreadable: KeyedRateLimiter::new(UNREADABLE_LOGGED, UNREADABLE_LOGGED, minute),
             warning: LogThrottle::default(),
         }
     }
@@ -65,12 +63,17 @@ impl RateLimits {
         from: IpAddr,
         sessions: u32,
     ) -> Result<(), Duration> {
-        let client = match principal {
-            Principal::Named(name) => Client::Key(name.clone()),
-            Principal::Anyone => Client::Address(client_network(from)),
-        };
+        let client = Client::of(principal, from);
         self.creations
             .try_take_many(client, sessions, Instant::now())
+    }
+
+    /// Counts a request that is no HTTP, and returns whether to log it.
+    pub(crate) fn unreadable(&self, from: IpAddr) -> bool {
+        let taken = self
+            .unreadable
+            .try_take(client_network(from), Instant::now());
+        taken.is_ok()
     }
 
     /// Counts a request without a valid key. An error is the time until the next

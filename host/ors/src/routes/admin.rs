@@ -5,7 +5,8 @@
 
 use hyper::{Method, StatusCode};
 use orwd_model::SessionId;
-use orwd_session::{AdminError, SessionService};
+use orwd_session::{AdminError, SessionPage, SessionService, StepRange};
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -41,36 +42,38 @@ impl<S: SessionService> RequestContext<'_, S> {
             Default::default()
         };
         let (service, principal) = (self.service, &self.principal);
-        let query = self.head.uri.query().unwrap_or_default();
+        let mut query = Query::parse(self.head.uri.query().unwrap_or_default());
         match route {
-            AdminRoute::Sessions => match parameter(query, "state") {
+            AdminRoute::Sessions => match query.take("state").as_deref() {
                 None | Some("open") => {
-                    let sessions = service.summaries(principal);
-                    Ok(response::json(&json!({ "sessions": sessions })))
+                    let (after, limit) = query.page(SESSIONS)?;
+                    let page = SessionPage { after, limit };
+                    Ok(response::json(&service.summaries(principal, page).await?))
                 }
                 Some("ended") => {
-                    let after = parameter(query, "after");
-                    Ok(response::json(&service.ended(principal, after).await?))
+                    let after = query.take("after");
+                    query.finish("after and state")?;
+                    let ended = service.ended(principal, after.as_deref()).await?;
+                    Ok(response::json(&ended))
                 }
-                Some(_) => Err(RequestError::InvalidAdminRequest(
-                    "`state` is `open` or `ended`".to_owned(),
-                )),
+                Some(_) => Err(invalid("state: expected open or ended")),
             },
             AdminRoute::Steps(id) => {
-                let from = match parameter(query, "from").map(str::parse) {
-                    None => 0,
-                    Some(Ok(from)) => from,
-                    Some(Err(_)) => {
-                        return Err(RequestError::InvalidAdminRequest(
-                            "`from` is the number of a record".to_owned(),
-                        ));
-                    }
-                };
-                let page = service.steps(principal, &session_id(id)?, from).await?;
+                let from = query.take("from").map(|from| from.parse());
+                let from = from
+                    .transpose()
+                    .map_err(|_| invalid("from: expected the number of a record"))?;
+                query.finish("from")?;
+                let id = session_id(id)?;
+                let page = service.steps(principal, &id, from.unwrap_or(0)).await?;
                 Ok(response::json(&page))
             }
             AdminRoute::Session(id) => {
-                let detail = service.detail(principal, &session_id(id)?).await?;
+                let (after, limit) = query.page(STEPS)?;
+                let after = after.map(|after| after.parse());
+                let after = after.transpose().map_err(|_| AdminError::InvalidCursor)?;
+                let range = StepRange { after, limit };
+                let detail = service.detail(principal, &session_id(id)?, range).await?;
                 Ok(response::json(&detail))
             }
             AdminRoute::Receipt(id) => {
@@ -97,11 +100,64 @@ impl<S: SessionService> RequestContext<'_, S> {
     }
 }
 
-/// Returns a parameter of a query. Its values are words and numbers, which need
-/// no decoding.
-fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
-    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+/// The sizes of a page: the default, and the most.
+type PageSizes = (usize, usize);
+
+const SESSIONS: PageSizes = (10_000, 100_000);
+const STEPS: PageSizes = (10_000, 100_000);
+
+/// The parameters of a query that are not read yet.
+struct Query(Vec<(String, String)>);
+
+impl Query {
+    fn parse(text: &str) -> Query {
+        let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let members = text.split('&').filter(|member| !member.is_empty());
+        let pairs = members.map(|member| member.split_once('=').unwrap_or((member, "")));
+        Query(
+            pairs
+                .map(|(name, value)| (decode(name), decode(value)))
+                .collect(),
+        )
+    }
+
+    /// Removes and returns a parameter.
+    fn take(&mut self, name: &str) -> Option<String> {
+        let at = self.0.iter().position(|(known, _)| known == name)?;
+        Some(self.0.swap_remove(at).1)
+    }
+
+    /// Returns which page of a list is wanted: `after` and `limit`.
+    fn page(
+        &mut self,
+        (default, most): PageSizes,
+    ) -> Result<(Option<String>, usize), RequestError> {
+        let after = self.take("after");
+        let limit = match self.take("limit") {
+            None => default,
+            Some(text) => {
+                let wanted = text.parse().ok().filter(|n| (1..=most).contains(n));
+                wanted
+                    .ok_or_else(|| invalid(&format!("limit: expected a number from 1 to {most}")))?
+            }
+        };
+        self.finish("after and limit")?;
+        Ok((after, limit))
+    }
+
+    /// Refuses parameters that nothing has read.
+    fn finish(&self, known: &str) -> Result<(), RequestError> {
+        match self.0.first() {
+            None => Ok(()),
+            Some((name, _)) => Err(invalid(&format!(
+                "unknown parameter {name:?}; known are {known}"
+            ))),
+        }
+    }
+}
+
+fn invalid(reason: &str) -> RequestError {
+    RequestError::InvalidAdminRequest(reason.to_owned())
 }
 
 fn session_id(id: &str) -> Result<SessionId, RequestError> {

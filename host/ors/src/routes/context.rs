@@ -10,14 +10,19 @@ use orwd_session::{Principal, Session, SessionService};
 
 use super::router::TargetEnv;
 use crate::connection::access_log::{AccessLogEntry, EscapedText};
-use crate::connection::body::RequestBody;
+use crate::connection::body::{BodyKind, RequestBody};
 use crate::decode::body_text::BodyText;
 use crate::decode::json_body::{BodyParseError, JsonBody, is_json_type};
 use crate::error::request_error::RequestError;
 use crate::headers::deployment::DeploymentName;
 use crate::headers::session;
+use crate::limit::client::Client;
 use crate::limit::log_throttle::LogThrottle;
 use crate::limit::rate_limit::RateLimits;
+use crate::limit::transfer_memory::TransferMemory;
+
+/// The size from which a body is decoded on another thread.
+const DECODED_APART: usize = 256 * 1024;
 
 /// One request.
 pub(crate) struct RequestContext<'x, S: SessionService> {
@@ -33,12 +38,19 @@ pub(crate) struct RequestContext<'x, S: SessionService> {
     pub(crate) deployment_warning: &'x LogThrottle,
     /// Whether the server is shutting down.
     pub(crate) stopping: bool,
+    pub(crate) memory: &'x TransferMemory,
 }
 
 impl<S: SessionService> RequestContext<'_, S> {
-    /// Reads the whole body.
+    /// Reads the whole body of a request without content of its own.
     pub(super) async fn read_body(&mut self) -> Result<BodyText, RequestError> {
-        Ok(BodyText::new(self.body.read().await?))
+        self.read_body_as(BodyKind::Small).await
+    }
+
+    /// Reads the whole body.
+    pub(super) async fn read_body_as(&mut self, kind: BodyKind) -> Result<BodyText, RequestError> {
+        let (sent, charge) = self.body.read_as(kind).await?.into_parts();
+        Ok(BodyText::new(sent).with_charge(charge))
     }
 
     /// Parses a body according to its content type.
@@ -46,9 +58,41 @@ impl<S: SessionService> RequestContext<'_, S> {
         &self,
         body: &'b BodyText,
     ) -> Result<JsonBody<'b>, BodyParseError> {
+        body.parse(self.is_json())
+    }
+
+    /// Parses a body and decodes it with `decode`. A long one is decoded on
+    /// another thread, so that it does not hold other requests up. Returns the
+    /// body as well, which keeps its charge: until the value is charged to another
+    /// budget or dropped.
+    pub(super) async fn decode<T: Send + 'static>(
+        &self,
+        body: BodyText,
+        decode: fn(JsonBody<'_>) -> T,
+    ) -> Result<(T, BodyText), RequestError> {
+        let is_json = self.is_json();
+        if body.sent().len() < DECODED_APART {
+            let value = decode(body.parse(is_json)?);
+            return Ok((value, body));
+        }
+        let decoded = tokio::task::spawn_blocking(move || {
+            let value = body.parse(is_json).map(decode);
+            value.map(|value| (value, body)).map_err(RequestError::from)
+        });
+        decoded.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "cannot decode request body");
+            Err(RequestError::BodyNotUtf8)
+        })
+    }
+
+    fn is_json(&self) -> bool {
         let content_type = self.head.headers.get(CONTENT_TYPE);
-        let is_json = content_type.is_some_and(|value| is_json_type(value.as_bytes()));
-        body.parse(is_json)
+        content_type.is_some_and(|value| is_json_type(value.as_bytes()))
+    }
+
+    /// Returns whom the limits count.
+    pub(super) fn client(&self) -> Client {
+        Client::of(&self.principal, self.from)
     }
 
     /// Returns the session id of the request.

@@ -8,7 +8,7 @@ use super::context::RequestContext;
 use super::router::TargetEnv;
 use crate::decode::requests::{SplitRequest, TaskRangeRequest, TaskRequest};
 use crate::encode::response::{self, RouteResponse};
-use crate::encode::wire::{TaskBody, TasksBody, Wire};
+use crate::encode::wire::{TaskBody, Wire};
 use crate::error::request_error::RequestError;
 
 impl<S: SessionService> RequestContext<'_, S> {
@@ -29,9 +29,8 @@ impl<S: SessionService> RequestContext<'_, S> {
         let body = self.read_body().await?;
         let request = SplitRequest::read(self.parse_json(&body)?)?;
         let env = self.environment(target)?;
-        let tasks = &*self.service.tasks(&env, &request.split).await?;
-        let env_name = target.name(&env);
-        Ok(response::json(&TasksBody { tasks, env_name }))
+        let tasks = self.service.tasks(&self.principal, &env, &request.split);
+        Ok(response::tasks(&tasks.await?, target.name(&env)))
     }
 
     pub(super) async fn num_tasks(
@@ -65,8 +64,10 @@ impl<S: SessionService> RequestContext<'_, S> {
         let request = TaskRangeRequest::read(self.parse_json(&body)?)?;
         let env = self.environment(target)?;
         let TaskRangeRequest { split, start, stop } = request;
-        let tasks = &*self.service.task_range(&env, &split, start, stop).await?;
-        let env_name = target.name(&env);
-        Ok(response::json(&TasksBody { tasks, env_name }))
+        let bounds = (start, stop);
+        let tasks = self
+            .service
+            .task_range(&self.principal, &env, &split, bounds);
+        Ok(response::tasks(&tasks.await?, target.name(&env)))
     }
 }

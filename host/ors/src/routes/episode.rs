@@ -7,6 +7,7 @@ use orwd_session::{Conversation, RequestFingerprint, RunRequest, Session, Sessio
 
 use super::context::RequestContext;
 use super::router::TargetEnv;
+use crate::connection::body::BodyKind;
 use crate::decode::requests::{CallRequest, ScoreRequest};
 use crate::encode::flatten::flatten;
 use crate::encode::response::{self, RouteResponse};
@@ -40,11 +41,13 @@ impl<S: SessionService> RequestContext<'_, S> {
     }
 
     pub(super) async fn call(&mut self) -> Result<RouteResponse, RequestError> {
-        let body = self.read_body().await?;
-        let json = self.parse_json(&body)?;
+        let body = self.read_body_as(BodyKind::Call).await?;
+        let decoded = self.decode(body, |json| {
+            (idempotency::run_fingerprint(&json), CallRequest::read(json))
+        });
+        let ((fingerprint, request), _body) = decoded.await?;
         let session = self.ready_session().await?;
-        let fingerprint = idempotency::run_fingerprint(&json);
-        let request = CallRequest::read(json)?;
+        let request = request?;
         let run_request = RunRequest::Call {
             tool: request.name,
             input: request.input,
@@ -57,11 +60,16 @@ impl<S: SessionService> RequestContext<'_, S> {
         &mut self,
         target: TargetEnv<'_>,
     ) -> Result<RouteResponse, RequestError> {
-        let body = self.read_body().await?;
-        let json = self.parse_json(&body)?;
+        let body = self.read_body_as(BodyKind::Group).await?;
+        let decoded = self.decode(body, |json| {
+            (
+                idempotency::run_fingerprint(&json),
+                ScoreRequest::read(json),
+            )
+        });
+        let ((fingerprint, request), _body) = decoded.await?;
         let session = self.ready_session().await?;
-        let fingerprint = idempotency::run_fingerprint(&json);
-        let request = ScoreRequest::read(json)?;
+        let request = request?;
         if !session.supports_score_group() {
             let name = target.name(session.environment());
             return Err(RequestError::NoScoring(name.to_owned()));
@@ -89,7 +97,7 @@ impl<S: SessionService> RequestContext<'_, S> {
             None => Some(session.begin_run(run_request, fingerprint).await?),
         };
         Ok(match run {
-            Some(run) => response::run(run),
+            Some(run) => response::run(run, self.memory, self.client()),
             None => response::events(event("error", "unknown task_id")),
         })
     }

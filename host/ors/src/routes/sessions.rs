@@ -8,6 +8,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::context::RequestContext;
+use crate::connection::body::BodyKind;
 use crate::decode::requests::CreateRequest;
 use crate::encode::response::{self, RouteResponse};
 use crate::encode::sse::event;
@@ -26,10 +27,10 @@ impl<S: SessionService> RequestContext<'_, S> {
 
     pub(super) async fn create(&mut self) -> Result<RouteResponse, RequestError> {
         let headers: &HeaderMap = &self.head.headers;
-        let body = self.read_body().await?;
-        let json = self.parse_json(&body)?;
+        let body = self.read_body_as(BodyKind::Call).await?;
+        let (request, body) = self.decode(body, CreateRequest::read).await?;
         let id = self.session_id()?;
-        let request = CreateRequest::read(json)?;
+        let request = request?;
         let seed = seed::read(headers)?;
         // A name in the body decides, whatever the headers say.
         self.log_entry.environment = match &request.env_name {

@@ -9,8 +9,16 @@ use crate::limit::connection_limit::PerAddressLimit;
 /// The limits of the HTTP server, and who may use it. Sizes are in bytes.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// The size of a request body; a larger one gets a 413.
+    /// The size of the body of a call or a creation; a larger one gets a 413.
     pub body_limit: usize,
+    /// The size of the body of a group score; a larger one gets a 413.
+    pub group_body_limit: usize,
+    /// The memory for bodies, of which one client gets half; above it, a
+    /// request gets a 503.
+    pub request_memory: usize,
+    /// The memory for responses that are not read yet, of which one client gets
+    /// half; above it, a request gets a 503 and a result waits.
+    pub response_memory: usize,
     /// The size of a request line with its headers; a larger one gets a 431.
     pub header_limit: usize,
     /// The time from the first byte of a request head to its last; the
@@ -25,12 +33,20 @@ pub struct ServerConfig {
     /// acknowledge nothing; the connection is closed afterwards. The result of a
     /// run is kept.
     pub write_timeout: Duration,
+    /// The bytes of a response that a client must read each second, as an
+    /// average with `write_timeout` as its credit; the connection is closed
+    /// afterwards.
+    pub response_rate: u64,
     /// The time between two requests on one connection.
     pub idle_timeout: Duration,
     /// The connections at once; further ones wait to be accepted.
     pub max_connections: usize,
-    /// The connections from one address; a further one gets a 503 and is closed.
+    /// The connections from one address, without those that have sent a valid
+    /// API key; a further one gets a 503 and is closed.
     pub per_address: PerAddressLimit,
+    /// The connections that use one API key; a further one gets a 503 and is
+    /// closed.
+    pub connections_per_key: usize,
     /// The hosts that a request may name; another gets a 403.
     pub hosts: AllowedHosts,
     /// The API keys; a request without one gets a 401. `None` admits everyone.

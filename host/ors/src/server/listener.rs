@@ -21,12 +21,14 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::config::ServerConfig;
-use super::service::{HttpService, respond};
+use super::refusals::Refusals;
+use super::service::{HttpService, Peer, respond};
 use crate::connection::activity::ConnectionActivity;
-use crate::connection::timeout_stream::{self, TimeoutStream};
+use crate::connection::timeout_stream::{self, ReadPace, TimeoutStream};
 use crate::limit::connection_limit::{AddressLimitReached, ConnectionLimiter, ConnectionPermit};
 use crate::limit::log_throttle::LogThrottle;
 use crate::limit::rate_limit::RateLimits;
+use crate::limit::transfer_memory::TransferMemory;
 
 /// The smallest read buffer that hyper allows.
 const HYPER_MIN_BUFFER: usize = 8 * 1024;
@@ -56,6 +58,7 @@ pub async fn serve<S: SessionService>(
         service: HttpService {
             rate_limits: RateLimits::new(config.create_rate, config.auth_failure_rate),
             deployment_warning: LogThrottle::default(),
+            memory: TransferMemory::new(config.request_memory, config.response_memory),
             sessions: service,
             config,
             stopping: CancellationToken::new(),
@@ -106,8 +109,8 @@ async fn accept<S: SessionService>(
     mut shutdown: Pin<&mut impl Future<Output = ()>>,
 ) {
     let config = &server.service.config;
-    let limiter = ConnectionLimiter::new(config.per_address);
-    let warning = LogThrottle::default();
+    let limiter = ConnectionLimiter::new(config.per_address, config.connections_per_key);
+    let refusals = Refusals::new(config.per_address.connections);
     loop {
         let below_limit = connections.len() < config.max_connections;
         let accepted = tokio::select! {
@@ -124,7 +127,7 @@ async fn accept<S: SessionService>(
                 Ok(permit) => {
                     connections.spawn(connection(stream, peer.ip(), permit, server.clone()));
                 }
-                Err(AddressLimitReached) => refuse(&stream, peer.ip(), &warning),
+                Err(AddressLimitReached) => refusals.refuse(stream, peer.ip()),
             },
             Err(error) if is_peer_error(&error) => {}
             Err(error) => {
@@ -135,20 +138,6 @@ async fn accept<S: SessionService>(
                 }
             }
         }
-    }
-}
-
-/// The response to a connection above the per-address limit.
-const ADDRESS_LIMIT_RESPONSE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\n\
-    connection: close\r\ncontent-type: application/json\r\ncontent-length: 56\r\n\r\n\
-    {\"detail\":\"too many connections come from this address\"}";
-
-/// Responds to a connection above the per-address limit; it closes when dropped.
-fn refuse(stream: &TcpStream, address: IpAddr, warning: &LogThrottle) {
-    // The buffer of a new socket has space for this.
-    let _ = stream.try_write(ADDRESS_LIMIT_RESPONSE);
-    if warning.allows() {
-        tracing::warn!(%address, "per-address connection limit reached");
     }
 }
 
@@ -175,7 +164,7 @@ fn report_panic(ended: Result<(), JoinError>) {
 async fn connection<S: SessionService>(
     stream: TcpStream,
     from: IpAddr,
-    _permit: ConnectionPermit,
+    permit: ConnectionPermit,
     server: Arc<Server<S>>,
 ) {
     let config = &server.service.config;
@@ -188,9 +177,17 @@ async fn connection<S: SessionService>(
         stream,
         activity.clone(),
         config.header_timeout,
-        config.write_timeout,
+        ReadPace {
+            timeout: config.write_timeout,
+            min_rate: config.response_rate,
+        },
     );
-    let service = service_fn(|request| respond(&server.service, from, &activity, request));
+    let peer = Peer {
+        address: from,
+        permit,
+        activity,
+    };
+    let service = service_fn(|request| respond(&server.service, &peer, request));
     let mut connection = pin!(server.http.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         biased;
@@ -201,7 +198,13 @@ async fn connection<S: SessionService>(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(error = %error_chain(&error), "connection failed");
+        let unreadable = error.is_parse() || error.is_parse_too_large();
+        // These lines would fill the log.
+        if unreadable && server.service.rate_limits.unreadable(from) {
+            tracing::info!(address = %from, error = %error_chain(&error), "request unreadable");
+        } else {
+            tracing::debug!(address = %from, error = %error_chain(&error), "connection failed");
+        }
     }
 }
 

@@ -2,4 +2,5 @@
 
 pub(crate) mod config;
 pub(crate) mod listener;
+mod refusals;
 mod service;

@@ -8,19 +8,22 @@ use hyper::body::Incoming;
 use hyper::header::{CONNECTION, EXPECT};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, Version};
-use orwd_session::SessionService;
+use orwd_session::{Principal, SessionService};
 use tokio_util::sync::CancellationToken;
 
 use super::config::ServerConfig;
 use crate::auth::authenticate::{AuthError, authenticate};
 use crate::connection::access_log::{AccessLogEntry, REQUEST_ID};
 use crate::connection::activity::ConnectionActivity;
-use crate::connection::body::{BodyPace, RequestBody};
+use crate::connection::body::{BodyLimits, BodyPace, RequestBody};
 use crate::connection::framing;
 use crate::encode::response::{self, LoggedBody};
 use crate::error::request_error::RequestError;
+use crate::limit::client::Client;
+use crate::limit::connection_limit::ConnectionPermit;
 use crate::limit::log_throttle::LogThrottle;
 use crate::limit::rate_limit::RateLimits;
+use crate::limit::transfer_memory::TransferMemory;
 use crate::routes::context::RequestContext;
 
 /// What all requests share.
@@ -30,15 +33,22 @@ pub(super) struct HttpService<S> {
     pub(super) rate_limits: RateLimits,
     /// Limits the warnings about deployments that no environment has the name of.
     pub(super) deployment_warning: LogThrottle,
+    pub(super) memory: TransferMemory,
     /// Cancelled when the server begins to shut down.
     pub(super) stopping: CancellationToken,
+}
+
+/// The other side of a connection.
+pub(super) struct Peer {
+    pub(super) address: IpAddr,
+    pub(super) permit: ConnectionPermit,
+    pub(super) activity: Arc<ConnectionActivity>,
 }
 
 /// Responds to one request.
 pub(super) async fn respond<S: SessionService>(
     service: &HttpService<S>,
-    from: IpAddr,
-    activity: &Arc<ConnectionActivity>,
+    peer: &Peer,
     request: Request<Incoming>,
 ) -> Result<Response<LoggedBody>, Infallible> {
     let config = &service.config;
@@ -47,22 +57,36 @@ pub(super) async fn respond<S: SessionService>(
         head.method.clone(),
         head.uri.clone(),
         &head.headers,
-        activity.clone(),
+        peer.address,
+        peer.activity.clone(),
     );
     let mut body = RequestBody::new(
         incoming,
-        config.body_limit,
+        BodyLimits {
+            call: config.body_limit,
+            group: config.group_body_limit,
+        },
         BodyPace {
             timeout: config.body_timeout,
             min_rate: config.body_rate,
         },
         head.headers.contains_key(EXPECT),
     );
-    let framing_error = activity.framing_error();
+    let from = peer.address;
+    let framing_error = peer.activity.framing_error();
     let keys = config.keys.as_ref();
+    let mut client = Client::of(&Principal::Anyone, from);
     let (result, reusable) = match authenticate(&head, framing_error, &config.hosts, keys) {
+        Ok(principal) if peer.permit.count_for(&principal).is_err() => {
+            log_entry.principal = principal;
+            body.discard().await;
+            let limit = config.connections_per_key;
+            (Err(RequestError::TooManyConnections(limit)), false)
+        }
         Ok(principal) => {
             log_entry.principal = principal.clone();
+            client = Client::of(&principal, from);
+            body.charge_to(&service.memory.requests, client.clone());
             let mut context = RequestContext {
                 service: &service.sessions,
                 head: &head,
@@ -73,6 +97,7 @@ pub(super) async fn respond<S: SessionService>(
                 rate_limits: &service.rate_limits,
                 deployment_warning: &service.deployment_warning,
                 stopping: service.stopping.is_cancelled(),
+                memory: &service.memory,
             };
             let result = context.respond().await;
             (result, context.body_ended() && !framing::is_last(&head))
@@ -101,11 +126,14 @@ pub(super) async fn respond<S: SessionService>(
             (Err(error), reusable)
         }
     };
-    let mut response = result.unwrap_or_else(|error: RequestError| {
+    let mut refuse = |error: RequestError| {
         let (response, detail) = error.into_response();
         log_entry.detail = detail;
         response
-    });
+    };
+    let response = result.unwrap_or_else(&mut refuse);
+    let charged = response::charge(response, &service.memory, &client);
+    let mut response = charged.unwrap_or_else(|_| refuse(RequestError::ResponsesBusy));
     if !reusable || wants_close(&head) || service.stopping.is_cancelled() {
         response::close_connection(&mut response);
     }

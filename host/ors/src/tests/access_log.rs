@@ -68,6 +68,7 @@ async fn one_line_per_request_without_secrets() {
     };
     for part in [
         " INFO ",
+        "address=127.0.0.1",
         "method=POST",
         "path=/create",
         "status=200",
@@ -91,6 +92,37 @@ async fn one_line_per_request_without_secrets() {
     {
         assert!(line.contains("DEBUG"), "{line}");
     }
+}
+
+#[tokio::test]
+async fn refused_requests_have_a_line_with_the_address() {
+    let (log, _guard) = Log::start();
+    let file = std::env::temp_dir().join(format!("orwd-log-{:016x}", rand::random::<u64>()));
+    crate::ApiKeys::add(&file, "alice").unwrap();
+    let keys = Some(crate::ApiKeys::open(&file).unwrap());
+    let server = Server::start(crate::ServerConfig { keys, ..config() }).await;
+    let head = "GET /alpha/tools HTTP/1.1\r\nx-api-key: wrong\r\nx-request-id: r7";
+    assert_eq!(server.send(head, "").await.status, 401);
+    let [line] = &log.lines("r7")[..] else {
+        panic!("no line, or more than one");
+    };
+    for part in [
+        " INFO ",
+        "status=401",
+        "address=127.0.0.1",
+        "path=/alpha/tools",
+    ] {
+        assert!(line.contains(part), "no {part} in {line}");
+    }
+    // What is no HTTP has a line, and a flood of it does not fill the log.
+    for _ in 0..20 {
+        server.exchange("no HTTP at all\r\n\r\n").await;
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    let unreadable = log.lines("request unreadable");
+    assert_eq!(unreadable.len(), 10, "{unreadable:?}");
+    assert!(unreadable[0].contains("address=127.0.0.1"));
+    let _ = std::fs::remove_file(&file);
 }
 
 #[tokio::test]

@@ -18,12 +18,16 @@ struct ServerWithKeys {
 
 impl ServerWithKeys {
     async fn start() -> ServerWithKeys {
+        ServerWithKeys::start_with(config()).await
+    }
+
+    async fn start_with(config: ServerConfig) -> ServerWithKeys {
         let name = format!("orwd-auth-{:016x}", rand::random::<u64>());
         let file = std::env::temp_dir().join(name);
         let alice = ApiKeys::add(&file, "alice", None).unwrap();
         let bob = ApiKeys::add(&file, "bob", None).unwrap();
         let keys = Some(ApiKeys::open(&file).unwrap());
-        let server = Server::start(ServerConfig { keys, ..config() }).await;
+        let server = Server::start(ServerConfig { keys, ..config }).await;
         ServerWithKeys {
             server,
             alice,
@@ -198,7 +202,14 @@ async fn limits_connections_per_address() {
     let mut third = server.connect().await;
     let reply = Reply::parse(&read_all(&mut third).await);
     assert_eq!((reply.status, reply.complete), (503, true));
-    assert!(detail(&reply).as_str().unwrap().contains("this address"));
+    let message = detail(&reply);
+    assert!(
+        message
+            .as_str()
+            .unwrap()
+            .contains("this address: 2 are allowed")
+    );
+    assert_eq!(reply.headers["x-backend-state"], "starting");
     drop(first);
     for _ in 0..100 {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -213,4 +224,48 @@ async fn limits_connections_per_address() {
         }
     }
     panic!("a closed connection does not release its permit");
+}
+
+#[tokio::test]
+async fn connections_with_a_key_are_limited_by_key() {
+    let setup = ServerWithKeys::start_with(ServerConfig {
+        per_address: PerAddressLimit {
+            connections: 2,
+            count_loopback: true,
+        },
+        connections_per_key: 5,
+        idle_timeout: std::time::Duration::from_secs(20),
+        ..config()
+    })
+    .await;
+    let mut open = Vec::new();
+    let mut ask = async |key: &str| {
+        let mut stream = setup.server.connect().await;
+        let request = format!("GET /version HTTP/1.1\r\nhost: test\r\nx-api-key: {key}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut buffer = vec![0; 64 * 1024];
+        let read = stream.read(&mut buffer).await.unwrap();
+        open.push(stream);
+        String::from_utf8_lossy(&buffer[..read]).into_owned()
+    };
+    for n in 0..5 {
+        let reply = ask(&setup.alice).await;
+        assert!(reply.starts_with("HTTP/1.1 200"), "{n}: {reply}");
+    }
+    let refused = ask(&setup.alice).await;
+    assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+    for part in [
+        "x-backend-state: starting",
+        "retry-after: 2",
+        "connection: close",
+    ] {
+        assert!(refused.contains(part), "no {part} in {refused}");
+    }
+    // Another key has connections of its own.
+    assert!(ask(&setup.bob).await.starts_with("HTTP/1.1 200"));
+    // Those without a key share the few of their address.
+    for _ in 0..2 {
+        assert!(ask("none").await.starts_with("HTTP/1.1 401"));
+    }
+    assert!(ask("none").await.contains("this address: 2 are allowed"));
 }

@@ -16,17 +16,22 @@ use crate::{AllowedHosts, PerAddressLimit, ServerConfig, serve};
 pub(super) fn config() -> ServerConfig {
     ServerConfig {
         body_limit: 64 * 1024,
+        group_body_limit: 128 * 1024,
+        request_memory: 64 << 20,
+        response_memory: 256 << 20,
         header_limit: 8 * 1024,
         header_timeout: Duration::from_millis(400),
         body_timeout: Duration::from_millis(600),
         body_rate: 1024,
         write_timeout: Duration::from_millis(600),
+        response_rate: 4096,
         idle_timeout: Duration::from_millis(1500),
         max_connections: 100,
         per_address: PerAddressLimit {
             connections: 100,
             count_loopback: true,
         },
+        connections_per_key: 100,
         hosts: AllowedHosts::Any,
         keys: None,
         auth_failure_rate: 60,

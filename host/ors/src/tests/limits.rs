@@ -229,3 +229,163 @@ async fn disconnects_a_client_whose_response_stays_in_the_kernel() {
     stream.write_all(request.as_bytes()).await.unwrap();
     assert_eq!(server.get("/health").await.status, 200);
 }
+
+#[tokio::test]
+async fn disconnects_a_client_that_reads_a_little_now_and_then() {
+    // The next client is accepted only after this one is disconnected.
+    let server = Server::start(ServerConfig {
+        max_connections: 1,
+        response_rate: 8 << 20,
+        idle_timeout: Duration::from_secs(60),
+        ..config()
+    })
+    .await;
+    open(&server, "alpha").await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    let mut stream = socket.connect(server.address).await.unwrap();
+    let request = call("big", r#"{"n":12000000}"#);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let reader = tokio::spawn(async move {
+        let mut read = 0;
+        let mut buffer = vec![0; 32 * 1024];
+        // Progress within every write timeout.
+        loop {
+            match stream.read(&mut buffer).await {
+                Ok(0) | Err(_) => return read,
+                Ok(n) => read += n,
+            }
+            tokio::time::sleep(config().write_timeout / 6).await;
+        }
+    });
+    let started = Instant::now();
+    assert_eq!(server.get("/health").await.status, 200);
+    assert!(started.elapsed() < Duration::from_secs(8));
+    assert!(reader.await.unwrap() < 12_000_000);
+}
+
+#[tokio::test]
+async fn a_body_may_be_as_large_as_its_route_needs() {
+    let server = Server::start(ServerConfig {
+        body_limit: 4 << 20,
+        group_body_limit: 8 << 20,
+        body_timeout: Duration::from_secs(10),
+        ..config()
+    })
+    .await;
+    open(&server, "chat").await;
+    let call = |size| {
+        let text = "x".repeat(size);
+        format!(r#"{{"name":"echo","input":{{"text":"{text}"}}}}"#)
+    };
+    let score = |size| {
+        let text = "x".repeat(size);
+        format!(
+            r#"{{"candidates":[{{"messages":[{{"role":"user","blocks":[{{"type":"text","text":"{text}"}}]}}]}}]}}"#
+        )
+    };
+    let split = |size| format!(r#"{{"split":"{}"}}"#, "x".repeat(size));
+    let megabytes = 1 << 20;
+    for (path, body, limit) in [
+        ("/chat/call", call(3 * megabytes), None),
+        (
+            "/chat/call",
+            call(5 * megabytes),
+            Some("4MiB are allowed (--body-limit)"),
+        ),
+        ("/chat/score_group", score(7 * megabytes), None),
+        (
+            "/chat/score_group",
+            score(9 * megabytes),
+            Some("8MiB are allowed (--group-body-limit)"),
+        ),
+        ("/chat/tasks", split(megabytes / 2), None),
+        (
+            "/chat/tasks",
+            split(2 * megabytes),
+            Some("1MiB are allowed here"),
+        ),
+    ] {
+        let reply = server.post(path, &body).await;
+        match limit {
+            // There is no split of this name.
+            None if path == "/chat/tasks" => assert_eq!(reply.status, 400),
+            None => assert_eq!(reply.status, 200, "{path}: {:.200}", reply.body),
+            Some(limit) => {
+                assert_eq!(reply.status, 413, "{path}");
+                assert!(reply.body.contains(limit), "{path}: {}", reply.body);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn bodies_share_a_memory() {
+    let server = Server::start(ServerConfig {
+        body_limit: 1 << 20,
+        body_timeout: Duration::from_secs(10),
+        request_memory: 2 << 20,
+        ..config()
+    })
+    .await;
+    open(&server, "alpha").await;
+    // Bodies that are not finished hold what has arrived.
+    let mut unfinished = Vec::new();
+    for _ in 0..4 {
+        let mut stream = server.connect().await;
+        let head = "POST /alpha/call HTTP/1.1\r\nhost: test\r\nx-session-id: s\r\n\
+                    content-type: application/json\r\ncontent-length: 200000\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&[b' '; 100_000]).await.unwrap();
+        unfinished.push(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let body = format!(
+        r#"{{"name":"echo","input":{{"text":"{}"}}}}"#,
+        "x".repeat(100_000)
+    );
+    let reply = server.post("/alpha/call", &body).await;
+    assert_eq!(reply.status, 503, "{}", reply.body);
+    assert_eq!(reply.headers["x-backend-state"], "starting");
+    assert!(reply.headers.contains_key("retry-after"));
+    assert!(reply.body.contains("--request-memory"), "{}", reply.body);
+    drop(unfinished);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(server.post("/alpha/call", &body).await.status, 200);
+}
+
+#[tokio::test]
+async fn responses_that_are_not_read_share_a_memory() {
+    let server = Server::start(ServerConfig {
+        response_memory: 256 << 10,
+        write_timeout: Duration::from_secs(20),
+        idle_timeout: Duration::from_secs(20),
+        ..config()
+    })
+    .await;
+    let task = r#"{"task_spec":{"prompt":30000}}"#;
+    assert_eq!(server.post("/create", task).await.status, 200);
+    // Results that nobody reads: one is being sent, the other waits.
+    let mut unread = Vec::new();
+    for n in [400_000, 400_001] {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut stream = socket.connect(server.address).await.unwrap();
+        let request = call("big", &format!(r#"{{"n":{n}}}"#));
+        stream.write_all(request.as_bytes()).await.unwrap();
+        unread.push(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let reply = server.get("/alpha/prompt").await;
+    assert_eq!(reply.status, 503, "{:.300}", reply.body);
+    assert_eq!(reply.headers["x-backend-state"], "starting");
+    assert!(reply.body.contains("--response-memory"), "{}", reply.body);
+    // Short responses are not affected.
+    assert_eq!(server.get("/health").await.status, 200);
+    drop(unread);
+    let started = Instant::now();
+    while server.get("/alpha/prompt").await.status != 200 {
+        assert!(started.elapsed() < Duration::from_secs(5), "never released");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -13,7 +13,8 @@ use orwd_model::{
 use orwd_session::{
     AdminApi, AdminError, CatalogError, Conversation, CreateError, CreatedSession, DeliveryFlag,
     EndedPage, NewSession, Principal, Readiness, RequestFingerprint, Resumability, Run, RunRequest,
-    Session, SessionDetail, SessionError, SessionService, SessionSummary, StepPage,
+    Session, SessionDetail, SessionError, SessionList, SessionPage, SessionService, StepPage,
+    StepRange, TaskList,
 };
 
 /// A service with two environments: `alpha` has a prompt, `chat` messages and
@@ -70,8 +71,11 @@ impl MemoryService {
 }
 
 impl AdminApi for MemoryService {
-    fn summaries(&self, _: &Principal) -> Vec<SessionSummary> {
-        Vec::new()
+    async fn summaries(&self, _: &Principal, _: SessionPage) -> Result<SessionList, AdminError> {
+        Ok(SessionList {
+            sessions: Vec::new(),
+            next: None,
+        })
     }
 
     async fn ended(&self, _: &Principal, _: Option<&str>) -> Result<EndedPage, AdminError> {
@@ -82,7 +86,12 @@ impl AdminApi for MemoryService {
         Err(AdminError::NoJournal)
     }
 
-    async fn detail(&self, _: &Principal, _: &SessionId) -> Result<SessionDetail, AdminError> {
+    async fn detail(
+        &self,
+        _: &Principal,
+        _: &SessionId,
+        _: StepRange,
+    ) -> Result<SessionDetail, AdminError> {
         Err(AdminError::NoJournal)
     }
 
@@ -158,8 +167,13 @@ impl SessionService for MemoryService {
         Ok(MemoryService::train(split)?.len() as u64)
     }
 
-    async fn tasks(&self, _: &EnvName, split: &str) -> Result<Vec<Json>, CatalogError> {
-        MemoryService::train(split)
+    async fn tasks(
+        &self,
+        _: &Principal,
+        _: &EnvName,
+        split: &str,
+    ) -> Result<TaskList, CatalogError> {
+        Ok(TaskList::uncharged(&MemoryService::train(split)?))
     }
 
     async fn task(
@@ -177,11 +191,11 @@ impl SessionService for MemoryService {
 
     async fn task_range(
         &self,
+        _: &Principal,
         _: &EnvName,
         split: &str,
-        start: Option<i64>,
-        stop: Option<i64>,
-    ) -> Result<Vec<Json>, CatalogError> {
+        (start, stop): (Option<i64>, Option<i64>),
+    ) -> Result<TaskList, CatalogError> {
         let tasks = MemoryService::train(split)?;
         let clamp = |bound: i64| {
             let bound = if bound < 0 {
@@ -192,7 +206,8 @@ impl SessionService for MemoryService {
             usize::try_from(bound.clamp(0, 5)).unwrap()
         };
         let (start, stop) = (clamp(start.unwrap_or(0)), clamp(stop.unwrap_or(5)));
-        Ok(tasks.get(start..stop).unwrap_or_default().to_vec())
+        let tasks = tasks.get(start..stop).unwrap_or_default();
+        Ok(TaskList::uncharged(tasks))
     }
 
     async fn create(
@@ -288,7 +303,15 @@ impl Session for MemorySession {
 
     async fn messages(&self) -> Result<Conversation, SessionError> {
         Ok(match self.env.as_str() {
-            "alpha" => Conversation::Prompt(vec![text("begin")]),
+            "alpha" => {
+                #[derive(serde::Deserialize, Default)]
+                struct Spec {
+                    prompt: Option<usize>,
+                }
+                let spec: Spec = self.spec.read().unwrap_or_default();
+                let long = spec.prompt.map(|length| "x".repeat(length));
+                Conversation::Prompt(vec![text(long.unwrap_or("begin".to_owned()))])
+            }
             _ => Conversation::Messages(vec![Message {
                 role: Role::System,
                 blocks: vec![MessageBlock::Plain(text("be brief"))],

@@ -1,11 +1,13 @@
 //! The commands that an actor receives.
 
 use orwd_journal::EndReason;
+use orwd_limiter::BytePermit;
 use orwd_model::{RunId, ToolSpec};
 use tokio::sync::oneshot;
 
 use crate::actor::state::ActivityGuard;
 use crate::api::error::SessionError;
+use crate::api::principal::Principal;
 use crate::api::request::{RequestFingerprint, RunRequest};
 use crate::api::service::Conversation;
 use crate::limits::quota::QuotaPermit;
@@ -66,4 +68,6 @@ pub(crate) struct QueuedRun {
     pub(crate) start: StartSignal,
     /// Its part of the owner's quota of calls in flight.
     pub(crate) quota: Option<QuotaPermit>,
+    /// Its part of the memory for calls.
+    pub(crate) memory: BytePermit<Principal>,
 }

@@ -80,6 +80,7 @@ impl SessionActor {
                     outcome,
                     start,
                     quota,
+                    memory,
                 } = *run;
                 // A run that was announced is always started.
                 let _ = start.await;
@@ -89,6 +90,7 @@ impl SessionActor {
                     idempotency_key: fingerprint.key,
                 };
                 let response = self.request(request, Some(mark)).await;
+                drop(memory);
                 self.finish_run(id, response, outcome, (activity, quota));
             }
             // The result is published as the phase.

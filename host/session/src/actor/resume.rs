@@ -13,8 +13,13 @@ use crate::api::request::RunRequest;
 use crate::episode::live_guest::{LiveGuest, PendingEntry};
 use crate::episode::restore::{NextAction, RestoreError, restore};
 use crate::episode::typed_request::Setup;
-use crate::runs::recorded_runs::{self, RunLookup};
+use crate::limits::history_reader::HistoriesBusy;
+use crate::runs::recorded_runs::{self, RunLookup, RunSearch};
 use crate::runs::run::Run;
+
+/// Why a run is not looked up at the moment.
+const HISTORIES_BUSY: &str = "too many sessions are read from the journal; try again \
+                              (--history-memory)";
 
 impl SessionActor {
     /// Brings a hibernated guest into memory.
@@ -204,11 +209,25 @@ impl SessionActor {
             return Ok(RunLookup::ResultUnavailable);
         }
         let episode = self.shared.identity.episode;
-        let history = self.context.journal.history(episode).await;
-        let history = history.map_err(|error| {
+        let owner = &self.shared.identity.owner;
+        let permit = self.context.histories.scan(owner).await;
+        let permit = permit.map_err(|HistoriesBusy| SessionError::Busy(HISTORIES_BUSY))?;
+        let search = RunSearch::new(id);
+        let scan = self
+            .context
+            .journal
+            .scan(episode, search, move |search, record| {
+                // Kept until the scan ends.
+                let _ = &permit;
+                search.add(record);
+            });
+        let search = scan.await.map_err(|error| {
             tracing::error!(%episode, "run cannot be looked up: {error}");
             SessionError::Starting
         })?;
-        Ok(recorded_runs::find(&history, id))
+        let results = &self.context.results;
+        Ok(search.finish(self.context.settings.result_ttl, |outcome| {
+            results.hold(owner, outcome)
+        }))
     }
 }

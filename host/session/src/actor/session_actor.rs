@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use orwd_engine::EntryError;
 use orwd_journal::JournalError;
-use orwd_model::{EncodedSize, Fault, FaultCode, RunId, RunOutcome, TrapKind};
+use orwd_model::{Fault, FaultCode, RunId, RunOutcome, TrapKind};
 use tokio::sync::mpsc::WeakSender;
 
 use crate::actor::command::Command;
@@ -22,7 +22,7 @@ use crate::context::SessionContext;
 use crate::episode::live_guest::{LiveGuest, PendingEntry};
 use crate::episode::typed_request::{Setup, TypedRequest, TypedResponse};
 use crate::limits::quota::QuotaPermit;
-use crate::runs::run::OutcomeSender;
+use crate::runs::run::{HeldOutcome, OutcomeSender};
 
 /// The actor of a session.
 pub(crate) struct SessionActor {
@@ -155,7 +155,8 @@ impl SessionActor {
     ) {
         let outcome = match outcome {
             Ok(outcome) => {
-                let bytes = outcome.encoded_size();
+                let outcome = self.context.results.keep(&self.shared, id, outcome);
+                let bytes = outcome.bytes();
                 self.shared.runs().finish(id, bytes, Instant::now());
                 outcome
             }
@@ -164,7 +165,7 @@ impl SessionActor {
                 // asks for it again has it executed, or found in the journal.
                 self.shared.runs().remove(id);
                 self.shared.retries().remove(id);
-                not_run(error)
+                HeldOutcome::from(not_run(error))
             }
         };
         // Released first, since a client that has the outcome may call again.
@@ -236,6 +237,7 @@ fn not_run(error: SessionError) -> RunOutcome {
         | SessionError::DataDiffers(_)
         | SessionError::Lost(_)
         | SessionError::KeyReused
+        | SessionError::Busy(_)
         | SessionError::TooManyCalls
         | SessionError::Disk(_) => RunOutcome::Faulted(Fault::new(
             FaultCode::Interrupted,

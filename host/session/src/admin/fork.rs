@@ -26,6 +26,7 @@ use crate::api::service::Session;
 use crate::handle::session_handle::SessionHandle;
 use crate::lifecycle::registry::SessionRegistry;
 use crate::lifecycle::table::{PendingCreation, Reservation, ReserveError, SessionKey};
+use crate::limits::history_reader::HistoryPermit;
 use crate::limits::quota::{QuotaExceeded, QuotaPermit};
 
 /// The most children of one request.
@@ -35,12 +36,14 @@ const MAX_CHILDREN: u32 = 256;
 /// task.
 const CHILD_BYTES: u64 = 4 << 10;
 
-/// Forks a session after this many of its calls, or after all.
+/// Forks a session after this many of its calls, or after all. The permit to
+/// hold its history is released before the children resume, which read theirs.
 pub(super) async fn fork(
     registry: &Arc<SessionRegistry>,
     parent: &SessionHandle,
     at: Option<u64>,
     count: u32,
+    reading: HistoryPermit,
 ) -> Result<Vec<SessionId>, AdminError> {
     if count == 0 || count > MAX_CHILDREN {
         return Err(AdminError::InvalidCount(MAX_CHILDREN));
@@ -62,6 +65,12 @@ pub(super) async fn fork(
         &mut children,
     )
     .await;
+    drop(history);
+    drop(reading);
+    let forked = match forked {
+        Ok(()) => resume_children(&children).await,
+        failed => failed,
+    };
     if let Err(error) = forked {
         // The client does not get their ids.
         for (id, _) in &children {
@@ -84,8 +93,7 @@ struct PreparedChild {
     import: Option<ImportOrigin>,
 }
 
-/// Creates the children, all of them concurrently. After a failure the caller
-/// removes those in `children`.
+/// Creates the children. After a failure the caller removes those in `children`.
 async fn create_children(
     registry: &Arc<SessionRegistry>,
     parent: &SessionHandle,
@@ -133,10 +141,15 @@ async fn create_children(
     if let Some(error) = failed {
         return Err(error.into());
     }
-    for (_, handle) in children.iter() {
+    Ok(())
+}
+
+/// Resumes the children, all of them concurrently.
+async fn resume_children(children: &[(SessionId, SessionHandle)]) -> Result<(), AdminError> {
+    for (_, handle) in children {
         handle.resume();
     }
-    for (_, handle) in children.iter() {
+    for (_, handle) in children {
         // Other errors mean that it needs more time, or is in the same state as
         // its parent was.
         if let Err(SessionError::Lost(reason)) = handle.ready().await {

@@ -1,35 +1,83 @@
 //! Inspection of sessions, from the journal where a session is not open.
 
-use orwd_journal::{EpisodeFilter, EpisodeHistory, EpisodeId, Journal};
+use std::fmt;
+
+use orwd_journal::{EpisodeFilter, EpisodeId};
 use orwd_model::{SessionId, Timestamp};
 use tokio::sync::oneshot;
 
+use crate::actor::state::SessionIdentity;
 use crate::admin::fork::fork;
 use crate::admin::steps::step_page;
-use crate::admin::summary::{detail, ended_episode, ended_session, open_session};
+use crate::admin::summary::{StepCollector, ended_episode, open_session};
 use crate::api::content::StepPage;
 use crate::api::error::AdminError;
 use crate::api::principal::Principal;
 use crate::api::service::AdminApi;
-use crate::api::summary::{EndedPage, SessionDetail, SessionSummary};
+use crate::api::summary::{EndedPage, SessionDetail, SessionList, SessionPage, StepRange};
+use crate::handle::session_handle::SessionHandle;
 use crate::lifecycle::manager::SessionManager;
 use crate::lifecycle::table::SessionKey;
 
 /// The most ended sessions of one page.
 const ENDED_PAGE: u32 = 500;
 
+/// The place of a session in lists: the time of its creation, then its id.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Cursor {
+    created_ms: u64,
+    id: String,
+}
+
+impl Cursor {
+    fn of(identity: &SessionIdentity) -> Cursor {
+        Cursor {
+            created_ms: identity.created.as_millis(),
+            id: identity.id.as_str().to_owned(),
+        }
+    }
+
+    fn parse(text: &str) -> Option<Cursor> {
+        let (created_ms, id) = text.split_once('.')?;
+        Some(Cursor {
+            created_ms: created_ms.parse().ok()?,
+            id: id.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.created_ms, self.id)
+    }
+}
+
 impl AdminApi for SessionManager {
-    fn summaries(&self, owner: &Principal) -> Vec<SessionSummary> {
-        let mut summaries: Vec<SessionSummary> = self
-            .0
-            .table
-            .handles()
-            .iter()
+    async fn summaries(
+        &self,
+        owner: &Principal,
+        page: SessionPage,
+    ) -> Result<SessionList, AdminError> {
+        let after = page.after.as_deref().map(Cursor::parse);
+        let after = after.map(|cursor| cursor.ok_or(AdminError::InvalidCursor));
+        let after = after.transpose()?;
+        let handles = self.0.table.handles().into_iter();
+        let mut handles: Vec<(Cursor, SessionHandle)> = handles
             .filter(|(key, _)| key.owner == *owner)
-            .map(|(_, handle)| open_session(&handle.shared))
+            .map(|(_, handle)| (Cursor::of(&handle.shared.identity), handle))
+            .filter(|(cursor, _)| after.as_ref().is_none_or(|after| cursor > after))
             .collect();
-        summaries.sort_by(|a, b| (a.created_ms, &a.session).cmp(&(b.created_ms, &b.session)));
-        summaries
+        handles.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let more = handles.len() > page.limit;
+        handles.truncate(page.limit);
+        let last = handles.last().map(|(cursor, _)| cursor.to_string());
+        Ok(SessionList {
+            sessions: handles
+                .iter()
+                .map(|(_, handle)| open_session(&handle.shared))
+                .collect(),
+            next: last.filter(|_| more),
+        })
     }
 
     async fn ended(&self, owner: &Principal, after: Option<&str>) -> Result<EndedPage, AdminError> {
@@ -62,26 +110,47 @@ impl AdminApi for SessionManager {
         from: u64,
     ) -> Result<StepPage, AdminError> {
         let episode = self.episode(owner, id).await?;
-        let history = self.0.context.journal.history(episode).await?;
+        let context = &self.0.context;
+        let _permit = context.histories.hold(owner).await?;
+        let history = context.journal.history(episode).await?;
         Ok(step_page(&history, from))
     }
 
-    async fn detail(&self, owner: &Principal, id: &SessionId) -> Result<SessionDetail, AdminError> {
-        let journal = &self.0.context.journal;
-        if let Some(handle) = self.0.table.find(&SessionKey::new(owner, id)) {
-            let history = journal.history(handle.shared.identity.episode).await?;
-            let keys = receipt_keys(journal, &history).await?;
-            return Ok(detail(open_session(&handle.shared), &history, keys));
-        }
-        let episode = self.episode(owner, id).await?;
-        let history = journal.history(episode).await?;
-        let keys = receipt_keys(journal, &history).await?;
-        Ok(detail(ended_session(&history), &history, keys))
+    async fn detail(
+        &self,
+        owner: &Principal,
+        id: &SessionId,
+        range: StepRange,
+    ) -> Result<SessionDetail, AdminError> {
+        let handle = self.0.table.find(&SessionKey::new(owner, id));
+        let episode = match &handle {
+            Some(handle) => handle.shared.identity.episode,
+            None => self.episode(owner, id).await?,
+        };
+        let context = &self.0.context;
+        let permit = context.histories.scan(owner).await?;
+        let collector = StepCollector::new(range);
+        let scanned = context
+            .journal
+            .scan(episode, collector, move |steps, record| {
+                // Kept until the scan ends, even if its client leaves.
+                let _ = &permit;
+                steps.add(record);
+            });
+        let open = |handle: SessionHandle| open_session(&handle.shared);
+        let scanned = scanned.await?;
+        let receipt_keys = match scanned.is_imported() {
+            true => context.journal.receipt_keys(episode).await?,
+            false => Vec::new(),
+        };
+        scanned.finish(id, episode, handle.map(open), receipt_keys)
     }
 
     async fn receipt(&self, owner: &Principal, id: &SessionId) -> Result<String, AdminError> {
         let episode = self.episode(owner, id).await?;
-        let receipt = self.0.context.journal.receipt(episode).await?;
+        let context = &self.0.context;
+        let permit = context.histories.scan(owner).await?;
+        let receipt = context.journal.receipt_holding(episode, permit).await?;
         receipt
             .to_json()
             .map_err(|error| AdminError::Damaged(error.to_string()))
@@ -96,24 +165,14 @@ impl AdminApi for SessionManager {
     ) -> Result<Vec<SessionId>, AdminError> {
         let parent = self.0.table.find(&SessionKey::new(owner, id));
         let parent = parent.ok_or(AdminError::NoSession)?;
+        let reading = self.0.context.histories.hold(owner).await?;
         let registry = self.0.clone();
         let (done, forked) = oneshot::channel();
         // Children that are in the journal become sessions even if the client
         // leaves meanwhile; then nobody receives their ids.
         self.0.context.engine.spawn(async move {
-            let _ = done.send(fork(&registry, &parent, at, count).await);
+            let _ = done.send(fork(&registry, &parent, at, count, reading).await);
         });
         forked.await.unwrap_or(Err(AdminError::JournalUnavailable))
     }
-}
-
-/// Returns the keys of the receipts that came with an imported session.
-async fn receipt_keys(
-    journal: &Journal,
-    history: &EpisodeHistory,
-) -> Result<Vec<String>, AdminError> {
-    if history.imported() == 0 {
-        return Ok(Vec::new());
-    }
-    Ok(journal.receipt_keys(history.episode()).await?)
 }

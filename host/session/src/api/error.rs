@@ -3,6 +3,8 @@
 use orwd_journal::{DiskRefusal, JournalError};
 use orwd_model::Fault;
 
+use crate::limits::history_reader::HistoriesBusy;
+
 /// Why a task cannot be returned.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CatalogError {
@@ -23,6 +25,15 @@ pub enum CatalogError {
     /// The environment reached a limit or trapped.
     #[error("{0}")]
     Faulted(Fault),
+    /// The tasks exceed a limit of one response; which limit.
+    #[error("{0}")]
+    ListingLimit(String),
+    /// The tasks were not collected in time; which limit.
+    #[error("{0}")]
+    ListingTooSlow(String),
+    /// Others take the memory or the turns for lists at the moment; which.
+    #[error("{0}")]
+    Busy(String),
 }
 
 /// Why a session was not created. Its id is free again afterwards.
@@ -73,6 +84,9 @@ pub enum CreateError {
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,
+    /// Others take the memory or the turns for this at the moment; which.
+    #[error("{0}")]
+    Busy(&'static str),
 }
 
 /// Why a session cannot respond.
@@ -107,6 +121,9 @@ pub enum SessionError {
     /// continues once its data is as it was.
     #[error("the session waits for its data: {0}")]
     DataDiffers(String),
+    /// Others take the memory or the turns for this at the moment; which.
+    #[error("{0}")]
+    Busy(&'static str),
     /// It cannot be rebuilt from the journal; the reason.
     #[error("the session is lost: {0}")]
     Lost(String),
@@ -131,6 +148,9 @@ pub enum AdminError {
     /// The number of children is zero or exceeds the limit.
     #[error("between 1 and {0} can be made at once")]
     InvalidCount(u32),
+    /// The list is to begin after no place of it.
+    #[error("after: expected the \"next\" of the page before")]
+    InvalidCursor,
     /// The session cannot be replayed.
     #[error("the session cannot be replayed")]
     NotReplayable,
@@ -158,6 +178,15 @@ pub enum AdminError {
     /// The journal cannot be read or written at the moment.
     #[error("the journal cannot be used")]
     JournalUnavailable,
+    /// Too many histories are read at the moment.
+    #[error("too many sessions are read from the journal; try again (--history-memory)")]
+    Busy,
+}
+
+impl From<HistoriesBusy> for AdminError {
+    fn from(_: HistoriesBusy) -> AdminError {
+        AdminError::Busy
+    }
 }
 
 impl From<JournalError> for AdminError {

@@ -1,6 +1,6 @@
 //! A request that starts a run, and how a repetition of it is recognised.
 
-use orwd_model::{Candidate, Json};
+use orwd_model::{Candidate, HeapSize, Json};
 
 /// Work of a session that has a run of its own.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,18 @@ pub enum RunRequest {
     },
     /// Score a group of candidates.
     Score(Vec<Candidate>),
+}
+
+impl RunRequest {
+    /// Returns the bytes that the request takes while it waits and runs: its own,
+    /// and those of its record.
+    pub(crate) fn memory(&self) -> usize {
+        let own = match self {
+            RunRequest::Call { tool, input } => tool.heap_size() + input.heap_size(),
+            RunRequest::Score(candidates) => candidates.heap_size(),
+        };
+        size_of::<RunRequest>() + own.saturating_mul(2)
+    }
 }
 
 /// What identifies a request when it is sent again.

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use orwd_catalog::TaskList;
 use orwd_model::{Block, EnvName, Json, Message, SessionId, Split, ToolListing};
 
 use crate::api::content::StepPage;
@@ -9,7 +10,7 @@ use crate::api::create::{CreatedSession, NewSession};
 use crate::api::error::{AdminError, CatalogError, CreateError, SessionError};
 use crate::api::principal::Principal;
 use crate::api::request::{RequestFingerprint, RunRequest};
-use crate::api::summary::{EndedPage, SessionDetail, SessionSummary};
+use crate::api::summary::{EndedPage, SessionDetail, SessionList, SessionPage, StepRange};
 use crate::runs::run::Run;
 
 /// Environments and the sessions on them.
@@ -50,12 +51,14 @@ pub trait SessionService: AdminApi + Clone + Send + Sync + 'static {
         split: &str,
     ) -> impl Future<Output = Result<u64, CatalogError>> + Send;
 
-    /// Returns all tasks of a split.
+    /// Returns all tasks of a split, within the limits on lists. The owner is
+    /// the client that waits.
     fn tasks(
         &self,
+        owner: &Principal,
         env: &EnvName,
         split: &str,
-    ) -> impl Future<Output = Result<Vec<Json>, CatalogError>> + Send;
+    ) -> impl Future<Output = Result<TaskList, CatalogError>> + Send;
 
     /// Returns one task. The environment interprets negative indices; `None`
     /// is an integer of more than 64 bits.
@@ -66,16 +69,17 @@ pub trait SessionService: AdminApi + Clone + Send + Sync + 'static {
         index: Option<i64>,
     ) -> impl Future<Output = Result<Json, CatalogError>> + Send;
 
-    /// Returns the tasks of a Python slice. `None` is an open end. Negative
+    /// Returns the tasks of a Python slice, from its start to before its end,
+    /// within the limits on lists. `None` is an open end. Negative
     /// bounds count from the end and are clamped; crossed bounds give nothing.
     /// Bounds of more than 64 bits arrive saturated.
     fn task_range(
         &self,
+        owner: &Principal,
         env: &EnvName,
         split: &str,
-        start: Option<i64>,
-        stop: Option<i64>,
-    ) -> impl Future<Output = Result<Vec<Json>, CatalogError>> + Send;
+        bounds: (Option<i64>, Option<i64>),
+    ) -> impl Future<Output = Result<TaskList, CatalogError>> + Send;
 
     /// Creates a session of this owner. Its setup continues after the return.
     fn create(
@@ -107,8 +111,12 @@ pub enum Readiness {
 
 /// Inspection and forking, for people and tools. Not part of the protocol.
 pub trait AdminApi {
-    /// Returns the owner's open sessions.
-    fn summaries(&self, owner: &Principal) -> Vec<SessionSummary>;
+    /// Returns a page of the owner's open sessions, by their ids.
+    fn summaries(
+        &self,
+        owner: &Principal,
+        page: SessionPage,
+    ) -> impl Future<Output = Result<SessionList, AdminError>> + Send;
 
     /// Returns the owner's ended sessions that the journal still has, the newest
     /// first: one page, after the episode `after`.
@@ -127,12 +135,13 @@ pub trait AdminApi {
         from: u64,
     ) -> impl Future<Output = Result<StepPage, AdminError>> + Send;
 
-    /// Returns a session of the owner with its steps. If none of this id is
-    /// open, the last one that has ended.
+    /// Returns a session of the owner with a page of its steps. If none of this
+    /// id is open, the last one that has ended.
     fn detail(
         &self,
         owner: &Principal,
         id: &SessionId,
+        range: StepRange,
     ) -> impl Future<Output = Result<SessionDetail, AdminError>> + Send;
 
     /// Returns a receipt for a session: JSON, signed by this host.

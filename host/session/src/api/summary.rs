@@ -37,6 +37,34 @@ pub struct EndedPage {
     pub next: Option<String>,
 }
 
+/// Which sessions a list has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionPage {
+    /// The `next` of the page before; the first page if absent.
+    pub after: Option<String>,
+    /// The most sessions.
+    pub limit: usize,
+}
+
+/// A page of a list of sessions, in the order of their creation.
+#[derive(Clone, Debug, Serialize)]
+pub struct SessionList {
+    /// The sessions.
+    pub sessions: Vec<SessionSummary>,
+    /// What the next page comes after, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// Which steps the details of a session have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepRange {
+    /// The record of the last step of the page before; the first page if absent.
+    pub after: Option<u64>,
+    /// The most steps.
+    pub limit: usize,
+}
+
 /// A session with its steps.
 #[derive(Clone, Debug, Serialize)]
 pub struct SessionDetail {
@@ -53,6 +81,9 @@ pub struct SessionDetail {
     pub imported_receipt_keys: Vec<String>,
     /// Its steps, in order.
     pub steps: Vec<StepSummary>,
+    /// The record that the next page of steps comes after, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
 }
 
 /// What a session was forked from.

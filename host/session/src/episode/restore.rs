@@ -6,12 +6,13 @@
 //! waits until its data is as it was. A last request without a response is left to
 //! the caller, which performs it as if it had just arrived.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use orwd_journal::{
     EpisodeHistory, EpisodeStep, GuestOutcome, GuestRequest, JournalError, RunIdentity,
 };
-use orwd_model::{ClockMode, Fault, SleepMode};
+use orwd_model::{ClockMode, Fault, HeapSize, SleepMode};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::actor::data_wait::DataMismatch;
@@ -23,11 +24,14 @@ use crate::episode::episode_log::EpisodeLog;
 use crate::episode::live_guest::{LiveGuest, PendingEntry};
 use crate::episode::replay::{self, Replay};
 use crate::episode::typed_request::{Setup, Teardown};
-use crate::runs::recorded_runs;
+use crate::runs::recorded_runs::{self, ReplayContent};
 use crate::versions::VersionKey;
 
 /// The time between two attempts to get an instance slot.
 const SLOT_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Why a session is not resumed at the moment.
+const HISTORIES_BUSY: &str = "too many sessions are read from the journal";
 
 /// A session that is in memory again.
 pub(crate) struct Restored {
@@ -87,21 +91,46 @@ pub(crate) enum NextAction {
 /// Rebuilds a session. Restores its runs even if the rest fails.
 pub(crate) async fn restore(
     context: &SessionContext,
-    shared: &SharedState,
+    shared: &Arc<SharedState>,
 ) -> Result<Restored, RestoreError> {
     let identity = &shared.identity;
     // Taken before the permit, which a session that must be evicted for it may
     // be waiting for.
     let slot = wait_for_slot(context).await?;
     let _permit = context.resume_limiter.acquire(&identity.owner).await;
-    let history = context.journal.history(identity.episode).await?;
+    let reading = context.histories.scan(&identity.owner).await;
+    let reading = reading.map_err(|_| RestoreError::Temporary(HISTORIES_BUSY.to_owned()))?;
+    let reading = Arc::new(Mutex::new(reading));
+    let result_ttl = context.settings.result_ttl;
+    let mut content = ReplayContent::new(result_ttl);
+    let held = reading.clone();
+    let history = context
+        .journal
+        .history_with(identity.episode, move |record, steps| {
+            // Kept until the history has been read.
+            let _ = &held;
+            content.keep(record, steps);
+            true
+        });
+    let history = history.await?;
     if history.ended().is_some() {
         return Err(RestoreError::Ended);
     }
     let created = history.created();
     let secrets = context.journal.unseal(&history);
-    let result_ttl = context.settings.result_ttl;
-    recorded_runs::restore(shared, &history, &context.run_ids, result_ttl);
+    recorded_runs::restore(
+        shared,
+        &history,
+        &context.run_ids,
+        &context.results,
+        result_ttl,
+    );
+    // The replay takes long, and holds the requests.
+    let size = history.steps().iter().map(step_size).sum();
+    reading
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .shrink_to(size);
     let mut responses = history
         .steps()
         .iter()
@@ -193,6 +222,20 @@ pub(crate) async fn restore(
         next: next_action(&history),
         steps: history.steps().len(),
     })
+}
+
+/// Returns the bytes of a step in memory.
+fn step_size(step: &EpisodeStep) -> usize {
+    let request = match &step.record.request {
+        GuestRequest::Call { tool, input } => tool.heap_size() + input.heap_size(),
+        GuestRequest::Score { candidates } => candidates.heap_size(),
+        GuestRequest::Setup
+        | GuestRequest::Prompt
+        | GuestRequest::Messages
+        | GuestRequest::TaskTools
+        | GuestRequest::Teardown => 0,
+    };
+    size_of::<EpisodeStep>() + request
 }
 
 /// Waits for an instance slot, as long as requests wait.

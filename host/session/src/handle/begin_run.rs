@@ -3,8 +3,7 @@
 use std::time::Instant;
 
 use orwd_model::{
-    EncodedSize, Fault, FaultCode, JsonDepth, Refusal, RefusalReason, RunId, RunOutcome,
-    ToolLookup, python_repr,
+    Fault, FaultCode, JsonDepth, Refusal, RefusalReason, RunId, RunOutcome, ToolLookup, python_repr,
 };
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -18,6 +17,12 @@ use crate::runs::idempotency::Match;
 use crate::runs::recorded_runs::RunLookup;
 use crate::runs::run::Run;
 
+/// Why a call is not taken at the moment.
+const TOO_LARGE_CALLS: &str = "calls that wait take all memory for them; try again \
+                               (--request-memory)";
+const TOO_LARGE_RESULTS: &str = "results that are read take all memory for them; try again \
+                                 (--result-memory)";
+
 impl SessionHandle {
     /// Returns a new run of this request, or the run that it repeats.
     pub(super) async fn new_or_known_run(
@@ -30,10 +35,12 @@ impl SessionHandle {
             return Ok(self.finished_run(id, refusal));
         }
         let disk = self.disk_space().await;
+        let space = self.result_space();
         let known = {
             let mut retries = self.shared.retries();
             let Some(known) = retries.find(&fingerprint, Instant::now()) else {
                 disk?;
+                space?;
                 let run = self.queued_run(id, request, fingerprint.clone())?;
                 retries.record(&run, &fingerprint);
                 return Ok(run);
@@ -48,7 +55,7 @@ impl SessionHandle {
                 );
                 Ok(run)
             }
-            Match::SameKey(id) => self.run_of_key(id, request, fingerprint).await,
+            Match::Earlier(id) => self.run_of_key(id, request, fingerprint).await,
             Match::Conflict => Err(SessionError::KeyReused),
         }
     }
@@ -71,11 +78,15 @@ impl SessionHandle {
         let found = self
             .request(|reply, activity| Command::FindRun(id, reply, activity))
             .await?;
-        if !matches!(found, RunLookup::NotFound) {
-            return Ok(None);
+        match found {
+            RunLookup::NotFound => {
+                self.disk_space().await?;
+                self.begin_late(id, request, fingerprint).map(Some)
+            }
+            // It left memory before its time.
+            RunLookup::Finished { run, fresh: true } => Ok(Some(run)),
+            RunLookup::Finished { fresh: false, .. } | RunLookup::ResultUnavailable => Ok(None),
         }
-        self.disk_space().await?;
-        self.begin_late(id, request, fingerprint).map(Some)
     }
 
     /// Returns the run of a known idempotency key. If its client left before it
@@ -93,7 +104,7 @@ impl SessionHandle {
             .request(|reply, activity| Command::FindRun(id, reply, activity))
             .await?;
         match found {
-            RunLookup::Finished(run) => Ok(run),
+            RunLookup::Finished { run, .. } => Ok(run),
             RunLookup::NotFound => {
                 self.disk_space().await?;
                 self.begin_late(id, request, fingerprint)
@@ -117,6 +128,7 @@ impl SessionHandle {
         fingerprint: RequestFingerprint,
     ) -> Result<Run, SessionError> {
         let refusal = self.refusal(&request);
+        self.result_space()?;
         let mut retries = self.shared.retries();
         // A concurrent request may have been faster.
         if let Some(run) = self.shared.runs().get(id, Instant::now()) {
@@ -137,6 +149,16 @@ impl SessionHandle {
         Ok(run)
     }
 
+    /// Returns whether there is memory for another result. It may evict results,
+    /// so no lock on runs may be held.
+    fn result_space(&self) -> Result<(), SessionError> {
+        let owner = &self.shared.identity.owner;
+        let has_space = self.context.results.has_space(owner);
+        has_space
+            .then_some(())
+            .ok_or(SessionError::Busy(TOO_LARGE_RESULTS))
+    }
+
     /// Returns a run for the actor, which is queued when it is announced.
     fn queued_run(
         &self,
@@ -150,6 +172,8 @@ impl SessionHandle {
             .call_quota
             .try_acquire(owner)
             .map_err(|QuotaExceeded| SessionError::TooManyCalls)?;
+        let memory = self.context.requests.try_take(owner, request.memory());
+        let memory = memory.map_err(|_| SessionError::Busy(TOO_LARGE_CALLS))?;
         let handle = self.clone();
         Ok(Run::new(id, move |run, outcome, start| {
             handle.shared.runs().insert(run.clone());
@@ -163,6 +187,7 @@ impl SessionHandle {
                         outcome,
                         start,
                         quota,
+                        memory,
                     };
                     return place.send(Command::Run(Box::new(run), activity));
                 }
@@ -183,11 +208,13 @@ impl SessionHandle {
 
     /// Returns a run whose outcome is known before it starts.
     fn finished_run(&self, id: RunId, outcome: RunOutcome) -> Run {
-        let shared = self.shared.clone();
+        let handle = self.clone();
         Run::new(id, move |run, sender, _start| {
+            let shared = &handle.shared;
+            let outcome = handle.context.results.keep(shared, id, outcome);
             let mut runs = shared.runs();
             runs.insert(run.clone());
-            runs.finish(id, outcome.encoded_size(), Instant::now());
+            runs.finish(id, outcome.bytes(), Instant::now());
             drop(runs);
             sender.send(outcome);
         })

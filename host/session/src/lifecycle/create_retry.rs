@@ -14,6 +14,10 @@ use crate::episode::replay;
 use crate::lifecycle::create::journal_unavailable;
 use crate::lifecycle::table::TableEntry;
 
+/// Why a creation is not looked up at the moment.
+const HISTORIES_BUSY: &str = "too many sessions are read from the journal; try again \
+                              (--history-memory)";
+
 /// Returns the response of a `/create` request for this entry.
 pub(crate) async fn create_again(
     context: &SessionContext,
@@ -38,8 +42,16 @@ pub(crate) async fn create_again(
     let creation = match shared.identity.creation {
         Some(creation) => creation,
         None => {
-            let history = context.journal.history(shared.identity.episode).await;
-            let history = history.map_err(journal_unavailable)?;
+            let owner = &shared.identity.owner;
+            let permit = context.histories.scan(owner).await;
+            let permit = permit.map_err(|_| CreateError::Busy(HISTORIES_BUSY))?;
+            let episode = shared.identity.episode;
+            let history = context.journal.history_with(episode, move |_, _| {
+                // Kept until the history has been read.
+                let _ = &permit;
+                false
+            });
+            let history = history.await.map_err(journal_unavailable)?;
             let created = history.created();
             let determinism = replay::determinism(created);
             CreationInfo {

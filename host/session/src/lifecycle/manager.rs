@@ -6,7 +6,8 @@ use std::sync::Arc;
 use orwd_catalog::Environment;
 use orwd_engine::{Engine, EntryError, TaskLookupError};
 use orwd_journal::{DiskPermit, DiskQuota, EpisodeId, Journal, JournalError};
-use orwd_model::{EnvName, Json, SessionId, TaskSource, python_repr};
+use orwd_limiter::ByteBudget;
+use orwd_model::{EnvName, HeapSize, Json, SessionId, TaskSource, python_repr};
 use tokio::sync::watch;
 
 use crate::actor::command::EndCause;
@@ -23,15 +24,22 @@ use crate::lifecycle::registry::SessionRegistry;
 use crate::lifecycle::retention;
 use crate::lifecycle::table::{PendingCreation, Reservation, ReserveError, SessionKey};
 use crate::limits::eviction::ResidentSet;
+use crate::limits::history_reader::HistoryReader;
+use crate::limits::listings::Listings;
 use crate::limits::memory_pressure::{self, MemoryMonitor};
 use crate::limits::quota::{QuotaCounter, QuotaExceeded, QuotaPermit};
 use crate::limits::resume_limiter::ResumeLimiter;
+use crate::runs::result_memory::ResultMemory;
 use crate::runs::run_id::RunIdSigner;
 use crate::versions::{OlderVersion, VersionRegistry};
 
 /// Bytes of disk that a creation may take, about: the largest body of a request,
 /// unless the operator raised it.
 const CREATION_BYTES: u64 = 1 << 20;
+
+/// Why a session is not created at the moment.
+const TOO_LARGE_TASKS: &str = "calls and creations that wait take all memory for them; try again \
+                               (--request-memory)";
 
 /// The environments and sessions of a server; clones share them.
 #[derive(Clone)]
@@ -68,6 +76,13 @@ impl SessionManager {
             resume_limiter: ResumeLimiter::new(threads * 2),
             session_quota: QuotaCounter::new(settings.key_quota.sessions),
             call_quota: QuotaCounter::new(settings.key_quota.calls),
+            requests: ByteBudget::new(settings.memory.requests, settings.memory.requests / 2),
+            results: Arc::new(ResultMemory::new(
+                settings.memory.results,
+                settings.result_ttl,
+            )),
+            histories: HistoryReader::new(settings.memory.histories),
+            listings: Listings::new(settings.listing, settings.memory.listings),
         };
         let registry = Arc::new(SessionRegistry::new(context, names));
         if !live.is_empty() {
@@ -168,6 +183,13 @@ impl SessionManager {
             .disk_quota
             .admit(owner.name(), CREATION_BYTES);
         let disk = disk.await.map_err(CreateError::Disk)?;
+        let task_size = match &new.source {
+            // The task itself, and the first record.
+            TaskSource::Spec(task) => task.heap_size().saturating_mul(2),
+            TaskSource::Index { .. } => 0,
+        };
+        let memory = self.0.context.requests.try_take(owner, task_size);
+        let memory = memory.map_err(|_| CreateError::Busy(TOO_LARGE_TASKS))?;
         let env = self
             .find_environment(new.environment.as_deref())
             .ok_or_else(|| {
@@ -190,6 +212,7 @@ impl SessionManager {
         let manager = self.clone();
         self.0.context.engine.spawn(async move {
             let created = manager.open(reservation, quota, disk, spec).await;
+            drop(memory);
             // The session exists even if the client has left.
             done.send_replace(Some(created));
         });

@@ -26,6 +26,8 @@ pub(super) async fn run(registry: Weak<SessionRegistry>, settings: SessionSettin
             return;
         };
         let now = Instant::now();
+        registry.context.results.expire(now);
+        registry.context.listings.expire(now);
         for (key, handle) in registry.table.handles() {
             let shared = &handle.shared;
             shared.runs().evict(now);

@@ -65,6 +65,8 @@ impl SessionRegistry {
     ) -> SessionHandle {
         let (sender, receiver) = mpsc::channel::<Command>(QUEUE_LENGTH);
         let context = self.context.clone();
+        let keys = context.results.empty_charge(&shared.identity.owner);
+        shared.retries().charge_to(keys);
         let commands = sender.downgrade();
         let actor = SessionActor::new(context.clone(), shared.clone(), commands, guest, quota);
         self.context.engine.spawn(actor.run(receiver));

@@ -1,6 +1,6 @@
 //! The protocol's view of a server: its environments, tasks and sessions.
 
-use orwd_catalog::Environment;
+use orwd_catalog::{Environment, TaskList};
 use orwd_engine::ENGINE_VERSION;
 use orwd_model::{EnvName, Json, SessionId, Split, ToolListing};
 
@@ -79,13 +79,19 @@ impl SessionService for SessionManager {
         Ok(self.served(env)?.num_tasks(split).await?)
     }
 
-    async fn tasks(&self, env: &EnvName, split: &str) -> Result<Vec<Json>, CatalogError> {
+    async fn tasks(
+        &self,
+        owner: &Principal,
+        env: &EnvName,
+        split: &str,
+    ) -> Result<TaskList, CatalogError> {
         let env = self.served(env)?;
         let count = env.num_tasks(split).await?;
         if !env.description().supports.listing {
             return Err(CatalogError::ListingUnsupported);
         }
-        Ok(env.tasks(split, 0, count).await?)
+        let listings = &self.0.context.listings;
+        listings.list(env, owner, split, (0, count)).await
     }
 
     async fn task(
@@ -99,24 +105,17 @@ impl SessionService for SessionManager {
 
     async fn task_range(
         &self,
+        owner: &Principal,
         env: &EnvName,
         split: &str,
-        start: Option<i64>,
-        stop: Option<i64>,
-    ) -> Result<Vec<Json>, CatalogError> {
+        (start, stop): (Option<i64>, Option<i64>),
+    ) -> Result<TaskList, CatalogError> {
         let env = self.served(env)?;
         let count = env.num_tasks(split).await?;
         let start = start.map_or(0, |bound| slice_index(bound, count));
         let stop = stop.map_or(count, |bound| slice_index(bound, count));
-        if env.description().supports.listing {
-            return Ok(env.tasks(split, start, stop).await?);
-        }
-        let mut tasks = Vec::new();
-        for index in start..stop {
-            let index = i64::try_from(index).map_err(|_| CatalogError::InvalidIndex)?;
-            tasks.push(env.task(split, index).await?);
-        }
-        Ok(tasks)
+        let listings = &self.0.context.listings;
+        listings.list(env, owner, split, (start, stop)).await
     }
 
     async fn create(

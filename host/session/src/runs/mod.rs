@@ -2,6 +2,7 @@
 
 pub(crate) mod idempotency;
 pub(crate) mod recorded_runs;
+pub(crate) mod result_memory;
 pub(crate) mod run;
 pub(crate) mod run_cache;
 pub(crate) mod run_id;

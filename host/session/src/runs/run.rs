@@ -7,19 +7,82 @@
 //! Disconnecting never cancels a run. A run that is never announced exists only
 //! in its handles.
 
+use std::any::Any;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
+use orwd_limiter::BytePermit;
 use orwd_model::{Fault, FaultCode, RunId, RunOutcome};
 use tokio::sync::{oneshot, watch};
+
+use crate::api::principal::Principal;
 
 /// A handle on a run; clones share it.
 #[derive(Clone)]
 pub struct Run {
     id: RunId,
     stage: Arc<Mutex<Stage>>,
-    outcome: watch::Receiver<Option<Arc<RunOutcome>>>,
+    outcome: watch::Receiver<Option<Arc<HeldOutcome>>>,
     readers: Arc<Mutex<Readers>>,
+}
+
+/// An outcome in memory, with its charge.
+#[derive(Debug)]
+pub struct HeldOutcome {
+    outcome: RunOutcome,
+    memory: Option<BytePermit<Principal>>,
+}
+
+impl HeldOutcome {
+    pub(crate) fn charged(outcome: RunOutcome, memory: BytePermit<Principal>) -> HeldOutcome {
+        HeldOutcome {
+            outcome,
+            memory: Some(memory),
+        }
+    }
+
+    /// Returns the bytes that are charged.
+    pub(crate) fn bytes(&self) -> usize {
+        self.memory.as_ref().map_or(0, BytePermit::bytes)
+    }
+}
+
+/// An outcome that is charged to nobody.
+impl From<RunOutcome> for HeldOutcome {
+    fn from(outcome: RunOutcome) -> HeldOutcome {
+        HeldOutcome {
+            outcome,
+            memory: None,
+        }
+    }
+}
+
+impl Deref for HeldOutcome {
+    type Target = RunOutcome;
+
+    fn deref(&self) -> &RunOutcome {
+        &self.outcome
+    }
+}
+
+/// Whether a client has the outcome of a run; a part of it that does not hold
+/// the outcome.
+#[derive(Clone)]
+pub(crate) struct Delivery(Arc<Mutex<Readers>>);
+
+impl Delivery {
+    /// Returns whether a reader got all of the outcome.
+    pub(crate) fn is_delivered(&self) -> bool {
+        lock(&self.0).delivered
+    }
+
+    /// Returns when the last reader left without all of the outcome. None if
+    /// there was no reader yet, one is still reading, or one got all of it.
+    pub(crate) fn abandoned_at(&self) -> Option<Instant> {
+        let readers = lock(&self.0);
+        readers.abandoned_at.filter(|_| !readers.delivered)
+    }
 }
 
 /// Who is reading the outcome, and whether a client has all of it.
@@ -60,8 +123,10 @@ enum Stage {
     Created(Announce),
     Announced(oneshot::Sender<()>),
     /// With the encoded outcome, while somebody reads it.
-    Started(Weak<String>),
+    Started(Option<SharedText>),
 }
+
+type SharedText = Weak<dyn Any + Send + Sync>;
 
 /// Makes the run known to others and queues it.
 type Announce = Box<dyn FnOnce(&Run, StartSignal) + Send>;
@@ -72,12 +137,12 @@ pub type StartSignal = oneshot::Receiver<()>;
 /// Where the outcome of a run is sent. If it is dropped unused, readers get
 /// the outcome "interrupted" and do not wait forever.
 #[derive(Debug)]
-pub struct OutcomeSender(watch::Sender<Option<Arc<RunOutcome>>>);
+pub struct OutcomeSender(watch::Sender<Option<Arc<HeldOutcome>>>);
 
 impl OutcomeSender {
     /// Sends the outcome to all present and later readers.
-    pub fn send(self, outcome: RunOutcome) {
-        self.0.send_replace(Some(Arc::new(outcome)));
+    pub fn send(self, outcome: impl Into<HeldOutcome>) {
+        self.0.send_replace(Some(Arc::new(outcome.into())));
     }
 }
 
@@ -104,7 +169,7 @@ impl Run {
         let (sender, outcome) = watch::channel(None);
         let run = Run {
             id,
-            stage: Arc::new(Mutex::new(Stage::Started(Weak::new()))),
+            stage: Arc::new(Mutex::new(Stage::Started(None))),
             outcome,
             readers: Arc::default(),
         };
@@ -112,7 +177,7 @@ impl Run {
     }
 
     /// Creates a run that has finished.
-    pub(crate) fn finished(id: RunId, outcome: RunOutcome) -> Run {
+    pub(crate) fn finished(id: RunId, outcome: impl Into<HeldOutcome>) -> Run {
         let (run, sender) = Run::started(id);
         sender.send(outcome);
         run
@@ -128,7 +193,7 @@ impl Run {
     pub fn announce(&self) {
         let (sender, start) = oneshot::channel();
         let mut stage = self.stage();
-        match std::mem::replace(&mut *stage, Stage::Started(Weak::new())) {
+        match std::mem::replace(&mut *stage, Stage::Started(None)) {
             Stage::Created(announce) => {
                 *stage = Stage::Announced(sender);
                 drop(stage);
@@ -142,7 +207,7 @@ impl Run {
     pub fn start(&self) {
         self.announce();
         let mut stage = self.stage();
-        match std::mem::replace(&mut *stage, Stage::Started(Weak::new())) {
+        match std::mem::replace(&mut *stage, Stage::Started(None)) {
             Stage::Announced(start) => {
                 // The receiver is gone if the session is.
                 let _ = start.send(());
@@ -153,18 +218,23 @@ impl Run {
 
     /// Returns the outcome as encoded by `encode`. Concurrent readers share one
     /// text, so that a long result is not held once per reader.
-    pub fn shared_text(&self, encode: impl FnOnce() -> String) -> Arc<String> {
+    pub fn shared_text<T: Send + Sync + 'static, E>(
+        &self,
+        encode: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Arc<T>, E> {
         let mut stage = self.stage();
-        if let Stage::Started(text) = &*stage
+        if let Stage::Started(Some(text)) = &*stage
             && let Some(text) = text.upgrade()
+            && let Ok(text) = text.downcast::<T>()
         {
-            return text;
+            return Ok(text);
         }
-        let text = Arc::new(encode());
+        let text = Arc::new(encode()?);
         if let Stage::Started(known) = &mut *stage {
-            *known = Arc::downgrade(&text);
+            let shared: Arc<dyn Any + Send + Sync> = text.clone();
+            *known = Some(Arc::downgrade(&shared));
         }
-        text
+        Ok(text)
     }
 
     /// Adds a reader of the outcome.
@@ -177,14 +247,18 @@ impl Run {
 
     /// Returns whether a reader got all of the outcome.
     pub fn is_delivered(&self) -> bool {
-        lock(&self.readers).delivered
+        self.delivery().is_delivered()
     }
 
     /// Returns when the last reader left without all of the outcome. None if
     /// there was no reader yet, one is still reading, or one got all of it.
     pub fn abandoned_at(&self) -> Option<Instant> {
-        let readers = lock(&self.readers);
-        readers.abandoned_at.filter(|_| !readers.delivered)
+        self.delivery().abandoned_at()
+    }
+
+    /// Returns whether a client has the outcome, without the outcome.
+    pub(crate) fn delivery(&self) -> Delivery {
+        Delivery(self.readers.clone())
     }
 
     fn stage(&self) -> MutexGuard<'_, Stage> {
@@ -192,12 +266,12 @@ impl Run {
     }
 
     /// Returns the outcome if the run has finished.
-    pub fn try_outcome(&self) -> Option<Arc<RunOutcome>> {
+    pub fn try_outcome(&self) -> Option<Arc<HeldOutcome>> {
         self.outcome.borrow().clone()
     }
 
     /// Waits for the outcome. Cancel-safe.
-    pub async fn outcome(&self) -> Arc<RunOutcome> {
+    pub async fn outcome(&self) -> Arc<HeldOutcome> {
         let mut outcome = self.outcome.clone();
         let sent = match outcome.wait_for(Option::is_some).await {
             Ok(outcome) => outcome.clone(),
@@ -205,10 +279,8 @@ impl Run {
         };
         sent.unwrap_or_else(|| {
             let message = "the call ended without a result; its session is gone";
-            Arc::new(RunOutcome::Faulted(Fault::new(
-                FaultCode::Interrupted,
-                message,
-            )))
+            let fault = Fault::new(FaultCode::Interrupted, message);
+            Arc::new(RunOutcome::Faulted(fault).into())
         })
     }
 }
@@ -242,8 +314,8 @@ mod tests {
         run.start();
         run.start();
         reader.announce();
-        assert_eq!(*reader.outcome().await, failed("x"));
-        assert_eq!(*run.outcome().await, failed("x"));
+        assert_eq!(**reader.outcome().await, failed("x"));
+        assert_eq!(**run.outcome().await, failed("x"));
         assert_eq!(announced.load(SeqCst), 1);
     }
 
@@ -251,19 +323,25 @@ mod tests {
     fn concurrent_readers_share_one_text() {
         let run = Run::new(RunId::random(), |_, outcome, _| outcome.send(failed("x")));
         run.start();
-        let first = run.shared_text(|| "one".to_owned());
+        let text = |text: &'static str| run.shared_text(|| Ok::<_, ()>(text)).unwrap();
+        assert_eq!(
+            run.shared_text(|| Err::<&str, _>("no space")),
+            Err("no space")
+        );
+        let first = text("one");
         run.start();
-        let second = run.clone().shared_text(|| "two".to_owned());
+        let second = text("two");
         assert!(Arc::ptr_eq(&first, &second));
         drop((first, second));
-        assert_eq!(*run.shared_text(|| "three".to_owned()), "three");
+        assert_eq!(*text("three"), "three");
     }
 
     #[tokio::test]
     async fn a_run_without_an_outcome_was_interrupted() {
         let run = Run::new(RunId::random(), |_, outcome, _| drop(outcome));
         run.start();
-        let RunOutcome::Faulted(fault) = &*run.outcome().await else {
+        let outcome = run.outcome().await;
+        let RunOutcome::Faulted(fault) = &**outcome else {
             panic!("not a fault");
         };
         assert_eq!(fault.code, FaultCode::Interrupted);

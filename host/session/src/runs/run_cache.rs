@@ -54,6 +54,16 @@ impl RunCache {
         self.runs.remove(&id);
     }
 
+    /// Evicts a finished run before its time.
+    pub(crate) fn remove_finished(&mut self, id: RunId) {
+        if let Some(at) = self.finished.iter().position(|run| run.id == id)
+            && let Some(run) = self.finished.remove(at)
+        {
+            self.bytes -= run.bytes;
+        }
+        self.runs.remove(&id);
+    }
+
     /// Notes that a run has finished with a result of this size.
     pub(crate) fn finish(&mut self, id: RunId, bytes: usize, now: Instant) {
         self.finished.push_back(FinishedRun {
@@ -120,6 +130,17 @@ mod tests {
         let id = run.id();
         runs.insert(run);
         assert!(runs.get(id, start + Duration::from_secs(900)).is_some());
+    }
+
+    #[test]
+    fn a_run_that_is_removed_gives_its_bytes_back() {
+        let now = Instant::now();
+        let mut runs = RunCache::new(Duration::from_secs(60));
+        let [first, second] = [(); 2].map(|()| add(&mut runs, MAX_BYTES / 2, now));
+        runs.remove_finished(first);
+        assert!(!runs.contains(first));
+        let third = add(&mut runs, MAX_BYTES / 2, now);
+        assert!(runs.contains(second) && runs.contains(third));
     }
 
     #[test]

@@ -545,6 +545,17 @@ impl JournalStore for SqliteStore {
         })
     }
 
+    fn scan(
+        &self,
+        episode: EpisodeId,
+        visit: &mut dyn FnMut(StoredRecord) -> bool,
+    ) -> Result<(), StoreError> {
+        self.run_read(|transaction| match index::row(transaction, episode)? {
+            Some(row) => records::scan(transaction, &row, visit),
+            None => Ok(()),
+        })
+    }
+
     fn episode(&self, episode: EpisodeId) -> Result<Option<IndexedEpisode>, StoreError> {
         self.run_read(|transaction| {
             let row = index::row(transaction, episode)?;

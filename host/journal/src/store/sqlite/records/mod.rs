@@ -3,4 +3,4 @@
 pub(super) mod pieces;
 mod rows;
 
-pub(super) use rows::{insert, places, read_from, read_one, remove, shared_bytes};
+pub(super) use rows::{insert, places, read_from, read_one, remove, scan, shared_bytes};

@@ -43,6 +43,44 @@ pub(in crate::store::sqlite) fn read_from(
     Ok(records)
 }
 
+/// Passes the records of an episode to `visit` in order, until it returns
+/// `false`. One record is in memory at a time, and the row ids of all.
+pub(in crate::store::sqlite) fn scan(
+    transaction: &Transaction<'_>,
+    row: &IndexRow,
+    visit: &mut dyn FnMut(StoredRecord) -> bool,
+) -> Result<(), StoreError> {
+    let past = shared_past(transaction, row)?;
+    let episode = row.episode.id;
+    let mut places = Vec::new();
+    let (mut place, mut seq) = (row.last, row.episode.head);
+    loop {
+        places.push((place, seq));
+        let Some(earlier) = seq.checked_sub(1) else {
+            break;
+        };
+        let found = before(transaction, place, seq).map_err(|error| store_error(&error))?;
+        place = found.ok_or_else(|| missing(episode, seq))?;
+        seq = earlier;
+    }
+    let mut tip: Option<ChainLink> = None;
+    for (place, seq) in places.into_iter().rev() {
+        let (place, of) = owner_of(row, past.as_ref(), place, seq);
+        let mut stored = record(transaction, episode, of, place, seq)?.stored;
+        if past.as_ref().is_some_and(|past| seq <= past.upto) {
+            // The links of shared records follow from the first record.
+            if let Some(tip) = tip {
+                stored.link = ChainLink::extend(&tip, seq, &stored.bytes);
+            }
+            tip = Some(stored.link);
+        }
+        if !visit(stored) {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Returns the past that an episode shares; `None` if it is no fork.
 fn shared_past(
     transaction: &Transaction<'_>,

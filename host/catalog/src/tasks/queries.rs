@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::probe;
 use crate::spec::EnvironmentSpec;
+use crate::tasks::list::{ListingError, TaskListBuilder};
 
 /// Queries in the queue; further ones fail with `overloaded`.
 const QUEUE: usize = 4096;
@@ -61,13 +62,15 @@ impl TaskQueries {
             .await
     }
 
-    pub(crate) async fn tasks(
+    /// Adds the tasks from `start` to before `stop` to a list. At most one page
+    /// is held in addition to the list.
+    pub(crate) async fn list(
         &self,
         split: &str,
         start: u64,
         stop: u64,
-    ) -> Result<Vec<Json>, TaskLookupError> {
-        let mut tasks = Vec::new();
+        list: &mut TaskListBuilder,
+    ) -> Result<(), ListingError> {
         let mut from = start;
         while from < stop {
             let to = stop.min(from.saturating_add(PAGE));
@@ -79,12 +82,12 @@ impl TaskQueries {
                     "asked for the tasks {from} to {to} of {split:?}, the environment gave {}",
                     page.len()
                 );
-                return Err(EntryError::Failed(message).into());
+                return Err(TaskLookupError::from(EntryError::Failed(message)).into());
             }
-            tasks.extend(page);
+            page.iter().try_for_each(|task| list.push(task))?;
             from = to;
         }
-        Ok(tasks)
+        Ok(())
     }
 
     async fn query<T>(

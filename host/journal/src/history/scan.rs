@@ -1,0 +1,229 @@
+//! Reading a history one record at a time.
+//!
+//! An episode may have hundreds of mebibytes of records. A scan holds one of them;
+//! what it is for keeps what it needs. The chain is followed and the index is
+//! compared as in a whole history.
+
+use std::sync::Arc;
+
+use orwd_model::ToolOutput;
+
+use super::{ChainReader, EpisodeHistory, EpisodeStep};
+use crate::error::JournalError;
+use crate::record::{ChainLink, EpisodeId, GuestOutcome, Record, SealedSecrets};
+use crate::sealing::{self, SealKey};
+use crate::store::{IndexedEpisode, JournalStore, StoredRecord};
+
+/// A record that was read and checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScannedRecord {
+    /// The slot.
+    pub seq: u64,
+    /// The record, unsealed if the key fits.
+    pub record: Record,
+    /// The chain after the record.
+    pub link: ChainLink,
+    /// The number of the first records that this host did not run.
+    pub imported: u64,
+}
+
+/// Decides what a history keeps of a record, which it may change. It gets the
+/// steps so far, of which it may drop content as well. The record is left out
+/// if it returns `false`; then so must be the outcome of a request.
+pub(crate) type KeepRecord<'k> = dyn FnMut(&mut Record, &mut [EpisodeStep]) -> bool + 'k;
+
+/// Where a scan ended.
+pub(crate) struct ScanEnd {
+    next: u64,
+    tip: ChainLink,
+    bytes: u64,
+    imported: u64,
+}
+
+/// Follows the records of an episode.
+struct RecordScanner {
+    reader: ChainReader,
+    index: IndexedEpisode,
+    /// The link at the head that the index names.
+    head: Option<ChainLink>,
+    seal: Option<Arc<SealKey>>,
+    unseals: bool,
+    bytes: u64,
+    imported: u64,
+}
+
+impl RecordScanner {
+    fn new(index: IndexedEpisode, seal: Option<Arc<SealKey>>) -> RecordScanner {
+        let import = index.header.import.as_ref();
+        RecordScanner {
+            imported: import.map_or(0, |import| import.records),
+            reader: ChainReader {
+                episode: index.id,
+                next: 0,
+                tip: ChainLink::initial(index.id),
+            },
+            index,
+            head: None,
+            seal,
+            unseals: false,
+            bytes: 0,
+        }
+    }
+
+    /// Checks, decodes and unseals the next record.
+    fn take(&mut self, stored: &StoredRecord) -> Result<ScannedRecord, JournalError> {
+        let episode = self.index.id;
+        let first = self.reader.next == 0;
+        let mut record = self.reader.take(stored)?;
+        self.bytes += stored.bytes.len() as u64;
+        if stored.seq == self.index.head {
+            self.head = Some(stored.link);
+        }
+        match &mut record {
+            Record::Created(created) if first => {
+                if let (Some(key), SealedSecrets::Sealed(sealed)) = (&self.seal, &created.secrets)
+                    // A file may hold what was sealed for somebody else.
+                    && self.imported == 0
+                    // With another key it stays sealed, and can still be ended.
+                    && key.unseal(sealed, episode, created.component).is_ok()
+                {
+                    sealing::unseal_created(created, key, episode)?;
+                    self.unseals = true;
+                }
+            }
+            _ if first => {
+                return Err(JournalError::damaged(
+                    episode,
+                    0,
+                    "it does not say how the episode began",
+                ));
+            }
+            Record::Request(request) if self.unseals => {
+                if let Some(key) = &self.seal {
+                    sealing::unseal_request(request, key, episode, stored.seq)?;
+                }
+            }
+            Record::Outcome(outcome) if self.unseals => {
+                if let Some(key) = &self.seal {
+                    sealing::unseal_outcome(outcome, key, episode, stored.seq)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(ScannedRecord {
+            seq: stored.seq,
+            record,
+            link: stored.link,
+            imported: self.imported,
+        })
+    }
+
+    /// Checks that no record is missing that the index knows of.
+    fn finish(self) -> Result<ScanEnd, JournalError> {
+        let ChainReader { episode, next, tip } = self.reader;
+        let damaged = |seq, what| Err(JournalError::damaged(episode, seq, what));
+        match self.head {
+            _ if next == 0 => Err(JournalError::Unknown(episode)),
+            Some(link) if link == self.index.tip => Ok(ScanEnd {
+                next,
+                tip,
+                bytes: self.bytes,
+                imported: self.imported,
+            }),
+            Some(_) => damaged(self.index.head, "it is not the one that the index names"),
+            None => damaged(next, "it is missing"),
+        }
+    }
+}
+
+/// Reads the records of an episode in order. An error of `visit` ends the scan.
+pub(crate) fn scan(
+    store: &dyn JournalStore,
+    episode: EpisodeId,
+    seal: Option<Arc<SealKey>>,
+    visit: &mut dyn FnMut(ScannedRecord) -> Result<(), JournalError>,
+) -> Result<ScanEnd, JournalError> {
+    let index = store.episode(episode)?;
+    let index = index.ok_or(JournalError::Unknown(episode))?;
+    let mut scanner = RecordScanner::new(index, seal);
+    let mut failed = None;
+    store.scan(episode, &mut |stored| {
+        let visited = scanner.take(&stored);
+        drop(stored);
+        failed = visited.and_then(&mut *visit).err();
+        failed.is_none()
+    })?;
+    match failed {
+        Some(error) => Err(error),
+        None => scanner.finish(),
+    }
+}
+
+/// Reads a history, of which `keep` decides what is kept.
+pub(crate) fn read_history(
+    store: &dyn JournalStore,
+    episode: EpisodeId,
+    seal: Option<Arc<SealKey>>,
+    keep: &mut KeepRecord<'_>,
+) -> Result<EpisodeHistory, JournalError> {
+    let mut history: Option<EpisodeHistory> = None;
+    let end = scan(store, episode, seal, &mut |scanned| {
+        let ScannedRecord {
+            seq, record, link, ..
+        } = scanned;
+        match (&mut history, record) {
+            (None, Record::Created(created)) => {
+                history = Some(EpisodeHistory {
+                    episode,
+                    created: *created,
+                    steps: Vec::new(),
+                    ended: None,
+                    next: 0,
+                    tip: link,
+                    bytes: 0,
+                    imported: 0,
+                });
+                Ok(())
+            }
+            // The scan begins with the creation.
+            (None, _) => Ok(()),
+            (Some(history), mut record) => {
+                if !keep(&mut record, &mut history.steps) {
+                    return Ok(());
+                }
+                let added = history.add(seq, record, link);
+                added.map_err(|what| JournalError::damaged(episode, seq, what))
+            }
+        }
+    })?;
+    let mut history = history.ok_or(JournalError::Unknown(episode))?;
+    history.next = end.next;
+    history.tip = end.tip;
+    history.bytes = end.bytes;
+    history.imported = end.imported;
+    Ok(history)
+}
+
+/// Drops the content of an outcome. What it says of reward and end, and why it
+/// failed, is kept.
+pub fn drop_content(outcome: &mut GuestOutcome) {
+    match outcome {
+        GuestOutcome::Output(ToolOutput {
+            blocks, metadata, ..
+        }) => {
+            *blocks = Vec::new();
+            *metadata = None;
+        }
+        GuestOutcome::Scores(scores) => {
+            scores.iter_mut().for_each(|score| score.metadata = None);
+        }
+        GuestOutcome::Blocks(blocks) => *blocks = Vec::new(),
+        GuestOutcome::Messages(messages) => *messages = Vec::new(),
+        GuestOutcome::Tools(tools) => *tools = Vec::new(),
+        GuestOutcome::Done
+        | GuestOutcome::Refused(_)
+        | GuestOutcome::Failed(_)
+        | GuestOutcome::Faulted(_)
+        | GuestOutcome::Published { .. } => {}
+    }
+}

@@ -1,0 +1,358 @@
+//! Attacks on what the server holds: lists without end, clients that do not read,
+//! long histories, and results that nobody fetches. During each, the memory of
+//! the server stays near that before.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use orwd_tests::background::run_concurrently;
+use orwd_tests::expect::error_detail;
+use orwd_tests::http::{HttpConnection, HttpRequest};
+use orwd_tests::ors::{OrsClient, SessionClient, TaskSelector};
+use serde_json::json;
+
+use crate::guests::{WatGuest, wat_guest};
+use crate::harness::{AttackHarness, ProcessStats, quick_or_soak};
+
+const FLAGS: [&str; 22] = [
+    "--create-rate",
+    "1000000",
+    "--write-timeout",
+    "2s",
+    "--response-rate",
+    "64KiB",
+    "--listing-tasks",
+    "1000",
+    "--listing-limit",
+    "12MiB",
+    "--listing-memory",
+    "32MiB",
+    "--request-memory",
+    "32MiB",
+    "--response-memory",
+    "64MiB",
+    "--result-memory",
+    "32MiB",
+    "--history-memory",
+    "32MiB",
+    "--result-limit",
+    "4MiB",
+];
+
+/// The memory that an attack may take: the budgets above, and as much again for
+/// what is encoded, decoded and allocated meanwhile.
+const MOST: u64 = 384 << 20;
+
+/// A guest with this many tasks, whose pages are one text of `size` bytes again
+/// and again; `listing` says whether it returns pages.
+fn lister(name: &str, tasks: u64, size: usize, listing: bool) -> WatGuest {
+    let text = format!(
+        "(i64.store (i32.const 131072) (i64.const 0x22_3a_22_61_22_7b))
+         (memory.fill (i32.const 131078) (i32.const 120) (i32.const {size}))
+         (i32.store8 (i32.const {}) (i32.const 0x22)) (i32.store8 (i32.const {}) (i32.const 0x7d))",
+        131_078 + size,
+        131_079 + size,
+    );
+    let length = size + 8;
+    wat_guest(name)
+        .with("pages", "40")
+        .with(
+            "data",
+            format!(
+                "(data (i32.const 2080) \"\\{:02x}\")",
+                if listing { 0x11 } else { 0x01 }
+            ),
+        )
+        .with(
+            "num-tasks",
+            format!("(i64.store (i32.const 4104) (i64.const {tasks}))"),
+        )
+        .with(
+            "module",
+            format!(
+                "(func $fill64 (local $i i32) (loop $next
+                   (i32.store (i32.add (i32.const 20480) (i32.shl (local.get $i) (i32.const 3)))
+                     (i32.const 131072))
+                   (i32.store (i32.add (i32.const 20484) (i32.shl (local.get $i) (i32.const 3)))
+                     (i32.const {length}))
+                   (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                   (br_if $next (i32.lt_u (local.get $i) (i32.const 64)))))"
+            ),
+        )
+        .with(
+            "tasks",
+            format!(
+                "{text} (call $fill64)
+                 (i32.store (i32.const 4100) (i32.const 20480))
+                 (i32.store (i32.const 4104) (i32.const 64))"
+            ),
+        )
+        .with(
+            "task",
+            format!(
+                "{text} (i32.store (i32.const 4100) (i32.const 131072))
+                 (i32.store (i32.const 4104) (i32.const {length}))"
+            ),
+        )
+}
+
+/// Watches the memory of a process until it is dropped.
+struct MemoryWatch {
+    most: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl MemoryWatch {
+    fn start(pid: u32) -> Self {
+        let (most, stop) = (
+            Arc::new(AtomicU64::new(0)),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let thread = thread::spawn({
+            let (most, stop) = (most.clone(), stop.clone());
+            move || {
+                while !stop.load(Ordering::Relaxed) {
+                    most.fetch_max(ProcessStats::of(pid).memory, Ordering::Relaxed);
+                    thread::sleep(Duration::from_millis(10));
+                }
+            }
+        });
+        Self {
+            most,
+            stop,
+            thread: Some(thread),
+        }
+    }
+
+    /// Asserts that the process never had much more memory than this before.
+    fn assert_at_most(&self, before: u64) -> u64 {
+        let most = self.most.load(Ordering::Relaxed).saturating_sub(before) >> 20;
+        assert!(most <= MOST >> 20, "{most} MiB more than before");
+        most
+    }
+}
+
+impl Drop for MemoryWatch {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Runs an attack and adds the most memory that the server took.
+fn watched(pid: u32, attack: impl FnOnce() -> String) -> String {
+    let before = ProcessStats::of(pid).memory;
+    let watch = MemoryWatch::start(pid);
+    let saw = attack();
+    format!("{saw}; {} MiB more", watch.assert_at_most(before))
+}
+
+/// Asks for lists that are too long or too large: each refusal names the limit.
+fn endless_lists(ors: &OrsClient) -> String {
+    let train = json!({"split": "train"});
+    let mut message = String::new();
+    for (path, body, part) in [
+        ("/endless/tasks", &train, "--listing-tasks"),
+        ("/endless/task_range", &train, "--listing-tasks"),
+        ("/endless-single/task_range", &train, "--listing-tasks"),
+        (
+            "/endless/task_range",
+            &json!({"split": "train", "start": -1000}),
+            "--listing-limit",
+        ),
+        (
+            "/endless-single/task_range",
+            &json!({"split": "train", "start": 5, "stop": 900}),
+            "--listing-limit",
+        ),
+    ] {
+        message = error_detail(&ors.post(path, body), 400);
+        assert!(
+            message.contains(part) && message.contains("start"),
+            "{message}"
+        );
+    }
+    // Ranges that fit are answered.
+    let range = json!({"split": "train", "start": 1_000_000, "stop": 1_000_064});
+    let answer = ors.post("/endless/task_range", &range);
+    let tasks = answer.json()["tasks"].as_array().map(Vec::len);
+    assert_eq!(tasks, Some(64), "{}", answer.status());
+    message
+}
+
+/// Opens connections that ask for a list of 10 MB and read nothing, or a little
+/// now and then; all of them are cut.
+fn unread_lists(ors: &OrsClient, count: usize, trickle: bool) -> String {
+    let list = HttpRequest::post("/long/tasks").json(&json!({"split": "train"}));
+    let mut open: Vec<HttpConnection> = (0..count)
+        .map(|_| {
+            let mut connection = ors.client().connect();
+            connection.send(&list).expect("a request can be sent");
+            connection
+        })
+        .collect();
+    let begin = Instant::now();
+    if trickle {
+        for connection in &mut open {
+            assert_eq!(connection.read_head().expect("a head").status, 200);
+        }
+    }
+    // Each is cut after its credit is used up.
+    while begin.elapsed() < Duration::from_secs(8) {
+        if trickle {
+            for connection in &mut open {
+                let _ = connection.set_read_timeout(Duration::from_millis(1));
+                // A few kilobytes, if there are any.
+                let _ = connection.read_piece();
+            }
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+    for mut connection in open {
+        let _ = connection.set_read_timeout(Duration::from_secs(20));
+        let is_cut = (!trickle && connection.read_head().is_err())
+            || loop {
+                match connection.read_piece() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break false,
+                    Err(_) => break true,
+                }
+            };
+        assert!(is_cut, "kept for a client that does not read");
+    }
+    format!("{count} connections cut off")
+}
+
+/// A session with this many results of 3 MiB.
+fn long_session(ors: &OrsClient, results: usize) -> SessionClient {
+    let session = ors.open("alpha", TaskSelector::At("train", 0));
+    let input = json!({"unit": "0123456789abcdef", "count": 192 << 10});
+    for _ in 0..results {
+        assert_eq!(session.call("big", input.clone()).text().len(), 3 << 20);
+    }
+    session
+}
+
+/// Asks for a long history many times at once, in every form.
+fn histories(ors: &OrsClient, results: usize, count: usize) -> String {
+    let session = long_session(ors, results);
+    let path = format!("/orwd/sessions/{}", session.id());
+    let statuses = run_concurrently((0..count).map(|n| {
+        let (ors, path) = (ors.clone(), path.clone());
+        move || match n % 3 {
+            0 | 1 => ors.get(&path).status(),
+            _ => ors.get(&format!("{path}/receipt")).status(),
+        }
+    }));
+    assert!(
+        statuses.iter().all(|status| matches!(status, 200 | 503)),
+        "{statuses:?}"
+    );
+    let page = ors.get(&format!("{path}?limit=2")).json();
+    assert_eq!(page["steps"].as_array().map(Vec::len), Some(2));
+    let next = &page["next"];
+    let page = ors.get(&format!("{path}?after={next}&limit=1000")).json();
+    assert_eq!(page["steps"].as_array().map(Vec::len), Some(results - 1));
+    let answered = statuses.iter().filter(|status| **status == 200).count();
+    format!("{answered} of {count} answered, the others told to wait")
+}
+
+/// Makes results of 3 MiB in many sessions, which stay for `--result-ttl`. Those
+/// that left memory come from the journal.
+fn lingering_results(ors: &OrsClient, sessions: usize) -> String {
+    let held: Vec<(SessionClient, String)> = (0..sessions)
+        .map(|_| {
+            let session = ors.open("alpha", TaskSelector::At("train", 0));
+            let input = json!({"unit": "0123456789abcdef", "count": 192 << 10});
+            let call = session.call("big", input);
+            let id = call.task_id().to_owned();
+            (session, id)
+        })
+        .collect();
+    for (session, id) in &held {
+        assert_eq!(session.resume(id).text().len(), 3 << 20);
+    }
+    format!("{sessions} results fetched again")
+}
+
+/// Sends large calls to a session that is busy.
+fn waiting_calls(ors: &OrsClient, count: usize) -> String {
+    let session = ors.open("alpha", TaskSelector::At("train", 0));
+    let mut first = session.start("sleep", json!({"ms": 3000}));
+    first.task_id();
+    let body = json!({"name": "noargs", "input": {"x": "x".repeat(2 << 20)}});
+    let request = session.post_request("call", &body);
+    let heads = run_concurrently((0..count).map(|_| {
+        let (ors, request) = (ors.clone(), request.clone());
+        move || {
+            let mut connection = ors.client().connect();
+            connection.send(&request).expect("a request can be sent");
+            let head = connection.read_head().expect("a head");
+            // A connection that stays open keeps its call.
+            (connection, head)
+        }
+    }));
+    let mut refused = 0;
+    for (_, head) in &heads {
+        if head.status != 200 {
+            assert_eq!(head.status, 503);
+            assert_eq!(head.header("x-backend-state"), Some("starting"));
+            refused += 1;
+        }
+    }
+    assert!((1..count).contains(&refused), "{refused} of {count}");
+    format!("{refused} of {count} told to wait")
+}
+
+#[test]
+fn held_bytes() {
+    let guests = [
+        lister("endless", 1 << 62, 190_000, true),
+        lister("endless-single", 1 << 62, 1 << 20, false),
+        lister("long", 320, 32_000, true),
+    ];
+    let files: Vec<_> = guests.iter().map(WatGuest::file).collect();
+    let mut harness = AttackHarness::new("held-bytes", &[], &files, &FLAGS).with_slack(160 << 20);
+    let pid = harness.server().pid();
+    harness.case(
+        "an environment with 2^62 tasks",
+        "listing-tasks, listing-limit",
+        |ors| watched(pid, || endless_lists(ors)),
+    );
+    let count = quick_or_soak(100, 1000);
+    harness.case(
+        &format!("{count} clients that do not read a list of 10 MB"),
+        "one list for all; response-rate",
+        |ors| watched(pid, || unread_lists(ors, count, false)),
+    );
+    let count = quick_or_soak(30, 300);
+    harness.case(
+        &format!("{count} clients that read a few bytes now and then"),
+        "response-rate",
+        |ors| watched(pid, || unread_lists(ors, count, true)),
+    );
+    let (results, count) = quick_or_soak((20, 40), (60, 200));
+    harness.case(
+        &format!("{count} requests for a history of {} MiB", 3 * results),
+        "history-memory",
+        |ors| watched(pid, || histories(ors, results, count)),
+    );
+    let count = quick_or_soak(40, 60);
+    harness.case(
+        &format!("{count} results of 3 MiB that stay"),
+        "result-memory",
+        |ors| watched(pid, || lingering_results(ors, count)),
+    );
+    let count = quick_or_soak(30, 100);
+    harness.case(
+        &format!("{count} calls of 2 MiB to a busy session"),
+        "request-memory",
+        |ors| watched(pid, || waiting_calls(ors, count)),
+    );
+    harness.end();
+}
