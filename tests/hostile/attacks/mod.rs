@@ -1,6 +1,7 @@
 //! The attacks, one file per family.
 
 mod component_admission;
+mod disk;
 mod files;
 mod held_bytes;
 mod host_call_fuzzer;
