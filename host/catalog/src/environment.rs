@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use orwd_engine::{CodeCache, Component, ComponentFileError, Engine, Instance, TaskLookupError};
+use orwd_engine::{
+    CodeCache, Component, ComponentFileError, Engine, Instance, SessionPermit, TaskLookupError,
+};
 use orwd_limiter::BytePermit;
 use orwd_model::DataMode;
 use orwd_model::{
@@ -11,7 +13,6 @@ use orwd_model::{
     LimitSet, Seed, SessionId, SessionLimits,
 };
 use orwd_sandbox::{DataDir, InstanceConfig};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::files::ComponentStore;
 use crate::probe;
@@ -253,7 +254,7 @@ impl Environment {
     pub async fn start(
         &self,
         config: InstanceConfig,
-        permit: OwnedSemaphorePermit,
+        permit: SessionPermit,
     ) -> Result<Instance, Fault> {
         Instance::start(&self.0.engine, &self.0.component, config, Some(permit)).await
     }

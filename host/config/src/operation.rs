@@ -16,7 +16,8 @@ pub struct HardeningFlags {
 pub enum HardeningMode {
     /// All that the kernel supports; the log names what is missing
     Available,
-    /// All; if something is missing, the server does not start
+    /// At least the parts for files, system calls, privileges and core dumps;
+    /// if one of them is missing, the server does not start
     Required,
     /// None, for debuggers and profilers, which cannot inspect a hardened
     /// process

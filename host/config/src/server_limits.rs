@@ -22,7 +22,8 @@ const HOUR: u64 = secs(3600);
 orwd_model::declare_limits! {
     /// Limits of the server as a whole.
     pub struct ServerLimits, "Limits of the server" {
-        /// Sessions in memory at once. For another one, the longest-idle
+        /// Sessions in memory at once, and at most what the system can map and
+        /// has descriptors for. For another one, the longest-idle
         /// session of the key with the most resident sessions is evicted; if
         /// none can be evicted, the client gets 503 and `Retry-After`.
         max_sessions: u32 = "max-sessions"
@@ -103,6 +104,8 @@ orwd_model::declare_limits! {
         max_calls_per_key: Option<usize> = "max-calls-per-key"
             (Count, Unset("unlimited"), 1, MILLION);
         /// Memory of the server above which idle sessions hibernate early.
+        /// Halfway from it to all memory, new sessions get 503 and large guests
+        /// are stopped.
         memory_high_watermark: Option<u64> = "memory-high-watermark"
             (Size, Unset("three quarters of the machine's or container's memory"), 16 * MIB, 1024 * GIB);
         /// How long ended sessions stay available for inspection, replay,

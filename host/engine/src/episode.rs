@@ -35,7 +35,7 @@ macro_rules! enter {
         instance
             .state
             .enter(
-                instance.engine.cpu_permits(),
+                &instance.cpu,
                 instance.limits.$budget(),
                 $what,
                 async |$store: &mut Store<GuestState>| $call.await,
@@ -58,7 +58,7 @@ impl Episode {
         let opened = instance
             .state
             .enter(
-                instance.engine.cpu_permits(),
+                &instance.cpu,
                 instance.limits.setup(),
                 "open",
                 async |store: &mut Store<GuestState>| {
@@ -165,7 +165,7 @@ impl Episode {
         self.instance
             .state
             .enter(
-                self.instance.engine.cpu_permits(),
+                &self.instance.cpu,
                 budget,
                 "drop",
                 async |store| match handle {

@@ -13,25 +13,26 @@ use orwd_model::{
     SleepMode, Timestamp,
 };
 use orwd_sandbox::{CpuMeter, GuestState, InstanceConfig};
-use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::Store;
 
 use crate::admission::component::Component;
 use crate::convert::lift::{self, InvalidOutput};
-use crate::engine::Engine;
+use crate::engine::{Engine, SessionPermit};
 use crate::entry::error::{EntryError, TaskLookupError};
-use crate::entry::store_state::{self, StoreState};
+use crate::entry::fault;
+use crate::entry::store_state::{self, CpuShare, StoreState};
+use crate::schedule::account::{CpuAccount, Owner};
 
 /// An instance that serves task queries, or becomes an episode.
 pub struct Instance {
     // Fields drop in this order: the store before its permit.
     pub(crate) state: StoreState,
     pub(crate) exports: Exports,
-    pub(crate) engine: Engine,
+    pub(crate) cpu: CpuShare,
     /// The meter of the store, which may be gone.
     meter: CpuMeter,
     pub(crate) limits: SessionLimits,
-    _permit: Option<OwnedSemaphorePermit>,
+    _permit: Option<SessionPermit>,
 }
 
 /// Enters the guest through one export of the catalog. Restarts the random
@@ -47,7 +48,7 @@ macro_rules! query {
         $self
             .state
             .enter(
-                $self.engine.cpu_permits(),
+                &$self.cpu,
                 $self.limits.call(),
                 $what,
                 async |$store: &mut Store<GuestState>| $call.await,
@@ -58,34 +59,38 @@ macro_rules! query {
 
 impl Instance {
     /// Creates an instance. Start functions and data initialisation run under
-    /// the setup budget.
+    /// the setup budget. It runs on behalf of the permit's owner; without a
+    /// permit it serves the task queries of its environment.
     pub async fn start(
         engine: &Engine,
         component: &Component,
         config: InstanceConfig,
-        permit: Option<OwnedSemaphorePermit>,
+        permit: Option<SessionPermit>,
     ) -> Result<Instance, Fault> {
         let limits = config.limits;
-        let state = GuestState::new(config);
-        let mut store = Store::try_new(engine.wasmtime(), state).map_err(|error| {
-            tracing::error!(error = format!("{error:#}"), "cannot create store");
-            Fault::new(FaultCode::Overloaded, "no room for another instance")
-        })?;
+        let owner = match &permit {
+            Some(permit) => permit.owner().clone(),
+            None => Owner::Catalog(config.label.environment.clone()),
+        };
+        let cpu = CpuShare {
+            scheduler: engine.scheduler().clone(),
+            account: CpuAccount::new(owner),
+        };
+        let state = GuestState::new(config, engine.host_memory().clone());
+        let mut store =
+            Store::try_new(engine.wasmtime(), state).map_err(|error| fault::of_creation(&error))?;
         store_state::prepare(&mut store, &limits);
         let meter = store.data().meter.clone();
         let mut state = StoreState::Live(Box::new(store));
         let exports = state
-            .enter(
-                engine.cpu_permits(),
-                limits.setup(),
-                "instantiate",
-                async |store| component.pre.instantiate_async(store).await,
-            )
+            .enter(&cpu, limits.setup(), "instantiate", async |store| {
+                component.pre.instantiate_async(store).await
+            })
             .await?;
         Ok(Instance {
             state,
             exports,
-            engine: engine.clone(),
+            cpu,
             meter,
             limits,
             _permit: permit,

@@ -6,6 +6,7 @@
 //! knows neither HTTP nor sessions.
 
 mod admission;
+mod capacity;
 mod compile;
 mod convert;
 mod engine;
@@ -15,18 +16,21 @@ mod episode;
 #[doc(hidden)]
 pub mod fuzzing;
 mod instance;
+mod schedule;
 mod settings;
 mod ticker;
 
 pub use admission::component::{Component, ComponentError, ComponentFileError};
 pub use admission::scan::LimitExceeded;
 pub use admission::world::{ComponentImport, WorldMismatch};
+pub use capacity::Capacity;
 pub use compile::cache::{CodeCache, CodeCacheError};
 pub use compile::compiler::Compiler;
 pub use compile::error::CompileError;
 pub use compile::worker::{WorkerError, run_worker};
-pub use engine::{ENGINE_VERSION, Engine, EngineError};
+pub use engine::{ENGINE_VERSION, Engine, EngineError, SessionPermit};
 pub use entry::error::{CallError, EntryError, TaskLookupError};
 pub use episode::Episode;
 pub use instance::Instance;
+pub use schedule::account::Owner;
 pub use settings::{ENGINE_SERIES, EngineSettings};

@@ -10,9 +10,15 @@ const WASM_STACK: usize = 512 * 1024;
 /// functions.
 const FIBER_STACK: usize = 1024 * 1024;
 
-/// Instances in addition to the sessions: those that serve task queries, and
-/// those still being dropped while their successors start.
-const SPARE_INSTANCES: u32 = 256;
+/// Addresses that each memory reserves, so that accesses need no bounds checks
+/// that could be mis-speculated.
+pub(crate) const MEMORY_RESERVATION: u64 = 4 << 30;
+
+/// Addresses behind each memory that are never accessible.
+pub(crate) const MEMORY_GUARD: u64 = 32 << 20;
+
+/// Memories of one instance.
+pub(crate) const MAX_MEMORIES: u32 = 8;
 
 /// The engine's release series: what the behaviour of a guest may depend on.
 /// The journal records it.
@@ -35,7 +41,10 @@ pub struct EngineSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Allocation {
     /// Slots are reserved in advance, so a session starts in microseconds.
-    Pooled,
+    Pooled {
+        /// The number of slots.
+        instances: u32,
+    },
     /// Memory is mapped per instance, where the address space for the pool is
     /// not available (a container with a limit, an emulator).
     OnDemand,
@@ -49,11 +58,9 @@ impl EngineSettings {
         // Epochs interrupt the guest: they are cheap, and the guest cannot
         // avoid them.
         config.epoch_interruption(true).consume_fuel(false);
-        // Each memory reserves 4 GiB, so that accesses need no bounds checks
-        // that could be mis-speculated.
         config
-            .memory_reservation(4 << 30)
-            .memory_guard_size(32 << 20)
+            .memory_reservation(MEMORY_RESERVATION)
+            .memory_guard_size(MEMORY_GUARD)
             .guard_before_linear_memory(true)
             .memory_may_move(false)
             .memory_init_cow(true)
@@ -87,14 +94,14 @@ impl EngineSettings {
             );
         // Backtraces would contain names chosen by the guest.
         config.wasm_backtrace_max_frames(None);
-        if allocation == Allocation::Pooled {
-            config.allocation_strategy(InstanceAllocationStrategy::Pooling(self.pool()));
+        if let Allocation::Pooled { instances } = allocation {
+            let pool = self.pool(instances);
+            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         }
         Ok(config)
     }
 
-    fn pool(&self) -> PoolingAllocationConfig {
-        let instances = self.max_sessions.saturating_add(SPARE_INSTANCES);
+    fn pool(&self, instances: u32) -> PoolingAllocationConfig {
         let mut pool = PoolingAllocationConfig::default();
         pool.total_component_instances(instances)
             .total_memories(instances)
@@ -104,7 +111,7 @@ impl EngineSettings {
             .total_core_instances(instances.saturating_mul(16))
             .total_tables(instances.saturating_mul(4))
             .max_core_instances_per_component(100)
-            .max_memories_per_component(8)
+            .max_memories_per_component(MAX_MEMORIES)
             .max_tables_per_component(64)
             .max_memories_per_module(1)
             .max_tables_per_module(4)

@@ -1,4 +1,5 @@
-//! The epoch clock, which ends the time slices of guests.
+//! The epoch clock, which ends the time slices of guests and finds those that
+//! take longer.
 //!
 //! It is an OS thread, not a task: guests that never yield could keep a task
 //! from running, and with it everything that stops them. The thread ends with
@@ -6,15 +7,14 @@
 
 use std::io;
 use std::thread;
-use std::time::Duration;
+use std::time::Instant;
 
 use wasmtime::Engine;
 
-/// The length of an epoch: one time slice of a guest.
-pub(crate) const EPOCH: Duration = Duration::from_millis(2);
+use crate::schedule::scheduler::{SLICE, Scheduler};
 
 /// Starts the thread.
-pub(crate) fn start(engine: &Engine) -> io::Result<()> {
+pub(crate) fn start(engine: &Engine, scheduler: Scheduler) -> io::Result<()> {
     let engine = engine.weak();
     thread::Builder::new()
         .name("orwd-ticker".to_owned())
@@ -22,7 +22,8 @@ pub(crate) fn start(engine: &Engine) -> io::Result<()> {
             while let Some(engine) = engine.upgrade() {
                 engine.increment_epoch();
                 drop(engine);
-                thread::sleep(EPOCH);
+                scheduler.check_overdue(Instant::now());
+                thread::sleep(SLICE);
             }
         })?;
     Ok(())

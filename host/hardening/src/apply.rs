@@ -1,7 +1,7 @@
 //! Applies a policy to the process.
 
 use crate::policy::Policy;
-use crate::report::{HardeningError, HardeningReport};
+use crate::report::{HardeningError, HardeningReport, SYSTEM_CALLS};
 
 /// Gives up, for the rest of the process's life, everything that the policy
 /// does not name. The report names what this kernel cannot enforce.
@@ -23,7 +23,7 @@ pub fn apply(policy: &Policy) -> Result<HardeningReport, HardeningError> {
     // After the paths are opened, which may need them.
     report.record("capabilities", privileges::drop_capabilities(policy)?);
     // Last, since the others need system calls that the filter denies.
-    report.record("system calls", seccomp::restrict(policy.workload()));
+    report.record(SYSTEM_CALLS, seccomp::restrict(policy.workload()));
     Ok(report)
 }
 
@@ -31,9 +31,8 @@ pub fn apply(policy: &Policy) -> Result<HardeningReport, HardeningError> {
 #[cfg(not(target_os = "linux"))]
 pub fn apply(_: &Policy) -> Result<HardeningReport, HardeningError> {
     let mut report = HardeningReport::default();
-    report.record(
-        "system calls and files",
-        Err("this is not Linux".to_owned()),
-    );
+    for protection in [crate::report::FILES, SYSTEM_CALLS] {
+        report.record(protection, Err("this is not Linux".to_owned()));
+    }
     Ok(report)
 }

@@ -11,14 +11,15 @@ use ::landlock::{
 };
 
 use crate::policy::{PathAccess, Policy};
-use crate::report::HardeningError;
+use crate::report::{FILES, HardeningError};
 
 /// Newest version that the rules use. An older kernel denies what it can.
 const NEWEST: ABI = ABI::V10;
 
 /// The version that introduced each part of Landlock.
 const PARTS: &[(&str, ABI)] = &[
-    ("files", ABI::V1),
+    (FILES, ABI::V1),
+    ("truncation", ABI::V3),
     ("TCP", ABI::V4),
     ("signals and abstract sockets", ABI::V6),
 ];

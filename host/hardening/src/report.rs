@@ -3,6 +3,22 @@
 use std::fmt;
 use std::path::PathBuf;
 
+/// Access to files, the most important of Landlock's parts.
+pub(crate) const FILES: &str = "files";
+
+/// The filter of system calls.
+pub(crate) const SYSTEM_CALLS: &str = "system calls";
+
+/// The protections without which a sandbox escape would reach what the process
+/// promises to protect. The others narrow further what such a guest could do.
+const ESSENTIAL: [&str; 5] = [
+    "privileges",
+    "capabilities",
+    "core dumps",
+    FILES,
+    SYSTEM_CALLS,
+];
+
 /// Protections of this process, active and missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HardeningReport {
@@ -45,6 +61,11 @@ impl MissingProtection {
         self.protection
     }
 
+    /// Returns whether it is one of those that `--hardening required` demands.
+    pub fn is_essential(&self) -> bool {
+        ESSENTIAL.contains(&self.protection)
+    }
+
     /// Returns why it is missing.
     pub fn reason(&self) -> &str {
         &self.reason
@@ -65,5 +86,20 @@ impl fmt::Display for HardeningReport {
             return f.write_str("none");
         }
         f.write_str(&self.active.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_and_system_calls_are_essential_and_newer_parts_are_not() {
+        let mut report = HardeningReport::default();
+        for protection in [FILES, SYSTEM_CALLS, "truncation", "TCP"] {
+            report.record(protection, Err("an old kernel".to_owned()));
+        }
+        let essential = report.missing().iter().map(MissingProtection::is_essential);
+        assert_eq!(essential.collect::<Vec<_>>(), [true, true, false, false]);
     }
 }

@@ -7,8 +7,10 @@
 //! host: it names paths of the overlay, and nothing outside of it exists. Files
 //! that should outlast the session are [published](Overlay::publish) when it ends.
 //!
-//! Every failure is a WASI error code; the only trap is a guest whose resource
-//! table is full. Trouble of the host is `io`, with the reason in the log.
+//! Every failure is a WASI error code. There are two traps: a guest whose
+//! resource table is full, and a resource that the host lacks, such as disk
+//! space or a descriptor. Other trouble of the host is `io`, with the reason in
+//! the log.
 
 mod error;
 mod handle;

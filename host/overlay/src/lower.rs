@@ -19,7 +19,7 @@ use rustix::fs::OFlags;
 
 use tokio::sync::Semaphore;
 
-use crate::error::{ErrorCode, Result};
+use crate::error::{ErrorCode, Result, lacking_resource};
 use crate::warnings::WarningLimiter;
 
 /// The prefix of files being published, which guests do not see.
@@ -417,7 +417,7 @@ fn error_code(error: &io::Error) -> ErrorCode {
             if let Some(unsaid) = UNREADABLE.admit() {
                 tracing::warn!(%kind, %error, unsaid, "cannot read data directory");
             }
-            ErrorCode::Io
+            lacking_resource(error).unwrap_or(ErrorCode::Io)
         }
     }
 }

@@ -15,6 +15,8 @@
 
 use wasmtime::{Error, ResourceLimiter, Result};
 
+use crate::host_memory::HostMemory;
+
 /// Bytes of a table element, which is a pointer of the host.
 const ELEMENT: usize = size_of::<usize>();
 
@@ -24,6 +26,7 @@ const MAX_ITEMS: usize = 100;
 /// The memory limiter of one session.
 #[derive(Debug)]
 pub struct MemoryLimiter {
+    host: HostMemory,
     limit: Charge,
     used: Charge,
     refused: Option<MemoryRefusal>,
@@ -46,9 +49,11 @@ pub enum MemoryRefusal {
 }
 
 impl MemoryLimiter {
-    /// Creates a limiter of `bytes` and `elements` of tables.
-    pub fn new(bytes: usize, elements: usize) -> MemoryLimiter {
+    /// Creates a limiter of `bytes` and `elements` of tables, on a machine with
+    /// this memory.
+    pub fn new(bytes: usize, elements: usize, host: HostMemory) -> MemoryLimiter {
         MemoryLimiter {
+            host,
             limit: Charge { bytes, elements },
             used: Charge::default(),
             refused: None,
@@ -58,6 +63,15 @@ impl MemoryLimiter {
     /// Returns and clears the last refusal.
     pub fn take_refused(&mut self) -> Option<MemoryRefusal> {
         self.refused.take()
+    }
+
+    /// Fails if the machine has no memory left for what the session has.
+    pub fn check_host(&self) -> Result<()> {
+        if self.host.allows(self.used.bytes) {
+            Ok(())
+        } else {
+            Err(HostOutOfMemory.into())
+        }
     }
 
     /// Makes a charge; returns false and changes nothing if a limit would be
@@ -103,7 +117,12 @@ fn failed(error: Error) -> Result<()> {
 
 impl ResourceLimiter for MemoryLimiter {
     fn memory_growing(&mut self, now: usize, then: usize, max: Option<usize>) -> Result<bool> {
-        Ok(within(then, max) && self.charge(then.saturating_sub(now), 0))
+        let bytes = then.saturating_sub(now);
+        let allowed = within(then, max) && self.charge(bytes, 0);
+        if allowed && bytes > 0 && !self.host.allows_growth(self.used.bytes) {
+            return Err(HostOutOfMemory.into());
+        }
+        Ok(allowed)
     }
 
     fn memory_grow_failed(&mut self, error: Error) -> Result<()> {
@@ -142,7 +161,7 @@ mod tests {
 
     #[test]
     fn memories_are_summed() {
-        let mut memory = MemoryLimiter::new(100, 0);
+        let mut memory = MemoryLimiter::new(100, 0, HostMemory::default());
         assert!(memory.memory_growing(0, 60, None).unwrap());
         assert!(memory.memory_growing(0, 40, None).unwrap());
         assert_eq!(memory.take_refused(), None);
@@ -154,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_growth_over_the_declared_maximum_returns_no_charge() {
-        let mut memory = MemoryLimiter::new(100, 0);
+        let mut memory = MemoryLimiter::new(100, 0, HostMemory::default());
         for _ in 0..100 {
             assert!(memory.memory_growing(0, 1, None).unwrap());
             let over = wasmtime::format_err!("memory growth exceeds memory type's limits");
@@ -166,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_declared_maximum_is_not_our_refusal() {
-        let mut memory = MemoryLimiter::new(100, 100);
+        let mut memory = MemoryLimiter::new(100, 100, HostMemory::default());
         assert!(!memory.memory_growing(10, 11, Some(10)).unwrap());
         assert!(!memory.table_growing(10, 11, Some(10)).unwrap());
         assert_eq!(memory.take_refused(), None);
@@ -175,14 +194,14 @@ mod tests {
 
     #[test]
     fn a_growth_over_the_pool_limit_is_our_refusal() {
-        let mut memory = MemoryLimiter::new(1 << 20, 100);
+        let mut memory = MemoryLimiter::new(1 << 20, 100, HostMemory::default());
         assert!(!memory.table_growing(0, 101, Some(100)).unwrap());
         assert_eq!(memory.take_refused(), Some(MemoryRefusal::Tables));
     }
 
     #[test]
     fn an_out_of_memory_host_ends_the_session() {
-        let mut memory = MemoryLimiter::new(100, 100);
+        let mut memory = MemoryLimiter::new(100, 100, HostMemory::default());
         assert!(memory.memory_growing(0, 10, None).unwrap());
         let error = memory
             .memory_grow_failed(wasmtime::format_err!("no pages"))
@@ -192,7 +211,7 @@ mod tests {
 
     #[test]
     fn tables_are_summed_by_elements_and_are_memory_too() {
-        let mut memory = MemoryLimiter::new(100 * ELEMENT, 60);
+        let mut memory = MemoryLimiter::new(100 * ELEMENT, 60, HostMemory::default());
         assert!(memory.table_growing(0, 30, None).unwrap());
         assert!(memory.table_growing(10, 40, None).unwrap());
         assert!(!memory.table_growing(0, 1, None).unwrap());
@@ -202,9 +221,23 @@ mod tests {
         assert!(!memory.memory_growing(0, 1, None).unwrap());
         assert_eq!(memory.take_refused(), Some(MemoryRefusal::Memory));
 
-        let mut memory = MemoryLimiter::new(10 * ELEMENT, 60);
+        let mut memory = MemoryLimiter::new(10 * ELEMENT, 60, HostMemory::default());
         assert!(!memory.table_growing(0, 11, None).unwrap());
         assert_eq!(memory.take_refused(), Some(MemoryRefusal::Memory));
         assert!(memory.table_growing(0, 10, None).unwrap());
+    }
+
+    #[test]
+    fn a_machine_without_memory_stops_large_guests() {
+        let host = HostMemory::default();
+        let mut memory = MemoryLimiter::new(1 << 30, 0, host.clone());
+        assert!(memory.memory_growing(0, 64 << 20, None).unwrap());
+        host.report_shortage(1 << 30);
+        assert!(memory.check_host().is_ok());
+        let error = memory.memory_growing(0, 1 << 20, None).unwrap_err();
+        assert!(error.is::<HostOutOfMemory>());
+        assert_eq!(memory.take_refused(), None);
+        host.end_shortage();
+        assert!(memory.check_host().is_ok());
     }
 }

@@ -7,7 +7,7 @@
 //! sides alternate on one thread and never overlap.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -16,12 +16,13 @@ use rustix::time::{ClockId, clock_gettime};
 #[derive(Clone, Debug, Default)]
 pub struct CpuMeter(Arc<Inner>);
 
-/// All values in nanoseconds.
+/// All times in nanoseconds.
 #[derive(Debug, Default)]
 struct Inner {
     budget: AtomicU64,
     used: AtomicU64,
     started: AtomicU64,
+    yielded: AtomicBool,
 }
 
 impl CpuMeter {
@@ -42,9 +43,22 @@ impl CpuMeter {
         self.0.started.store(thread_time(), Ordering::Relaxed);
     }
 
-    /// Guest code has stopped running on this thread.
-    pub fn stop(&self) {
-        self.0.used.fetch_add(self.current(), Ordering::Relaxed);
+    /// Guest code has stopped running on this thread. Returns the CPU time since
+    /// it started.
+    pub fn stop(&self) -> Duration {
+        let used = self.current();
+        self.0.used.fetch_add(used, Ordering::Relaxed);
+        Duration::from_nanos(used)
+    }
+
+    /// Records that the guest yields because its time slice is over.
+    pub fn note_yield(&self) {
+        self.0.yielded.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether the guest has yielded since the last call.
+    pub fn take_yielded(&self) -> bool {
+        self.0.yielded.swap(false, Ordering::Relaxed)
     }
 
     /// Returns whether the budget is exhausted; called while guest code runs.

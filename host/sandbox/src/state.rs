@@ -10,6 +10,7 @@ use orwd_overlay::{FileLimits, FilesystemView, Overlay, QuotaRefusal};
 
 use crate::config::{InstanceConfig, InstanceLabel};
 use crate::data::dir::DataDir;
+use crate::host_memory::HostMemory;
 use crate::memory::MemoryLimiter;
 use crate::meter::CpuMeter;
 use crate::output::stdio::{GuestLog, StdStream};
@@ -70,8 +71,8 @@ pub struct GuestState {
 }
 
 impl GuestState {
-    /// Creates the state of one instance.
-    pub fn new(config: InstanceConfig) -> GuestState {
+    /// Creates the state of one instance, on a machine with this memory.
+    pub fn new(config: InstanceConfig, host_memory: HostMemory) -> GuestState {
         let limits = &config.limits;
         let log = GuestLog::new(config.label.clone(), limits.log, limits.log_total);
         let mut wasi = WasiCtxBuilder::new();
@@ -110,7 +111,7 @@ impl GuestState {
             table,
             overlay,
             publishable,
-            memory: MemoryLimiter::new(limits.memory, limits.tables),
+            memory: MemoryLimiter::new(limits.memory, limits.tables, host_memory),
             clock,
             random: RandomStreams::new(config.determinism.seed),
             meter: CpuMeter::default(),

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orwd_catalog::ListingLimits;
-use orwd_engine::Engine;
+use orwd_engine::{Engine, SessionPermit};
 use orwd_journal::{DiskLimits, DiskQuota, Durability, Journal};
 use orwd_limiter::ByteBudget;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::api::principal::Principal;
 use crate::limits::eviction::ResidentSet;
@@ -71,9 +70,9 @@ pub(crate) struct SessionContext {
     pub(crate) residents: ResidentSet,
     pub(crate) resume_limiter: ResumeLimiter,
     /// Open sessions per principal, hibernated or not.
-    pub(crate) session_quota: Arc<QuotaCounter>,
+    pub(crate) session_quota: QuotaCounter,
     /// Calls in flight per principal.
-    pub(crate) call_quota: Arc<QuotaCounter>,
+    pub(crate) call_quota: QuotaCounter,
     /// Disk space per principal.
     pub(crate) disk_quota: DiskQuota,
     /// Memory of the calls in flight.
@@ -89,8 +88,12 @@ impl SessionContext {
         self.journal.durability() != Durability::None
     }
 
-    /// Returns a slot for an instance, after an eviction if necessary.
-    pub(crate) async fn acquire_slot(&self) -> Option<OwnedSemaphorePermit> {
-        self.residents.acquire_slot(&self.engine).await
+    /// Returns a permit for a session of this owner, after an eviction if
+    /// necessary. None if there is none, or memory is short.
+    pub(crate) async fn acquire_permit(&self, owner: &Principal) -> Option<SessionPermit> {
+        if self.engine.host_memory().is_short() {
+            return None;
+        }
+        self.residents.acquire_permit(&self.engine, owner).await
     }
 }

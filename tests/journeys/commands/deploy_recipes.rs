@@ -115,6 +115,8 @@ fn the_unit_is_valid_and_hardened() {
     let unit = recipe("orwd.service");
     let here = unit.replace("/usr/local/bin/orwd", binary().to_str().unwrap());
     assert_ne!(here, unit);
+    // It would hide the size of memory and the limit of memory mappings.
+    assert!(!unit.lines().any(|line| line == "ProcSubset=pid"));
     let file = scratch.write("orwd.service", here);
     for arguments in [
         &["verify", "--man=no", "--generators=no"][..],

@@ -5,6 +5,8 @@
 //! Most tests run the same attack twice: a low limit stops it, and a high one
 //! lets it succeed. So that limit stops it, and not another one.
 
+mod capacity;
+mod fairness;
 mod holdings;
 mod output;
 mod space;

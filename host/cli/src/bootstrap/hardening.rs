@@ -74,14 +74,22 @@ pub(crate) fn apply(mode: HardeningMode, policy: &Policy) -> Result<(), CommandE
         tracing::warn!(
             protection = %missing.protection(),
             reason = %missing.reason(),
+            essential = missing.is_essential(),
             "hardening unavailable"
         );
     }
-    if mode == HardeningMode::Required && !report.missing().is_empty() {
-        return Err(CommandError::new(
-            "this kernel lacks some protections (see the log), and --hardening required demands \
-             all; update the kernel or pass --hardening available",
-        ));
+    let essential = report
+        .missing()
+        .iter()
+        .find(|missing| missing.is_essential());
+    match essential {
+        Some(missing) if mode == HardeningMode::Required => Err(CommandError::new(format!(
+            "--hardening required: this kernel lacks the protection of {}: {}; enable it (for \
+             files, Landlock: lsm=landlock on the kernel's command line) or pass \
+             --hardening available",
+            missing.protection(),
+            missing.reason()
+        ))),
+        _ => Ok(()),
     }
-    Ok(())
 }

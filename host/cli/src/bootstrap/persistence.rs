@@ -56,6 +56,14 @@ impl Persistence {
         }
     }
 
+    /// Returns the state of a server that keeps no journal.
+    fn unjournaled(memory_high_watermark: Option<u64>) -> Persistence {
+        Persistence {
+            monitor: memory_monitor(memory_high_watermark),
+            ..Persistence::disabled()
+        }
+    }
+
     /// Opens the journal, stores the served components, and loads the other
     /// versions that live sessions run on.
     pub(crate) fn open(
@@ -67,10 +75,10 @@ impl Persistence {
     ) -> Result<Persistence, CommandError> {
         let durability = config.durability;
         if durability == Durability::None {
-            return Ok(Persistence::disabled());
+            return Ok(Persistence::unjournaled(memory_high_watermark));
         }
         let Some(dir) = &config.state else {
-            return Ok(Persistence::disabled());
+            return Ok(Persistence::unjournaled(memory_high_watermark));
         };
         let seal = seal_key(config.seal_key.as_deref())?;
         let store = SqliteStore::open(dir, durability)?;
@@ -100,7 +108,7 @@ impl Persistence {
                 seal,
             }),
             hibernate_after: config.hibernate_after,
-            monitor: memory_monitor(config, memory_high_watermark),
+            monitor: memory_monitor(memory_high_watermark),
         })
     }
 
@@ -174,13 +182,8 @@ fn note_data(state: &StateDir, prepared: &PreparedEnvironments) {
     }
 }
 
-/// Opens the memory monitor, if sessions hibernate and the system reports its
-/// memory.
-fn memory_monitor(
-    config: &PersistenceConfig,
-    high_watermark: Option<u64>,
-) -> Option<MemoryMonitor> {
-    config.hibernate_after?;
+/// Opens the memory monitor, if the system reports its memory.
+fn memory_monitor(high_watermark: Option<u64>) -> Option<MemoryMonitor> {
     MemoryMonitor::open(high_watermark)
         .inspect_err(|error| tracing::warn!(reason = %error, "memory monitor disabled"))
         .ok()

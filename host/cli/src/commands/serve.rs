@@ -133,7 +133,7 @@ impl Serve {
         paths.private.extend(self.persistence.seal_key.clone());
         let access = self.access()?;
         self.check_key_limits(&server_limits)?;
-        server_limits.max_connections = fd_limit::connection_limit(server_limits.max_connections);
+        fd_limit::fit(&mut server_limits);
         let threads = runtime::threads();
         // A port that is in use is reported before a long build. The socket is
         // kept only once there is something to serve: until then, connections

@@ -16,6 +16,7 @@ use crate::compile::cache::CodeCache;
 use crate::compile::code::CompiledCode;
 use crate::compile::error::CompileError;
 use crate::engine::Engine;
+use crate::settings::MAX_MEMORIES;
 use orwd_model::Digest;
 use orwd_sandbox::GuestState;
 
@@ -120,6 +121,7 @@ impl Component {
         let digest = Digest::of(wasm);
         let component = compiled(engine, cache, digest, wasm)?;
         world::check(&component)?;
+        engine.record_memories(memories(&component));
         let pre = engine
             .linker()
             .instantiate_pre(&component)
@@ -153,6 +155,15 @@ impl Component {
     pub fn exports(&self) -> &[String] {
         &self.exports
     }
+}
+
+/// Returns how many memories an instance of the component has. Where that is
+/// unknown, it is taken to have the most that one may.
+fn memories(component: &wasmtime::component::Component) -> u64 {
+    let resources = component.resources_required();
+    resources.map_or(u64::from(MAX_MEMORIES), |resources| {
+        u64::from(resources.num_memories)
+    })
 }
 
 fn check_preamble(wasm: &[u8]) -> Result<(), ComponentError> {

@@ -140,7 +140,8 @@ mod tests {
                 max_tables,
                 threads: 2,
             };
-            for allocation in [Allocation::Pooled, Allocation::OnDemand] {
+            let pooled = Allocation::Pooled { instances: 3 };
+            for allocation in [pooled, Allocation::OnDemand] {
                 let config = settings.config(allocation).unwrap();
                 let engine = wasmtime::Engine::new(&config).unwrap();
                 assert_eq!(hash(&engine), here, "{settings:?} {allocation:?}");

@@ -1,6 +1,6 @@
-//! Entries into a guest: scheduling, budgets and faults.
+//! Entries into a guest: turns, budgets and faults.
 
 pub(crate) mod error;
-mod fault;
-mod scheduler;
+pub(crate) mod fault;
+mod scheduled_guest;
 pub(crate) mod store_state;

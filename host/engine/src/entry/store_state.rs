@@ -7,11 +7,12 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::entry::fault::{EntryFailure, classify};
-use crate::entry::scheduler::ScheduledGuest;
+use crate::entry::scheduled_guest::ScheduledGuest;
+use crate::schedule::account::CpuAccount;
+use crate::schedule::scheduler::{Scheduler, Turns};
 use orwd_model::{Budget, Fault, FaultCode, Secrets, SessionLimits, SleepMode};
 use orwd_sandbox::GuestState;
 
@@ -19,6 +20,13 @@ use orwd_sandbox::GuestState;
 /// table. They cost the host only a few bytes each: the guest's own resources,
 /// and the borrows it makes for one call, such as one per timer in a poll list.
 const COMPONENT_HANDLES: usize = 8;
+
+/// How an instance gets its turns on the CPUs.
+#[derive(Clone, Debug)]
+pub(crate) struct CpuShare {
+    pub(crate) scheduler: Scheduler,
+    pub(crate) account: Arc<CpuAccount>,
+}
 
 /// A store, or the fault that ended it.
 pub(crate) enum StoreState {
@@ -39,6 +47,8 @@ pub(crate) fn prepare(store: &mut Store<GuestState>, limits: &SessionLimits) {
             state.out_of_cpu = true;
             return Ok(UpdateDeadline::Interrupt);
         }
+        state.memory.check_host()?;
+        state.meter.note_yield();
         Ok(UpdateDeadline::Yield(1))
     });
 }
@@ -55,7 +65,7 @@ impl StoreState {
     /// in the log.
     pub(crate) async fn enter<T>(
         &mut self,
-        cpu_permits: &Arc<Semaphore>,
+        cpu: &CpuShare,
         budget: Budget,
         what: &'static str,
         entry: impl AsyncFnOnce(&mut Store<GuestState>) -> wasmtime::Result<T>,
@@ -79,11 +89,13 @@ impl StoreState {
         meter.reset(budget.cpu);
         store.data_mut().begin_entry();
         store.set_epoch_deadline(1);
-        let guest = ScheduledGuest::new(cpu_permits.clone(), meter, entry(&mut store));
-        let result = match tokio::time::timeout(budget.wall, guest).await {
+        let clock = store.data().clock.clone();
+        let turns = Turns::new(&cpu.scheduler, &cpu.account);
+        let guest = ScheduledGuest::new(turns, meter, clock, budget.wall, entry(&mut store));
+        let result = match guest.await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(EntryFailure::Error(error)),
-            Err(_) => Err(EntryFailure::Timeout),
+            Err(overrun) => Err(EntryFailure::Overrun(overrun)),
         };
         store.data().log.flush();
         match result {
@@ -92,10 +104,7 @@ impl StoreState {
                 Ok(value)
             }
             Err(failure) => {
-                let fault = classify(&failure, store.data_mut(), budget);
-                if let EntryFailure::Error(error) = &failure {
-                    tracing::debug!(entry = what, ?error, "guest failed");
-                }
+                let fault = classify(&failure, store.data_mut(), budget, what);
                 *self = StoreState::Faulted(fault.clone());
                 Err(fault)
             }

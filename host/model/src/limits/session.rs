@@ -50,8 +50,9 @@ crate::declare_limits! {
         /// ends the session with `limit_cpu`.
         call_cpu: Duration = "call-cpu"
             (Time, Fixed(secs(30)), ms(10), DAY, journal "call");
-        /// Wall-clock time of one call, prompt, listing or group score, waiting
-        /// included. Exceeding it ends the session with `limit_wall`.
+        /// Wall-clock time of one call, prompt, listing or group score: its CPU
+        /// time and what it sleeps, without waiting for a CPU. Exceeding it
+        /// ends the session with `limit_wall`.
         call_wall: Duration = "call-wall"
             (Time, Fixed(secs(60)), ms(10), DAY, journal "call");
         /// CPU time of opening an episode, and again of its setup. Exceeding it

@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 #[cfg(target_os = "linux")]
 use rustix::fs::{FallocateFlags, fallocate};
 
-use crate::error::{ErrorCode, Result};
+use crate::error::{ErrorCode, Result, lacking_resource};
 use crate::warnings::WarningLimiter;
 
 /// Bytes of a page, and the most that is read or written at once.
@@ -238,10 +238,7 @@ fn error_code(error: &io::Error) -> ErrorCode {
     if let Some(unsaid) = UNUSABLE.admit() {
         tracing::warn!(%error, unsaid, "cannot use spill file");
     }
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorCode::InsufficientSpace,
-        _ => ErrorCode::Io,
-    }
+    lacking_resource(error).unwrap_or(ErrorCode::Io)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError};
 
-use crate::error::ErrorCode;
+use crate::error::{ErrorCode, trap_of};
 use crate::handle::Handle;
 use crate::storage::pages::PAGE;
 
@@ -52,7 +52,10 @@ impl FileOutputStream {
 }
 
 fn stream_error(error: ErrorCode) -> StreamError {
-    StreamError::LastOperationFailed(error.into())
+    match trap_of(error) {
+        Some(trap) => StreamError::Trap(trap),
+        None => StreamError::LastOperationFailed(error.into()),
+    }
 }
 
 impl InputStream for FileInputStream {

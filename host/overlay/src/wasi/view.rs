@@ -15,6 +15,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::p2::{FsError, FsResult};
 
+use crate::error::trap_of;
 use crate::handle::Handle;
 use crate::listing::DirectoryReader;
 use crate::lower::FileKind;
@@ -91,6 +92,9 @@ impl preopens::Host for FilesystemView<'_> {
 impl types::Host for FilesystemView<'_> {
     fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<ErrorCode> {
         let code = error.downcast()?;
+        if let Some(trap) = trap_of(code) {
+            return Err(trap);
+        }
         self.overlay.layer.lock().observed.failure(code);
         Ok(code)
     }

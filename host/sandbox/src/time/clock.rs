@@ -47,6 +47,10 @@ struct Inner {
     started: Instant,
     /// Nanoseconds that this entry may still sleep.
     sleep_budget: u64,
+    /// How long this entry has slept, by the durations that it asked for.
+    slept: Duration,
+    /// When the sleep in progress began.
+    sleeping_since: Option<Instant>,
 }
 
 /// How a wait proceeds.
@@ -62,6 +66,7 @@ enum Wait {
 }
 
 impl SessionClock {
+    /// Creates the clock of a session.
     pub fn new(determinism: DeterminismConfig, sleep_mode: SleepMode) -> SessionClock {
         SessionClock(Arc::new(Mutex::new(Inner {
             mode: determinism.clock,
@@ -70,6 +75,8 @@ impl SessionClock {
             wall: (determinism.start, 0),
             started: Instant::now(),
             sleep_budget: 0,
+            slept: Duration::ZERO,
+            sleeping_since: None,
         })))
     }
 
@@ -80,6 +87,7 @@ impl SessionClock {
         clock.wall = (clock.virtual_wall().max(at), now);
     }
 
+    /// Sets whether a sleep takes real time, from the next entry on.
     pub fn set_sleep_mode(&self, sleep_mode: SleepMode) {
         self.lock().sleep_mode = sleep_mode;
     }
@@ -88,7 +96,21 @@ impl SessionClock {
     pub fn begin_entry(&self, wall: Duration) -> SleepMode {
         let mut clock = self.lock();
         clock.sleep_budget = nanos(wall);
+        clock.slept = Duration::ZERO;
+        clock.sleeping_since = None;
         clock.sleep_mode
+    }
+
+    /// Returns how long this entry has slept, by the durations that it asked
+    /// for, without the sleep in progress.
+    pub fn slept(&self) -> Duration {
+        self.lock().slept
+    }
+
+    /// Returns how long the sleep in progress has lasted; none if there is none.
+    pub fn sleeping_for(&self) -> Option<Duration> {
+        let since = self.lock().sleeping_since;
+        since.map(|since| since.elapsed())
     }
 
     /// Reads monotonic time and advances the clock by one step.
@@ -114,10 +136,14 @@ impl SessionClock {
             match wait {
                 Wait::Done => return Ok(()),
                 Wait::Sleep(time) => {
+                    self.lock().sleeping_since = Some(Instant::now());
                     tokio::time::sleep(time).await;
-                    self.lock().slept(until);
+                    self.lock().end_sleep(until, time);
                 }
-                Wait::UntilTimeout => std::future::pending().await,
+                Wait::UntilTimeout => {
+                    self.lock().sleeping_since = Some(Instant::now());
+                    std::future::pending().await
+                }
                 Wait::ExceedsBudget => return Err(SleepExceedsBudget),
             }
         }
@@ -168,7 +194,7 @@ impl Inner {
                 Wait::Sleep(Duration::from_nanos(left))
             }
             (Some(left), ClockMode::Virtual, SleepMode::Skip) if left <= self.sleep_budget => {
-                self.slept(until);
+                self.end_sleep(until, Duration::from_nanos(left));
                 Wait::Done
             }
             (_, ClockMode::Virtual, SleepMode::Skip) => Wait::ExceedsBudget,
@@ -176,8 +202,11 @@ impl Inner {
         }
     }
 
-    /// Ends a sleep: sets monotonic time to its end, to the nanosecond.
-    fn slept(&mut self, until: Option<u64>) {
+    /// Ends a sleep of this duration: sets monotonic time to its end, to the
+    /// nanosecond.
+    fn end_sleep(&mut self, until: Option<u64>, time: Duration) {
+        self.sleeping_since = None;
+        self.slept = self.slept.saturating_add(time);
         let Some(until) = until else { return };
         let left = until.saturating_sub(self.now);
         self.sleep_budget = self.sleep_budget.saturating_sub(left);
@@ -263,6 +292,24 @@ mod tests {
         let began = Instant::now();
         clock.wait(Some(3_599_020 * MS)).await.unwrap();
         assert!(began.elapsed() >= Duration::from_millis(20));
+    }
+
+    #[tokio::test]
+    async fn a_sleep_counts_by_the_duration_asked_for() {
+        for sleep_mode in [SleepMode::RealTime, SleepMode::Skip] {
+            let clock = clock(sleep_mode);
+            clock.wait(Some(5 * MS)).await.unwrap();
+            clock.wait(Some(7 * MS)).await.unwrap();
+            assert_eq!(clock.slept(), Duration::from_millis(7), "{sleep_mode:?}");
+            assert_eq!(clock.sleeping_for(), None);
+            clock.begin_entry(Duration::from_secs(1));
+            assert_eq!(clock.slept(), Duration::ZERO);
+        }
+        let clock = clock(SleepMode::RealTime);
+        let sleep = clock.wait(None);
+        let cut = tokio::time::timeout(Duration::from_millis(5), sleep).await;
+        assert!(cut.is_err());
+        assert!(clock.sleeping_for() >= Some(Duration::from_millis(4)));
     }
 
     #[tokio::test]

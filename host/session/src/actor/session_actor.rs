@@ -3,14 +3,13 @@
 //! A fault ends the guest and with it the session; the actor then only waits
 //! for the deletion. A guest that the journal can rebuild may be dropped between
 //! any two requests: after `hibernate_after`, when another session
-//! needs its slot, and after a failed journal write, since the guest has then
+//! needs its permit, and after a failed journal write, since the guest has then
 //! seen what no journal holds.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use orwd_engine::EntryError;
-use orwd_journal::JournalError;
 use orwd_model::{Fault, FaultCode, RunId, RunOutcome, TrapKind};
 use tokio::sync::mpsc::WeakSender;
 
@@ -19,7 +18,7 @@ use crate::actor::data_wait::DataWait;
 use crate::actor::state::{ActivityGuard, Phase, SharedState};
 use crate::api::error::SessionError;
 use crate::context::SessionContext;
-use crate::episode::live_guest::{LiveGuest, PendingEntry};
+use crate::episode::live_guest::{LiveGuest, NoResponse, PendingEntry};
 use crate::episode::typed_request::{Setup, TypedRequest, TypedResponse};
 use crate::limits::quota::QuotaPermit;
 use crate::runs::run::{HeldOutcome, OutcomeSender};
@@ -92,7 +91,7 @@ impl SessionActor {
                 self.allow_eviction();
                 self.shared.advance(Phase::SetupFailed(message));
             }
-            Some(Err(error)) => self.end_by_journal_failure(&error),
+            Some(Err(reason)) => self.end_without_response(reason),
         }
     }
 
@@ -122,8 +121,8 @@ impl SessionActor {
         }
     }
 
-    /// Performs a journaled request. A fault or a failed journal write ends the
-    /// guest.
+    /// Performs a journaled request. A fault, a failed journal write or a host
+    /// without capacity ends the guest.
     pub(super) async fn perform<R: TypedRequest>(
         &mut self,
         pending: &PendingEntry<R>,
@@ -138,8 +137,8 @@ impl SessionActor {
                 }
                 Ok(response)
             }
-            Err(error) => {
-                self.end_by_journal_failure(&error);
+            Err(reason) => {
+                self.end_without_response(reason);
                 Err(SessionError::Starting)
             }
         }
@@ -205,20 +204,26 @@ impl SessionActor {
         self.shared.advance(Phase::Faulted(fault.clone()));
     }
 
-    /// Drops the guest, which has seen what the journal does not hold.
-    fn end_by_journal_failure(&mut self, error: &JournalError) {
+    /// Drops the guest, which has seen what the journal does not hold. If it can
+    /// be rebuilt, the session only hibernates.
+    fn end_without_response(&mut self, reason: NoResponse) {
         let identity = &self.shared.identity;
         tracing::error!(
             session = %identity.id, episode = %identity.episode,
-            "journal write failed: {error}"
+            "request has no response: {reason}"
         );
         if self.shared.can_hibernate() {
             self.drop_guest(GuestState::Hibernated);
             self.shared.advance(Phase::Hibernated);
-        } else {
-            self.drop_guest(GuestState::Gone);
-            let reason = "the journal could not be written, and it cannot be rebuilt";
-            self.shared.advance(Phase::Lost(reason.to_owned()));
+            return;
+        }
+        match reason {
+            NoResponse::Overloaded(fault) => self.end_by_fault(&fault),
+            NoResponse::Journal(_) => {
+                self.drop_guest(GuestState::Gone);
+                let reason = "the journal could not be written, and it cannot be rebuilt";
+                self.shared.advance(Phase::Lost(reason.to_owned()));
+            }
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use orwd_engine::Owner;
+
 /// The owner of a session. A session id is unique among the sessions of one
 /// principal; other principals cannot find it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +21,14 @@ impl Principal {
             Principal::Anyone => None,
             Principal::Named(name) => Some(name),
         }
+    }
+
+    /// Returns the owner for whom the engine runs this principal's guests.
+    pub(crate) fn cpu_owner(&self) -> Owner {
+        Owner::Client(match self {
+            Principal::Anyone => None,
+            Principal::Named(name) => Some(name.clone()),
+        })
     }
 
     /// Returns the holder of the key with this name; without a name, anyone.

@@ -8,13 +8,12 @@
 use std::time::Duration;
 
 use orwd_catalog::{Environment, InstanceConfig};
-use orwd_engine::{CallError, EntryError, Episode};
+use orwd_engine::{CallError, EntryError, Episode, SessionPermit};
 use orwd_journal::Hash;
 use orwd_model::{
     Block, Candidate, Fault, Json, Message, Refusal, RefusalReason, RunOutcome, Secrets, SleepMode,
     Timestamp, ToolOutput, ToolSpec, python_repr,
 };
-use tokio::sync::OwnedSemaphorePermit;
 
 /// An instance with an open episode.
 pub(crate) struct Guest {
@@ -59,12 +58,12 @@ impl Guest {
     pub(crate) async fn open(
         env: &Environment,
         config: InstanceConfig,
-        slot: OwnedSemaphorePermit,
+        permit: SessionPermit,
         task: &Json,
         secrets: Secrets,
     ) -> Result<(Guest, Vec<ToolSpec>), OpenError> {
         let seed = config.determinism.seed;
-        let instance = env.start(config, slot).await.map_err(OpenError::Start)?;
+        let instance = env.start(config, permit).await.map_err(OpenError::Start)?;
         let mut episode = Episode::open(instance, task, secrets, seed).await?;
         let tools = if env.description().supports.task_tools {
             episode.task_tools().await?

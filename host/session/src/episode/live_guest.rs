@@ -2,7 +2,7 @@
 
 use orwd_engine::EntryError;
 use orwd_journal::{EndReason, GuestOutcome, JournalError, RequestRecord, RunIdentity};
-use orwd_model::Timestamp;
+use orwd_model::{Fault, FaultCode, Timestamp};
 
 use crate::episode::episode_log::EpisodeLog;
 use crate::episode::guest::Guest;
@@ -19,6 +19,17 @@ pub(crate) struct PendingEntry<R> {
     pub(crate) seq: u64,
     pub(crate) at: Timestamp,
     pub(crate) request: R,
+}
+
+/// Why a request has no response. The guest must be dropped.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoResponse {
+    /// The response could not be journaled.
+    #[error("journal write failed: {0}")]
+    Journal(JournalError),
+    /// The host had no capacity for the guest.
+    #[error("{0}")]
+    Overloaded(Fault),
 }
 
 impl LiveGuest {
@@ -38,21 +49,29 @@ impl LiveGuest {
         PendingEntry { seq, at, request }
     }
 
-    /// Performs a request, and returns the response once it is committed.
+    /// Performs a request, and returns the response once it is committed. If the
+    /// host had no capacity for it, nothing is recorded, so that the request is
+    /// performed again when the session resumes.
     pub(crate) async fn perform<R: TypedRequest>(
         &mut self,
         pending: &PendingEntry<R>,
-    ) -> Result<R::Response, JournalError> {
+    ) -> Result<R::Response, NoResponse> {
         let response = match self.log.limit_fault() {
             Some(fault) => R::Response::faulted(fault),
             None => enter(&mut self.guest, &pending.request, pending.at).await,
         };
+        if let Some(fault) = response.fault()
+            && fault.code == FaultCode::Overloaded
+        {
+            return Err(NoResponse::Overloaded(fault.clone()));
+        }
         let cpu_time = self.guest.cpu_time();
         let outcome = || response.clone().into_outcome();
         let observed = self.guest.observed();
-        self.log
-            .append_response(pending.seq, outcome, cpu_time, observed)
-            .await?;
+        let written = self
+            .log
+            .append_response(pending.seq, outcome, cpu_time, observed);
+        written.await.map_err(NoResponse::Journal)?;
         Ok(response)
     }
 

@@ -5,14 +5,13 @@
 //! have depended on the machine, as a time limit does.
 
 use orwd_catalog::Environment;
-use orwd_engine::EntryError;
+use orwd_engine::{EntryError, SessionPermit};
 use orwd_journal::{
     CreatedRecord, EpisodeHistory, EpisodeStep, GuestOutcome, Hash, OutcomeRecord, StepOutcome,
 };
 use orwd_model::{
     DataDigest, DeterminismConfig, Fault, LimitSet, Secrets, SessionLimits, SleepMode, ToolSpec,
 };
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::episode::guest::{Guest, OpenError};
 use crate::episode::typed_request::enter;
@@ -56,7 +55,7 @@ impl<'h> Replay<'h> {
         env: &Environment,
         history: &'h EpisodeHistory,
         secrets: Secrets,
-        slot: OwnedSemaphorePermit,
+        permit: SessionPermit,
     ) -> Result<Replay<'h>, OpenError> {
         let created = history.created();
         let mut config = env.instance_config(&created.session, determinism(created));
@@ -65,7 +64,7 @@ impl<'h> Replay<'h> {
         config.mode = created.mode.within(env.mode());
         config.label.owner = created.owner.as_deref().unwrap_or_default().into();
         config.observe = created.observed.is_some();
-        let (guest, tools) = Guest::open(env, config, slot, &created.task, secrets).await?;
+        let (guest, tools) = Guest::open(env, config, permit, &created.task, secrets).await?;
         Ok(Replay {
             guest,
             tools,

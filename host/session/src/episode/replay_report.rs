@@ -9,6 +9,7 @@ use orwd_engine::Engine;
 use orwd_journal::{EpisodeHistory, EpisodeStep, GuestOutcome};
 use orwd_model::Secrets;
 
+use crate::api::principal::Principal;
 use crate::episode::replay::{self, Replay};
 
 /// A step of the history, and how its replay compares.
@@ -57,10 +58,11 @@ pub async fn replay_history<'h>(
     let data = env.data_digest().await;
     let data = data.map_err(|error| format!("its data cannot be read: {error}"))?;
     let mismatch = replay::data_mismatch(history.created(), data);
-    let slot = engine
-        .session_permit()
-        .ok_or("all instance slots are taken")?;
-    let mut replay = Replay::open(env, history, secrets, slot)
+    let owner = Principal::of(history.created().owner.as_deref());
+    let permit = engine
+        .session_permit(owner.cpu_owner())
+        .ok_or("all session permits are taken")?;
+    let mut replay = Replay::open(env, history, secrets, permit)
         .await
         .map_err(|error| replay::describe(&error))?;
     let mut reported = 0;

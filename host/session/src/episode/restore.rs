@@ -9,15 +9,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use orwd_engine::SessionPermit;
 use orwd_journal::{
     EpisodeHistory, EpisodeStep, GuestOutcome, GuestRequest, JournalError, RunIdentity,
 };
 use orwd_model::{ClockMode, Fault, HeapSize, SleepMode};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::actor::data_wait::DataMismatch;
 use crate::actor::state::{RuntimeInfo, SharedState};
 use crate::api::create::Resumability;
+use crate::api::principal::Principal;
 use crate::api::request::RunRequest;
 use crate::context::SessionContext;
 use crate::episode::episode_log::EpisodeLog;
@@ -27,8 +28,8 @@ use crate::episode::typed_request::{Setup, Teardown};
 use crate::runs::recorded_runs::{self, ReplayContent};
 use crate::versions::VersionKey;
 
-/// The time between two attempts to get an instance slot.
-const SLOT_INTERVAL: Duration = Duration::from_millis(50);
+/// The time between two attempts to get a session permit.
+const PERMIT_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Why a session is not resumed at the moment.
 const HISTORIES_BUSY: &str = "too many sessions are read from the journal";
@@ -45,7 +46,7 @@ pub(crate) struct Restored {
 
 /// Why a session cannot be rebuilt.
 pub(crate) enum RestoreError {
-    /// Not now: there is no slot, or the journal cannot be read.
+    /// Not now: there is no permit, or the journal cannot be read.
     Temporary(String),
     /// Not while its data differs from what it has seen.
     DataDiffers(Box<DataMismatch>),
@@ -94,10 +95,10 @@ pub(crate) async fn restore(
     shared: &Arc<SharedState>,
 ) -> Result<Restored, RestoreError> {
     let identity = &shared.identity;
-    // Taken before the permit, which a session that must be evicted for it may
-    // be waiting for.
-    let slot = wait_for_slot(context).await?;
-    let _permit = context.resume_limiter.acquire(&identity.owner).await;
+    // Taken before the permit to resume, which a session that must be evicted
+    // for this one may be waiting for.
+    let permit = wait_for_permit(context, &identity.owner).await?;
+    let _resume_permit = context.resume_limiter.acquire(&identity.owner).await;
     let reading = context.histories.scan(&identity.owner).await;
     let reading = reading.map_err(|_| RestoreError::Temporary(HISTORIES_BUSY.to_owned()))?;
     let reading = Arc::new(Mutex::new(reading));
@@ -167,7 +168,7 @@ pub(crate) async fn restore(
     if let Some(reason) = changed.clone().filter(|_| is_bound_to_all) {
         return Err(differs(false, reason));
     }
-    let opened = Replay::open(&environment, &history, secrets?, slot).await;
+    let opened = Replay::open(&environment, &history, secrets?, permit).await;
     let mut replay = opened.map_err(|error| {
         let reason = replay::describe(&error);
         if error.is_host_fault() {
@@ -238,18 +239,21 @@ fn step_size(step: &EpisodeStep) -> usize {
     size_of::<EpisodeStep>() + request
 }
 
-/// Waits for an instance slot, as long as requests wait.
-async fn wait_for_slot(context: &SessionContext) -> Result<OwnedSemaphorePermit, RestoreError> {
+/// Waits for a session permit, as long as requests wait.
+async fn wait_for_permit(
+    context: &SessionContext,
+    owner: &Principal,
+) -> Result<SessionPermit, RestoreError> {
     let start = Instant::now();
     loop {
-        if let Some(slot) = context.acquire_slot().await {
-            return Ok(slot);
+        if let Some(permit) = context.acquire_permit(owner).await {
+            return Ok(permit);
         }
         if start.elapsed() >= context.settings.setup_wait {
-            let reason = "all instance slots are taken";
+            let reason = "all session permits are taken, or memory is short";
             return Err(RestoreError::Temporary(reason.to_owned()));
         }
-        tokio::time::sleep(SLOT_INTERVAL).await;
+        tokio::time::sleep(PERMIT_INTERVAL).await;
     }
 }
 

@@ -60,7 +60,8 @@ pub(crate) async fn create(
         seed,
         fingerprint,
     } = spec;
-    let slot = context.acquire_slot().await.ok_or(CreateError::Full)?;
+    let permit = context.acquire_permit(&key.owner).await;
+    let permit = permit.ok_or(CreateError::Full)?;
     let determinism = DeterminismConfig {
         seed: seed.unwrap_or_else(|| env.seed()),
         start: Timestamp::now(),
@@ -88,9 +89,13 @@ pub(crate) async fn create(
     let journaled = context.is_journaled();
     let resumability = Resumability::new(journaled, determinism.clock, &mode, &sealed);
     let publishes = mode.publishes();
-    let opened = Guest::open(&env, config, slot, &task, secrets).await;
+    let opened = Guest::open(&env, config, permit, &task, secrets).await;
     let (guest, first_task_tools) = opened.map_err(|error| match error {
-        OpenError::Start(fault) if fault.code == FaultCode::Overloaded => CreateError::Full,
+        OpenError::Start(fault) | OpenError::Entry(EntryError::Fault(fault))
+            if fault.code == FaultCode::Overloaded =>
+        {
+            CreateError::Full
+        }
         OpenError::Start(fault) | OpenError::Entry(EntryError::Fault(fault)) => {
             CreateError::Faulted(fault)
         }

@@ -95,10 +95,10 @@ impl SessionManager {
         if registry.context.is_journaled() {
             let retention = settings.retention;
             tokio::spawn(retention::run(Arc::downgrade(&registry), retention));
-            if let Some(monitor) = memory_monitor {
-                let context = Arc::downgrade(&registry.context);
-                tokio::spawn(memory_pressure::run(context, monitor));
-            }
+        }
+        if let Some(monitor) = memory_monitor {
+            let context = Arc::downgrade(&registry.context);
+            tokio::spawn(memory_pressure::run(context, monitor));
         }
         Ok(SessionManager(registry))
     }

@@ -1,6 +1,6 @@
 //! Chooses the sessions whose guests leave memory for others.
 //!
-//! The engine has a fixed number of instance slots. When all are taken, an idle
+//! The engine has a fixed number of session permits. When all are taken, an idle
 //! session that can be rebuilt from the journal is hibernated. The candidate is
 //! the longest-idle session of the principal with the most resident sessions,
 //! so that a client with many sessions evicts its own.
@@ -8,16 +8,16 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use orwd_engine::Engine;
+use orwd_engine::{Engine, SessionPermit};
 use orwd_journal::EpisodeId;
 use tokio::sync::mpsc::WeakSender;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use crate::actor::command::Command;
 use crate::actor::state::SharedState;
 use crate::api::principal::Principal;
 
-/// How many sessions one request for a slot tries to evict. Each may have got
+/// How many sessions one request for a permit tries to evict. Each may have got
 /// work in the meantime.
 const MAX_ATTEMPTS: usize = 8;
 
@@ -59,21 +59,26 @@ impl ResidentSet {
         self.residents().remove(&episode);
     }
 
-    /// Returns a slot for an instance, after an eviction if necessary. None if
-    /// the sessions in all slots are busy or cannot be hibernated.
-    pub(crate) async fn acquire_slot(&self, engine: &Engine) -> Option<OwnedSemaphorePermit> {
+    /// Returns a permit for a session of this owner, after an eviction if
+    /// necessary. None if all sessions in memory are busy or cannot be
+    /// hibernated.
+    pub(crate) async fn acquire_permit(
+        &self,
+        engine: &Engine,
+        owner: &Principal,
+    ) -> Option<SessionPermit> {
         for _ in 0..MAX_ATTEMPTS {
-            if let Some(slot) = engine.session_permit() {
-                return Some(slot);
+            if let Some(permit) = engine.session_permit(owner.cpu_owner()) {
+                return Some(permit);
             }
             let commands = self.eviction_candidate()?.upgrade()?;
             let (reply, hibernated) = oneshot::channel();
             if commands.try_send(Command::Hibernate(reply)).is_ok() {
-                // If it has ended instead, its slot may be free, too.
+                // If it has ended instead, its permit may be free, too.
                 let _ = hibernated.await;
             }
         }
-        engine.session_permit()
+        engine.session_permit(owner.cpu_owner())
     }
 
     /// Returns how many sessions can be hibernated.

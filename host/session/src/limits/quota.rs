@@ -3,9 +3,9 @@
 //! A request over the quota is refused before any work is done. Without API
 //! keys clients cannot be told apart, and nothing is counted.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use orwd_limiter::{KeyedPermit, KeyedSemaphore};
 
 use crate::api::principal::Principal;
 
@@ -20,17 +20,10 @@ pub struct KeyQuota {
 
 /// Counts one kind of resource per principal.
 #[derive(Debug)]
-pub(crate) struct QuotaCounter {
-    limit: Option<usize>,
-    counts: Mutex<HashMap<Principal, usize>>,
-}
+pub(crate) struct QuotaCounter(Option<Arc<KeyedSemaphore<Principal>>>);
 
 /// One unit of a quota, released on drop.
-#[derive(Debug)]
-pub(crate) struct QuotaPermit {
-    counter: Arc<QuotaCounter>,
-    owner: Principal,
-}
+pub(crate) type QuotaPermit = KeyedPermit<Principal>;
 
 /// The principal has reached its quota.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,58 +31,35 @@ pub(crate) struct QuotaExceeded;
 
 impl QuotaCounter {
     /// Creates a counter with this limit per principal.
-    pub(crate) fn new(limit: Option<usize>) -> Arc<QuotaCounter> {
-        Arc::new(QuotaCounter {
-            limit,
-            counts: Mutex::default(),
-        })
+    pub(crate) fn new(limit: Option<usize>) -> QuotaCounter {
+        QuotaCounter(limit.map(KeyedSemaphore::new))
     }
 
     /// Takes one unit of this principal's quota; none where nothing is counted.
     pub(crate) fn try_acquire(
-        self: &Arc<Self>,
+        &self,
         owner: &Principal,
     ) -> Result<Option<QuotaPermit>, QuotaExceeded> {
-        let (Some(limit), Principal::Named(_)) = (self.limit, owner) else {
-            return Ok(None);
-        };
-        let mut counts = self.counts();
-        let count = counts.entry(owner.clone()).or_default();
-        if *count >= limit {
-            return Err(QuotaExceeded);
+        match self.counter(owner) {
+            Some(counter) => {
+                let permit = counter.try_acquire(owner.clone());
+                permit.map(Some).ok_or(QuotaExceeded)
+            }
+            None => Ok(None),
         }
-        *count += 1;
-        Ok(Some(QuotaPermit {
-            counter: self.clone(),
-            owner: owner.clone(),
-        }))
     }
 
     /// Takes one unit even over the quota, for what was admitted before this
     /// limit was set or before this process started.
-    pub(crate) fn acquire_over_limit(self: &Arc<Self>, owner: &Principal) -> Option<QuotaPermit> {
-        let (Some(_), Principal::Named(_)) = (self.limit, owner) else {
-            return None;
-        };
-        *self.counts().entry(owner.clone()).or_default() += 1;
-        Some(QuotaPermit {
-            counter: self.clone(),
-            owner: owner.clone(),
-        })
+    pub(crate) fn acquire_over_limit(&self, owner: &Principal) -> Option<QuotaPermit> {
+        let counter = self.counter(owner)?;
+        Some(counter.acquire_over_limit(owner.clone()))
     }
 
-    fn counts(&self) -> MutexGuard<'_, HashMap<Principal, usize>> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for QuotaPermit {
-    fn drop(&mut self) {
-        if let Entry::Occupied(mut count) = self.counter.counts().entry(self.owner.clone()) {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
-            }
+    fn counter(&self, owner: &Principal) -> Option<&Arc<KeyedSemaphore<Principal>>> {
+        match owner {
+            Principal::Anyone => None,
+            Principal::Named(_) => self.0.as_ref(),
         }
     }
 }
@@ -113,7 +83,7 @@ mod tests {
         drop(second);
         assert!(counter.try_acquire(&alice).is_err(), "two of them are left");
         drop((restored, third, other));
-        assert!(counter.counts().is_empty());
+        assert!(counter.0.unwrap().is_unused());
     }
 
     #[test]
