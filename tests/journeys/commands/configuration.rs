@@ -22,7 +22,8 @@ fn a_server_takes_its_settings_from_a_file() {
         .set("--config", file)
         .set("--call-cpu", "3s")
         .start();
-    let version = server.ors().get("/version").text();
+    let response = server.ors().get("/version");
+    let version = response.text();
     assert!(
         version.contains("48MiB") && version.contains("3s"),
         "{version}"

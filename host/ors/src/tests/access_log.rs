@@ -98,7 +98,7 @@ async fn one_line_per_request_without_secrets() {
 async fn refused_requests_have_a_line_with_the_address() {
     let (log, _guard) = Log::start();
     let file = std::env::temp_dir().join(format!("orwd-log-{:016x}", rand::random::<u64>()));
-    crate::ApiKeys::add(&file, "alice").unwrap();
+    crate::ApiKeys::add(&file, "alice", None).unwrap();
     let keys = Some(crate::ApiKeys::open(&file).unwrap());
     let server = Server::start(crate::ServerConfig { keys, ..config() }).await;
     let head = "GET /alpha/tools HTTP/1.1\r\nx-api-key: wrong\r\nx-request-id: r7";
