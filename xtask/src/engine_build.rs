@@ -48,10 +48,6 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
 }
 
 /// Returns the crates that differ, with their sets of features.
-///
-/// A crate can be compiled more than once in one build, for the program and for
-/// build scripts. So a build may have sets that the other one lacks, as long as
-/// it has all sets of the other one.
 fn differences<'a>(
     names: &'a BTreeSet<String>,
     expected: &'a Features,
@@ -61,8 +57,7 @@ fn differences<'a>(
         .iter()
         .filter_map(|name| {
             let (one, two) = (expected.get(name)?, found.get(name)?);
-            let shared = one.is_subset(two) || two.is_subset(one);
-            (!shared).then_some((name.as_str(), one, two))
+            (one != two).then_some((name.as_str(), one, two))
         })
         .collect()
 }
@@ -97,7 +92,8 @@ fn tree(workspace: &Workspace, selection: &[&str], format: &str) -> Result<Strin
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     output(
         Command::new(cargo)
-            .args(["tree", "--locked", "--edges", "normal,build"])
+            // What runs during a build is compiled apart from the program.
+            .args(["tree", "--locked", "--edges", "normal,no-proc-macro"])
             .args(["--prefix", "none", "--format", format])
             .args(selection)
             .current_dir(&workspace.root),

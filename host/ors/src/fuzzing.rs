@@ -11,7 +11,7 @@ use crate::decode::requests::{
 };
 use crate::decode::validation_error::ValidationErrors;
 use crate::encode::json::append_json;
-use crate::encode::sse::{self, ResultEvents, result_text};
+use crate::encode::sse::{self, ResultEvents, result_events};
 use crate::encode::wire::{CallResult, ScoringResult, Wire};
 
 /// Inspects the framing of one connection.
@@ -135,17 +135,17 @@ fn fields(route: BodyRoute, body: JsonBody<'_>) -> Result<Fields, ValidationErro
 
 /// Returns the batches of events that a text as JSON is sent in.
 pub fn text_events(text: &str) -> Vec<Bytes> {
-    batches(result_text(&text, 0))
+    batches(result_events(&text, 0))
 }
 
 /// Returns the batches of events that the result of a call is sent in.
 pub fn output_events(output: &ToolOutput) -> Vec<Bytes> {
-    batches(result_text(&CallResult::new(output), 0))
+    batches(result_events(&CallResult::new(output), 0))
 }
 
 /// Returns the batches of events that the result of a scoring is sent in.
 pub fn score_events(scores: &[Score]) -> Vec<Bytes> {
-    batches(result_text(&ScoringResult::new(scores), 0))
+    batches(result_events(&ScoringResult::new(scores), 0))
 }
 
 /// Returns a conversation as JSON.
@@ -161,6 +161,6 @@ pub fn event(name: &str, data: &str) -> String {
 }
 
 fn batches(text: String) -> Vec<Bytes> {
-    let mut events = ResultEvents::new(text);
+    let mut events = ResultEvents::new(Bytes::from(text));
     std::iter::from_fn(|| events.next_batch()).collect()
 }

@@ -286,7 +286,7 @@ fn a_session_keeps_its_environment_whatever_deployment_is_named() {
         assert_eq!(ors().transcript(&call).text(), "looked", "{deployment}");
     }
     let missing = HttpRequest::post("/call").json(&json!({"name": "look", "input": {}}));
-    let missing = missing.header(SESSION_HEADER, &fresh_id());
+    let missing = missing.header(SESSION_HEADER, fresh_id());
     assert_error(&deployed(missing, "nonsense"), 404, NO_SESSION);
     // Environments without scoring are named as they are.
     let other = open("alpha");

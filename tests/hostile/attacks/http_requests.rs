@@ -107,8 +107,6 @@ fn malformed_bodies() -> Vec<Vec<u8>> {
         "{\"task_spec\":1}",
         "{\"task_spec\":\"{}\"}",
         "{\"task_spec\":null}",
-        "{\"task_spec\":{\"a\":NaN}}",
-        "{\"task_spec\":{\"a\":Infinity}}",
         "{\"task_spec\":{\"a\":01}}",
         "{\"task_spec\":{\"a\":+1}}",
         "{\"task_spec\":{\"a\":.5}}",

@@ -52,7 +52,7 @@ fn keys_are_listed_expire_and_are_revoked_while_the_server_runs() {
     keys(&file, &["add", "bob"]).expect_failure(&["\"bob\" exists", "orwd keys revoke bob"]);
     keys(&file, &["add", "carol", "--expires", "2001-01-01"]).expect_failure(&["has passed"]);
 
-    // An expired key is told apart from a wrong one.
+    // An expired key differs from a wrong one.
     let (head, tail) = text.split_once("expires = ").unwrap();
     let (_, rest) = tail.split_once(' ').unwrap();
     std::fs::write(

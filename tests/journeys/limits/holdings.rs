@@ -23,12 +23,13 @@ struct Holding {
 }
 
 /// Flags that bound a rate or a form, and nothing that is held.
-const NOT_HELD: [&str; 5] = [
+const NOT_HELD: [&str; 6] = [
     "--json-depth",
     "--body-rate",
     "--response-rate",
     "--create-rate",
     "--auth-failure-rate",
+    "--guest-log-rate",
 ];
 
 const SPACE: &str = "tests/journeys/limits/space.rs";
@@ -62,7 +63,7 @@ const HOLDINGS: &[Holding] = holdings! {
     "data of one host call", "session", ["--host-call-limit"], OUTPUT, "size_of_host_call_data";
     "one result", "session", ["--result-limit"], OUTPUT, "size_of_a_result";
     "records in the journal", "session", ["--journal-limit"], SPACE, "journal_is_limited";
-    "journals of an owner, live and ended", "owner of the session", ["--max-disk-per-key", "--disk-reserve"], "host/journal/src/tests/disk_quota.rs", "an_owner_loses_its_oldest_ended_episodes_and_is_then_refused";
+    "journals of an owner, live and ended", "owner of the session", ["--max-disk-per-key", "--disk-reserve"], "host/journal/src/tests/space/disk_quota.rs", "an_owner_loses_its_oldest_ended_episodes_and_is_then_refused";
     "lists of tasks", "environment", ["--listing-memory", "--listing-limit", "--listing-tasks"], HELD, "held_bytes";
     "one list of tasks", "request", ["--listing-limit", "--listing-tasks"], "host/catalog/src/tasks/list.rs", "each_bound_is_met_before_more_is_held";
     // What a client makes it hold.
@@ -89,6 +90,7 @@ const HOLDINGS: &[Holding] = holdings! {
     // What an author makes it hold.
     "a component", "author", ["--component-limit"], "tests/journeys/startup/component_admission.rs", "a_component_that_is_too_large_is_refused";
     "a manifest", "author", ["1 MiB"], "host/catalog/src/files/author_folder.rs", "only_regular_files_of_bounded_size_are_read";
+    "data files and their number", "author", ["--data-limit", "--data-entries"], "tests/journeys/startup/hostile_authors.rs", "too_much_data_is_refused_by_the_operators_limits";
     "the process that compiles a component", "author", ["--compile-memory"], "tests/journeys/startup/component_admission.rs", "a_component_that_takes_too_much_memory_to_compile_is_refused";
 };
 

@@ -59,8 +59,11 @@ struct Index {
 /// What tells a file from an older one at the same path.
 type Stamp = (u64, Option<SystemTime>);
 
+/// A file as it was when it was indexed, and its index.
+type Indexed = (Stamp, Rc<RefCell<Index>>);
+
 thread_local! {
-    static KNOWN: RefCell<BTreeMap<PathBuf, (Stamp, Rc<RefCell<Index>>)>> =
+    static KNOWN: RefCell<BTreeMap<PathBuf, Indexed>> =
         const { RefCell::new(BTreeMap::new()) };
 }
 

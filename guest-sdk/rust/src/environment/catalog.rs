@@ -64,7 +64,7 @@ impl Catalog {
     ) -> Result<Vec<String>, TaskError> {
         known::<E>(split)?;
         let about = E::MARKED_WITH_ENVIRONMENT;
-        if about.counts && about.looks_up {
+        if about.capabilities.listing && about.counts && about.looks_up {
             return looked_up::<E>(split, range);
         }
         let listed = self.listed::<E>(split)?;

@@ -360,7 +360,7 @@ fn only_folders_of_the_user_are_built_unasked() {
             Vec::new()
         };
         let limits = AdmissionLimits::default();
-        let found = discover(&[path.clone()], &config, &own, &limits, &|_| {}).unwrap();
+        let found = discover(std::slice::from_ref(&path), &config, &own, &limits, &|_| {}).unwrap();
         assert_eq!(
             path.join("ran").exists(),
             ran,
@@ -386,7 +386,14 @@ fn a_folder_that_was_not_created_here_serves_its_last_build_and_says_so() {
     let said = std::cell::RefCell::new(Vec::new());
     let progress = |text: &str| said.borrow_mut().push(text.to_owned());
     let limits = AdmissionLimits::default();
-    let found = discover(&[path.clone()], &config, &[], &limits, &progress).unwrap();
+    let found = discover(
+        std::slice::from_ref(&path),
+        &config,
+        &[],
+        &limits,
+        &progress,
+    )
+    .unwrap();
     assert_eq!(found.sources.len(), 1);
     assert!(!path.join("ran").exists());
     let said = said.take();

@@ -115,7 +115,13 @@ impl Serve {
     /// and runs no guest code. After it, guests run and access is restricted.
     pub(crate) fn run(self, log: &mut Log) -> Result<CommandStatus, CommandError> {
         if self.watch {
-            return watch::run(&self);
+            return watch::run(&watch::Watched {
+                paths: &self.paths,
+                no_build: self.build.no_build,
+                listen: self.listen.listen,
+                hardening: self.hardening.hardening,
+                durability: self.persistence.durability,
+            });
         }
         let mut paths = self.environments.resolve(self.build.or(BuildMode::Own))?;
         let admission = self.admission.resolve();

@@ -169,7 +169,7 @@ mod tests {
 
     use super::*;
 
-    /// An output that writes only when it is told to.
+    /// An output that writes only on command.
     struct SlowOutput {
         go: Receiver<()>,
         written: Arc<Mutex<Vec<u8>>>,

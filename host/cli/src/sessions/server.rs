@@ -40,24 +40,31 @@ impl ServerSource {
     }
 
     pub(super) async fn list(&self, ended: bool) -> Result<Vec<ListedSession>, CommandError> {
-        let open: SessionsPage = self.get("listing the sessions", "/orwd/sessions").await?;
-        let mut sessions = open.sessions;
-        let mut after = String::new();
-        while ended {
-            let path = format!("/orwd/sessions?state=ended{after}");
-            let page: SessionsPage = match self.get("listing the ended sessions", &path).await {
-                Ok(page) => page,
+        let mut sessions = self.pages("listing the sessions", "open").await?;
+        if ended {
+            match self.pages("listing the ended sessions", "ended").await {
+                Ok(ended) => sessions.extend(ended),
                 // Without a journal, no ended session is known.
-                Err(Refused { status, .. }) if status == Some(StatusCode::CONFLICT) => break,
+                Err(Refused { status, .. }) if status == Some(StatusCode::CONFLICT) => {}
                 Err(error) => return Err(error.into()),
-            };
-            sessions.extend(page.sessions);
-            match page.next {
-                Some(next) => after = format!("&after={next}"),
-                None => break,
             }
         }
         Ok(sessions)
+    }
+
+    /// Returns the sessions of all pages of a list.
+    async fn pages(&self, what: &'static str, state: &str) -> Result<Vec<ListedSession>, Refused> {
+        let mut sessions = Vec::new();
+        let mut after = String::new();
+        loop {
+            let path = format!("/orwd/sessions?state={state}{after}");
+            let page: SessionsPage = self.get(what, &path).await?;
+            sessions.extend(page.sessions);
+            match page.next {
+                Some(next) => after = format!("&after={next}"),
+                None => return Ok(sessions),
+            }
+        }
     }
 
     pub(super) async fn session(

@@ -35,7 +35,11 @@ pub(crate) fn missing_protections_are_logged() {
     std::fs::write(&component, "").unwrap();
     for (old, mode, expected) in [
         (true, "available", "the file is empty"),
-        (true, "required", "--hardening required demands all"),
+        (
+            true,
+            "required",
+            "--hardening required: this kernel lacks the protection of files",
+        ),
         (true, "off", "the file is empty"),
         (false, "off", "the file is empty"),
     ] {

@@ -200,9 +200,9 @@ mod tests {
     #[tokio::test]
     async fn waiting_for_the_host_is_not_charged_and_ends_once() {
         let scheduler = Scheduler::new(1, 0);
-        let slow = guest(&scheduler, 10 * MS, tokio::time::sleep(40 * MS));
+        let slow = guest(&scheduler, 200 * MS, tokio::time::sleep(400 * MS));
         assert_eq!(slow.await, Ok(()));
-        let mut stuck = guest(&scheduler, 10 * MS, std::future::pending::<()>());
+        let mut stuck = guest(&scheduler, 10_000 * MS, std::future::pending::<()>());
         stuck.host_timeout = 20 * MS;
         assert_eq!(stuck.await, Err(Overrun::Host));
     }

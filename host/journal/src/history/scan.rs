@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use orwd_model::ToolOutput;
 
-use super::{ChainReader, EpisodeHistory, EpisodeStep};
+use super::episode_history::{ChainReader, EpisodeHistory, EpisodeStep};
 use crate::error::JournalError;
 use crate::record::{ChainLink, EpisodeId, GuestOutcome, Record, SealedSecrets};
 use crate::sealing::{self, SealKey};

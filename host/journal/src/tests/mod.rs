@@ -4,12 +4,11 @@
 mod batches;
 mod conformance;
 mod damage;
-mod disk_quota;
 mod earlier_versions;
 mod exchange;
 mod faults;
 mod records;
 mod scan;
 mod secrets;
-mod shared_pasts;
+mod space;
 mod writing;

@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_key_is_told_from_a_wrong_one() {
+    fn an_expired_key_differs_from_a_wrong_one() {
         let file = TempFile::new();
         let past = KeyTime::from_unix(1_000_000_000);
         let old = ApiKeys::add(&file.0, "old", Some(past)).unwrap();

@@ -20,7 +20,7 @@ use crate::wasi::streams::{FileInputStream, FileOutputStream};
 use crate::wasi::view::{FilesystemView, OpenFile, type_of};
 
 /// The most bytes of one write. A guest writes the rest with further ones, so
-/// that none holds up others for long.
+/// that none delays others by much.
 const MAX_WRITE: usize = 1 << 20;
 
 fn follow(flags: PathFlags) -> bool {

@@ -5,7 +5,7 @@
 //! watermark it evicts idle sessions until it is below; the order is that of
 //! [`eviction`](super::eviction). Guests that run cannot be evicted, so above
 //! the ceiling, halfway to all memory, no session is created or resumed, and
-//! the largest guests are stopped ([`HostMemory`]) until there is memory again.
+//! the largest guests are stopped (`HostMemory`) until there is memory again.
 //! Where the system does not report the size of a process, nothing is done.
 
 use std::fs::{self, File};

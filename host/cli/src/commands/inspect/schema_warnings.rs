@@ -84,11 +84,8 @@ fn losses(members: &Map<String, Value>) -> impl Iterator<Item = String> {
     });
     let removed = ["not", "patternProperties"]
         .into_iter()
-        .filter_map(|keyword| {
-            members
-                .contains_key(keyword)
-                .then(|| format!("clients with the openai and google formats drop `{keyword}`"))
-        });
+        .filter(|keyword| members.contains_key(*keyword))
+        .map(|keyword| format!("clients with the openai and google formats drop `{keyword}`"));
     let map = members
         .get("additionalProperties")
         .filter(|schema| schema.is_object())

@@ -11,16 +11,16 @@ use std::ffi::OsString;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use orwd_config::HardeningMode;
+use orwd_config::{HardeningMode, Listen};
 use orwd_model::Durability;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 
-use super::Serve;
 use super::snapshot::Snapshot;
 use crate::bootstrap::server;
 use crate::console::{CommandError, CommandStatus, terminal};
@@ -35,9 +35,18 @@ const POLL: Duration = Duration::from_millis(300);
 /// The time between two looks at a process that is ending.
 const WAIT: Duration = Duration::from_millis(20);
 
+/// What is served, and how.
+pub(super) struct Watched<'s> {
+    pub(super) paths: &'s [PathBuf],
+    pub(super) no_build: bool,
+    pub(super) listen: Listen,
+    pub(super) hardening: HardeningMode,
+    pub(super) durability: Durability,
+}
+
 /// The processes of a watched server.
 struct Watch<'s> {
-    serve: &'s Serve,
+    serve: &'s Watched<'s>,
     args: Vec<OsString>,
     listener: TcpListener,
     server: Option<Child>,
@@ -59,20 +68,20 @@ enum End {
 }
 
 /// Serves until a signal to stop, and restarts the server after changes.
-pub(super) fn run(serve: &Serve) -> Result<CommandStatus, CommandError> {
-    if serve.hardening.hardening == HardeningMode::Required {
+pub(super) fn run(serve: &Watched<'_>) -> Result<CommandStatus, CommandError> {
+    if serve.hardening == HardeningMode::Required {
         return Err(CommandError::usage(
             "--watch builds beside the server, in processes that are not hardened, which \
              --hardening required rules out; pass only one of them",
         ));
     }
-    if serve.persistence.durability == Durability::None {
+    if serve.durability == Durability::None {
         return Err(CommandError::usage(
             "--watch restarts the server, and with --durability none all sessions would end; pass \
              only one of them",
         ));
     }
-    let address = serve.listen.listen;
+    let address = serve.listen;
     let listener =
         TcpListener::bind(address.0).map_err(|error| server::bind_error(address, &error))?;
     let local = listener.local_addr()?;
@@ -108,7 +117,7 @@ pub(super) fn run(serve: &Serve) -> Result<CommandStatus, CommandError> {
 
 impl Watch<'_> {
     fn snapshot(&self) -> Snapshot {
-        Snapshot::take(&self.serve.paths, self.serve.build.no_build)
+        Snapshot::take(self.serve.paths, self.serve.no_build)
     }
 
     /// Looks at the sources, and replaces the server if they have changed.

@@ -117,7 +117,7 @@ fn a_fork_reads_as_if_its_records_were_copied() {
         let index = store.episode(child.episode).unwrap().unwrap();
         let more = AppendEntry::new(child.episode, 5, index.tip, &sample::call(9));
         assert_eq!(
-            store.append(&[more.clone()]).unwrap(),
+            store.append(std::slice::from_ref(&more)).unwrap(),
             [AppendResult::Appended]
         );
         assert_eq!(
@@ -149,9 +149,15 @@ fn a_fork_reads_as_if_its_records_were_copied() {
         assert_eq!(read.history(), archive.history());
     }
     let used = first(EpisodeId::new(), Some("alice"), "a");
-    let late = store.fork(parent, 4, &[used.clone()]).unwrap().unwrap();
+    let late = store
+        .fork(parent, 4, std::slice::from_ref(&used))
+        .unwrap()
+        .unwrap();
     assert_eq!(late, [AppendResult::SessionExists]);
-    assert_eq!(store.fork(parent, 9, &[used.clone()]).unwrap(), None);
+    assert_eq!(
+        store.fork(parent, 9, std::slice::from_ref(&used)).unwrap(),
+        None
+    );
     assert_eq!(store.fork(EpisodeId::new(), 1, &[used]).unwrap(), None);
 }
 
@@ -223,7 +229,7 @@ fn random_forks_purges_and_restarts_leave_what_copies_would() {
                     let id = EpisodeId::from_bytes([all.len() as u8 + 1; 16]);
                     let owner = ["alice", "bob"][random.random_range(0..2)];
                     let entry = first(id, Some(owner), &format!("s{}", all.len()));
-                    let put = memory.append(&[entry.clone()]).unwrap();
+                    let put = memory.append(std::slice::from_ref(&entry)).unwrap();
                     assert_eq!(database.append(&[entry]).unwrap(), put, "{what}");
                     live.push(id);
                     all.push(id);
@@ -258,14 +264,14 @@ fn random_forks_purges_and_restarts_leave_what_copies_would() {
                         if random.random_ratio(1, 4) {
                             stage(&database, &entry);
                         }
-                        let put = memory.append(&[entry.clone()]).unwrap();
+                        let put = memory.append(std::slice::from_ref(&entry)).unwrap();
                         assert_eq!(database.append(&[entry]).unwrap(), put, "{what}");
                     }
                 }
                 9 => {
                     if let Some(id) = some(&mut random, &live) {
                         let entry = end(&memory, id);
-                        memory.append(&[entry.clone()]).unwrap();
+                        memory.append(std::slice::from_ref(&entry)).unwrap();
                         database.append(&[entry]).unwrap();
                         live.retain(|other| *other != id);
                     }
@@ -332,7 +338,7 @@ fn pieces_without_a_record_are_removed() {
     stage(&store, &entry);
     assert_eq!(count(&dir, "pieces"), 3);
     assert_eq!(
-        store.append(&[entry.clone()]).unwrap(),
+        store.append(std::slice::from_ref(&entry)).unwrap(),
         [AppendResult::Appended]
     );
     assert_eq!((count(&dir, "pieces"), count(&dir, "staged")), (3, 0));

@@ -10,7 +10,7 @@ use crate::context::SessionSettings;
 use crate::lifecycle::registry::SessionRegistry;
 
 /// Checks all sessions at intervals until the server has stopped.
-pub(super) async fn run(registry: Weak<SessionRegistry>, settings: SessionSettings) {
+pub(crate) async fn run(registry: Weak<SessionRegistry>, settings: SessionSettings) {
     let SessionSettings {
         idle_timeout,
         hibernate_after,

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use orwd_journal::{EpisodeFilter, Journal, JournalError};
 use orwd_model::Timestamp;
 
+use crate::lifecycle::cleanup::retention_clock::{Advance, RetentionClock};
 use crate::lifecycle::registry::SessionRegistry;
-use crate::lifecycle::retention_clock::{Advance, RetentionClock};
 
 /// The most episodes that one query returns.
 const PAGE: u32 = 256;
@@ -23,7 +23,7 @@ const SAVED_CLOCK: &str = "retention clock";
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Removes what has expired at intervals, until the server has stopped.
-pub(super) async fn run(registry: Weak<SessionRegistry>, retention: Duration) {
+pub(crate) async fn run(registry: Weak<SessionRegistry>, retention: Duration) {
     let interval = retention / 4;
     let interval = interval.clamp(Duration::from_millis(250), Duration::from_secs(600));
     let mut ticks = tokio::time::interval(interval);

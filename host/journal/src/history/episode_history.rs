@@ -4,11 +4,6 @@
 //! pairs outcomes with requests. A record that does not fit is refused by its
 //! number.
 
-mod scan;
-
-pub use scan::{ScannedRecord, drop_content};
-pub(crate) use scan::{read_history, scan};
-
 use crate::error::JournalError;
 use crate::record::{
     self, ChainLink, CreatedRecord, EndedRecord, EpisodeId, OutcomeRecord, Record, RequestRecord,
@@ -19,14 +14,14 @@ use crate::store::{IndexedEpisode, StoredRecord};
 /// All records of an episode.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EpisodeHistory {
-    episode: EpisodeId,
-    created: CreatedRecord,
-    steps: Vec<EpisodeStep>,
-    ended: Option<EndedRecord>,
-    next: u64,
-    tip: ChainLink,
-    bytes: u64,
-    imported: u64,
+    pub(super) episode: EpisodeId,
+    pub(super) created: CreatedRecord,
+    pub(super) steps: Vec<EpisodeStep>,
+    pub(super) ended: Option<EndedRecord>,
+    pub(super) next: u64,
+    pub(super) tip: ChainLink,
+    pub(super) bytes: u64,
+    pub(super) imported: u64,
 }
 
 /// A request of an episode, with its outcome.
@@ -123,7 +118,12 @@ impl EpisodeHistory {
         }
     }
 
-    fn add(&mut self, seq: u64, record: Record, link: ChainLink) -> Result<(), &'static str> {
+    pub(super) fn add(
+        &mut self,
+        seq: u64,
+        record: Record,
+        link: ChainLink,
+    ) -> Result<(), &'static str> {
         if self.ended.is_some() {
             return Err("it follows the end of the episode");
         }
@@ -225,14 +225,14 @@ impl EpisodeHistory {
 }
 
 /// Follows the chain.
-struct ChainReader {
-    episode: EpisodeId,
-    next: u64,
-    tip: ChainLink,
+pub(super) struct ChainReader {
+    pub(super) episode: EpisodeId,
+    pub(super) next: u64,
+    pub(super) tip: ChainLink,
 }
 
 impl ChainReader {
-    fn take(&mut self, stored: &StoredRecord) -> Result<Record, JournalError> {
+    pub(super) fn take(&mut self, stored: &StoredRecord) -> Result<Record, JournalError> {
         let damaged = |what: String| JournalError::damaged(self.episode, self.next, what);
         if stored.seq != self.next {
             return Err(damaged(format!(
