@@ -32,6 +32,10 @@ const TRIES: usize = 3;
 /// The number of canary calls that a case must at least span.
 const CALLS: usize = 3;
 
+/// A little more than the time after which the server has read the key file for
+/// the first time.
+const KEY_FILE_INTERVAL: Duration = Duration::from_millis(1500);
+
 /// The limit for returning the resources of an attack. Idle threads end after
 /// ten seconds.
 const SETTLE_LIMIT: Duration = Duration::from_secs(30);
@@ -91,12 +95,16 @@ impl AttackHarness {
             serve = serve.and_path(file);
         }
         let server = serve.start();
+        let started = Instant::now();
         let canary = Canary::start(server.ors().with_api_key(&canary));
         let ors = server.ors().with_api_key(&attacker);
         // Allocates now what the server only allocates on first use.
         fill_slots(&ors);
         let first = canary.mark();
         let quiet = canary.since(first, 10);
+        // The server reads the key file at intervals, on a thread that exists
+        // from the first time on.
+        std::thread::sleep(KEY_FILE_INTERVAL.saturating_sub(started.elapsed()));
         let begin = Instant::now();
         let mut start = ProcessStats::of(server.pid());
         while begin.elapsed() < Duration::from_millis(500) {

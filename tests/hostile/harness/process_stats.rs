@@ -56,10 +56,9 @@ impl ProcessStats {
             && self.memory <= start.memory + slack
     }
 
-    /// Returns whether the idle threads have ended as well. Threads for short
-    /// blocking work, such as reading the key file again, come and go.
+    /// Returns whether the idle threads have ended as well.
     pub(crate) fn is_fully_back_at(&self, start: &Self, slack: u64) -> bool {
-        self.is_within(start, slack) && self.threads <= start.threads + 2
+        self.is_within(start, slack) && self.threads <= start.threads
     }
 
     /// Returns the minimum of each resource.
