@@ -1,9 +1,9 @@
 //! The queue of log lines, and the thread that writes them.
 //!
 //! Lines are written in order of arrival. Those of the host and those of guests
-//! have room of their own, so that guests never displace what the host says. A
-//! line that finds no room, because the reader of the log is too slow, is
-//! dropped and counted; the count is logged as soon as there is room again.
+//! have separate space, so that guests never displace lines of the host. A line
+//! that finds no space, because the reader of the log is too slow, is dropped
+//! and counted; the count is logged as soon as there is space again.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
