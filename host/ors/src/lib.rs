@@ -22,6 +22,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod headers;
+mod json_text;
 mod limit;
 mod routes;
 mod server;

@@ -7,6 +7,8 @@
 
 use std::fmt::Write;
 
+use crate::json_text::string_length;
+
 /// The words, without their sign.
 const WORDS: [&[u8]; 2] = [b"NaN", b"Infinity"];
 
@@ -114,21 +116,6 @@ fn after_word(text: &[u8]) -> Option<&[u8]> {
 
 fn is_bare(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'_')
-}
-
-/// Returns the length of the string that a text begins with, or of the text if
-/// the string does not end.
-fn string_length(text: &[u8]) -> usize {
-    let mut escaped = false;
-    for (at, byte) in text.iter().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return at + 1,
-            _ => {}
-        }
-    }
-    text.len()
 }
 
 /// A container that is open at some place.

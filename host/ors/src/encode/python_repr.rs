@@ -8,6 +8,8 @@ use std::fmt::Write;
 
 use orwd_model::python_repr;
 
+use crate::json_text::string_length;
+
 /// Returns a list of strings as a Python literal.
 pub(crate) fn repr_list(items: &[&str]) -> String {
     let quoted: Vec<String> = items.iter().map(|item| python_repr(item)).collect();
@@ -23,7 +25,7 @@ pub(crate) fn spaced_json(compact: &str) -> String {
         let (before, from) = rest.split_at(at);
         out.push_str(before);
         if from.starts_with('"') {
-            let (token, after) = from.split_at(string_token_length(from));
+            let (token, after) = from.split_at(string_length(from.as_bytes()));
             match serde_json::from_str::<String>(token) {
                 Ok(text) => append_ascii_string(&mut out, &text),
                 // Half of a surrogate pair; such a token is ASCII already.
@@ -39,20 +41,6 @@ pub(crate) fn spaced_json(compact: &str) -> String {
     }
     out.push_str(rest);
     out
-}
-
-/// Returns the length of the string token that a text starts with.
-fn string_token_length(text: &str) -> usize {
-    let mut escaped = false;
-    for (at, byte) in text.bytes().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return at + 1,
-            _ => {}
-        }
-    }
-    text.len()
 }
 
 fn append_ascii_string(out: &mut String, text: &str) {

@@ -33,8 +33,8 @@ use crate::runs::result_memory::ResultMemory;
 use crate::runs::run_id::RunIdSigner;
 use crate::versions::{OlderVersion, VersionRegistry};
 
-/// Bytes of disk that a creation may take, about: the largest body of a request,
-/// unless the operator raised it.
+/// Bytes of disk that a creation with a task of ordinary size may take, about. A
+/// larger task counts with its own size.
 const CREATION_BYTES: u64 = 1 << 20;
 
 /// Why a session is not created at the moment.
@@ -177,17 +177,14 @@ impl SessionManager {
             .session_quota
             .try_acquire(owner)
             .map_err(|QuotaExceeded| CreateError::TooManySessions)?;
-        let disk = self
-            .0
-            .context
-            .disk_quota
-            .admit(owner.name(), CREATION_BYTES);
-        let disk = disk.await.map_err(CreateError::Disk)?;
         let task_size = match &new.source {
             // The task itself, and the first record.
             TaskSource::Spec(task) => task.heap_size().saturating_mul(2),
             TaskSource::Index { .. } => 0,
         };
+        let disk_quota = &self.0.context.disk_quota;
+        let disk = disk_quota.admit(owner.name(), CREATION_BYTES.max(task_size as u64));
+        let disk = disk.await.map_err(CreateError::Disk)?;
         let memory = self.0.context.requests.try_take(owner, task_size);
         let memory = memory.map_err(|_| CreateError::Busy(TOO_LARGE_TASKS))?;
         let env = self
