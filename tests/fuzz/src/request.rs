@@ -28,7 +28,7 @@ pub(crate) fn run(bytes: &[u8]) {
         ParsedBody::Fields(fields) => {
             let text = std::str::from_utf8(body).expect("fields come from text");
             let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-            let Some(whole) = json::value(text) else {
+            let Some(whole) = json::body(text) else {
                 return;
             };
             for (name, said) in fields {
