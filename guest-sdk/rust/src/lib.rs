@@ -145,6 +145,8 @@ pub use content::{
     Text, ToolCall, ToolError, ToolResult, text,
 };
 pub use data::{Folder, JsonLines, data_dir};
+#[allow(deprecated, reason = "the earlier name is exported for its users")]
+pub use environment::Opening;
 pub use environment::{Capabilities, Environment, SessionParams, Split, SplitKind, TaskError};
 pub use error::{Context, Error, Result};
 pub use harness::{Builder, Harness};
@@ -156,6 +158,8 @@ pub use tools::{Access, TaskTool, ToolDescription, Tools, Visibility};
 
 /// The items that most environments use.
 pub mod prelude {
+    #[allow(deprecated, reason = "the earlier name is exported for its users")]
+    pub use crate::Opening;
     pub use crate::{
         Block, Candidate, Context, Environment, Error, Folder, Harness, Image, Json, JsonLines,
         Message, MessageBlock, Object, Output, Reasoning, Result, Rng, Role, Score, SessionParams,

@@ -201,6 +201,11 @@ pub struct SessionParams {
     seed: u64,
 }
 
+/// The earlier name of [`SessionParams`], so that environments written for it
+/// still build.
+#[deprecated(note = "renamed to `SessionParams`")]
+pub type Opening = SessionParams;
+
 impl SessionParams {
     pub(crate) fn new(secrets: BTreeMap<String, String>, seed: u64) -> Self {
         Self { secrets, seed }

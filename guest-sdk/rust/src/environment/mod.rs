@@ -6,5 +6,7 @@ mod episode;
 
 pub(crate) use catalog::Catalog;
 pub use catalog::TaskError;
+#[allow(deprecated, reason = "the earlier name is exported for its users")]
+pub use definition::Opening;
 pub use definition::{Capabilities, Environment, EnvironmentInfo, SessionParams, Split, SplitKind};
 pub(crate) use episode::Episode;
