@@ -1,15 +1,16 @@
 //! Programs of a build, which end with this process.
 //!
-//! A build is several processes: cargo, compilers, build scripts. They are a
-//! process group of their own, and a watchdog ends the group when this process
-//! ends for any reason. Without it, a stopped `orwd` would leave them running.
+//! A build is several processes: cargo, compilers, build scripts. They are in the
+//! process group of a watchdog, which ends the group when this process ends for
+//! any reason. Without it, a stopped `orwd` would leave them running. The watchdog
+//! starts first, so that it exists whenever a build does.
 
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
-/// Waits until its standard input ends, and then ends a process group.
-const WATCHDOG: &str = "read -r _; kill -TERM \"-$0\"; sleep 2; kill -KILL \"-$0\"";
+/// Waits until its standard input ends, and then ends its process group.
+const WATCHDOG: &str = "trap '' TERM; read -r _; kill -TERM 0; sleep 2; kill -KILL 0";
 
 /// Variables that a build does not see: some hold keys.
 const PREFIX: &str = "ORWD_";
@@ -18,8 +19,11 @@ const PREFIX: &str = "ORWD_";
 pub(super) struct BuildProcess {
     child: Child,
     /// `None` if this system has no shell.
-    watchdog: Option<Child>,
+    _watchdog: Option<Watchdog>,
 }
+
+/// A process that ends its process group when this process ends.
+struct Watchdog(Child);
 
 /// Creates a command of a build.
 pub(super) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
@@ -36,17 +40,14 @@ pub(super) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
 impl BuildProcess {
     /// Starts a command.
     pub(super) fn start(command: &mut Command) -> io::Result<BuildProcess> {
-        let child = command.process_group(0).spawn()?;
-        let watchdog = Command::new("/bin/sh")
-            .args(["-c", WATCHDOG, &child.id().to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
+        let watchdog = Watchdog::start()
             .inspect_err(|error| tracing::debug!(%error, "build has no watchdog"))
             .ok();
-        Ok(BuildProcess { child, watchdog })
+        let group = watchdog.as_ref().map_or(0, Watchdog::group);
+        Ok(BuildProcess {
+            child: command.process_group(group).spawn()?,
+            _watchdog: watchdog,
+        })
     }
 
     /// Takes its standard output, if it was piped.
@@ -60,13 +61,29 @@ impl BuildProcess {
     }
 }
 
-impl Drop for BuildProcess {
+impl Watchdog {
+    fn start() -> io::Result<Watchdog> {
+        let child = Command::new("/bin/sh")
+            .args(["-c", WATCHDOG])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()?;
+        Ok(Watchdog(child))
+    }
+
+    /// Returns its process group; 0 stands for a new one.
+    fn group(&self) -> i32 {
+        i32::try_from(self.0.id()).unwrap_or(0)
+    }
+}
+
+impl Drop for Watchdog {
     fn drop(&mut self) {
-        if let Some(mut watchdog) = self.watchdog.take() {
-            // The watchdog may be gone; then there is nothing to end.
-            watchdog.kill().ok();
-            watchdog.wait().ok();
-        }
+        // It may be gone; then there is nothing to end.
+        self.0.kill().ok();
+        self.0.wait().ok();
     }
 }
 
@@ -92,7 +109,7 @@ mod tests {
         let mut line = String::new();
         let mut output = BufReader::new(started.stdout().unwrap());
         output.read_line(&mut line).unwrap();
-        drop(started.watchdog.as_mut().unwrap().stdin.take());
+        drop(started._watchdog.as_mut().unwrap().0.stdin.take());
         // The grandchild holds the pipe as long as it lives.
         let begun = Instant::now();
         output.read_line(&mut line).unwrap();
