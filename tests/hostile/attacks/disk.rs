@@ -92,6 +92,9 @@ fn disk() {
                 .map(|id| ors.session("alpha", id.as_str().unwrap()))
                 .collect();
             assert_eq!(children.len(), 20);
+            for session in children.iter().chain([&parent]) {
+                session.delete();
+            }
             "20 forks of 16 MB in a quota of 24 MiB".to_owned()
         },
     );
