@@ -200,8 +200,18 @@ mod tests {
     #[tokio::test]
     async fn waiting_for_the_host_is_not_charged_and_ends_once() {
         let scheduler = Scheduler::new(1, 0);
-        let slow = guest(&scheduler, 200 * MS, tokio::time::sleep(400 * MS));
+        let mut answer = Box::pin(tokio::time::sleep(400 * MS));
+        let mut polls = 0;
+        let slow = guest(
+            &scheduler,
+            200 * MS,
+            std::future::poll_fn(|context| {
+                polls += 1;
+                answer.as_mut().poll(context)
+            }),
+        );
         assert_eq!(slow.await, Ok(()));
+        assert!(polls <= 3, "it was polled {polls} times while it waited");
         let mut stuck = guest(&scheduler, 10_000 * MS, std::future::pending::<()>());
         stuck.host_timeout = 20 * MS;
         assert_eq!(stuck.await, Err(Overrun::Host));

@@ -102,7 +102,7 @@ impl Scheduler {
         let woken = {
             let mut state = self.state();
             state.mark_overdue(now);
-            state.give_turns()
+            state.give_turns(None)
         };
         wake(woken);
     }
@@ -132,7 +132,7 @@ impl Turns {
                 guest
             }
         };
-        let woken = state.give_turns();
+        let woken = state.give_turns(Some(guest));
         let begun = state.begin(guest, context.waker());
         drop(state);
         wake(woken);
@@ -149,7 +149,7 @@ impl Turns {
             let mut state = self.scheduler.state();
             state.end(guest, used);
             self.guest = next.map(|waker| state.enqueue(&self.account, waker));
-            state.give_turns()
+            state.give_turns(None)
         };
         wake(woken);
     }
@@ -177,8 +177,12 @@ impl State {
         guest
     }
 
-    /// Gives all turns that can be given. Returns whom to wake.
-    fn give_turns(&mut self) -> Vec<Waker> {
+    /// Gives all turns that can be given. Returns the wakers of those guests.
+    ///
+    /// The guest that is being polled begins its turn at once and is not woken:
+    /// its task would be polled again for nothing, and a guest that waits for
+    /// the host would do so without end.
+    fn give_turns(&mut self, polled: Option<u64>) -> Vec<Waker> {
         let mut woken = Vec::new();
         loop {
             let most = self.turns + self.overdue.min(self.spare);
@@ -193,13 +197,15 @@ impl State {
                     || account.yields_in_time()
                         && (is_anonymous || !by_owner.contains_key(account.owner()))
             });
-            let Some(guest) = next else {
+            let Some(number) = next else {
                 return woken;
             };
             self.given += 1;
-            if let Some(guest) = self.guests.get_mut(&guest) {
+            if let Some(guest) = self.guests.get_mut(&number) {
                 guest.stage = Stage::Given;
-                woken.push(guest.waker.clone());
+                if polled != Some(number) {
+                    woken.push(guest.waker.clone());
+                }
             }
         }
     }
