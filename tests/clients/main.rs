@@ -130,6 +130,16 @@ fn openreward_synchronous() {
 }
 
 #[test]
+fn openreward_runs_bash() {
+    if std::env::var_os("ORS_BASE_URL").is_some() {
+        eprintln!("skipped: the server at ORS_BASE_URL need not have a shell");
+        return;
+    }
+    let server = ServeCommand::workbench().start();
+    run_module_on(server.base(), false, "openreward_shell");
+}
+
+#[test]
 fn a_name_chooses_the_environment() {
     let server = server_under_test();
     if server.is_reference() {

@@ -197,8 +197,16 @@ pub const ENVIRONMENTS: &[EnvironmentProfile] = &[
 /// Directories that are not played, and why.
 pub const EXCEPTIONS: &[(&str, &str)] = &[
     (
+        "examples/python",
+        "a folder of environments in Python, which the target `python` plays",
+    ),
+    (
         "examples/transcript",
         "a library for the tests of the other examples",
+    ),
+    (
+        "examples/workbench",
+        "the target `shell` kills and replays its episodes",
     ),
     (
         "tests/fixtures/remote-ref",

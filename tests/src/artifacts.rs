@@ -123,6 +123,25 @@ pub fn components() -> &'static BTreeMap<String, PathBuf> {
     })
 }
 
+/// Builds `examples/workbench`, the environment with a shell, and returns its
+/// folder, which can be served with `--no-build`. It is a workspace of its own and
+/// takes minutes the first time.
+pub fn workbench() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        add_target();
+        let folder = workspace_dir().join("examples/workbench");
+        let manifest = folder.join("Cargo.toml");
+        let manifest = manifest.to_str().expect("a UTF-8 path");
+        let arguments = ["build", "--profile", "component", "--target", TARGET];
+        cargo(
+            &[&arguments[..], &["--manifest-path", manifest]].concat(),
+            &[],
+        );
+        folder
+    })
+}
+
 /// Installs the standard library of [`TARGET`] with rustup if it is missing.
 fn add_target() {
     let libraries = Command::new("rustc")

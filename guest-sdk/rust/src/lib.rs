@@ -111,7 +111,9 @@
 //! A struct with an `impl` block marked `#[tools]` can also be part of an
 //! environment, as a toolset with its own state:
 //! `#[tools(toolsets(extras: Extras))]` on the environment's block adds the
-//! tools of its field `extras`, a struct of type `Extras`.
+//! tools of its field `extras`, a struct of type `Extras`. Two are ready:
+//! [`files::FileTools`] reads, edits and searches files, and with the feature
+//! `shell` `shell::BashTool` runs bash on them.
 //!
 //! # Determinism
 //!
@@ -134,10 +136,13 @@ mod content;
 mod data;
 mod environment;
 mod error;
+pub mod files;
 mod harness;
 mod input;
 mod json;
 mod rng;
+#[cfg(feature = "shell")]
+pub mod shell;
 mod tools;
 
 pub use content::{

@@ -14,4 +14,4 @@ pub use created::{is_created, note_created};
 pub use error::BuildError;
 pub use job::{BuildJob, Progress, TARGET};
 pub use last_build::{DIST, locate};
-pub use package::{Package, write_package};
+pub use package::{Package, PackageMember, write_members, write_package};

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use orwd_engine::{
-    CodeCache, Component, ComponentFileError, Engine, Instance, SessionPermit, TaskLookupError,
+    CodeCache, Component, ComponentFileError, Engine, Instance, Owner, SessionPermit,
+    TaskLookupError,
 };
 use orwd_limiter::BytePermit;
 use orwd_model::DataMode;
@@ -180,15 +181,20 @@ impl Environment {
     }
 
     /// Returns the number of tasks in a split.
-    pub async fn num_tasks(&self, split: &str) -> Result<u64, TaskLookupError> {
+    pub async fn num_tasks(&self, owner: &Owner, split: &str) -> Result<u64, TaskLookupError> {
         self.check_split(split)?;
-        self.0.queries.num_tasks(split).await
+        self.0.queries.num_tasks(owner, split).await
     }
 
     /// Returns one task.
-    pub async fn task(&self, split: &str, index: i64) -> Result<Json, TaskLookupError> {
+    pub async fn task(
+        &self,
+        owner: &Owner,
+        split: &str,
+        index: i64,
+    ) -> Result<Json, TaskLookupError> {
         self.check_split(split)?;
-        self.0.queries.task(split, index).await
+        self.0.queries.task(owner, split, index).await
     }
 
     /// Collects the tasks with the indexes from `start` up to, but excluding,
@@ -196,6 +202,7 @@ impl Environment {
     /// refused before it is held.
     pub async fn list(
         &self,
+        owner: &Owner,
         split: &str,
         (start, stop): (u64, u64),
         limits: &ListingLimits,
@@ -206,9 +213,11 @@ impl Environment {
         let mut list = TaskListBuilder::new(limits, memory, start);
         let collect = async {
             if self.description().supports.listing {
-                self.0.queries.list(split, start, stop, &mut list).await
+                let queries = &self.0.queries;
+                queries.list(owner, split, (start, stop), &mut list).await
             } else {
-                self.list_one_by_one(split, start, stop, &mut list).await
+                self.list_one_by_one(owner, split, (start, stop), &mut list)
+                    .await
             }
         };
         match tokio::time::timeout(limits.time, collect).await {
@@ -220,14 +229,14 @@ impl Environment {
 
     async fn list_one_by_one(
         &self,
+        owner: &Owner,
         split: &str,
-        start: u64,
-        stop: u64,
+        (start, stop): (u64, u64),
         list: &mut TaskListBuilder,
     ) -> Result<(), ListingError> {
         for index in start..stop {
             let index = i64::try_from(index).map_err(|_| TaskLookupError::InvalidIndex)?;
-            list.push(&self.0.queries.task(split, index).await?)?;
+            list.push(&self.0.queries.task(owner, split, index).await?)?;
         }
         Ok(())
     }

@@ -19,9 +19,9 @@ use orwd_model::{
     RESERVED_PATHS, Seed, SessionLimits,
 };
 use orwd_model::{DataMode, OnConflict, PublishRules};
-use table::{Table, kind};
+use table::{Table, Text, kind};
 
-use crate::files::AuthorFolder;
+use crate::files::{AuthorFolder, stays_below};
 
 pub use error::{FILE_NAME, ManifestError};
 
@@ -71,6 +71,19 @@ pub enum BuildRule {
     },
     /// Not at all: the component exists, relative to the folder.
     Prebuilt(PathBuf),
+    /// From a Python module.
+    Python(PythonRule),
+}
+
+/// How a component is built from a Python module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PythonRule {
+    /// The module, relative to the folder.
+    pub module: PathBuf,
+    /// The only class to serve, if one is named.
+    pub class: Option<String>,
+    /// What of the data is there while the module is imported for the component.
+    pub bake: Vec<String>,
 }
 
 /// Checks that a text can be an environment's name on this server.
@@ -162,7 +175,16 @@ fn build(root: &Table<'_>) -> Result<BuildRule, ManifestError> {
     let Some(table) = root.table("build")? else {
         return Ok(BuildRule::Cargo);
     };
-    table.only(&["command", "component"])?;
+    table.only(&["command", "component", "python", "bake"])?;
+    if let Some(module) = table.text("python")? {
+        return python(&table, &module).map(BuildRule::Python);
+    }
+    if let Some(bake) = table.value("bake") {
+        return Err(table.error(
+            Some(bake),
+            "`build.bake` requires `build.python`, the module that reads the data",
+        ));
+    }
     let command = table.texts("command")?;
     let component = table.path("component", "a file", "copy the component into it")?;
     match (command, component) {
@@ -189,6 +211,42 @@ fn build(root: &Table<'_>) -> Result<BuildRule, ManifestError> {
             })
         }
     }
+}
+
+fn python(table: &Table<'_>, module: &Text<'_>) -> Result<PythonRule, ManifestError> {
+    for other in ["command", "component"] {
+        if let Some(value) = table.value(other) {
+            let message = format!("`build.{other}` and `build.python` exclude each other");
+            return Err(table.error(Some(value), &message));
+        }
+    }
+    let (path, class) = match module.value.rsplit_once(':') {
+        Some((path, class)) => (path, Some(class.to_owned())),
+        None => (module.value, None),
+    };
+    let path = Path::new(path);
+    if path.extension().is_none_or(|end| end != "py") || !stays_below(path) {
+        return Err(module.error(
+            "expected a Python module in this folder, such as \"env.py\" or \"env.py:MyEnvironment\"",
+        ));
+    }
+    let mut bake = Vec::new();
+    for member in table.texts("bake")?.unwrap_or_default() {
+        if bake.len() >= MAX_LIST {
+            return Err(member.error(&format!("more than {MAX_LIST} entries")));
+        }
+        if member.value.is_empty() || !stays_below(Path::new(member.value)) {
+            return Err(member.error(
+                "expected files and folders of the data directory, such as \"tasks.json\"",
+            ));
+        }
+        bake.push(member.value.to_owned());
+    }
+    Ok(PythonRule {
+        module: path.to_owned(),
+        class,
+        bake,
+    })
 }
 
 fn mode(root: &Table<'_>) -> Result<DataMode, ManifestError> {

@@ -22,6 +22,7 @@ use crate::spec::EnvironmentSpec;
 use find::{Candidate, Kind};
 
 pub use error::{DataFlagError, SourceError, SourceProblem};
+pub use find::{BuiltEnvironment, Served};
 
 /// An environment that can be loaded.
 #[derive(Clone, Debug)]
@@ -76,8 +77,8 @@ pub struct Discovered {
 
 /// Finds the environments at these paths. Builds the components that may be
 /// built; `own` are folders whose environments count as this user's.
-pub fn discover(
-    paths: &[PathBuf],
+pub fn discover<S: Into<Served>>(
+    paths: impl IntoIterator<Item = S>,
     config: &Paths,
     own: &[PathBuf],
     limits: &AdmissionLimits,
@@ -141,7 +142,7 @@ fn components(
     let mut components: Vec<Option<Result<ComponentFile, BuildError>>> = Vec::new();
     for (index, (candidate, _)) in found.iter().enumerate() {
         let folder = match &candidate.kind {
-            Kind::File(component) => {
+            Kind::File(component) | Kind::Built(_, component) => {
                 components.push(Some(Ok(component.clone())));
                 continue;
             }
@@ -209,7 +210,7 @@ fn source(
         data,
         manifest: candidate.manifest,
         folder: match candidate.kind {
-            Kind::Folder(folder) => Some(folder.path().to_owned()),
+            Kind::Folder(folder) | Kind::Built(folder, _) => Some(folder.path().to_owned()),
             Kind::File(_) => None,
         },
     }

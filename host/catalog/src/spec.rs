@@ -51,6 +51,7 @@ impl EnvironmentSpec {
             mode: self.mode.clone(),
             limits: self.limits,
             observe: false,
+            disk: None,
         }
     }
 }

@@ -9,9 +9,10 @@ use orwd_config::LogFlags;
 use crate::bootstrap::Compile;
 use crate::commands::serve::config_file::{self, Expanded};
 use crate::commands::serve::print_config;
-use crate::commands::{Build, Completions, Inspect, Keys, New, Serve};
+use crate::commands::{Build, Check, Completions, Control, Hub, Inspect, Keys, New, Serve};
 use crate::console::{CommandError, CommandStatus, Log, logging, terminal};
 use crate::episodes::{Export, Import, Replay, Verify};
+use crate::manage::Manage;
 use crate::play::Play;
 use crate::sessions::Sessions;
 
@@ -40,9 +41,11 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     Serve(Box<Serve>),
+    Hub(Box<Hub>),
     Play(Box<Play>),
     New(New),
     Build(Build),
+    Check(Check),
     Inspect(Box<Inspect>),
     Keys(Keys),
     Sessions(Box<Sessions>),
@@ -50,9 +53,13 @@ enum Command {
     Export(Export),
     Import(Import),
     Verify(Box<Verify>),
+    #[command(flatten)]
+    Manage(Manage),
     Completions(Completions),
     #[command(name = "__compile", hide = true)]
     Compile(Compile),
+    #[command(name = "__control", hide = true)]
+    Control(Control),
 }
 
 /// Parses the command line and runs the command.
@@ -64,7 +71,11 @@ pub fn main() -> ExitCode {
     }) {
         Ok(status) => ExitCode::from(status.code()),
         Err(error) => {
-            terminal::error(&error.to_string());
+            if error.is_labelled() {
+                terminal::error(&error.to_string());
+            } else {
+                terminal::unlabelled_error(&error.to_string());
+            }
             ExitCode::from(error.code())
         }
     }
@@ -105,7 +116,9 @@ fn run(cli: Cli) -> Result<CommandStatus, CommandError> {
     let mut log = match cli.command {
         // It is part of another process, which has the log.
         Command::Compile(_) => Log::none(),
-        Command::Serve(_) => logging::start(&cli.log, "info")?,
+        Command::Serve(_) | Command::Hub(_) | Command::Control(_) => {
+            logging::start(&cli.log, "info")?
+        }
         Command::Inspect(_) | Command::Replay(_) | Command::Verify(_) => {
             logging::start(&cli.log, "warn")?
         }
@@ -115,18 +128,21 @@ fn run(cli: Cli) -> Result<CommandStatus, CommandError> {
             log
         }
     };
-    cli.command.run(&mut log)
+    cli.command.run(&mut log, &cli.log)
 }
 
 impl Command {
     /// Runs the command. Those that harden the process start the thread of the
     /// log themselves, afterwards.
-    fn run(self, log: &mut Log) -> Result<CommandStatus, CommandError> {
+    fn run(self, log: &mut Log, log_flags: &LogFlags) -> Result<CommandStatus, CommandError> {
         match self {
             Command::Serve(serve) => serve.run(log),
+            Command::Hub(hub) => hub.run(log_flags),
+            Command::Control(control) => control.run(log),
             Command::Play(play) => play.run(),
             Command::New(new) => new.run(),
             Command::Build(build) => build.run(),
+            Command::Check(check) => check.run(),
             Command::Inspect(inspect) => inspect.run(log),
             Command::Keys(keys) => keys.run(),
             Command::Sessions(sessions) => sessions.run(),
@@ -134,6 +150,7 @@ impl Command {
             Command::Export(export) => export.run(),
             Command::Import(import) => import.run(),
             Command::Verify(verify) => verify.run(log),
+            Command::Manage(manage) => manage.run(),
             Command::Completions(completions) => completions.run(&Cli::command()),
             Command::Compile(compile) => compile.run(),
         }
@@ -401,7 +418,7 @@ mod tests {
     /// Runs a command line.
     fn orwd(arguments: &[&str]) -> Result<CommandStatus, CommandError> {
         let cli = Cli::try_parse_from([&["orwd"], arguments].concat()).unwrap();
-        cli.command.run(&mut Log::none())
+        cli.command.run(&mut Log::none(), &cli.log)
     }
 
     fn text(path: &Path) -> &str {

@@ -10,6 +10,7 @@ mod client;
 mod commands;
 mod console;
 mod episodes;
+mod manage;
 mod play;
 mod sessions;
 

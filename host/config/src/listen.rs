@@ -26,6 +26,16 @@ pub struct ListenFlags {
     #[arg(long, value_name = "FILE", env = "ORWD_API_KEYS")]
     pub api_keys: Option<PathBuf>,
 
+    /// Certificate of the server, in PEM format, followed by those of intermediate
+    /// authorities. The server then speaks https only. A renewed file is used
+    /// within seconds
+    #[arg(long, value_name = "FILE", env = "ORWD_TLS_CERT", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// Private key of --tls-cert, in PEM format and without a password
+    #[arg(long, value_name = "FILE", env = "ORWD_TLS_KEY", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
     /// Host name under which requests may address this server, such as behind
     /// a proxy; may be repeated. Other names get 403: on a loopback address all
     /// but localhost, elsewhere once this flag is given
@@ -41,6 +51,16 @@ pub struct Listen(pub SocketAddr);
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected an address and a port, such as 127.0.0.1:8080, [::1]:8080 or 0.0.0.0:8080")]
 pub struct NotAnAddress;
+
+impl ListenFlags {
+    /// Returns the scheme of the server's URL.
+    pub fn scheme(&self) -> &'static str {
+        match self.tls_cert {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+}
 
 impl Listen {
     /// Returns a free port of the loopback interface, for a server that only

@@ -161,6 +161,10 @@ orwd_model::declare_limits! {
         /// gets half. Above it, inspections, receipts, forks and resumes wait.
         history_memory: usize = "history-memory"
             (Size, Fixed(256 * MIB), MIB, 1024 * GIB);
+        /// Sessions of one key that wait for each CPU. Above it, a further call
+        /// of the key waits for --setup-wait and then gets 503.
+        cpu_queue: usize = "cpu-queue"
+            (Count, Fixed(256), 1, MILLION);
         /// Tasks in one response. A request for more gets 400; ask for ranges.
         listing_tasks: u64 = "listing-tasks"
             (Count, Fixed(MILLION), 1, 1000 * MILLION);

@@ -209,6 +209,11 @@ impl Engine {
         &self.0.compiler
     }
 
+    /// Returns how many guests of an owner wait for each CPU.
+    pub fn waiting_per_cpu(&self, owner: &Owner) -> usize {
+        self.0.scheduler.waiting_per_turn(owner)
+    }
+
     pub(crate) fn scheduler(&self) -> &Scheduler {
         &self.0.scheduler
     }

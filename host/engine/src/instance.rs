@@ -97,6 +97,13 @@ impl Instance {
         })
     }
 
+    /// Runs on behalf of this owner from now on, whose share of the CPUs it takes.
+    pub fn run_for(&mut self, owner: &Owner) {
+        if self.cpu.account.owner() != owner {
+            self.cpu.account = self.cpu.account.for_owner(owner.clone());
+        }
+    }
+
     /// Returns the environment's description of itself.
     pub async fn describe(&mut self) -> Result<EnvironmentDescription, EntryError> {
         let description = query!(self, "describe", |catalog, store| catalog

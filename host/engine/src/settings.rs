@@ -1,5 +1,6 @@
 //! The configuration of wasmtime, with the reason for each setting.
 
+use orwd_sandbox::MAX_CORE_INSTANCES;
 use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 use wasmtime::{Result, WasmFeatures};
 
@@ -19,6 +20,11 @@ pub(crate) const MEMORY_GUARD: u64 = 32 << 20;
 
 /// Memories of one instance.
 pub(crate) const MAX_MEMORIES: u32 = 8;
+
+/// Bytes of one instance besides its linear memories, tables and stack: the state
+/// of its core instances. It is allocated as needed, so a small guest pays nothing
+/// for it. pandas needs 1.9 MiB.
+const INSTANCE_SIZE: usize = 4 << 20;
 
 /// The engine's release series: what the behaviour of a guest may depend on.
 /// The journal records it.
@@ -102,21 +108,22 @@ impl EngineSettings {
     }
 
     fn pool(&self, instances: u32) -> PoolingAllocationConfig {
+        let core_instances = u32::try_from(MAX_CORE_INSTANCES).unwrap_or(u32::MAX);
         let mut pool = PoolingAllocationConfig::default();
         pool.total_component_instances(instances)
             .total_memories(instances)
             .total_stacks(instances)
-            // These are only counters; toolchains that link several modules
-            // need them.
-            .total_core_instances(instances.saturating_mul(16))
+            // Only a counter. Each session may have the most that a component
+            // may have, so that it never refuses before the sessions do.
+            .total_core_instances(instances.saturating_mul(core_instances))
             .total_tables(instances.saturating_mul(4))
-            .max_core_instances_per_component(100)
+            .max_core_instances_per_component(core_instances)
             .max_memories_per_component(MAX_MEMORIES)
             .max_tables_per_component(64)
             .max_memories_per_module(1)
             .max_tables_per_module(4)
             .table_elements(self.max_tables)
-            .max_component_instance_size(1 << 20)
+            .max_component_instance_size(INSTANCE_SIZE)
             .max_core_instance_size(1 << 20)
             .max_memory_size(self.max_memory)
             .max_unused_warm_slots(64)

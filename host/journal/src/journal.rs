@@ -8,7 +8,7 @@ use orwd_model::{Digest, Secrets, SessionId};
 use tokio::sync::{oneshot, watch};
 
 use crate::error::JournalError;
-use crate::history::{self, EpisodeHistory, EpisodeStep, ScannedRecord, drop_content};
+use crate::history::{self, EpisodeHistory, EpisodePages, EpisodeStep, ScannedRecord};
 use crate::receipt::{Receipt, ReceiptSigner};
 use crate::record::{ChainLink, CreatedRecord, EndedRecord, EpisodeId, Record, SealedSecrets};
 use crate::sealing::{ContentPolicy, SealKey};
@@ -165,12 +165,12 @@ impl Journal {
 
     /// The same for a history of which `keep` decides what is kept. It gets each
     /// record after the first, which it may change, and the steps so far, of
-    /// which it may drop content. A record is left out if it returns `false`;
+    /// which it may drop some or their content. A record is left out if it returns `false`;
     /// then so must be the outcome of a request.
     pub async fn history_with(
         &self,
         episode: EpisodeId,
-        mut keep: impl FnMut(&mut Record, &mut [EpisodeStep]) -> bool + Send + 'static,
+        mut keep: impl FnMut(&mut Record, &mut Vec<EpisodeStep>) -> bool + Send + 'static,
     ) -> Result<EpisodeHistory, JournalError> {
         let key = self.0.seal.clone();
         self.run_blocking(move |store| history::read_history(store, episode, key, &mut keep))
@@ -194,6 +194,37 @@ impl Journal {
             Ok(state)
         })
         .await
+    }
+
+    /// Begins to read the records of an episode in pages, unsealed if the key fits.
+    pub async fn pages(&self, episode: EpisodeId) -> Result<EpisodePages, JournalError> {
+        let key = self.0.seal.clone();
+        self.run_blocking(move |store| EpisodePages::open(store, episode, key))
+            .await
+    }
+
+    /// Reads the next page: at least one record, until their bytes exceed `bytes`.
+    /// None at the end.
+    pub async fn next_page(
+        &self,
+        mut pages: EpisodePages,
+        bytes: usize,
+    ) -> Result<(EpisodePages, Vec<ScannedRecord>), JournalError> {
+        self.run_blocking(move |store| -> Result<_, JournalError> {
+            let records = pages.read(store, bytes)?;
+            Ok((pages, records))
+        })
+        .await
+    }
+
+    /// Continues with the record in this slot.
+    pub async fn skip_to(
+        &self,
+        mut pages: EpisodePages,
+        seq: u64,
+    ) -> Result<EpisodePages, JournalError> {
+        self.run_blocking(move |store| pages.skip_to(store, seq).map(|()| pages))
+            .await
     }
 
     /// Lists the live episodes, newest first.
@@ -349,11 +380,17 @@ impl Journal {
 
     /// Unseals the secrets of an episode.
     pub fn unseal(&self, history: &EpisodeHistory) -> Result<Secrets, JournalError> {
-        let created = history.created();
+        self.unseal_created(history.episode(), history.created())
+    }
+
+    /// Unseals the secrets of an episode with this first record.
+    pub fn unseal_created(
+        &self,
+        episode: EpisodeId,
+        created: &CreatedRecord,
+    ) -> Result<Secrets, JournalError> {
         let key = self.0.seal.as_deref();
-        created
-            .secrets
-            .open(key, history.episode(), created.component)
+        created.secrets.open(key, episode, created.component)
     }
 
     /// Signs a receipt for what this host ran of an episode so far.
@@ -372,21 +409,12 @@ impl Journal {
         episode: EpisodeId,
         permit: impl Send + 'static,
     ) -> Result<Receipt, JournalError> {
-        let keep = move |record: &mut Record, _: &mut [EpisodeStep]| {
-            let _ = &permit;
-            if let Record::Outcome(outcome) = record
-                && let Some(outcome) = &mut outcome.outcome
-            {
-                // A receipt has the hash of the outcome, which is recorded.
-                drop_content(outcome);
-            }
-            true
-        };
-        let history = self.history_with(episode, keep).await?;
-        if history.imported() >= history.next() {
-            return Err(JournalError::Imported(episode));
-        }
-        Ok(Receipt::sign(&history, &self.0.signer))
+        let (seal, signer) = (self.0.seal.clone(), self.0.signer.clone());
+        self.run_blocking(move |store| {
+            let _permit = permit;
+            Receipt::sign_stored(store, episode, seal, &signer)
+        })
+        .await
     }
 
     /// Returns the keys of the receipts that came with an imported episode.

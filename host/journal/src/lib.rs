@@ -11,7 +11,7 @@
 //! not fit, naming the episode and the record.
 
 mod archive;
-mod disk_quota;
+mod disk;
 mod error;
 mod history;
 mod journal;
@@ -23,9 +23,12 @@ mod store;
 mod writer;
 
 pub use archive::{ArchiveError, EpisodeArchive, ImportOptions, ImportOutcome};
-pub use disk_quota::{DiskLimits, DiskPermit, DiskQuota, DiskRefusal};
+pub use disk::{DiskLimits, DiskPermit, DiskQuota, DiskRefusal};
 pub use error::JournalError;
-pub use history::{EpisodeHistory, EpisodeStep, ScannedRecord, StepOutcome, drop_content};
+pub use history::{
+    EpisodeHistory, EpisodePages, EpisodeStep, ScannedRecord, StepOutcome, drop_content,
+    drop_request,
+};
 pub use journal::Journal;
 pub use orwd_model::Durability;
 pub use receipt::{Receipt, ReceiptBody, ReceiptCall, ReceiptError, ReceiptKey, ReceiptSigner};
@@ -38,8 +41,8 @@ pub use sealing::SealKey;
 pub use state_dir::{StateDir, StateLock};
 pub use store::{
     AppendEntry, AppendResult, DiskSpace, EpisodeFilter, EpisodeHeader, EpisodeState, ImportOrigin,
-    ImportedReceipt, IndexChange, IndexedEpisode, JournalStore, SqliteStore, StoreError,
-    StoredRecord, UsageLedger,
+    ImportedReceipt, IndexChange, IndexedEpisode, JournalStore, RecordMap, RecordRange,
+    SqliteStore, StoreError, StoredRecord, UsageLedger,
 };
 pub use writer::{EpisodeWriter, PendingCommit};
 

@@ -1,7 +1,7 @@
 //! Work that waits for a part of a shared amount, fairly by key.
 //!
-//! The next to be admitted is the key that holds the least, and of its waiters
-//! the first. So a key with many waiters delays its own work and not that of
+//! The next to be admitted is the key that holds the least, of those that hold the
+//! same the one that was admitted longest ago, and of its waiters the first. So a key with many waiters delays its own work and not that of
 //! others. An amount that does not fit yet is waited for, and nothing overtakes
 //! it, so a large piece of work is not starved by small ones.
 
@@ -24,6 +24,9 @@ pub struct FairQueue<K: Eq + Hash + Clone> {
 struct QueueState<K: Eq + Hash + Clone> {
     held: usize,
     held_by_key: HashMap<K, usize>,
+    /// The number of the last admission of each key that holds something or waits.
+    admitted: HashMap<K, u64>,
+    admissions: u64,
     /// In order of arrival.
     waiting: VecDeque<Waiter<K>>,
 }
@@ -58,6 +61,8 @@ impl<K: Eq + Hash + Clone> FairQueue<K> {
             state: Mutex::new(QueueState {
                 held: 0,
                 held_by_key: HashMap::new(),
+                admitted: HashMap::new(),
+                admissions: 0,
                 waiting: VecDeque::new(),
             }),
         })
@@ -124,6 +129,9 @@ impl<K: Eq + Hash + Clone> FairQueue<K> {
                 *of_key = of_key.saturating_sub(amount);
                 if *of_key == 0 {
                     state.held_by_key.remove(key);
+                    if state.waiting.iter().all(|waiter| waiter.key != *key) {
+                        state.admitted.remove(key);
+                    }
                 }
             }
         }
@@ -141,17 +149,26 @@ impl<K: Eq + Hash + Clone> QueueState<K> {
     /// Takes the next waiter out of the queue and charges its amount.
     fn next(&mut self, total: usize, per_key: usize) -> Option<Waiter<K>> {
         self.waiting.retain(|waiter| !waiter.admitted.is_closed());
+        if self.admitted.len() > self.held_by_key.len() + self.waiting.len() {
+            let waits = |key: &K| self.waiting.iter().any(|waiter| waiter.key == *key);
+            let held = &self.held_by_key;
+            self.admitted
+                .retain(|key, _| held.contains_key(key) || waits(key));
+        }
         let held_by = |key: &K| self.held_by_key.get(key).copied().unwrap_or_default();
         let eligible = self.waiting.iter().enumerate().filter_map(|(at, waiter)| {
             let held = held_by(&waiter.key);
-            (held + waiter.amount <= per_key).then_some((held, at))
+            let admitted = self.admitted.get(&waiter.key).copied().unwrap_or_default();
+            (held + waiter.amount <= per_key).then_some((held, admitted, at))
         });
-        let (_, at) = eligible.min()?;
+        let (_, _, at) = eligible.min()?;
         if self.held + self.waiting.get(at)?.amount > total {
             return None;
         }
         let waiter = self.waiting.remove(at)?;
         self.held += waiter.amount;
+        self.admissions += 1;
+        self.admitted.insert(waiter.key.clone(), self.admissions);
         *self.held_by_key.entry(waiter.key.clone()).or_default() += waiter.amount;
         Some(waiter)
     }
@@ -226,6 +243,35 @@ mod tests {
         assert!(poll(&mut more[0]).is_some(), "then the first that waits");
         drop((bob, more));
         assert_eq!((queue.held(), queue.waiting()), (0, 0));
+    }
+
+    #[test]
+    fn keys_take_turns_where_only_one_is_admitted() {
+        let queue = FairQueue::new(1, 1, 100);
+        let mut held = Some(take(&queue, ALICE, 1));
+        let mut waiters: Vec<(i32, Acquire<'_>)> = [ALICE, ALICE, ALICE, BOB, BOB]
+            .map(|key| (key, acquire(&queue, key, 1)))
+            .into();
+        for (_, waiter) in &mut waiters {
+            assert!(poll(waiter).is_none());
+        }
+        let mut order = Vec::new();
+        while !waiters.is_empty() {
+            drop(held.take());
+            let admitted = waiters.iter_mut().enumerate();
+            let (at, permit) = admitted
+                .filter_map(|(at, (_, waiter))| Some((at, poll(waiter)?.unwrap())))
+                .next()
+                .expect("the next is admitted");
+            order.push(waiters.remove(at).0);
+            held = Some(permit);
+        }
+        assert_eq!(order, [BOB, ALICE, BOB, ALICE, ALICE]);
+        drop(held);
+        assert!(
+            queue.state().admitted.is_empty(),
+            "those that left are forgotten"
+        );
     }
 
     #[test]

@@ -41,6 +41,6 @@ pub use outcome::{
     ToolOutput, TrapKind, python_repr,
 };
 pub use session::{
-    ClockMode, DataMode, DeterminismConfig, InvalidSeed, OnConflict, PublishRules, Secret, Secrets,
-    Seed, SleepMode, Timestamp,
+    ClockMode, DataMode, DeterminismConfig, DiskBudget, InvalidSeed, OnConflict, PublishRules,
+    Secret, Secrets, Seed, SleepMode, Timestamp,
 };

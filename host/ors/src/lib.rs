@@ -26,6 +26,7 @@ mod json_text;
 mod limit;
 mod routes;
 mod server;
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,9 @@ pub use auth::api_keys::{ApiKeys, ApiKeysError};
 pub use auth::host_check::AllowedHosts;
 pub use auth::key_file::KeyInfo;
 pub use auth::key_time::KeyTime;
+pub use auth::proxy_key::ProxyKey;
 pub use limit::connection_limit::PerAddressLimit;
 pub use server::config::ServerConfig;
 pub use server::listener::serve;
+pub use tls::certificate::TlsFileError;
+pub use tls::files::TlsFiles;

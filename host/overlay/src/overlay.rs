@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use orwd_model::DiskBudget;
+
 use crate::error::Result;
 use crate::handle::{Handle, Rights, SharedLayer};
 use crate::lower::LowerLayer;
@@ -40,6 +42,11 @@ impl Overlay {
             layer: SharedLayer::new(layer),
             roots: roots.into(),
         }
+    }
+
+    /// Charges the temporary file to a budget, from the next page on.
+    pub fn charge_disk_to(&self, budget: Arc<dyn DiskBudget>) {
+        self.layer.lock().store.charge_to(budget);
     }
 
     /// Hashes from now on what the guest sees of the data directory.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use orwd_model::{DataMode, DeterminismConfig, SessionLimits, SleepMode};
+use orwd_model::{DataMode, DeterminismConfig, DiskBudget, SessionLimits, SleepMode};
 
 use crate::data::dir::DataDir;
 
@@ -35,4 +35,6 @@ pub struct InstanceConfig {
     pub limits: SessionLimits,
     /// Whether to hash what it sees of its data.
     pub observe: bool,
+    /// What its temporary file is charged to, if anything.
+    pub disk: Option<Arc<dyn DiskBudget>>,
 }

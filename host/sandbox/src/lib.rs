@@ -23,7 +23,7 @@ pub use data::private::PrivatePlaces;
 pub use data::rules::{DataRefusal, DataRules};
 pub use grants::{Grant, grant_of, link};
 pub use host_memory::HostMemory;
-pub use memory::{HostOutOfMemory, MemoryRefusal};
+pub use memory::{HostOutOfMemory, MAX_CORE_INSTANCES, MemoryRefusal};
 pub use meter::CpuMeter;
 pub use orwd_overlay::QuotaRefusal;
 pub use output::rate::set_guest_log_rate;

@@ -20,7 +20,11 @@ use crate::host_memory::HostMemory;
 /// Bytes of a table element, which is a pointer of the host.
 const ELEMENT: usize = size_of::<usize>();
 
-/// Limit on core instances, on memories and on tables of a session.
+/// Core instances of a session. A Python interpreter with pydantic has 16, and
+/// every further library of native code is one more; pandas has 45 of them.
+pub const MAX_CORE_INSTANCES: usize = 512;
+
+/// Limit on memories and on tables of a session.
 const MAX_ITEMS: usize = 100;
 
 /// The memory limiter of one session.
@@ -143,7 +147,7 @@ impl ResourceLimiter for MemoryLimiter {
     }
 
     fn instances(&self) -> usize {
-        MAX_ITEMS
+        MAX_CORE_INSTANCES
     }
 
     fn tables(&self) -> usize {

@@ -21,6 +21,10 @@ use crate::time::poll::ClockView;
 /// A writable directory for temporary files.
 const TMP: &str = "/tmp";
 
+/// The only environment variable of a guest: the name under which the host serves
+/// it. A component may hold several environments.
+const NAME_VARIABLE: &str = "ORWD_ENVIRONMENT";
+
 /// The files of a session that may publish them.
 #[derive(Clone, Debug)]
 pub struct PublishableFiles {
@@ -77,7 +81,8 @@ impl GuestState {
         let log = GuestLog::new(config.label.clone(), limits.log, limits.log_total);
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(log.stream(StdStream::Out))
-            .stderr(log.stream(StdStream::Err));
+            .stderr(log.stream(StdStream::Err))
+            .env(NAME_VARIABLE, &*config.label.environment);
         let clock = SessionClock::new(config.determinism, config.sleep_mode);
         let data = config.data.as_ref();
         let read_only = config.mode == DataMode::ReadOnly;
@@ -92,6 +97,9 @@ impl GuestState {
             },
             Arc::new(clock.clone()),
         );
+        if let Some(disk) = config.disk {
+            overlay.charge_disk_to(disk);
+        }
         if config.observe {
             overlay.observe();
         }

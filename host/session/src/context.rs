@@ -38,6 +38,8 @@ pub struct SessionSettings {
     pub max_open_sessions: usize,
     /// The quotas of each API key.
     pub key_quota: KeyQuota,
+    /// The guests of one owner that wait for each CPU; further calls wait.
+    pub cpu_queue: usize,
     /// The disk space of each owner, and what is kept free.
     pub disk: DiskLimits,
     /// What one list of tasks may have.

@@ -29,8 +29,8 @@ mod versions;
 
 pub use admin::steps::{history_detail, step_page};
 pub use api::content::{
-    BlockContent, CandidateContent, MessageContent, ScoreContent, StepContent, StepError,
-    StepInput, StepOutput, StepPage,
+    BlockContent, CandidateContent, MessageContent, ScoreContent, StepContent, StepCursor,
+    StepError, StepInput, StepOutput, StepPage,
 };
 pub use api::create::{CreatedSession, DeliveryFlag, NewSession, Resumability};
 pub use api::error::{AdminError, CatalogError, CreateError, SessionError};

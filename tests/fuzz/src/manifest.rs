@@ -117,6 +117,16 @@ fn write(manifest: &Manifest) -> String {
             pair(&mut out, "command", &list(command));
             pair(&mut out, "component", &quoted(&component.to_string_lossy()));
         }
+        BuildRule::Python(python) => {
+            out.push_str("[build]\n");
+            let module = python.module.to_string_lossy();
+            let written = match &python.class {
+                Some(class) => format!("{module}:{class}"),
+                None => module.into_owned(),
+            };
+            pair(&mut out, "python", &quoted(&written));
+            pair(&mut out, "bake", &list(&python.bake));
+        }
     }
     if let DataMode::Shared(publish) = &manifest.mode {
         out.push_str("[shared]\n");

@@ -258,8 +258,37 @@ fn histories(ors: &OrsClient, results: usize, count: usize) -> String {
     let next = &page["next"];
     let page = ors.get(&format!("{path}?after={next}&limit=1000")).json();
     assert_eq!(page["steps"].as_array().map(Vec::len), Some(results - 1));
+    let (mut steps, mut from) = (0, "0".to_owned());
+    loop {
+        let page = ors.get(&format!("{path}/steps?from={from}")).json();
+        steps += page["steps"].as_array().map_or(0, Vec::len);
+        match page["next"].as_str() {
+            Some(next) => next.clone_into(&mut from),
+            None => break,
+        }
+    }
+    assert_eq!(steps, results + 1);
     let answered = statuses.iter().filter(|status| **status == 200).count();
     format!("{answered} of {count} answered, the others told to wait")
+}
+
+/// Forks a session with this many inputs of 5 MiB. The children replay all of them
+/// at the same time.
+fn resumed_inputs(ors: &OrsClient, inputs: usize, children: usize) -> String {
+    let session = ors.open("alpha", TaskSelector::At("train", 0));
+    let text = "x".repeat(5 << 20);
+    for _ in 0..inputs {
+        session.call("noargs", json!({"x": text}));
+    }
+    let path = format!("/orwd/sessions/{}/fork", session.id());
+    let forked = ors.post(&path, &json!({ "count": children })).json();
+    let forked = forked["sessions"].as_array().expect("a list").clone();
+    assert_eq!(forked.len(), children);
+    for child in &forked {
+        let child = ors.session("alpha", child.as_str().expect("an id"));
+        child.call("echo", json!({"text": "here"}));
+    }
+    format!("{children} children replayed {} MiB each", 5 * inputs)
 }
 
 /// Makes results of 3 MiB in many sessions, which stay for `--result-ttl`. Those
@@ -341,6 +370,15 @@ fn held_bytes() {
         &format!("{count} requests for a history of {} MiB", 3 * results),
         "history-memory",
         |ors| watched(pid, || histories(ors, results, count)),
+    );
+    let (inputs, count) = quick_or_soak((30, 6), (40, 24));
+    harness.case(
+        &format!(
+            "{count} resumes of a history with {} MiB of inputs",
+            5 * inputs
+        ),
+        "one page of a history",
+        |ors| watched(pid, || resumed_inputs(ors, inputs, count)),
     );
     let count = quick_or_soak(40, 60);
     harness.case(

@@ -1,7 +1,8 @@
-//! The commands besides `serve`: `new`, `build`, `play`, `inspect`, and the recipes
+//! The commands besides `serve`: `new`, `build`, `check`, `play`, `inspect`, and the recipes
 //! in `deploy/`.
 
 mod authoring;
+mod check;
 mod configuration;
 mod deploy_recipes;
 mod inspect;

@@ -151,3 +151,29 @@ fn forks_are_counted_as_creations() {
     error_detail(&refused, 429);
     assert!(refused.header("retry-after").is_some(), "{refused:?}");
 }
+
+#[test]
+fn files_that_sessions_write_count_for_the_quota_of_their_key() {
+    let server = ServeCommand::fixtures(&["files"])
+        .set("--max-disk-per-key", "8MiB")
+        .set("--disk-reserve", "0")
+        .start();
+    let ors = server.ors();
+    let [first, second] = [0, 1].map(|_| ors.open("files", TaskSelector::Spec(json!({}))));
+    let body = json!({
+        "name": "fill",
+        "input": {"path": "/tmp/big", "piece": 1 << 20, "count": 6}
+    });
+    let fill = |session: &SessionClient| {
+        let answer = ors.try_post_as(session.id(), "/files/call", &body);
+        answer.map_or_else(|_| String::new(), |answer| answer.text().to_owned())
+    };
+    assert!(fill(&first).contains("event: end"));
+    let said = fill(&second);
+    assert!(!said.contains("event: end"), "{said}");
+    // No limit of the session is to blame, and it goes on.
+    assert!(!said.contains("limit_") && !said.contains("env_"), "{said}");
+    server.wait_for_log("the disk quota of its owner is reached");
+    assert_eq!(first.delete().status(), 200);
+    until(|| fill(&second).contains("event: end"));
+}

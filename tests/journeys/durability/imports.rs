@@ -222,3 +222,95 @@ fn an_imported_episode_sees_the_data_that_its_importer_named_and_no_other() {
     assert!(shown["imported_records"].as_u64().unwrap() > 0, "{shown}");
     session.leave_open();
 }
+
+#[test]
+fn an_import_over_the_disk_quota_of_its_owner_is_refused() {
+    let scratch = TestDir::new();
+    let there = host(&scratch, "there", "alpha", "");
+    let server = there.start();
+    let ors = server.ors();
+    let export = |name: &str, bytes: usize| {
+        let session = ors.open("victim", TaskSelector::At("train", 0));
+        session.call("big", json!({"unit": "x", "count": bytes}));
+        assert_eq!(session.delete().status(), 200);
+        let file = scratch.at(name);
+        there
+            .orwd(&["export", session.id(), "-o", &file])
+            .expect_success();
+        file
+    };
+    let large = export("large.episode", 3 << 20);
+    let small: Vec<String> = (0..3)
+        .map(|n| export(&format!("small-{n}.episode"), 800_000))
+        .collect();
+    drop(server);
+
+    let here = host(&scratch, "here", "alpha", "");
+    let serve = |quota: &str| {
+        let server = ServeCommand::path(&here.environment)
+            .set("--state", &here.state)
+            .set("--max-disk-per-key", quota);
+        drop(server.start());
+    };
+    serve("2MiB");
+    here.orwd(&["import", &large]).expect_failure(&[
+        "disk quota exceeded",
+        "clients without a key",
+        "2.0 MiB are allowed",
+        "--max-disk-per-key",
+    ]);
+    here.orwd(&["import", &small[0]]).expect_success();
+    here.orwd(&["import", &small[1]]).expect_success();
+    here.orwd(&["import", &small[2]])
+        .expect_failure(&["disk quota exceeded"]);
+    // Another owner has a quota of its own, and a repetition takes nothing.
+    here.orwd(&["import", &small[1]]).expect_success();
+    here.orwd(&["import", &small[2], "--owner", "alice"])
+        .expect_success();
+    serve("8MiB");
+    here.orwd(&["import", &large]).expect_success();
+}
+
+#[test]
+fn a_receipt_is_verified_with_the_journal_of_the_only_state_directory() {
+    let scratch = TestDir::new();
+    let there = host(&scratch, "there", "alpha", "");
+    let server = there.start();
+    let session = server.ors().open("victim", TaskSelector::At("train", 0));
+    session.call("finish", json!({"reward": 0.5}));
+    assert_eq!(session.delete().status(), 200);
+    let file = scratch.at("one.episode");
+    there
+        .orwd(&["export", session.id(), "-o", &file])
+        .expect_success();
+    let text = receipt(&server.ors(), session.id()).to_string();
+    let text = scratch.write("receipt.json", text);
+    let text = text.to_str().unwrap();
+    drop(server);
+    // A user with a single server.
+    let home = scratch.path().join("home");
+    fs::create_dir_all(home.join("orwd")).unwrap();
+    let orwd = |arguments: &[&str]| {
+        OrwdCommand::new(arguments)
+            .env("XDG_STATE_HOME", &home)
+            .run()
+    };
+    orwd(&["verify", text, "--journal"]).expect_failure(&["no server has a state directory"]);
+    fs::rename(&there.state, home.join("orwd/here")).unwrap();
+    let verified = orwd(&["verify", text, "--journal"]);
+    assert!(
+        verified.expect_success().contains("matches the journal"),
+        "{verified}"
+    );
+    let imported = orwd(&["import", &file]);
+    assert!(
+        imported
+            .expect_success()
+            .contains("is already in the journal"),
+        "{imported}"
+    );
+    // Another server does not know the episode.
+    let here = host(&scratch, "other", "alpha", "");
+    drop(here.start());
+    orwd(&["verify", text, "--journal", "--state", &here.state]).expect_failure(&["no episode"]);
+}

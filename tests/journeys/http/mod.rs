@@ -4,3 +4,4 @@ mod auth_and_origin;
 mod rate_limits;
 mod request_smuggling;
 mod timeouts;
+mod tls;

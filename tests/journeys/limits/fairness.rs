@@ -1,14 +1,18 @@
 //! CPU time is shared by owner, and waiting for it costs nobody a session.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use orwd_tests::background::run_concurrently;
-use orwd_tests::ors::{EventStream, SessionClient, TaskSelector};
+use orwd_tests::background::{BackgroundTask, run_concurrently, wait_until};
+use orwd_tests::expect::error_detail;
+use orwd_tests::ors::{EventStream, OrsClient, SessionClient, TaskSelector};
 use orwd_tests::process::{OrwdCommand, ServeCommand};
 use orwd_tests::test_dir::TestDir;
 use serde_json::json;
 
 use super::support::open;
+use crate::support::TIMEOUT;
 
 /// Starts a call that computes until its limit.
 fn spin(session: &SessionClient) -> EventStream {
@@ -79,4 +83,72 @@ fn waiting_for_a_cpu_is_no_wall_time_of_a_call() {
         }
     }));
     assert!(burnt.iter().all(|text| text == "burnt 300"), "{burnt:?}");
+}
+
+#[test]
+fn queries_about_tasks_of_many_owners_take_turns() {
+    let scratch = TestDir::new();
+    let keys = scratch.at("keys.toml");
+    let [alice, mallory] = ["alice", "mallory"].map(|name| {
+        let made = OrwdCommand::new(["keys", "new", name, "--api-keys", &keys]).run();
+        made.expect_success().trim_end().to_owned()
+    });
+    let server = ServeCommand::fixtures(&["catalog-faults"])
+        .set("--api-keys", &keys)
+        .start();
+    let [alice, mallory] = [alice, mallory].map(|key| server.ors().with_api_key(&key));
+    let query = |ors: &OrsClient| {
+        let body = json!({"split": "busy", "index": 0});
+        assert_eq!(ors.post("/catalog-faults/task", &body).status(), 200);
+    };
+    query(&alice);
+    const MANY: usize = 60;
+    let answered = Arc::new(AtomicUsize::new(0));
+    let flood: Vec<BackgroundTask<()>> = (0..MANY)
+        .map(|_| {
+            let (mallory, answered) = (mallory.clone(), answered.clone());
+            BackgroundTask::spawn(move || {
+                query(&mallory);
+                answered.fetch_add(1, Ordering::Relaxed);
+            })
+        })
+        .collect();
+    while answered.load(Ordering::Relaxed) == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let before = answered.load(Ordering::Relaxed);
+    query(&alice);
+    let meanwhile = answered.load(Ordering::Relaxed) - before;
+    assert!(meanwhile < MANY / 4, "{meanwhile} of {MANY} were first");
+    flood.into_iter().for_each(BackgroundTask::join);
+}
+
+#[test]
+fn a_call_behind_many_busy_sessions_of_its_own_key_gets_a_503() {
+    let server = ServeCommand::fixtures(&["consumer"])
+        .set("--cpu-queue", "1")
+        .set("--setup-wait", "1s")
+        .set("--call-cpu", "1500ms")
+        .start();
+    let ors = server.ors();
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let session = open(&ors, "consumer", json!({}));
+    let busy: Vec<SessionClient> = (0..4 * cpus)
+        .map(|_| open(&ors, "consumer", json!({})))
+        .collect();
+    // Those that begin together do not see each other wait.
+    let mut calls: Vec<EventStream> = busy.iter().map(spin).collect();
+    calls
+        .iter_mut()
+        .for_each(|call| drop(call.task_id().to_owned()));
+    let burn = json!({"name": "burn", "input": {"millions": 1}});
+    let refused = session.post("call", &burn);
+    let reason = error_detail(&refused, 503);
+    assert!(reason.contains("--cpu-queue"), "{reason}");
+    assert!(refused.header("retry-after").is_some(), "{refused:?}");
+    // The session goes on when the others have had enough.
+    wait_until("the CPUs are free", TIMEOUT, || {
+        session.post("call", &burn).status() == 200
+    });
+    drop(calls);
 }

@@ -80,12 +80,15 @@ const HOLDINGS: &[Holding] = holdings! {
     "results of one session", "session", ["256 results, 16 MiB"], "host/session/src/runs/run_cache.rs", "the_oldest_finished_runs_are_evicted_when_there_are_too_many_or_too_large_ones";
     "idempotency keys", "owner of the session", ["--result-memory", "4096 a session"], "host/session/src/runs/idempotency.rs", "the_oldest_keys_are_forgotten_when_there_are_too_many_or_no_memory";
     "histories that are read", "owner of the session", ["--history-memory"], "host/session/src/limits/history_reader.rs", "an_owner_waits_for_its_own_readers_alone";
-    "results that a resume restores", "session", ["256 results, 16 MiB"], "host/session/src/runs/recorded_runs.rs", "a_resume_holds_the_results_that_it_restores_and_no_others";
+    "results that a resume restores", "session", ["256 results, 16 MiB"], "host/session/src/runs/recorded_runs.rs", "a_resume_holds_the_results_that_it_restores_and_one_request";
     "requests that wait for histories or lists", "owner", ["1024, half of them for one owner"], "host/limiter/src/fair_queue.rs", "waiting_is_bounded_and_those_that_leave_are_forgotten";
     "rate limits of clients", "process", ["16,384 clients"], "host/limiter/src/rate_limiter.rs", "the_table_is_bounded";
     "instances in memory", "owner with the most", ["--max-sessions"], LIMITS, "sessions_in_total_are_limited";
     "open sessions", "process", ["--max-open-sessions"], LIMITS, "sessions_in_total_are_limited";
     "open sessions of a key", "key", ["--max-sessions-per-key"], RATES, "sessions_per_key_are_limited";
+    "guests that wait for a CPU", "key", ["--cpu-queue"], "tests/journeys/limits/fairness.rs", "a_call_behind_many_busy_sessions_of_its_own_key_gets_a_503";
+    "temporary files of sessions", "owner of the session", ["--max-disk-per-key"], "host/overlay/src/storage/pages.rs", "the_temporary_file_is_charged_to_the_budget_of_its_owner";
+    "queries about tasks", "owner", ["4096 an environment, half of them for one owner"], "host/limiter/src/fair_queue.rs", "keys_take_turns_where_only_one_is_admitted";
     "idle guests", "process", ["--memory-high-watermark"], "host/session/src/limits/memory_pressure.rs", "the_number_of_evictions_follows_the_excess";
     // What an author makes it hold.
     "a component", "author", ["--component-limit"], "tests/journeys/startup/component_admission.rs", "a_component_that_is_too_large_is_refused";

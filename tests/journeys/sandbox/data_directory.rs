@@ -292,7 +292,7 @@ fn a_guest_has_neither_network_nor_environment_nor_arguments() {
         let server = command.start();
         let probed = open(&server.ors()).call("probe", json!({ "port": port }));
         let found: Value = serde_json::from_str(&probed.text()).unwrap();
-        assert_eq!(found["environment"], json!([]));
+        assert_eq!(found["environment"], json!(["ORWD_ENVIRONMENT"]));
         assert_eq!(found["arguments"], json!([]));
         let stdin = found["stdin"].as_str().expect("a text");
         assert!(

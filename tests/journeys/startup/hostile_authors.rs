@@ -1,6 +1,7 @@
 //! Folders of strangers: what an author writes reaches nothing outside of the
 //! author's folder, cannot stop the server from starting, and runs nothing.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::process::Command;
 use orwd_tests::artifacts::component;
 use orwd_tests::ors::TaskSelector;
 use orwd_tests::process::{OrwdCommand, ServeCommand};
+use orwd_tests::requirement;
 use orwd_tests::test_dir::TestDir;
 use serde_json::json;
 
@@ -130,6 +132,72 @@ fn state_cache_and_keys_are_never_data() {
     drop(serve(component("files")).set("--state", &state).start());
     refused(&[("--data", &state)]);
     refused(&[("--data", &state.join("components"))]);
+}
+
+#[test]
+fn bind_mounts_and_hard_links_do_not_disguise_the_operators_files() {
+    let scratch = TestDir::new();
+    let folder = reader(&scratch, "greedy", "data = \"data\"");
+    scratch.write("greedy/data/sub/notes.txt", "notes");
+    let keys = scratch.at("keys.toml");
+    OrwdCommand::new(["keys", "add", "alice", "--api-keys", &keys])
+        .run()
+        .expect_success();
+    let state = scratch.path().join("state");
+    fs::create_dir(&state).unwrap();
+    drop(serve(component("files")).set("--state", &state).start());
+    let arguments = [
+        "serve",
+        "--no-build",
+        "--listen",
+        "127.0.0.1:0",
+        "--api-keys",
+        &keys,
+        "--state",
+        &scratch.at("state"),
+        "--cache",
+        &scratch.at("cache"),
+        folder.to_str().unwrap(),
+    ];
+    let notes = folder.join("data/sub/notes.txt");
+    let linked = folder.join("data/hard-link");
+    fs::hard_link(&keys, &linked).unwrap();
+    let ended = OrwdCommand::new(arguments).run();
+    ended.expect_failure(&["greedy", "state, cache or keys"]);
+    fs::remove_file(&linked).unwrap();
+    // Any user may mount in a namespace of its own.
+    let unshare = ["--user", "--map-root-user", "--mount"];
+    let permitted = Command::new("unshare").args(unshare).arg("true").status();
+    if !permitted.is_ok_and(|status| status.success()) {
+        requirement::skip(
+            "this user may not mount in a namespace",
+            "install util-linux, and allow user namespaces or run the tests as root",
+        );
+        return;
+    }
+    let data = folder.join("data");
+    for (from, to) in [
+        (state.as_path(), data.as_path()),
+        (&state.join("components"), &data),
+        (scratch.path(), &data),
+        (&state, &data.join("sub")),
+        (Path::new(&keys), &notes),
+        (&state.join("receipts.key"), &notes),
+    ] {
+        let script = r#"mount --bind "$1" "$2" && shift 2 && exec "$@""#;
+        let mount = ["sh", "-c", script, "sh"].map(OsStr::new);
+        let binary = orwd_tests::artifacts::binary();
+        let paths = [from.as_os_str(), to.as_os_str(), binary.as_os_str()];
+        let all = unshare
+            .map(OsStr::new)
+            .into_iter()
+            .chain(mount)
+            .chain(paths);
+        let all = all.chain(arguments.map(OsStr::new));
+        let ended = OrwdCommand::of_binary(Path::new("unshare"), all).run();
+        assert!(!ended.stderr.contains("mount:"), "{ended}");
+        ended.expect_failure(&["greedy", "state, cache or keys"]);
+    }
 }
 
 #[test]

@@ -69,6 +69,12 @@ impl OrwdCommand {
         self
     }
 
+    /// Removes an environment variable.
+    pub fn env_remove(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
     /// Sets its standard input.
     pub fn stdin(mut self, text: &str) -> Self {
         self.stdin = text.as_bytes().to_vec();

@@ -92,6 +92,11 @@ impl ServeCommand {
         }
     }
 
+    /// Serves `examples/workbench`, which is built first.
+    pub fn workbench() -> Self {
+        Self::path(artifacts::workbench()).flag("--no-build")
+    }
+
     /// Serves a path.
     pub fn path(path: impl Into<OsString>) -> Self {
         Self {
@@ -270,7 +275,9 @@ impl ServerProcess {
 
     /// Returns its host and port.
     pub fn address(&self) -> &str {
-        self.base.trim_start_matches("http://")
+        self.base
+            .trim_start_matches("http://")
+            .trim_start_matches("https://")
     }
 
     /// Returns a client of it.

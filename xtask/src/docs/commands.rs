@@ -38,10 +38,13 @@ impl Commands {
                 open.push(format!("{name} {below}").trim().to_owned());
             }
         }
-        for file in workspace
+        let programs = workspace
             .files("rs")
-            .filter(|file| file.starts_with("tests") || file.starts_with("xtask"))
-        {
+            .filter(|file| file.starts_with("tests") || file.starts_with("xtask"));
+        let scripts = workspace
+            .files("py")
+            .filter(|file| file.starts_with("guest-sdk"));
+        for file in programs.chain(scripts) {
             commands.others.extend(arguments(&workspace.read(file)?));
         }
         Ok(commands)

@@ -7,6 +7,8 @@ mod test_layer;
 
 pub use folder::{Folder, data_dir};
 pub use json_lines::JsonLines;
+#[cfg(test)]
+pub(crate) use test_layer::TempFolder;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use test_layer::TestLayer;
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Block, Candidate, Error, Message, Result, Rng, Score,
+    Block, Candidate, Error, Message, Output, Result, Rng, Score, ToolError,
     tools::{TaskTool, Tools},
 };
 
@@ -70,6 +70,18 @@ pub trait Environment: Tools {
     /// Returns the conversation so far. May be called repeatedly.
     fn messages(&mut self) -> Result<Vec<Message>> {
         Err(Error::msg("this environment has a prompt and no messages"))
+    }
+
+    /// Is called after each tool, those of toolsets included, with its result, and
+    /// returns the result for the client. Here an environment counts steps, ends
+    /// the episode or adds a reward.
+    fn after_call(
+        &mut self,
+        tool: &str,
+        result: Result<Output, ToolError>,
+    ) -> Result<Output, ToolError> {
+        let _ = tool;
+        result
     }
 
     /// Returns the tools that this task adds to the listing. May be called

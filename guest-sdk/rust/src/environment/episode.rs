@@ -46,7 +46,11 @@ impl<E: Environment> Episode<E> {
     }
 
     pub(crate) fn call(&mut self, tool: &str, input: &str) -> Result<Output, ToolError> {
-        tools::call(&mut self.environment, tool, input)
+        let result = tools::call(&mut self.environment, tool, input);
+        if matches!(result, Err(ToolError::NotFound | ToolError::Collision(_))) {
+            return result;
+        }
+        self.environment.after_call(tool, result)
     }
 
     pub(crate) fn score_group(&mut self, candidates: &[Candidate]) -> Result<Vec<Score>> {

@@ -21,7 +21,8 @@ pub fn has_sources(job: BuildJob<'_>) -> bool {
     match job.manifest.build {
         BuildRule::Cargo => job.folder.has(CARGO_MANIFEST),
         BuildRule::Command { .. } => true,
-        BuildRule::Prebuilt(_) => false,
+        // Built before the folder is looked at; see `orwd-python-build`.
+        BuildRule::Prebuilt(_) | BuildRule::Python(_) => false,
     }
 }
 
@@ -54,7 +55,7 @@ pub fn build_all(
                 let built = run(job.folder.path(), command);
                 Some(built.and_then(|()| last_build::made(job.folder, component)))
             }
-            BuildRule::Cargo | BuildRule::Prebuilt(_) => {
+            BuildRule::Cargo | BuildRule::Prebuilt(_) | BuildRule::Python(_) => {
                 cargo_jobs.push((index, *job));
                 None
             }

@@ -41,7 +41,7 @@ pub fn locate(job: BuildJob<'_>) -> Result<ComponentFile, BuildError> {
                 error => error,
             })
         }
-        BuildRule::Cargo => locate_default(job),
+        BuildRule::Cargo | BuildRule::Python(_) => locate_default(job),
     }
 }
 

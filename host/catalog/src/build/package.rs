@@ -15,6 +15,7 @@ use toml::{Table, Value};
 use super::error::BuildError;
 use super::job::BuildJob;
 use super::last_build::DIST;
+use crate::files::AuthorFolder;
 use crate::manifest::{FILE_NAME, Manifest};
 
 /// First line of a manifest that is written here. Only a folder with it is
@@ -35,30 +36,71 @@ pub struct Package {
     pub left_out: Vec<PathBuf>,
 }
 
+/// One environment of a package.
+#[derive(Clone, Copy, Debug)]
+pub struct PackageMember<'a> {
+    /// Its manifest.
+    pub manifest: &'a Manifest,
+    /// The text of its manifest.
+    pub text: &'a str,
+}
+
 /// Writes the folder `dist` of a built environment.
 pub fn write_package(job: BuildJob<'_>, component: &[u8]) -> Result<Package, BuildError> {
-    let folder = job.folder.path().join(DIST);
-    let fail = |reason| BuildError::Write {
+    let read = Manifest::text(job.folder).map_err(io::Error::other);
+    let text = read.map_err(|reason| BuildError::Write {
+        path: job.folder.path().join(FILE_NAME),
+        reason,
+    })?;
+    let member = PackageMember {
+        manifest: job.manifest,
+        text: &text,
+    };
+    write_members(job.folder, &[member], component)
+}
+
+/// Writes the folder `dist` of a component with one or several environments. Each
+/// of several has a folder of its own in it.
+pub fn write_members(
+    author: &AuthorFolder,
+    members: &[PackageMember<'_>],
+    component: &[u8],
+) -> Result<Package, BuildError> {
+    let folder = author.path().join(DIST);
+    let left_out = replace(author, members, component).map_err(|reason| BuildError::Write {
         path: folder.clone(),
         reason,
+    })?;
+    let component = match members {
+        [only] => folder.join(component_name(only.manifest)),
+        _ => folder.clone(),
     };
-    let left_out = replace(job, component).map_err(fail)?;
     Ok(Package {
-        component: folder.join(component_name(job.manifest)),
+        component,
         folder,
         left_out,
     })
 }
 
-fn replace(job: BuildJob<'_>, component: &[u8]) -> io::Result<Vec<PathBuf>> {
-    let author = job.folder.dir();
+fn replace(
+    folder: &AuthorFolder,
+    members: &[PackageMember<'_>],
+    component: &[u8],
+) -> io::Result<Vec<PathBuf>> {
+    let author = folder.dir();
     check_replaceable(author)?;
     let draft = format!(".{DIST}.{}", std::process::id());
     remove(author, &draft)?;
     author.create_dir(&draft)?;
-    let written = author
-        .open_dir(&draft)
-        .and_then(|dir| write(job, component, &dir));
+    let written = author.open_dir(&draft).and_then(|dir| match members {
+        [only] => write(folder, *only, component, &dir),
+        several => several.iter().try_fold(Vec::new(), |_, member| {
+            let name = member.manifest.name.as_str();
+            dir.create_dir(name)?;
+            // All of them have the same data.
+            write(folder, *member, component, &dir.open_dir(name)?)
+        }),
+    });
     let left_out = match written {
         Ok(left_out) => left_out,
         Err(error) => {
@@ -77,8 +119,17 @@ fn check_replaceable(author: &Dir) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
         Ok(found) if found.is_dir() => {
-            let manifest = author.read_to_string(Path::new(DIST).join(FILE_NAME));
-            if manifest.is_ok_and(|text| text.starts_with(HEADER)) {
+            if is_written_here(author, Path::new(DIST)) {
+                return Ok(());
+            }
+            // Several environments have a folder each.
+            let mut members = author.open_dir(DIST)?.entries()?.peekable();
+            let is_member = |entry: io::Result<cap_std::fs::DirEntry>| {
+                entry.is_ok_and(|entry| {
+                    is_written_here(author, &Path::new(DIST).join(entry.file_name()))
+                })
+            };
+            if members.peek().is_some() && members.all(is_member) {
                 return Ok(());
             }
         }
@@ -89,6 +140,12 @@ fn check_replaceable(author: &Dir) -> io::Result<()> {
     ))
 }
 
+/// Returns whether a folder has a manifest that was written here.
+fn is_written_here(author: &Dir, folder: &Path) -> bool {
+    let manifest = author.read_to_string(folder.join(FILE_NAME));
+    manifest.is_ok_and(|text| text.starts_with(HEADER))
+}
+
 fn remove(author: &Dir, name: &str) -> io::Result<()> {
     match author.remove_dir_all(name) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -96,13 +153,17 @@ fn remove(author: &Dir, name: &str) -> io::Result<()> {
     }
 }
 
-fn write(job: BuildJob<'_>, component: &[u8], to: &Dir) -> io::Result<Vec<PathBuf>> {
-    let text = Manifest::text(job.folder).map_err(io::Error::other)?;
-    to.write(FILE_NAME, manifest(&text, job.manifest)?)?;
-    to.write(component_name(job.manifest), component)?;
+fn write(
+    folder: &AuthorFolder,
+    member: PackageMember<'_>,
+    component: &[u8],
+    to: &Dir,
+) -> io::Result<Vec<PathBuf>> {
+    to.write(FILE_NAME, manifest(member.text, member.manifest)?)?;
+    to.write(component_name(member.manifest), component)?;
     let mut left_out = Vec::new();
-    if let Some(data) = &job.manifest.data {
-        let from = match job.folder.open_dir(data) {
+    if let Some(data) = &member.manifest.data {
+        let from = match folder.open_dir(data) {
             Ok(from) => from,
             // The operator may map another directory.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

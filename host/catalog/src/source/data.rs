@@ -54,7 +54,9 @@ pub(super) fn open(
     if let Some(flag) = flags.iter().find(is_for) {
         return DataDir::open(&flag.path, rules).map(Some);
     }
-    let (Kind::Folder(folder), Some(data)) = (&candidate.kind, &candidate.manifest.data) else {
+    let (Kind::Folder(folder) | Kind::Built(folder, _), Some(data)) =
+        (&candidate.kind, &candidate.manifest.data)
+    else {
         return Ok(None);
     };
     let path = folder.path().join(data);

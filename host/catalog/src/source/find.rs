@@ -21,13 +21,42 @@ pub(super) struct Candidate {
 pub(super) enum Kind {
     File(ComponentFile),
     Folder(AuthorFolder),
+    /// A folder whose component is built already.
+    Built(AuthorFolder, ComponentFile),
+}
+
+/// What the operator wants to serve.
+#[derive(Clone, Debug)]
+pub enum Served {
+    /// What is found at a path.
+    Path(PathBuf),
+    /// An environment that was built before.
+    Built(BuiltEnvironment),
+}
+
+/// An environment whose component was built before the folders are searched, by
+/// a way that this crate does not know.
+#[derive(Clone, Debug)]
+pub struct BuiltEnvironment {
+    /// The author's folder, which holds its data.
+    pub folder: AuthorFolder,
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// Its component.
+    pub component: ComponentFile,
+}
+
+impl From<&PathBuf> for Served {
+    fn from(path: &PathBuf) -> Served {
+        Served::Path(path.clone())
+    }
 }
 
 impl Candidate {
     fn path(&self) -> &Path {
         match &self.kind {
             Kind::File(file) => file.path(),
-            Kind::Folder(folder) => folder.path(),
+            Kind::Folder(folder) | Kind::Built(folder, _) => folder.path(),
         }
     }
 
@@ -40,14 +69,24 @@ impl Candidate {
 }
 
 /// Finds the environments at these paths.
-pub(super) fn find(paths: &[PathBuf], problems: &mut Vec<SourceProblem>) -> Vec<Candidate> {
+pub(super) fn find<S: Into<Served>>(
+    served: impl IntoIterator<Item = S>,
+    problems: &mut Vec<SourceProblem>,
+) -> Vec<Candidate> {
     let mut found = Vec::new();
-    for path in paths {
-        if let Err(reason) = find_at(path, &mut found, problems) {
-            problems.push(SourceProblem {
-                path: path.clone(),
-                reason,
-            });
+    for served in served {
+        let path = match served.into() {
+            Served::Path(path) => path,
+            Served::Built(built) => {
+                found.push(Candidate {
+                    manifest: built.manifest,
+                    kind: Kind::Built(built.folder, built.component),
+                });
+                continue;
+            }
+        };
+        if let Err(reason) = find_at(&path, &mut found, problems) {
+            problems.push(SourceProblem { path, reason });
         }
     }
     found

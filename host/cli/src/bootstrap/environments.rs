@@ -1,5 +1,7 @@
 //! Loads environments: first compiled and checked, then running.
 
+pub(crate) mod python;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -40,15 +42,18 @@ struct Candidate {
     started: Instant,
 }
 
-/// Finds the environments at these paths, and builds those that may be built.
+/// Finds the environments at these paths, and builds those that may be built:
+/// Python environments, unless `no_build`, and others by the mode in `paths`.
 pub(crate) fn discover(
     at: &[PathBuf],
     paths: &Paths,
+    no_build: bool,
     admission: &AdmissionLimits,
     progress: &dyn Fn(&str),
 ) -> Result<Discovered, CommandError> {
     let own: Vec<PathBuf> = source_tree::examples().into_iter().collect();
-    source::discover(at, paths, &own, admission, progress)
+    let served = python::build_among(at, &paths.cache, no_build, progress)?;
+    source::discover(served, paths, &own, admission, progress)
         .map_err(|error| CommandError::usage(error.to_string()))
 }
 

@@ -10,12 +10,12 @@ use orwd_model::DataMode;
 use super::temp_dir::TempDirectory;
 use crate::console::CommandError;
 
-/// Returns the policy of a server. The cache is not in it, since everything is
+/// Returns the policy of a server, which reads the files of `reloaded` again. The cache is not in it, since everything is
 /// compiled before hardening. The state directory is, since the journal creates
 /// and removes files there.
-pub(crate) fn policy<'e>(
+pub(crate) fn policy<'e, 'f>(
     environments: impl Iterator<Item = &'e PreparedEnvironment>,
-    keys: Option<&Path>,
+    reloaded: impl IntoIterator<Item = &'f PathBuf>,
     state: Option<&Path>,
     temp_dir: &TempDirectory,
 ) -> Policy {
@@ -35,9 +35,9 @@ pub(crate) fn policy<'e>(
             policy = policy.and(data.path(), access);
         }
     }
-    // The key file may be replaced, or be a link to a file that is. Only its
+    // Such a file may be replaced, or be a link to a file that is. Only its
     // directory finds it again.
-    for directory in keys.into_iter().flat_map(directories) {
+    for directory in reloaded.into_iter().flat_map(|file| directories(file)) {
         policy = policy.and(directory, PathAccess::ReadFiles);
     }
     policy

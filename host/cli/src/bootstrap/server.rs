@@ -32,6 +32,8 @@ const BACKLOG: u32 = 1024;
 pub(crate) struct AccessConfig {
     pub(crate) hosts: orwd_ors::AllowedHosts,
     pub(crate) keys: Option<orwd_ors::ApiKeys>,
+    pub(crate) proxy: Option<orwd_ors::ProxyKey>,
+    pub(crate) tls: Option<orwd_ors::TlsFiles>,
 }
 
 impl AccessConfig {
@@ -40,6 +42,8 @@ impl AccessConfig {
         AccessConfig {
             hosts: orwd_ors::AllowedHosts::Loopback { also: Vec::new() },
             keys: None,
+            proxy: None,
+            tls: None,
         }
     }
 }
@@ -138,6 +142,7 @@ pub(crate) async fn serve(
         hibernate_after: persistence.hibernate_after,
         retention: limits.retention,
         max_open_sessions: limits.max_open_sessions,
+        cpu_queue: limits.cpu_queue,
         disk: orwd_session::DiskLimits {
             per_owner: limits.max_disk_per_key,
             reserve: limits.disk_reserve,
@@ -187,8 +192,10 @@ pub(crate) async fn serve(
             count_loopback: limits.max_connections_per_address.is_some(),
         },
         connections_per_key: limits.max_connections_per_key,
+        tls: access.tls,
         hosts: access.hosts,
         keys: access.keys,
+        proxy: access.proxy,
         auth_failure_rate: limits.auth_failure_rate.unwrap_or(AUTH_FAILURES),
         create_rate: limits.create_rate,
     };

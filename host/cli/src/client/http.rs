@@ -123,7 +123,7 @@ impl ServerUrl {
         method: Method,
         path: &str,
         headers: &[(&'static str, HeaderValue)],
-        body: String,
+        body: impl Into<Bytes>,
     ) -> Result<Response<Incoming>, HttpError> {
         let lost = |error: hyper::Error| HttpError::Lost(error.to_string());
         let connect = TcpStream::connect((self.host.as_str(), self.port));
@@ -153,7 +153,7 @@ impl ServerUrl {
             request = request.header("x-api-key", key);
         }
         let request = request
-            .body(Full::new(Bytes::from(body)))
+            .body(Full::new(body.into()))
             .map_err(|error| HttpError::Lost(error.to_string()))?;
         timeout(IDLE_TIMEOUT, sender.send_request(request))
             .await

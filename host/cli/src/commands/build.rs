@@ -4,15 +4,20 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use orwd_catalog::build::{self, BuildJob, Package};
+use orwd_catalog::build::{self, BuildJob, Package, PackageMember};
 use orwd_catalog::manifest::{FILE_NAME, Manifest};
 use orwd_catalog::{AuthorFolder, ComponentFile};
 use orwd_config::{BuildMode, EnvironmentFlags, LimitFlags};
 use orwd_engine::{CodeCache, Component, ComponentError, Engine};
 use orwd_model::{AdmissionLimits, SessionLimits};
 
+use crate::bootstrap::environments::python::PythonEnvironment;
 use crate::bootstrap::{compiler, environments};
 use crate::console::{CommandError, CommandStatus, terminal};
+
+/// What to do where a component of Rust exports nothing.
+const TRAIT_ADVICE: &str =
+    "an environment in Rust exports it by `export!(TYPE);` at the end of src/lib.rs";
 
 /// Build the component of an environment into a folder that serves anywhere
 ///
@@ -22,6 +27,14 @@ use crate::console::{CommandError, CommandStatus, terminal};
 /// of the environment's author on this machine, with your rights; the command is
 /// printed before it runs.
 ///
+/// A Python environment is FILE.py, FILE.py:CLASS, a folder with env.py, server.py
+/// or main.py, or one whose orwd.toml has `python` in [build]. Its class derives
+/// `openreward.environments.Environment` or `ors.Environment`, unmodified. Its
+/// packages come from requirements.txt or pyproject.toml, as wheels; nothing of a
+/// source distribution runs. The module is imported in the sandbox of the
+/// component, and the state after the import is the component. The tools for that
+/// are fetched once, into the cache directory.
+///
 /// The component is checked as `serve` checks it. Then the folder `dist` has the
 /// manifest, the component and the data: copy it to another machine, and serve it
 /// there without cargo.
@@ -29,11 +42,17 @@ use crate::console::{CommandError, CommandStatus, terminal};
 #[command(after_help = "Examples:
   orwd build                   build the environment in this folder
   orwd build examples/counter
+  orwd build env.py:MyEnvironment
   orwd serve examples/counter/dist")]
 pub(crate) struct Build {
-    /// Folder of the environment
+    /// Folder of the environment, or FILE.py or FILE.py:CLASS
     #[arg(default_value = ".")]
     path: PathBuf,
+
+    /// Directory for compiled code and the tools of Python [default: orwd in the
+    /// user's cache directory]
+    #[arg(long, value_name = "DIR", env = "ORWD_CACHE")]
+    cache: Option<PathBuf>,
 
     #[command(flatten)]
     admission: LimitFlags<AdmissionLimits>,
@@ -43,13 +62,16 @@ impl Build {
     pub(crate) fn run(self) -> Result<CommandStatus, CommandError> {
         let path = &self.path;
         let error = |message: String| CommandError::new(format!("{}: {message}", path.display()));
+        if let Some(python) = PythonEnvironment::at(path)? {
+            return self.build_python(&python);
+        }
         if !path.is_dir() {
             return Err(error("no such folder".to_owned()));
         }
         let folder = AuthorFolder::open(path).map_err(|reason| error(reason.to_string()))?;
         if !folder.has(FILE_NAME) {
             return Err(error(format!(
-                "not an environment, since it has no {FILE_NAME}; create one with `orwd new NAME`"
+                "not an environment, since it has neither {FILE_NAME} nor env.py, server.py or main.py; create one with `orwd new NAME`"
             )));
         }
         let manifest = Manifest::read(&folder).map_err(|error| {
@@ -61,7 +83,7 @@ impl Build {
         };
         let built =
             build::build(job, &terminal::note).map_err(|reason| error(reason.to_string()))?;
-        let wasm = self.check(&built)?;
+        let wasm = self.check(&built, TRAIT_ADVICE)?;
         // A folder that has its component and no sources is what `dist` would be.
         let package = match build::has_sources(job) {
             true => {
@@ -73,9 +95,43 @@ impl Build {
         Ok(CommandStatus::Success)
     }
 
+    /// Returns the cache directory.
+    fn cache(&self) -> Result<PathBuf, CommandError> {
+        let flags = EnvironmentFlags {
+            cache: self.cache.clone(),
+            ..EnvironmentFlags::default()
+        };
+        Ok(flags.resolve(BuildMode::Never)?.cache)
+    }
+
+    /// Builds a Python environment, and lays its component out.
+    fn build_python(&self, python: &PythonEnvironment) -> Result<CommandStatus, CommandError> {
+        let error = |reason: &dyn std::fmt::Display| {
+            CommandError::new(format!("{}: {reason}", self.path.display()))
+        };
+        let built = python.build(&self.cache()?, false, &terminal::note)?;
+        let component = ComponentFile::open(&built.component).map_err(|reason| error(&reason))?;
+        let wasm = self.check(&component, "it was built by another version of orwd")?;
+        let members = python.members(&built)?;
+        let contents: Vec<PackageMember<'_>> = members
+            .iter()
+            .map(|member| PackageMember {
+                manifest: &member.manifest,
+                text: &member.text,
+            })
+            .collect();
+        let package = build::write_members(python.folder(), &contents, &wasm)
+            .map_err(|reason| error(&reason))?;
+        for member in &members {
+            terminal::print(&format!("environment {}\n", member.manifest.name))?;
+        }
+        report(Some(&package), component.path(), &wasm)?;
+        Ok(CommandStatus::Success)
+    }
+
     /// Checks a component as it is checked before it is served, except that
     /// nothing of it runs. Returns its bytes.
-    fn check(&self, built: &ComponentFile) -> Result<Vec<u8>, CommandError> {
+    fn check(&self, built: &ComponentFile, advice: &str) -> Result<Vec<u8>, CommandError> {
         let error = |reason: &dyn std::fmt::Display| {
             CommandError::new(format!("{}: {reason}", built.path().display()))
         };
@@ -86,15 +142,15 @@ impl Build {
             .read(admission.component)
             .map_err(|reason| error(&reason))?;
         // The first start is faster if there is a cache, and works without one.
-        let cache = EnvironmentFlags::default()
-            .resolve(BuildMode::Never)
+        let cache = self
+            .cache()
             .ok()
-            .and_then(|paths| CodeCache::open(&paths.cache).ok());
+            .and_then(|cache| CodeCache::open(&cache).ok());
         match Component::load(&engine, cache.as_ref(), &wasm) {
             Ok(_) => Ok(wasm),
-            Err(mismatch @ ComponentError::WorldMismatch(_)) => Err(error(&format!(
-                "{mismatch}\nan environment in Rust exports it by `export!(TYPE);` at the end of src/lib.rs"
-            ))),
+            Err(mismatch @ ComponentError::WorldMismatch(_)) => {
+                Err(error(&format!("{mismatch}\n{advice}")))
+            }
             Err(reason) => Err(error(&reason)),
         }
     }

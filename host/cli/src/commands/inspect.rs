@@ -18,7 +18,8 @@ use report::InspectReport;
 /// Prints the exports of the component, its imports and thus its capabilities,
 /// its tools with their schemas, its splits and their number of tasks, its
 /// digest and size, and the limits of its sessions. Nothing is built unless
-/// --build is given; the component runs in the sandbox.
+/// --build is given, except a Python environment, whose code runs in the sandbox
+/// only; the component runs in the sandbox.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   orwd inspect my-env.wasm
@@ -50,7 +51,13 @@ impl Inspect {
         let paths = self.environments.resolve(self.build.or(BuildMode::Never))?;
         let path = std::slice::from_ref(&self.path);
         let admission = self.admission.resolve();
-        let discovered = environments::discover(path, &paths, &admission, &terminal::note)?;
+        let discovered = environments::discover(
+            path,
+            &paths,
+            self.build.no_build,
+            &admission,
+            &terminal::note,
+        )?;
         let threads = runtime::threads();
         let limits = self.session.resolve();
         let prepared = environments::prepare(

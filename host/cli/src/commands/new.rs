@@ -11,13 +11,15 @@ use orwd_catalog::{build, manifest};
 use crate::bootstrap::source_tree;
 use crate::console::{CommandError, CommandStatus, terminal};
 
-/// Create an environment in Rust to start from
+/// Create an environment in Rust or Python to start from
 ///
-/// The folder contains source code, manifest, unit tests and a scripted episode.
+/// The folder contains source code, manifest, a scripted episode, and unit tests in
+/// Rust.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   orwd new my-env              a counter
   orwd new my-quiz --template dataset
+  orwd new my-game --template python
 
 Then: cd my-env && cargo test && orwd serve .")]
 pub(crate) struct New {
@@ -42,6 +44,8 @@ enum Template {
     Counter,
     /// Questions and answers from JSON lines in a data directory
     Dataset,
+    /// The counter in Python, which needs no Rust
+    Python,
 }
 
 /// A file of a template: its path and its content.
@@ -109,6 +113,30 @@ const DATASET: &[TemplateFile] = &[
     ),
 ];
 
+const PYTHON: &[TemplateFile] = &[
+    ("env.py", include_str!("../../templates/python/env.py")),
+    (
+        "orwd.toml",
+        include_str!("../../templates/python/orwd.toml"),
+    ),
+    (
+        "requirements.txt",
+        include_str!("../../templates/python/requirements.txt"),
+    ),
+    (
+        "transcript.jsonl",
+        include_str!("../../templates/python/transcript.jsonl"),
+    ),
+    (
+        "README.md",
+        include_str!("../../templates/python/README.md"),
+    ),
+    (
+        ".gitignore",
+        include_str!("../../templates/python/gitignore"),
+    ),
+];
+
 /// Names that an environment can have but a Rust package cannot: keywords, and
 /// crates that the package uses.
 const RESERVED: &[&str] = &[
@@ -172,7 +200,7 @@ const RESERVED: &[&str] = &[
 
 impl New {
     pub(crate) fn run(self) -> Result<CommandStatus, CommandError> {
-        let name = name(&self.path)?;
+        let name = name(&self.path, self.template)?;
         let sdk = match &self.sdk {
             Some(path) => Sdk::Folder(checked_sdk(path)?),
             None => find_sdk().map_or(Sdk::Published, Sdk::Folder),
@@ -183,10 +211,14 @@ impl New {
         })?;
         note_created(&self.path);
         let folder = self.path.display();
+        let first = match self.template {
+            Template::Counter | Template::Dataset => "cargo test        run its tests",
+            Template::Python => "orwd build        build it into the folder dist",
+        };
         terminal::print(&format!(
             "created the environment {name} in {folder}\n\n\
              \x20 cd {folder}\n\
-             \x20 cargo test        run its tests\n\
+             \x20 {first}\n\
              \x20 orwd serve .      serve it on http://127.0.0.1:8080\n\
              \x20 orwd play .       play it in the terminal\n"
         ))?;
@@ -194,11 +226,14 @@ impl New {
     }
 }
 
-/// Returns the environment's name, which is also valid for a package.
-fn name(path: &Path) -> Result<String, CommandError> {
+/// Returns the environment's name, which is also valid for a package of Rust.
+fn name(path: &Path, template: Template) -> Result<String, CommandError> {
     let written = path.file_name().unwrap_or_default().to_string_lossy();
     let name = manifest::check_name(&written).map_err(CommandError::usage)?;
     let name = name.as_str().to_owned();
+    if template == Template::Python {
+        return Ok(name);
+    }
     let letter_first = name.starts_with(|c: char| c.is_ascii_alphabetic());
     if !letter_first || RESERVED.contains(&name.replace('_', "-").as_str()) {
         return Err(CommandError::usage(format!(
@@ -300,6 +335,7 @@ fn write(
     let files = match template {
         Template::Counter => COUNTER,
         Template::Dataset => DATASET,
+        Template::Python => PYTHON,
     };
     for (path, content) in files {
         let content = content
@@ -353,9 +389,12 @@ mod tests {
                 "\"health\" is a route of the protocol and cannot be the name of an environment",
             ),
         ] {
-            let got = name(Path::new(path)).unwrap_or_else(|error| error.to_string());
+            let got =
+                name(Path::new(path), Template::Counter).unwrap_or_else(|error| error.to_string());
             assert_eq!(got, expected, "{path}");
         }
+        // Python has no package of this name.
+        assert_eq!(name(Path::new("match"), Template::Python).unwrap(), "match");
     }
 
     #[test]
@@ -376,6 +415,18 @@ mod tests {
             for file in ["README.md", "src/lib.rs", "transcript.jsonl", ".gitignore"] {
                 assert!(!read(file).contains("{{"), "{file}");
             }
+        }
+    }
+
+    #[test]
+    fn the_template_in_python_is_complete() {
+        let folder = TempDir::new().unwrap();
+        write(folder.path(), Template::Python, "match", &Sdk::Published).unwrap();
+        let manifest = Manifest::read(&AuthorFolder::open(folder.path()).unwrap()).unwrap();
+        assert_eq!(manifest.name.as_str(), "match");
+        for (file, _) in PYTHON {
+            let text = fs::read_to_string(folder.path().join(file)).unwrap();
+            assert!(!text.contains("{{"), "{file}");
         }
     }
 

@@ -28,9 +28,11 @@ use crate::console::{CommandError, CommandStatus, Log, terminal};
 /// Serve environments over the Open Reward Standard
 ///
 /// PATH is a component file, an environment's folder (with orwd.toml), or a
-/// folder of those. The first environment is the default one. A folder that you
-/// created with `orwd new` is built first; of any other, the component of its
-/// last build is served, unless --build is given. SIGINT (Ctrl-C) or SIGTERM
+/// folder of those; or a Python environment: FILE.py, FILE.py:CLASS, or a folder
+/// with env.py, server.py or main.py. The first environment is the default one. A
+/// folder that you created with `orwd new` is built first, and so is a Python
+/// environment, whose code runs in the sandbox only; of any other, the component
+/// of its last build is served, unless --build is given. SIGINT (Ctrl-C) or SIGTERM
 /// shuts the server down: running calls may finish. A second signal exits
 /// immediately. Sessions resume when the server restarts with the same paths or
 /// the same --state.
@@ -50,6 +52,7 @@ use crate::console::{CommandError, CommandStatus, Log, terminal};
   orwd serve --data ~/gsm8k examples/gsm8k
   orwd serve --data gsm8k=/srv/gsm8k examples
   orwd serve --listen 0.0.0.0:8080 --api-keys keys.toml my-env
+  orwd serve --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem --api-keys keys.toml my-env
   orwd serve --memory 64MiB --call-cpu 2s my-env.wasm")]
 pub(crate) struct Serve {
     /// Component files, environments' folders, or folders of those
@@ -80,6 +83,10 @@ pub(crate) struct Serve {
     /// Take the listening socket from standard input (for --watch)
     #[arg(long, hide = true)]
     inherit_listener: bool,
+
+    /// File of the secret of a proxy that authenticates clients (for `orwd hub`)
+    #[arg(long, value_name = "FILE", hide = true, requires = "inherit_listener")]
+    proxied: Option<PathBuf>,
 
     #[command(flatten)]
     listen: ListenFlags,
@@ -119,6 +126,7 @@ impl Serve {
                 paths: &self.paths,
                 no_build: self.build.no_build,
                 listen: self.listen.listen,
+                scheme: self.listen.scheme(),
                 hardening: self.hardening.hardening,
                 durability: self.persistence.durability,
             });
@@ -136,6 +144,8 @@ impl Serve {
         state_choice::choose(&mut persistence_config, address);
         paths.private.extend(persistence_config.state.clone());
         paths.private.extend(self.listen.api_keys.clone());
+        paths.private.extend(self.proxied.clone());
+        paths.private.extend(self.listen.tls_key.clone());
         paths.private.extend(self.persistence.seal_key.clone());
         let access = self.access()?;
         self.check_key_limits(&server_limits)?;
@@ -148,7 +158,13 @@ impl Serve {
             drop(server::bind(address)?);
         }
         let progress = |text: &str| tracing::info!("{text}");
-        let mut discovered = environments::discover(&self.paths, &paths, &admission, &progress)?;
+        let mut discovered = environments::discover(
+            &self.paths,
+            &paths,
+            self.build.no_build,
+            &admission,
+            &progress,
+        )?;
         if persistence_config.state.is_some() {
             persistence::digest_data(&mut discovered, &paths.cache)?;
         }
@@ -173,10 +189,16 @@ impl Serve {
             server_limits.memory_high_watermark,
         )?;
         state_choice::note_address(&persistence_config, address);
-        let keys = self.listen.api_keys.as_deref();
+        let ListenFlags {
+            api_keys,
+            tls_cert,
+            tls_key,
+            ..
+        } = &self.listen;
+        let reloaded = [api_keys, tls_cert, tls_key].into_iter().flatten();
         let policy = {
             let environments = prepared.iter().chain(persistence.versions());
-            hardening::policy(environments, keys, persistence.dir(), &temp_dir)
+            hardening::policy(environments, reloaded, persistence.dir(), &temp_dir)
         };
         hardening::apply(self.hardening.hardening, &policy)?;
         log.start_thread();
@@ -199,7 +221,8 @@ impl Serve {
             }
             // With --watch, the process that owns the socket says so.
             if !self.inherit_listener {
-                terminal::print(&format!("orwd is listening on http://{address}\n"))?;
+                let scheme = self.listen.scheme();
+                terminal::print(&format!("orwd is listening on {scheme}://{address}\n"))?;
             }
             server::serve(
                 listener,
@@ -224,6 +247,8 @@ impl Serve {
             listen,
             api_keys,
             allow_host,
+            tls_cert,
+            tls_key,
         } = &self.listen;
         let keys = match api_keys {
             Some(path) => Some(
@@ -239,7 +264,26 @@ impl Serve {
                 also: allow_host.clone(),
             }
         };
-        Ok(AccessConfig { hosts, keys })
+        let proxy = match &self.proxied {
+            Some(path) => Some(
+                orwd_ors::ProxyKey::open(path)
+                    .map_err(|error| CommandError::new(format!("{}: {error}", path.display())))?,
+            ),
+            None => None,
+        };
+        let tls = match (tls_cert, tls_key) {
+            (Some(cert), Some(key)) => Some(
+                orwd_ors::TlsFiles::open(cert, key)
+                    .map_err(|error| CommandError::new(format!("cannot use TLS: {error}")))?,
+            ),
+            _ => None,
+        };
+        Ok(AccessConfig {
+            hosts,
+            keys,
+            tls,
+            proxy,
+        })
     }
 
     /// Refuses limits of API keys where there are no keys: a limit without

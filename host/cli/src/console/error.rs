@@ -8,6 +8,7 @@ use std::fmt;
 pub struct CommandError {
     message: String,
     code: u8,
+    is_labelled: bool,
 }
 
 impl CommandError {
@@ -16,6 +17,7 @@ impl CommandError {
         CommandError {
             message: message.into(),
             code: 1,
+            is_labelled: true,
         }
     }
 
@@ -24,7 +26,22 @@ impl CommandError {
         CommandError {
             message: message.into(),
             code: 2,
+            is_labelled: true,
         }
+    }
+
+    /// Creates the error of a command that failed, whose message begins with its
+    /// own label.
+    pub(crate) fn unlabelled(message: impl Into<String>) -> CommandError {
+        CommandError {
+            is_labelled: false,
+            ..CommandError::new(message)
+        }
+    }
+
+    /// Returns whether it is shown below the label `error:`.
+    pub(crate) fn is_labelled(&self) -> bool {
+        self.is_labelled
     }
 
     /// Returns the exit code.

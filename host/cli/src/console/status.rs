@@ -5,6 +5,8 @@
 pub(crate) enum CommandStatus {
     /// It succeeded.
     Success,
+    /// An environment was checked and cannot run.
+    Unsuitable,
     /// The episode was played and did not finish.
     Unfinished,
     /// A replay differs from the original.
@@ -16,6 +18,7 @@ impl CommandStatus {
     pub(crate) fn code(self) -> u8 {
         match self {
             CommandStatus::Success => 0,
+            CommandStatus::Unsuitable => 1,
             CommandStatus::Unfinished => 3,
             CommandStatus::Different => 4,
         }

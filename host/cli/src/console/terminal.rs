@@ -30,6 +30,13 @@ pub(crate) fn error(message: &str) {
     writeln!(anstream::stderr(), "{label} {message}").ok();
 }
 
+/// Prints an error as it is.
+pub(crate) fn unlabelled_error(message: &str) {
+    let message = escape_control(message);
+    // If standard error is gone, there is nothing left to report to.
+    writeln!(anstream::stderr(), "{message}").ok();
+}
+
 /// Prints progress.
 pub(crate) fn note(message: &str) {
     writeln!(anstream::stderr(), "{}", styled(DIM, message)).ok();

@@ -11,7 +11,7 @@ use orwd_journal::{
 use orwd_model::{AdmissionLimits, Digest, Timestamp, python_repr};
 use orwd_sandbox::{DataDir, DataRules, PrivatePlaces};
 
-use super::export;
+use super::{export, state_dir};
 use crate::console::{CommandError, CommandStatus, terminal};
 
 /// Import an exported session into a server's journal
@@ -31,6 +31,7 @@ use crate::console::{CommandError, CommandStatus, terminal};
 /// no secrets, and its limits are at most the server's.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
+  orwd import my-session.episode
   orwd import my-session.episode --state ~/orwd-state
   orwd import my-session.episode --state ~/orwd-state --owner alice --data ~/gsm8k")]
 pub(crate) struct Import {
@@ -38,9 +39,10 @@ pub(crate) struct Import {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// State directory of the server, created if it does not exist
+    /// State directory of the server, created if it does not exist [default: the
+    /// only one in the user's state directory]
     #[arg(long, value_name = "DIR", env = "ORWD_STATE")]
-    state: PathBuf,
+    state: Option<PathBuf>,
 
     /// API key that the session belongs to from now on, by its name [default: no
     /// key, for a server without --api-keys]
@@ -56,8 +58,9 @@ pub(crate) struct Import {
 impl Import {
     pub(crate) fn run(self) -> Result<CommandStatus, CommandError> {
         let archive = export::read(&self.file)?;
+        let state = state_dir::find(self.state.as_deref())?;
         let data = match &self.data {
-            Some(data) => Some(check_data(data, &archive, &self.state)?),
+            Some(data) => Some(check_data(data, &archive, &state)?),
             None => None,
         };
         let options = ImportOptions {
@@ -65,10 +68,10 @@ impl Import {
             data,
             now: Timestamp::now(),
         };
-        let store = if StateDir::open(&self.state)?.has_journal()? {
-            SqliteStore::visit(&self.state)?
+        let store = if StateDir::open(&state)?.has_journal()? {
+            SqliteStore::visit(&state)?
         } else {
-            SqliteStore::open(&self.state, Durability::Power)?
+            SqliteStore::open(&state, Durability::Power)?
         };
         let result = match archive.import(&store, &options)? {
             ImportOutcome::Added => "imported",

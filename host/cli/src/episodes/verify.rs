@@ -5,13 +5,16 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use orwd_journal::{EpisodeArchive, EpisodeHistory, Receipt, ReceiptKey, SealKey, SealedSecrets};
+use orwd_journal::{
+    EpisodeArchive, EpisodeHistory, EpisodeId, JournalStore, Receipt, ReceiptKey, SealKey,
+    SealedSecrets, SqliteStore,
+};
 
-use super::export;
 use super::replay_runner::{
     EpisodeSource, PreparedReplay, ReplayComponent, ReplayFlags, ReplayJob, ReplayOutcome,
     ReplayedStep, StepVerdict,
 };
+use super::{export, state_dir};
 use crate::console::{CommandError, CommandStatus, Log, terminal};
 
 /// Largest receipt that is read, in bytes.
@@ -20,11 +23,13 @@ const MAX_RECEIPT: u64 = 256 << 20;
 /// Verify the receipt of an episode
 ///
 /// Checks the signature. With --journal, also recomputes every hash and reward
-/// from the recorded results. With --component, also replays the episode on that
+/// from the recorded results: those of an exported episode, or without FILE those
+/// in the journal of a state directory. With --component, also replays the episode on that
 /// component and compares the results. Uses no network.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   orwd verify receipt.json --key 3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29
+  orwd verify receipt.json --journal
   orwd verify receipt.json --journal my-session.episode
   orwd verify receipt.json --journal my-session.episode --component my-env.wasm --data my-data")]
 pub(crate) struct Verify {
@@ -32,9 +37,14 @@ pub(crate) struct Verify {
     #[arg(value_name = "RECEIPT")]
     receipt: PathBuf,
 
-    /// Exported episode
-    #[arg(long, value_name = "FILE")]
-    journal: Option<PathBuf>,
+    /// Exported episode; without FILE, the journal of a state directory
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    journal: Option<Option<PathBuf>>,
+
+    /// State directory for --journal without FILE [default: the only one in the
+    /// user's state directory]
+    #[arg(long, value_name = "DIR", env = "ORWD_STATE")]
+    state: Option<PathBuf>,
 
     /// Component to replay the episode on; its digest must be the receipt's
     #[arg(long, value_name = "COMPONENT", requires = "journal")]
@@ -63,8 +73,11 @@ impl Verify {
                  --key\n"
             ),
         };
-        if let Some(path) = &self.journal {
-            let archive = export::read(path)?;
+        if let Some(file) = &self.journal {
+            let archive = match file {
+                Some(file) => export::read(file)?,
+                None => self.journaled(&receipt.receipt.episode)?,
+            };
             let key = match &archive.history().created().secrets {
                 SealedSecrets::Sealed(_) => Some(self.replay.seal_key()?.ok_or_else(|| {
                     CommandError::new(
@@ -101,6 +114,23 @@ impl Verify {
         ));
         terminal::print(&report)?;
         Ok(CommandStatus::Success)
+    }
+
+    /// Reads the episode of a receipt from the journal of a state directory.
+    fn journaled(&self, episode: &str) -> Result<EpisodeArchive, CommandError> {
+        let store = SqliteStore::visit(&state_dir::find(self.state.as_deref())?)?;
+        let found = match EpisodeId::parse(episode) {
+            Some(id) => store.episode(id)?,
+            None => None,
+        };
+        let Some(found) = found else {
+            return Err(CommandError::new(format!(
+                "the journal in {} has no episode {episode}; pass another with --state DIR, or \
+                 the exported episode with --journal FILE",
+                store.dir().path().display()
+            )));
+        };
+        Ok(EpisodeArchive::export(&store, found.id)?)
     }
 
     /// Replays the episode. Every step must be equal.

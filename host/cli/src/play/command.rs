@@ -137,7 +137,13 @@ impl Play {
         let paths = self.environments.resolve(self.build.or(BuildMode::Own))?;
         let path = PathBuf::from(&self.target);
         let admission = self.admission.resolve();
-        let discovered = environments::discover(&[path], &paths, &admission, &terminal::note)?;
+        let discovered = environments::discover(
+            &[path],
+            &paths,
+            self.build.no_build,
+            &admission,
+            &terminal::note,
+        )?;
         let session = self.session.resolve();
         runtime.block_on(async {
             let loaded = environments::prepare(

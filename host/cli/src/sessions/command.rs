@@ -1,6 +1,7 @@
 //! The command `orwd sessions`.
 
 use clap::{Args, Subcommand};
+use orwd_session::StepCursor;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -214,10 +215,10 @@ impl Show {
         }
         let mut all = Vec::new();
         let (mut calls, mut rewards, mut finished) = (0, Vec::new(), false);
-        let mut from = Some(0);
-        while let Some(record) = from {
-            let page = source.steps(&found, record).await?;
-            from = page.next;
+        let mut from = Some(StepCursor::default());
+        while let Some(cursor) = from {
+            let page = source.steps(&found, cursor).await?;
+            from = page.next.as_deref().and_then(StepCursor::parse);
             if self.json {
                 all.extend(page.steps);
                 continue;

@@ -1,6 +1,7 @@
 //! Sessions in the journal of a state directory, whose server may be stopped.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use orwd_journal::{
     AppendEntry, AppendResult, Durability, EndReason, EndedRecord, EpisodeFilter, EpisodeHistory,
@@ -8,6 +9,7 @@ use orwd_journal::{
     SealedSecrets, SqliteStore,
 };
 use orwd_model::{DataMode, Timestamp};
+use orwd_session::StepCursor;
 use serde_json::{Map, Value};
 
 use super::types::{ListedSession, StepsPage};
@@ -17,12 +19,16 @@ use crate::console::CommandError;
 pub(super) struct JournalSource {
     path: PathBuf,
     store: SqliteStore,
-    key: Option<SealKey>,
+    key: Option<Arc<SealKey>>,
 }
 
 impl JournalSource {
     pub(super) fn new(path: PathBuf, store: SqliteStore, key: Option<SealKey>) -> JournalSource {
-        JournalSource { path, store, key }
+        JournalSource {
+            path,
+            store,
+            key: key.map(Arc::new),
+        }
     }
 
     /// Returns the state directory.
@@ -58,9 +64,10 @@ impl JournalSource {
     pub(super) fn steps(
         &self,
         session: &ListedSession,
-        from: u64,
+        from: StepCursor,
     ) -> Result<StepsPage, CommandError> {
-        let page = orwd_session::step_page(&self.history(session)?, from);
+        let id = episode_id(session)?;
+        let page = orwd_session::step_page(&self.store, id, self.key.clone(), from)?;
         // Through text, so that numbers keep all their digits.
         Ok(serde_json::from_str(&serde_json::to_string(&page)?)?)
     }
@@ -100,8 +107,7 @@ impl JournalSource {
     }
 
     fn history(&self, session: &ListedSession) -> Result<EpisodeHistory, CommandError> {
-        let id = EpisodeId::parse(&session.episode)
-            .ok_or_else(|| CommandError::new("the journal lists an invalid episode id"))?;
+        let id = episode_id(session)?;
         let rows = self.store.read(id, 0).map_err(JournalError::from)?;
         let mut history = EpisodeHistory::read(id, &rows)?;
         if let (Some(key), SealedSecrets::Sealed(_)) = (&self.key, &history.created().secrets) {
@@ -109,6 +115,11 @@ impl JournalSource {
         }
         Ok(history)
     }
+}
+
+fn episode_id(session: &ListedSession) -> Result<EpisodeId, CommandError> {
+    EpisodeId::parse(&session.episode)
+        .ok_or_else(|| CommandError::new("the journal lists an invalid episode id"))
 }
 
 fn listed(episode: &IndexedEpisode) -> ListedSession {

@@ -2,6 +2,7 @@
 
 use hyper::header::HeaderValue;
 use hyper::{Method, StatusCode};
+use orwd_session::StepCursor;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -77,7 +78,7 @@ impl ServerSource {
     pub(super) async fn steps(
         &self,
         session: &ListedSession,
-        from: u64,
+        from: StepCursor,
     ) -> Result<StepsPage, CommandError> {
         let path = path(session, &format!("/steps?from={from}"));
         Ok(self.get("getting the steps", &path).await?)

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use orwd_journal::SqliteStore;
+use orwd_session::StepCursor;
 
 use super::journal::JournalSource;
 use super::server::ServerSource;
@@ -145,11 +146,11 @@ impl Source {
         Ok((json, shown))
     }
 
-    /// Returns the steps of a session from this record on.
+    /// Returns the steps of a session from this place on.
     pub(super) async fn steps(
         &self,
         session: &ListedSession,
-        from: u64,
+        from: StepCursor,
     ) -> Result<StepsPage, CommandError> {
         match self {
             Source::Server(server) => server.steps(session, from).await,

@@ -51,7 +51,7 @@ pub(super) struct ShownParent {
 #[derive(Debug, Deserialize)]
 pub(super) struct StepsPage {
     pub(super) steps: Vec<Box<RawValue>>,
-    pub(super) next: Option<u64>,
+    pub(super) next: Option<String>,
 }
 
 /// A page of ended sessions.

@@ -3,11 +3,14 @@
 //! Some components are built to keep a compiler busy for hours. The compiler's
 //! own limits are those of the specification, far above any real environment.
 //! The scan counts what is expensive to compile and rejects what is out of
-//! proportion, in one pass that stores nothing. It does not validate, and it
+//! proportion, in one pass that stores little. It does not validate, and it
 //! never descends into nested types, the one place where a reader would
 //! recurse. What slips through hits the limits of the compiler's subprocess.
 
+use orwd_sandbox::MAX_CORE_INSTANCES;
 use wasmparser::{BinaryReaderError, FunctionBody, Operator, Parser, Payload};
+
+use crate::admission::instances::{InstanceCounter, MAX_ENTRIES};
 
 /// The limits of the scan. All except the size are far above what any toolchain
 /// emits, interpreters compiled to WebAssembly included.
@@ -28,6 +31,8 @@ pub(crate) struct ScanLimits {
     elements: u64,
     items: u64,
     custom: u64,
+    instances: u64,
+    entries: u64,
 }
 
 impl ScanLimits {
@@ -49,6 +54,8 @@ impl ScanLimits {
             elements: 16_384,
             items: 131_072,
             custom: 32 << 20,
+            instances: MAX_CORE_INSTANCES as u64,
+            entries: MAX_ENTRIES,
         }
     }
 }
@@ -83,8 +90,16 @@ pub(crate) fn check_size(size: u64, limit: u64) -> Result<(), LimitExceeded> {
 pub(crate) fn scan(wasm: &[u8], limits: &ScanLimits) -> Result<(), ScanError> {
     check_size(wasm.len() as u64, limits.size)?;
     let mut count = Counts::default();
+    let mut instances = InstanceCounter::new();
     for payload in Parser::new(0).parse_all(wasm) {
-        count.take(&payload?, limits)?;
+        let payload = payload?;
+        count.take(&payload, limits)?;
+        instances.take(&payload)?;
+        let total = instances.total();
+        let what = "the number of core instances";
+        within(what, total.instances, limits.instances)?;
+        let what = "the number of imports, globals and functions of its core instances";
+        within(what, total.entries, limits.entries)?;
     }
     Ok(())
 }
@@ -360,6 +375,27 @@ mod tests {
                 limits.items,
                 |n| module(&[list(6, n, b"\x7f\0\x41\0\x0b")]),
             ),
+            ("the number of core instances", limits.instances, |n| {
+                component(&[section(1, MODULE), list(2, n, b"\0\0\0")])
+            }),
+            (
+                "the number of imports, globals and functions of its core instances",
+                limits.entries,
+                |n| {
+                    // Instances of a large module, and one of a small module for
+                    // the rest. A module itself is one entry.
+                    let module = |n| {
+                        let globals = list(6, n - 1, b"\x7f\0\x41\0\x0b");
+                        section(1, &[MODULE, &globals].concat())
+                    };
+                    let (many, rest) = (n >> 16, n & 0xffff);
+                    let mut sections = vec![module(1 << 16), list(2, many, b"\0\0\0")];
+                    if rest > 0 {
+                        sections.extend([module(rest), list(2, 1, b"\0\x01\0")]);
+                    }
+                    component(&sections)
+                },
+            ),
             (
                 "the size of its custom sections in bytes",
                 limits.custom,
@@ -400,6 +436,30 @@ mod tests {
             );
             assert_eq!(message(&bomb(amount + 1), limits), expected);
         }
+    }
+
+    /// A component that instantiates one of 100 core instances six times has 600.
+    #[test]
+    fn core_instances_are_multiplied_along_the_nesting() {
+        let limits = ScanLimits::with_size(1 << 20);
+        let hundred = component(&[section(1, MODULE), list(2, 100, b"\0\0\0")]);
+        let times = |n| component(&[section(4, &hundred), list(5, n, b"\0\0\0")]);
+        assert_eq!(message(&times(5), &limits), "fine");
+        let refused = message(&times(6), &limits);
+        assert!(
+            refused.contains("core instances is 600, the limit is 512"),
+            "{refused}"
+        );
+        // The same through an alias of an outer component: it is the first of the
+        // component one level out.
+        let alias = section(6, b"\x01\x04\x02\x01\0");
+        let inner = component(&[alias, list(5, 6, b"\0\0\0")]);
+        let outer = [
+            section(4, &hundred),
+            section(4, &inner),
+            list(5, 1, b"\0\x01\0"),
+        ];
+        assert!(message(&component(&outer), &limits).contains("core instances is 600"));
     }
 
     /// A list may announce more than it holds, and nested types may be as deep

@@ -46,6 +46,15 @@ impl CpuAccount {
         })
     }
 
+    /// Creates the account for the same instance on behalf of another owner.
+    /// Whether it yields in time is not forgotten.
+    pub(crate) fn for_owner(&self, owner: Owner) -> Arc<CpuAccount> {
+        let account = CpuAccount::new(owner);
+        let probation = self.probation.load(Ordering::Relaxed);
+        account.probation.fetch_max(probation, Ordering::Relaxed);
+        account
+    }
+
     pub(crate) fn owner(&self) -> &Owner {
         &self.owner
     }

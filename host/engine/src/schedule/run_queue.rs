@@ -78,6 +78,13 @@ impl<T> RunQueue<T> {
         place
     }
 
+    /// Returns how many instances of an owner wait for a turn.
+    pub(crate) fn waiting_of(&self, owner: &Owner) -> usize {
+        self.owners
+            .get(owner)
+            .map_or(0, |queue| queue.waiting.len())
+    }
+
     /// Removes and charges the instance whose turn is next, of those that fit.
     pub(crate) fn take(&mut self, fits: impl Fn(&CpuAccount) -> bool) -> Option<T> {
         let (start, place, owner) = self.order.iter().find_map(|((start, _), owner)| {

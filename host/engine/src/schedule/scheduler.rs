@@ -107,6 +107,13 @@ impl Scheduler {
         wake(woken);
     }
 
+    /// Returns how many guests of an owner wait for a turn, for each turn that there
+    /// is at once.
+    pub(crate) fn waiting_per_turn(&self, owner: &Owner) -> usize {
+        let state = self.state();
+        state.queue.waiting_of(owner) / state.turns.max(1)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

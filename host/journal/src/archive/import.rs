@@ -13,11 +13,13 @@ use orwd_model::Timestamp;
 
 use super::episode_archive::EpisodeArchive;
 use super::error::ArchiveError;
+use crate::disk::{DiskLimits, STORED_LIMITS};
 use crate::error::JournalError;
 use crate::receipt::ReceiptError;
 use crate::record::{self, SealedSecrets};
 use crate::store::{
-    AppendEntry, AppendResult, ImportOrigin, ImportedReceipt, IndexChange, JournalStore,
+    AppendEntry, AppendResult, EPISODE_SIZE, ImportOrigin, ImportedReceipt, IndexChange,
+    JournalStore, record_size,
 };
 
 /// How far the clock of the exporting host may be ahead of ours.
@@ -74,6 +76,7 @@ impl EpisodeArchive {
             });
         }
         let entries = self.entries(options)?;
+        check_space(store, &entries, options.owner.as_deref())?;
         let results = store.append(&entries).map_err(JournalError::from)?;
         let all = |expected| results.iter().all(|result| *result == expected);
         match results.first() {
@@ -179,4 +182,47 @@ impl EpisodeArchive {
         }
         Ok(())
     }
+}
+
+/// Refuses an episode for which the owner's quota or the disk has no space, by the
+/// limits of the server that used the store last.
+fn check_space(
+    store: &dyn JournalStore,
+    entries: &[AppendEntry],
+    owner: Option<&str>,
+) -> Result<(), ArchiveError> {
+    let defaults = DiskLimits::default().to_text();
+    let limits = store.get_or_insert(STORED_LIMITS, defaults.as_bytes());
+    let limits = limits.map_err(JournalError::from)?;
+    let limits = DiskLimits::from_text(&String::from_utf8_lossy(&limits));
+    let space = store.space().map_err(JournalError::from)?;
+    let used = store.usage_of(owner).map_err(JournalError::from)?;
+    let records = entries.iter().map(|entry| record_size(entry.bytes.len()));
+    let bytes = records.fold(EPISODE_SIZE, u64::saturating_add);
+    let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+    let quota = limits.quota(owner, &space);
+    if used.saturating_add(bytes) > quota {
+        let owner = owner.map_or("clients without a key".to_owned(), |owner| {
+            format!("key {owner:?}")
+        });
+        return Err(ArchiveError::Refused(format!(
+            "disk quota exceeded: the sessions of {owner} take {} in this journal, the episode \
+             takes {}, and {} are allowed; delete sessions, or start the server with a larger \
+             --max-disk-per-key first",
+            mib(used),
+            mib(bytes),
+            mib(quota)
+        )));
+    }
+    let reserve = limits.reserve(&space);
+    if space.available.saturating_sub(bytes) < reserve {
+        return Err(ArchiveError::Refused(format!(
+            "the disk of the journal is almost full: {} are free, the episode takes {}, and {} \
+             are kept free (--disk-reserve); free disk space",
+            mib(space.available),
+            mib(bytes),
+            mib(reserve)
+        )));
+    }
+    Ok(())
 }

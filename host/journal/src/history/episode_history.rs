@@ -187,6 +187,12 @@ impl EpisodeHistory {
         &self.steps
     }
 
+    /// Drops all steps, for a caller that needs only what the episode began with
+    /// and where it ends.
+    pub fn forget_steps(&mut self) {
+        self.steps = Vec::new();
+    }
+
     /// Returns the last record of an episode that has ended.
     pub fn ended(&self) -> Option<&EndedRecord> {
         self.ended.as_ref()

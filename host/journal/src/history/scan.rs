@@ -6,11 +6,11 @@
 
 use std::sync::Arc;
 
-use orwd_model::ToolOutput;
+use orwd_model::{Json, ToolOutput};
 
 use super::episode_history::{ChainReader, EpisodeHistory, EpisodeStep};
 use crate::error::JournalError;
-use crate::record::{ChainLink, EpisodeId, GuestOutcome, Record, SealedSecrets};
+use crate::record::{ChainLink, EpisodeId, GuestOutcome, GuestRequest, Record, SealedSecrets};
 use crate::sealing::{self, SealKey};
 use crate::store::{IndexedEpisode, JournalStore, StoredRecord};
 
@@ -28,9 +28,9 @@ pub struct ScannedRecord {
 }
 
 /// Decides what a history keeps of a record, which it may change. It gets the
-/// steps so far, of which it may drop content as well. The record is left out
-/// if it returns `false`; then so must be the outcome of a request.
-pub(crate) type KeepRecord<'k> = dyn FnMut(&mut Record, &mut [EpisodeStep]) -> bool + 'k;
+/// steps so far, of which it may drop some or their content as well. The record
+/// is left out if it returns `false`; then so must be the outcome of a request.
+pub(crate) type KeepRecord<'k> = dyn FnMut(&mut Record, &mut Vec<EpisodeStep>) -> bool + 'k;
 
 /// Where a scan ended.
 pub(crate) struct ScanEnd {
@@ -41,7 +41,7 @@ pub(crate) struct ScanEnd {
 }
 
 /// Follows the records of an episode.
-struct RecordScanner {
+pub(super) struct RecordScanner {
     reader: ChainReader,
     index: IndexedEpisode,
     /// The link at the head that the index names.
@@ -53,7 +53,7 @@ struct RecordScanner {
 }
 
 impl RecordScanner {
-    fn new(index: IndexedEpisode, seal: Option<Arc<SealKey>>) -> RecordScanner {
+    pub(super) fn new(index: IndexedEpisode, seal: Option<Arc<SealKey>>) -> RecordScanner {
         let import = index.header.import.as_ref();
         RecordScanner {
             imported: import.map_or(0, |import| import.records),
@@ -71,7 +71,7 @@ impl RecordScanner {
     }
 
     /// Checks, decodes and unseals the next record.
-    fn take(&mut self, stored: &StoredRecord) -> Result<ScannedRecord, JournalError> {
+    pub(super) fn take(&mut self, stored: &StoredRecord) -> Result<ScannedRecord, JournalError> {
         let episode = self.index.id;
         let first = self.reader.next == 0;
         let mut record = self.reader.take(stored)?;
@@ -118,21 +118,46 @@ impl RecordScanner {
         })
     }
 
+    /// Returns the slot of the next record, and the link of the one before.
+    pub(super) fn position(&self) -> (u64, ChainLink) {
+        (self.reader.next, self.reader.tip)
+    }
+
+    /// Returns the bytes of the records so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Continues at another record. `tip` is the link of the one before, as the
+    /// store has it.
+    pub(super) fn continue_at(&mut self, next: u64, tip: ChainLink) {
+        (self.reader.next, self.reader.tip) = (next, tip);
+        if next == self.index.head + 1 {
+            self.head = Some(tip);
+        }
+    }
+
     /// Checks that no record is missing that the index knows of.
-    fn finish(self) -> Result<ScanEnd, JournalError> {
-        let ChainReader { episode, next, tip } = self.reader;
+    pub(super) fn check_end(&self) -> Result<(), JournalError> {
+        let ChainReader { episode, next, .. } = self.reader;
         let damaged = |seq, what| Err(JournalError::damaged(episode, seq, what));
         match self.head {
             _ if next == 0 => Err(JournalError::Unknown(episode)),
-            Some(link) if link == self.index.tip => Ok(ScanEnd {
-                next,
-                tip,
-                bytes: self.bytes,
-                imported: self.imported,
-            }),
+            Some(link) if link == self.index.tip => Ok(()),
             Some(_) => damaged(self.index.head, "it is not the one that the index names"),
             None => damaged(next, "it is missing"),
         }
+    }
+
+    fn finish(self) -> Result<ScanEnd, JournalError> {
+        self.check_end()?;
+        let ChainReader { next, tip, .. } = self.reader;
+        Ok(ScanEnd {
+            next,
+            tip,
+            bytes: self.bytes,
+            imported: self.imported,
+        })
     }
 }
 
@@ -202,6 +227,24 @@ pub(crate) fn read_history(
     history.bytes = end.bytes;
     history.imported = end.imported;
     Ok(history)
+}
+
+/// Drops the content of a request. Its kind is kept.
+pub fn drop_request(request: &mut GuestRequest) {
+    match request {
+        GuestRequest::Call { tool, input } => {
+            *tool = String::new();
+            if let Ok(empty) = Json::object("{}".to_owned()) {
+                *input = empty;
+            }
+        }
+        GuestRequest::Score { candidates } => *candidates = Vec::new(),
+        GuestRequest::Setup
+        | GuestRequest::Prompt
+        | GuestRequest::Messages
+        | GuestRequest::TaskTools
+        | GuestRequest::Teardown => {}
+    }
 }
 
 /// Drops the content of an outcome. What it says of reward and end, and why it

@@ -95,10 +95,14 @@ pub struct ReceiptCall {
 impl ReceiptBody {
     /// Derives the content from a history.
     pub fn of(history: &EpisodeHistory) -> ReceiptBody {
+        let here = history.steps().iter().filter(|step| history.ran_here(step));
+        ReceiptBody::with_calls(history, here.filter_map(ReceiptCall::of).collect())
+    }
+
+    /// Derives the content from these calls, and all else from a history.
+    pub(super) fn with_calls(history: &EpisodeHistory, calls: Vec<ReceiptCall>) -> ReceiptBody {
         let created = history.created();
         let imported = history.imported();
-        let here = history.steps().iter().filter(|step| history.ran_here(step));
-        let calls: Vec<ReceiptCall> = here.filter_map(ReceiptCall::of).collect();
         let rewards = calls.iter().filter_map(|call| call.reward);
         ReceiptBody {
             version: VERSION,
@@ -148,7 +152,7 @@ impl ReceiptBody {
 
 impl ReceiptCall {
     /// Derives the entry of a step; `None` if it is neither a call nor a scoring.
-    fn of(step: &EpisodeStep) -> Option<ReceiptCall> {
+    pub(super) fn of(step: &EpisodeStep) -> Option<ReceiptCall> {
         let request = &step.record.request;
         if !request.is_run() {
             return None;

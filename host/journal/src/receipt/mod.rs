@@ -3,6 +3,7 @@
 mod body;
 mod key;
 mod signed;
+mod stored;
 
 pub use body::{ReceiptBody, ReceiptCall};
 pub use key::{ReceiptKey, ReceiptSigner};

@@ -56,7 +56,11 @@ pub enum ReceiptError {
 impl Receipt {
     /// Signs the summary of a history.
     pub fn sign(history: &EpisodeHistory, signer: &ReceiptSigner) -> Receipt {
-        let body = ReceiptBody::of(history);
+        Receipt::sign_body(ReceiptBody::of(history), signer)
+    }
+
+    /// Signs a summary.
+    pub(super) fn sign_body(body: ReceiptBody, signer: &ReceiptSigner) -> Receipt {
         let signature = signer.sign(&body.signed_bytes());
         Receipt {
             receipt: body,

@@ -5,11 +5,13 @@
 //! cannot both append to it, and an append whose result was lost can be
 //! repeated. The conformance tests hold every store to the same behaviour.
 
-use orwd_model::{Digest, EnvName, SessionId, Timestamp};
+use orwd_model::{SessionId, Timestamp};
 
 use crate::error::JournalError;
 use crate::record::{self, ChainLink, EpisodeId, Record};
-use crate::store::import_origin::{ImportOrigin, ImportedReceipt};
+use crate::store::import_origin::ImportedReceipt;
+use crate::store::indexed_episode::{EpisodeHeader, EpisodeState, IndexedEpisode};
+use crate::store::record_map::{RecordMap, RecordRange};
 use crate::store::space::DiskSpace;
 use crate::store::usage::UsageLedger;
 
@@ -41,6 +43,43 @@ pub trait JournalStore: Send + Sync + 'static {
             }
         }
         Ok(())
+    }
+
+    /// Finds the records of an episode, without reading them; `None` if there is no
+    /// such episode.
+    fn map(&self, episode: EpisodeId) -> Result<Option<RecordMap>, StoreError> {
+        let index = self.episode(episode)?;
+        Ok(index.map(|index| RecordMap {
+            index,
+            places: Vec::new(),
+            shared_until: 0,
+        }))
+    }
+
+    /// Reads some records of a map, in order and without a gap: at least one, if
+    /// there is any in this range.
+    fn read_range(
+        &self,
+        map: &RecordMap,
+        range: RecordRange,
+    ) -> Result<Vec<StoredRecord>, StoreError> {
+        let mut records = self.read(map.index.id, range.from)?;
+        let mut bytes = 0;
+        let fits = |record: &&StoredRecord| {
+            let more = bytes < range.bytes && record.seq <= map.index.head;
+            bytes += record.bytes.len();
+            more
+        };
+        let count = records.iter().take_while(fits).count();
+        records.truncate(count);
+        Ok(records)
+    }
+
+    /// Returns the link of a record of a map; `None` if it follows from earlier
+    /// records.
+    fn link(&self, map: &RecordMap, seq: u64) -> Result<Option<ChainLink>, StoreError> {
+        let records = self.read(map.index.id, seq)?;
+        Ok(records.first().map(|record| record.link))
     }
 
     /// Looks up an episode in the index.
@@ -99,6 +138,12 @@ pub trait JournalStore: Send + Sync + 'static {
     /// Returns the bytes on disk of each owner's episodes, live and ended. A
     /// record that several episodes share counts once.
     fn usage(&self) -> &UsageLedger;
+
+    /// Returns the bytes on disk of this owner's episodes as the store has them now,
+    /// also if another process writes to it.
+    fn usage_of(&self, owner: Option<&str>) -> Result<u64, StoreError> {
+        Ok(self.usage().of(owner))
+    }
 
     /// Measures the disk space. Space of the store that is not used is available.
     fn space(&self) -> Result<DiskSpace, StoreError>;
@@ -203,23 +248,6 @@ impl IndexChange {
     }
 }
 
-/// What the index stores of an episode's first record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EpisodeHeader {
-    /// The name of the owner; `None` if the server requires no API keys.
-    pub owner: Option<String>,
-    /// The session id on the wire.
-    pub session: SessionId,
-    /// The environment.
-    pub environment: EnvName,
-    /// The version of the environment.
-    pub component: Digest,
-    /// When the session was created.
-    pub created: Timestamp,
-    /// Where it comes from, if this host did not run all of it.
-    pub import: Option<ImportOrigin>,
-}
-
 /// The result of appending one entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppendResult {
@@ -245,37 +273,6 @@ pub struct StoredRecord {
     pub bytes: Vec<u8>,
     /// The chain after the record.
     pub link: ChainLink,
-}
-
-/// An episode in the index.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IndexedEpisode {
-    /// The id.
-    pub id: EpisodeId,
-    /// What its first record says.
-    pub header: EpisodeHeader,
-    /// Whether it has ended.
-    pub state: EpisodeState,
-    /// The slot of its last record.
-    pub head: u64,
-    /// The link of its last record.
-    pub tip: ChainLink,
-}
-
-/// Whether an episode has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EpisodeState {
-    /// It has not ended.
-    Live,
-    /// It ended at this time.
-    Ended(Timestamp),
-}
-
-impl IndexedEpisode {
-    /// Whether the episode has not ended.
-    pub fn is_live(&self) -> bool {
-        self.state == EpisodeState::Live
-    }
 }
 
 /// Selects episodes; by default all.

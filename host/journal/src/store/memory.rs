@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use orwd_model::SessionId;
 
 use super::api::{
-    AppendEntry, AppendResult, EpisodeFilter, EpisodeState, IndexChange, IndexedEpisode,
-    JournalStore, StoreError, StoredRecord,
+    AppendEntry, AppendResult, EpisodeFilter, IndexChange, JournalStore, StoreError, StoredRecord,
 };
+use super::indexed_episode::{EpisodeState, IndexedEpisode};
 use super::space::DiskSpace;
 use super::usage::UsageLedger;
 use crate::record::EpisodeId;

@@ -3,22 +3,24 @@
 
 mod api;
 mod import_origin;
+mod indexed_episode;
 #[cfg(test)]
 mod memory;
+mod record_map;
 mod space;
 mod sqlite;
 mod usage;
 
 pub use api::{
-    AppendEntry, AppendResult, EpisodeFilter, EpisodeHeader, EpisodeState, IndexChange,
-    IndexedEpisode, JournalStore, StoreError, StoredRecord,
+    AppendEntry, AppendResult, EpisodeFilter, IndexChange, JournalStore, StoreError, StoredRecord,
 };
 pub use import_origin::{ImportOrigin, ImportedReceipt};
+pub use indexed_episode::{EpisodeHeader, EpisodeState, IndexedEpisode};
+pub use record_map::{RecordMap, RecordRange};
 pub use space::DiskSpace;
 pub use sqlite::SqliteStore;
 pub use usage::UsageLedger;
 
-#[cfg(test)]
 pub(crate) use usage::{EPISODE_SIZE, record_size};
 
 #[cfg(test)]

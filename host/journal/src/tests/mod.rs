@@ -7,6 +7,7 @@ mod damage;
 mod earlier_versions;
 mod exchange;
 mod faults;
+mod pages;
 mod records;
 mod scan;
 mod secrets;

@@ -11,7 +11,7 @@ crate::declare_limits! {
     pub struct AdmissionLimits, "Limits of a component and its data" {
         /// Size of a component. A larger one is not served.
         component: u64 = "component-limit"
-            (Size, Fixed(64 << 20), 1 << 10, 1 << 30);
+            (Size, Fixed(128 << 20), 1 << 10, 1 << 30);
         /// Address space of the process that compiles a component, of which the
         /// compiler itself takes about 300MiB. A component that needs more is
         /// not served.

@@ -11,6 +11,7 @@ use super::api_keys::ApiKeys;
 use super::host_check::{AllowedHosts, HostRejection};
 use super::key_file::KeyRejection;
 use super::key_time::KeyTime;
+use super::proxy_key::ProxyKey;
 use crate::connection::framing::{self, FramingError};
 
 /// The paths that need no API key.
@@ -36,18 +37,25 @@ pub(crate) fn authenticate(
     framing_error: Option<FramingError>,
     hosts: &AllowedHosts,
     keys: Option<&ApiKeys>,
+    proxy: Option<&ProxyKey>,
 ) -> Result<Principal, AuthError> {
     if let Some(error) = framing_error.or_else(|| framing::check_head(head)) {
         return Err(AuthError::Framing(error));
     }
     hosts.check(&head.headers).map_err(AuthError::Host)?;
+    if UNAUTHENTICATED_PATHS.contains(&head.uri.path()) {
+        return Ok(Principal::Anyone);
+    }
+    if let Some(proxy) = proxy {
+        return proxy.principal(&head.headers).ok_or(AuthError::InvalidKey);
+    }
     match keys {
-        Some(keys) if !UNAUTHENTICATED_PATHS.contains(&head.uri.path()) => keys
+        Some(keys) => keys
             .principal(&head.headers)
             .map_err(|rejection| match rejection {
                 KeyRejection::Invalid => AuthError::InvalidKey,
                 KeyRejection::Expired(at) => AuthError::ExpiredKey(at),
             }),
-        _ => Ok(Principal::Anyone),
+        None => Ok(Principal::Anyone),
     }
 }

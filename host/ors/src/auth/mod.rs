@@ -5,3 +5,4 @@ pub(crate) mod authenticate;
 pub(crate) mod host_check;
 pub(crate) mod key_file;
 pub(crate) mod key_time;
+pub(crate) mod proxy_key;

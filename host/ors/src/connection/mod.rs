@@ -6,3 +6,4 @@ pub(crate) mod activity;
 pub(crate) mod body;
 pub(crate) mod framing;
 pub(crate) mod timeout_stream;
+pub(crate) mod transport;

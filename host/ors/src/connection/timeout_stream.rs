@@ -21,6 +21,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::activity::ConnectionActivity;
 use super::framing::FramingValidator;
+use super::transport::Transport;
 
 /// The bytes of a response that wait in the kernel, beside those on their way. It
 /// bounds the kernel's memory, and shows what a client reads while it reads it.
@@ -54,7 +55,7 @@ pub(crate) fn configure(stream: &TcpStream, write_timeout: Duration) -> io::Resu
 
 /// A socket with timeouts.
 pub(crate) struct TimeoutStream {
-    stream: TcpStream,
+    stream: Transport,
     activity: Arc<ConnectionActivity>,
     header_timeout: Timeout,
     /// The request for whose head `header_timeout` runs.
@@ -64,15 +65,17 @@ pub(crate) struct TimeoutStream {
 }
 
 impl TimeoutStream {
-    /// Wraps a new connection. The timeout for the first head starts now.
+    /// Wraps a connection that was accepted at `start`. The timeout for the first
+    /// head began then.
     pub(crate) fn new(
-        stream: TcpStream,
+        stream: Transport,
+        start: Instant,
         activity: Arc<ConnectionActivity>,
         header_timeout: Duration,
         pace: ReadPace,
     ) -> TimeoutStream {
         let mut header_timeout = Timeout::new(header_timeout);
-        header_timeout.start();
+        header_timeout.start_at(start);
         TimeoutStream {
             stream,
             activity,
@@ -84,17 +87,17 @@ impl TimeoutStream {
     }
 
     /// Uses the credit up while the client accepts nothing.
-    fn with_read_credit(
+    fn with_read_credit<T: Accepted>(
         &mut self,
         cx: &mut Context<'_>,
-        polled: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         match polled {
-            Poll::Ready(Ok(written)) => {
-                self.read_credit.earn(written, Instant::now());
-                polled
+            Poll::Ready(Ok(accepted)) => {
+                self.read_credit.earn(accepted.bytes(), Instant::now());
+                Poll::Ready(Ok(accepted))
             }
-            Poll::Ready(Err(_)) => polled,
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => self
                 .read_credit
                 .poll_used_up(cx)
@@ -172,11 +175,34 @@ impl AsyncWrite for TimeoutStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_flush(cx);
+        this.with_read_credit(cx, polled)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.stream).poll_shutdown(cx);
+        this.with_read_credit(cx, polled)
+    }
+}
+
+/// What the client has accepted. A socket takes bytes when they are written; TLS
+/// may still hold some, which it writes when it is flushed or shut down.
+trait Accepted {
+    /// Returns the bytes that earn credit.
+    fn bytes(&self) -> usize;
+}
+
+impl Accepted for usize {
+    fn bytes(&self) -> usize {
+        *self
+    }
+}
+
+impl Accepted for () {
+    fn bytes(&self) -> usize {
+        0
     }
 }
 
@@ -244,9 +270,14 @@ impl Timeout {
 
     /// Starts the timeout unless it runs.
     fn start(&mut self) {
-        let duration = self.duration;
-        self.deadline
-            .get_or_insert_with(|| Instant::now() + duration);
+        if self.deadline.is_none() {
+            self.start_at(Instant::now());
+        }
+    }
+
+    /// Starts the timeout as of this time.
+    fn start_at(&mut self, start: Instant) {
+        self.deadline = Some(start + self.duration);
     }
 
     fn stop(&mut self) {

@@ -5,7 +5,7 @@
 
 use hyper::{Method, StatusCode};
 use orwd_model::SessionId;
-use orwd_session::{AdminError, SessionPage, SessionService, StepRange};
+use orwd_session::{AdminError, SessionPage, SessionService, StepCursor, StepRange};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::json;
@@ -59,13 +59,15 @@ impl<S: SessionService> RequestContext<'_, S> {
                 Some(_) => Err(invalid("state: expected open or ended")),
             },
             AdminRoute::Steps(id) => {
-                let from = query.take("from").map(|from| from.parse());
-                let from = from
-                    .transpose()
-                    .map_err(|_| invalid("from: expected the number of a record"))?;
+                let from = match query.take("from") {
+                    Some(text) => StepCursor::parse(&text).ok_or_else(|| {
+                        invalid("from: expected the number of a record, or the `next` of a page")
+                    })?,
+                    None => StepCursor::default(),
+                };
                 query.finish("from")?;
                 let id = session_id(id)?;
-                let page = service.steps(principal, &id, from.unwrap_or(0)).await?;
+                let page = service.steps(principal, &id, from).await?;
                 Ok(response::json(&page))
             }
             AdminRoute::Session(id) => {

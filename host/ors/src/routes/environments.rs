@@ -40,7 +40,10 @@ impl<S: SessionService> RequestContext<'_, S> {
         let body = self.read_body().await?;
         let request = SplitRequest::read(self.parse_json(&body)?)?;
         let env = self.environment(target)?;
-        let count = self.service.num_tasks(&env, &request.split).await?;
+        let count = self
+            .service
+            .num_tasks(&self.principal, &env, &request.split)
+            .await?;
         Ok(response::json(&json!({ "num_tasks": count })))
     }
 
@@ -51,7 +54,8 @@ impl<S: SessionService> RequestContext<'_, S> {
         let body = self.read_body().await?;
         let TaskRequest { split, index } = TaskRequest::read(self.parse_json(&body)?)?;
         let env = self.environment(target)?;
-        let task = &self.service.task(&env, &split, index).await?;
+        let found = self.service.task(&self.principal, &env, &split, index);
+        let task = &found.await?;
         let env_name = target.name(&env);
         Ok(response::json(&TaskBody { task, env_name }))
     }

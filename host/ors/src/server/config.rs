@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::auth::api_keys::ApiKeys;
 use crate::auth::host_check::AllowedHosts;
+use crate::auth::proxy_key::ProxyKey;
 use crate::limit::connection_limit::PerAddressLimit;
+use crate::tls::files::TlsFiles;
 
 /// The limits of the HTTP server, and who may use it. Sizes are in bytes.
 #[derive(Clone, Debug)]
@@ -47,10 +49,15 @@ pub struct ServerConfig {
     /// The connections that use one API key; a further one gets a 503 and is
     /// closed.
     pub connections_per_key: usize,
+    /// The certificate of the server; `None` speaks plain HTTP.
+    pub tls: Option<TlsFiles>,
     /// The hosts that a request may name; another gets a 403.
     pub hosts: AllowedHosts,
     /// The API keys; a request without one gets a 401. `None` admits everyone.
     pub keys: Option<ApiKeys>,
+    /// A proxy that authenticates clients. Then only its requests are served, and
+    /// the API keys do not count.
+    pub proxy: Option<ProxyKey>,
     /// The wrong API keys from one address, as a burst and per minute; a further
     /// one gets a 429.
     pub auth_failure_rate: u32,

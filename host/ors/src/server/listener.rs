@@ -18,13 +18,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use orwd_session::SessionService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::config::ServerConfig;
-use super::refusals::Refusals;
+use super::refusals::{self, Refusals};
 use super::service::{HttpService, Peer, respond};
 use crate::connection::activity::ConnectionActivity;
 use crate::connection::timeout_stream::{self, ReadPace, TimeoutStream};
+use crate::connection::transport::{HandshakeError, Transport};
 use crate::limit::connection_limit::{AddressLimitReached, ConnectionLimiter, ConnectionPermit};
 use crate::limit::log_throttle::LogThrottle;
 use crate::limit::rate_limit::RateLimits;
@@ -66,10 +68,13 @@ pub async fn serve<S: SessionService>(
     });
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
-    // Aborts its task when this function returns.
-    let mut key_file_watch = JoinSet::new();
+    // Aborts its tasks when this function returns.
+    let mut file_watches = JoinSet::new();
     if let Some(keys) = &server.service.config.keys {
-        key_file_watch.spawn(keys.clone().watch_file());
+        file_watches.spawn(keys.clone().watch_file());
+    }
+    if let Some(tls) = &server.service.config.tls {
+        file_watches.spawn(tls.clone().watch());
     }
     accept(&listener, &server, &mut connections, shutdown.as_mut()).await;
     drop(listener);
@@ -110,7 +115,7 @@ async fn accept<S: SessionService>(
 ) {
     let config = &server.service.config;
     let limiter = ConnectionLimiter::new(config.per_address, config.connections_per_key);
-    let refusals = Refusals::new(config.per_address.connections);
+    let refusals = Refusals::new(config.per_address.connections, config.tls.clone());
     loop {
         let below_limit = connections.len() < config.max_connections;
         let accepted = tokio::select! {
@@ -172,9 +177,26 @@ async fn connection<S: SessionService>(
         tracing::debug!(%error, "connection closed before its first request");
         return;
     }
+    let start = Instant::now();
+    let accepting = Transport::accept(stream, config.tls.as_ref());
+    let accepted = tokio::select! {
+        biased;
+        // No request has begun.
+        () = server.service.stopping.cancelled() => return,
+        accepted = tokio::time::timeout(config.header_timeout, accepting) => accepted,
+    };
+    let stream = match accepted {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return handshake_failed(error, from, &server.service).await,
+        Err(_) => {
+            tracing::debug!(address = %from, "the client does not finish the TLS handshake");
+            return;
+        }
+    };
     let activity = Arc::new(ConnectionActivity::default());
     let stream = TimeoutStream::new(
         stream,
+        start,
         activity.clone(),
         config.header_timeout,
         ReadPace {
@@ -205,6 +227,19 @@ async fn connection<S: SessionService>(
         } else {
             tracing::debug!(address = %from, error = %error_chain(&error), "connection failed");
         }
+    }
+}
+
+/// Logs a connection without requests, and ends it.
+async fn handshake_failed<S>(error: HandshakeError, from: IpAddr, service: &HttpService<S>) {
+    // These lines would fill the log.
+    if service.rate_limits.unreadable(from) {
+        tracing::info!(address = %from, %error, "TLS handshake failed");
+    } else {
+        tracing::debug!(address = %from, %error, "TLS handshake failed");
+    }
+    if let HandshakeError::PlainHttp(stream) = error {
+        refusals::drain(stream).await;
     }
 }
 

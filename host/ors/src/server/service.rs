@@ -74,9 +74,9 @@ pub(super) async fn respond<S: SessionService>(
     );
     let from = peer.address;
     let framing_error = peer.activity.framing_error();
-    let keys = config.keys.as_ref();
+    let (keys, proxy) = (config.keys.as_ref(), config.proxy.as_ref());
     let mut client = Client::of(&Principal::Anyone, from);
-    let (result, reusable) = match authenticate(&head, framing_error, &config.hosts, keys) {
+    let (result, reusable) = match authenticate(&head, framing_error, &config.hosts, keys, proxy) {
         Ok(principal) if peer.permit.count_for(&principal).is_err() => {
             log_entry.principal = principal;
             body.discard().await;

@@ -32,8 +32,10 @@ pub(super) fn config() -> ServerConfig {
             count_loopback: true,
         },
         connections_per_key: 100,
+        tls: None,
         hosts: AllowedHosts::Any,
         keys: None,
+        proxy: None,
         auth_failure_rate: 60,
         create_rate: 1000,
     }

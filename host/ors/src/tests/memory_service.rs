@@ -13,8 +13,8 @@ use orwd_model::{
 use orwd_session::{
     AdminApi, AdminError, CatalogError, Conversation, CreateError, CreatedSession, DeliveryFlag,
     EndedPage, NewSession, Principal, Readiness, RequestFingerprint, Resumability, Run, RunRequest,
-    Session, SessionDetail, SessionError, SessionList, SessionPage, SessionService, StepPage,
-    StepRange, TaskList,
+    Session, SessionDetail, SessionError, SessionList, SessionPage, SessionService, StepCursor,
+    StepPage, StepRange, TaskList,
 };
 
 /// A service with two environments: `alpha` has a prompt, `chat` messages and
@@ -82,7 +82,12 @@ impl AdminApi for MemoryService {
         Err(AdminError::NoJournal)
     }
 
-    async fn steps(&self, _: &Principal, _: &SessionId, _: u64) -> Result<StepPage, AdminError> {
+    async fn steps(
+        &self,
+        _: &Principal,
+        _: &SessionId,
+        _: StepCursor,
+    ) -> Result<StepPage, AdminError> {
         Err(AdminError::NoJournal)
     }
 
@@ -163,7 +168,12 @@ impl SessionService for MemoryService {
         }
     }
 
-    async fn num_tasks(&self, _: &EnvName, split: &str) -> Result<u64, CatalogError> {
+    async fn num_tasks(
+        &self,
+        _: &Principal,
+        _: &EnvName,
+        split: &str,
+    ) -> Result<u64, CatalogError> {
         Ok(MemoryService::train(split)?.len() as u64)
     }
 
@@ -178,6 +188,7 @@ impl SessionService for MemoryService {
 
     async fn task(
         &self,
+        _: &Principal,
         _: &EnvName,
         split: &str,
         index: Option<i64>,
@@ -223,7 +234,7 @@ impl SessionService for MemoryService {
             .ok_or(CreateError::UnknownEnvironment(name))?;
         let spec = match new.source {
             TaskSource::Spec(spec) => spec,
-            TaskSource::Index { split, index } => self.task(&env, &split, index).await?,
+            TaskSource::Index { split, index } => self.task(owner, &env, &split, index).await?,
         };
         let secrets = Arc::new(new.secrets.map_err(CreateError::Secrets)?);
         match new.toolset {

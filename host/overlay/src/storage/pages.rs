@@ -10,11 +10,14 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use orwd_model::DiskBudget;
 
 #[cfg(target_os = "linux")]
 use rustix::fs::{FallocateFlags, fallocate};
 
-use crate::error::{ErrorCode, Result, lacking_resource};
+use crate::error::{ErrorCode, HOST_LACKS_RESOURCE, Result, lacking_resource};
 use crate::warnings::WarningLimiter;
 
 /// Bytes of a page, and the most that is read or written at once.
@@ -22,6 +25,9 @@ pub(crate) const PAGE: usize = 64 * 1024;
 
 /// Warnings about spill files, which guests can cause at will.
 static UNUSABLE: WarningLimiter = WarningLimiter::new();
+
+/// Warnings about refused space, which guests can cause at will.
+static NO_SPACE: WarningLimiter = WarningLimiter::new();
 
 /// Bytes of one session that are kept in memory.
 const MEMORY_LIMIT: usize = 1 << 20;
@@ -31,6 +37,8 @@ const MEMORY_LIMIT: usize = 1 << 20;
 pub(crate) struct PageStore {
     resident: usize,
     spill: Option<SpillFile>,
+    /// What the temporary file is charged to.
+    budget: Option<Arc<dyn DiskBudget>>,
 }
 
 /// One page, which belongs to one file.
@@ -45,15 +53,22 @@ struct SpillFile {
     file: File,
     slots: u64,
     free: Vec<u64>,
+    /// What each slot in use is charged to.
+    budget: Option<Arc<dyn DiskBudget>>,
 }
 
 impl PageStore {
+    /// Charges what is written to the disk from now on.
+    pub(crate) fn charge_to(&mut self, budget: Arc<dyn DiskBudget>) {
+        self.budget = Some(budget);
+    }
+
     /// Allocates an empty page.
     pub(crate) fn page(&mut self) -> Result<Page> {
         if self.resident < MEMORY_LIMIT {
             return Ok(Page::Memory(Vec::new()));
         }
-        let slot = self.spill()?.take();
+        let slot = self.spill()?.take()?;
         Ok(Page::Spilled { slot, len: 0 })
     }
 
@@ -112,7 +127,7 @@ impl PageStore {
     /// Writes a page of memory to the disk.
     fn moved_to_disk(&mut self, memory: &[u8]) -> Result<Page> {
         let spill = self.spill()?;
-        let slot = spill.take();
+        let slot = spill.take()?;
         if let Err(error) = spill.file.write_all_at(memory, slot * PAGE as u64) {
             spill.give_back(slot);
             return Err(error_code(&error));
@@ -190,6 +205,7 @@ impl PageStore {
                 file: tempfile::tempfile().map_err(|error| error_code(&error))?,
                 slots: 0,
                 free: Vec::new(),
+                budget: self.budget.clone(),
             },
         };
         Ok(self.spill.insert(spill))
@@ -203,15 +219,31 @@ impl PageStore {
 }
 
 impl SpillFile {
-    fn take(&mut self) -> u64 {
-        self.free.pop().unwrap_or_else(|| {
+    /// Takes a slot. The budget is that of the host, as seen by a guest: whether it
+    /// has space depends on other sessions.
+    fn take(&mut self) -> Result<u64> {
+        if let Some(budget) = &self.budget
+            && !budget.take(PAGE as u64)
+        {
+            if let Some(unsaid) = NO_SPACE.admit() {
+                tracing::warn!(
+                    unsaid,
+                    "files of a session refused: the disk quota of its owner is reached"
+                );
+            }
+            return Err(HOST_LACKS_RESOURCE);
+        }
+        Ok(self.free.pop().unwrap_or_else(|| {
             self.slots += 1;
             self.slots - 1
-        })
+        }))
     }
 
     /// Frees a slot. Once all slots are free, the file is truncated.
     fn give_back(&mut self, slot: u64) {
+        if let Some(budget) = &self.budget {
+            budget.give_back(PAGE as u64);
+        }
         self.free.push(slot);
         if self.free.len() as u64 == self.slots && self.file.set_len(0).is_ok() {
             self.free.clear();
@@ -234,6 +266,15 @@ impl SpillFile {
     fn punch(&self, _slot: u64, _from: usize) {}
 }
 
+impl Drop for SpillFile {
+    fn drop(&mut self) {
+        let used = self.slots.saturating_sub(self.free.len() as u64);
+        if let Some(budget) = &self.budget {
+            budget.give_back(used * PAGE as u64);
+        }
+    }
+}
+
 fn error_code(error: &io::Error) -> ErrorCode {
     if let Some(unsaid) = UNUSABLE.admit() {
         tracing::warn!(%error, unsaid, "cannot use spill file");
@@ -243,7 +284,61 @@ fn error_code(error: &io::Error) -> ErrorCode {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
+
+    /// A budget of ten pages.
+    #[derive(Debug, Default)]
+    struct TenPages(AtomicU64);
+
+    impl DiskBudget for TenPages {
+        fn take(&self, bytes: u64) -> bool {
+            let then = self.0.load(Ordering::Relaxed) + bytes;
+            let fits = then <= 10 * PAGE as u64;
+            if fits {
+                self.0.store(then, Ordering::Relaxed);
+            }
+            fits
+        }
+
+        fn give_back(&self, bytes: u64) {
+            self.0.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn the_temporary_file_is_charged_to_the_budget_of_its_owner() {
+        let budget = Arc::new(TenPages::default());
+        let fill = |store: &mut PageStore| -> Vec<Page> {
+            std::iter::from_fn(|| {
+                let mut page = store.page().ok()?;
+                store.write(&mut page, 0, &[1; PAGE]).ok()?;
+                Some(page)
+            })
+            .take(100)
+            .collect()
+        };
+        let in_memory = MEMORY_LIMIT / PAGE;
+        let mut store = PageStore::default();
+        store.charge_to(budget.clone());
+        let mut pages = fill(&mut store);
+        assert_eq!(pages.len(), in_memory + 10);
+        assert_eq!(store.page().unwrap_err(), HOST_LACKS_RESOURCE);
+        // Another session of the owner has its memory and no more.
+        let mut other = PageStore::default();
+        other.charge_to(budget.clone());
+        assert_eq!(fill(&mut other).len(), in_memory);
+        for page in pages.split_off(in_memory + 6) {
+            store.free(page);
+        }
+        let fourth = fill(&mut other).len();
+        assert_eq!(fourth, 4);
+        drop(other);
+        assert_eq!(budget.0.load(Ordering::Relaxed), 6 * PAGE as u64);
+        drop(store);
+        assert_eq!(budget.0.load(Ordering::Relaxed), 0);
+    }
 
     fn read(store: &PageStore, page: &Page, at: usize, count: usize) -> Vec<u8> {
         let mut buffer = vec![7; count];

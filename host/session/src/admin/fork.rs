@@ -11,8 +11,8 @@
 use std::sync::{Arc, Weak};
 
 use orwd_journal::{
-    CreatedRecord, EpisodeHistory, EpisodeId, EpisodeStep, ForkOrigin, Hash, ImportOrigin,
-    JournalError, OutcomeRecord, Record, SealedSecrets,
+    CreatedRecord, EpisodeId, ForkOrigin, Hash, ImportOrigin, JournalError, OutcomeRecord, Record,
+    SealedSecrets,
 };
 use orwd_model::{ClockMode, SessionId};
 use tokio::sync::watch;
@@ -20,9 +20,10 @@ use tokio::sync::watch;
 use crate::actor::command::EndCause;
 use crate::actor::session_actor::GuestState;
 use crate::actor::state::{Phase, SessionIdentity, SharedState};
-use crate::admin::summary::is_counted;
+use crate::admin::shared_past::{self, SharedPast};
 use crate::api::error::{AdminError, SessionError};
 use crate::api::service::Session;
+use crate::episode::journal_steps::PAGE_BYTES;
 use crate::handle::session_handle::SessionHandle;
 use crate::lifecycle::registry::SessionRegistry;
 use crate::lifecycle::table::{PendingCreation, Reservation, ReserveError, SessionKey};
@@ -37,7 +38,7 @@ const MAX_CHILDREN: u32 = 256;
 const CHILD_BYTES: u64 = 4 << 10;
 
 /// Forks a session after this many of its calls, or after all. The permit to
-/// hold its history is released before the children resume, which read theirs.
+/// read its history is released before the children resume, which read theirs.
 pub(super) async fn fork(
     registry: &Arc<SessionRegistry>,
     parent: &SessionHandle,
@@ -49,23 +50,13 @@ pub(super) async fn fork(
         return Err(AdminError::InvalidCount(MAX_CHILDREN));
     }
     let identity = &parent.shared.identity;
-    let history = registry.context.journal.history(identity.episode).await?;
-    let created = history.created();
+    let past = shared_past::read(&registry.context.journal, identity.episode, at).await?;
+    let created = &past.created;
     if created.clock == ClockMode::Real || created.secrets == SealedSecrets::Withheld {
         return Err(AdminError::NotReplayable);
     }
-    let shared_steps = steps_until(&history, at)?;
     let mut children = Vec::new();
-    let forked = create_children(
-        registry,
-        parent,
-        &history,
-        shared_steps,
-        count,
-        &mut children,
-    )
-    .await;
-    drop(history);
+    let forked = create_children(registry, parent, &past, count, &mut children).await;
     drop(reading);
     let forked = match forked {
         Ok(()) => resume_children(&children).await,
@@ -97,35 +88,32 @@ struct PreparedChild {
 async fn create_children(
     registry: &Arc<SessionRegistry>,
     parent: &SessionHandle,
-    history: &EpisodeHistory,
-    shared_steps: &[EpisodeStep],
+    past: &SharedPast,
     count: u32,
     children: &mut Vec<(SessionId, SessionHandle)>,
 ) -> Result<(), AdminError> {
     let context = &registry.context;
-    let shared_until = shared_until(history, shared_steps);
-    let bytes = child_bytes(history, shared_until.is_none()) * u64::from(count);
+    let shared_until = past.shared_until();
+    let bytes = child_bytes(past, shared_until.is_none()) * u64::from(count);
     let owner = parent.shared.identity.owner.name();
     let disk = context.disk_quota.admit_exactly(owner, bytes).await;
     let disk = disk.map_err(AdminError::Disk)?;
     let mut prepared = Vec::new();
     for _ in 0..count {
-        prepared.push(prepare_child(registry, parent, history, shared_steps)?);
+        prepared.push(prepare_child(registry, parent, past)?);
     }
     let written = match shared_until {
         Some(slot) => {
             let records = prepared
                 .iter()
                 .map(|child| (child.episode, child.created.clone(), child.import.clone()));
-            let written = context
-                .journal
-                .fork(history.episode(), slot, records.collect());
+            let written = context.journal.fork(past.episode, slot, records.collect());
             written.await?
         }
         None => {
             let mut written = Vec::new();
             for child in &prepared {
-                written.push(copy_steps(registry, child, shared_steps).await);
+                written.push(copy_steps(registry, child, past).await);
             }
             written
         }
@@ -159,65 +147,18 @@ async fn resume_children(children: &[(SessionId, SessionHandle)]) -> Result<(), 
     Ok(())
 }
 
-/// Returns the slot up to which the children can share the parent's records.
-/// `None` if the steps must be copied: there are none, they are sealed for the
-/// parent, or records of no step lie between them.
-fn shared_until(history: &EpisodeHistory, shared_steps: &[EpisodeStep]) -> Option<u64> {
-    let mut slot = 0;
-    for step in shared_steps {
-        let outcome = step.outcome.as_ref()?;
-        if step.seq != slot + 1 || outcome.seq != slot + 2 {
-            return None;
-        }
-        slot = outcome.seq;
-    }
-    (slot > 0 && history.created().secrets == SealedSecrets::None).then_some(slot)
-}
-
 /// Returns the bytes that a child takes on disk at once, about.
-fn child_bytes(history: &EpisodeHistory, copied: bool) -> u64 {
-    let task = history.created().task.as_str().len();
+fn child_bytes(past: &SharedPast, copied: bool) -> u64 {
+    let task = past.created.task.as_str().len();
     let first = CHILD_BYTES + u64::try_from(task).unwrap_or_default();
-    if copied {
-        first + history.bytes()
-    } else {
-        first
-    }
-}
-
-/// Returns the steps with a response, up to and including this many calls.
-fn steps_until(history: &EpisodeHistory, at: Option<u64>) -> Result<&[EpisodeStep], AdminError> {
-    let steps = history.steps();
-    let completed = steps
-        .iter()
-        .position(|step| step.outcome.is_none())
-        .unwrap_or(steps.len());
-    let completed = steps.get(..completed).unwrap_or_default();
-    let Some(at) = at else {
-        return Ok(completed);
-    };
-    let mut calls = 0;
-    for (index, step) in completed.iter().enumerate() {
-        if is_counted(step) {
-            if calls == at {
-                return Ok(completed.get(..index).unwrap_or_default());
-            }
-            calls += 1;
-        }
-    }
-    if calls == at {
-        Ok(completed)
-    } else {
-        Err(AdminError::NoSuchStep(calls))
-    }
+    if copied { first + past.bytes } else { first }
 }
 
 /// Reserves the id and the quota of one child, and builds its first record.
 fn prepare_child(
     registry: &Arc<SessionRegistry>,
     parent: &SessionHandle,
-    history: &EpisodeHistory,
-    shared_steps: &[EpisodeStep],
+    past: &SharedPast,
 ) -> Result<PreparedChild, AdminError> {
     let context = &registry.context;
     let text = uuid::Uuid::from_u128(rand::random())
@@ -243,32 +184,28 @@ fn prepare_child(
         .try_acquire(owner)
         .map_err(|QuotaExceeded| AdminError::TooManySessions)?;
     let episode = EpisodeId::new();
-    let secrets = context.journal.unseal(history)?;
+    let secrets = context
+        .journal
+        .unseal_created(past.episode, &past.created)?;
     let created = CreatedRecord {
         // That in an imported record is a claim of its file.
         owner: owner.name().map(str::to_owned),
         session: id,
         secrets: context
             .journal
-            .seal(&secrets, episode, history.created().component)?,
+            .seal(&secrets, episode, past.created.component)?,
         request: Hash::from_bytes(rand::random()),
         parent: Some(ForkOrigin {
-            episode: history.episode(),
-            seq: shared_steps
-                .last()
-                .and_then(|step| step.outcome.as_ref())
-                .map_or(0, |answer| answer.seq),
+            episode: past.episode,
+            seq: past.last,
         }),
-        ..history.created().clone()
+        ..(*past.created).clone()
     };
-    let import = parent.shared.identity.import.as_ref().map(|import| {
-        let foreign = |step: &&EpisodeStep| !history.ran_here(step);
-        let steps = shared_steps.iter().filter(foreign).count() as u64;
-        ImportOrigin {
-            // The first record, and a request and an outcome for each step.
-            records: 1 + 2 * steps,
-            data: import.data.clone(),
-        }
+    let import = parent.shared.identity.import.as_ref();
+    let import = import.map(|import| ImportOrigin {
+        // The first record, and a request and an outcome for each step.
+        records: 1 + 2 * past.foreign_steps,
+        data: import.data.clone(),
     });
     Ok(PreparedChild {
         reservation,
@@ -279,30 +216,42 @@ fn prepare_child(
     })
 }
 
-/// Writes a child with copies of the steps.
+/// Writes a child with copies of the steps, which are read a page at a time.
 async fn copy_steps(
     registry: &Arc<SessionRegistry>,
     child: &PreparedChild,
-    shared_steps: &[EpisodeStep],
+    past: &SharedPast,
 ) -> Result<(), JournalError> {
     let journal = &registry.context.journal;
     let (episode, created) = (child.episode, child.created.clone());
     let (mut writer, mut written) = journal.begin_fork(episode, created, child.import.clone());
-    for step in shared_steps {
-        let Some(answer) = &step.outcome else {
-            continue;
-        };
-        let of = writer.next();
-        // A response is committed after its request or not at all.
-        writer.append_deferred(&Record::Request(Box::new(step.record.clone())));
-        // One after the other, so that copies do not fill the queue.
-        written.await?;
-        written = writer.append(&Record::Outcome(Box::new(OutcomeRecord {
-            of,
-            ..answer.record.clone()
-        })));
+    let mut of = 0;
+    let mut pages = journal.pages(past.episode).await?;
+    loop {
+        let (rest, records) = journal.next_page(pages, PAGE_BYTES).await?;
+        let more = records.last().is_some_and(|record| record.seq < past.last);
+        let shared = records.into_iter().filter(|record| record.seq <= past.last);
+        for scanned in shared {
+            match scanned.record {
+                Record::Request(request) => {
+                    of = writer.next();
+                    // A response is committed after its request or not at all.
+                    writer.append_deferred(&Record::Request(request));
+                }
+                Record::Outcome(outcome) => {
+                    // One after the other, so that copies do not fill the queue.
+                    written.await?;
+                    let copy = OutcomeRecord { of, ..*outcome };
+                    written = writer.append(&Record::Outcome(Box::new(copy)));
+                }
+                Record::Created(_) | Record::Ended(_) => {}
+            }
+        }
+        if !more {
+            return written.await;
+        }
+        pages = rest;
     }
-    written.await
 }
 
 /// Adds a child that is in the journal as a hibernated session.

@@ -2,5 +2,6 @@
 
 mod fork;
 mod service;
+mod shared_past;
 pub(crate) mod steps;
 mod summary;

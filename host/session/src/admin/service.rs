@@ -8,9 +8,9 @@ use tokio::sync::oneshot;
 
 use crate::actor::state::SessionIdentity;
 use crate::admin::fork::fork;
-use crate::admin::steps::step_page;
+use crate::admin::steps::read_page;
 use crate::admin::summary::{StepCollector, ended_episode, open_session};
-use crate::api::content::StepPage;
+use crate::api::content::{StepCursor, StepPage};
 use crate::api::error::AdminError;
 use crate::api::principal::Principal;
 use crate::api::service::AdminApi;
@@ -107,13 +107,12 @@ impl AdminApi for SessionManager {
         &self,
         owner: &Principal,
         id: &SessionId,
-        from: u64,
+        from: StepCursor,
     ) -> Result<StepPage, AdminError> {
         let episode = self.episode(owner, id).await?;
         let context = &self.0.context;
-        let _permit = context.histories.hold(owner).await?;
-        let history = context.journal.history(episode).await?;
-        Ok(step_page(&history, from))
+        let permit = context.histories.scan(owner).await?;
+        Ok(read_page(&context.journal, episode, from, permit).await?)
     }
 
     async fn detail(
@@ -138,12 +137,13 @@ impl AdminApi for SessionManager {
                 steps.add(record);
             });
         let open = |handle: SessionHandle| open_session(&handle.shared);
-        let scanned = scanned.await?;
+        let mut scanned = scanned.await?;
+        let created = scanned.take_created().ok_or(AdminError::NoSession)?;
         let receipt_keys = match scanned.is_imported() {
             true => context.journal.receipt_keys(episode).await?,
             false => Vec::new(),
         };
-        scanned.finish(id, episode, handle.map(open), receipt_keys)
+        Ok(scanned.finish(&created, episode, handle.map(open), receipt_keys))
     }
 
     async fn receipt(&self, owner: &Principal, id: &SessionId) -> Result<String, AdminError> {
@@ -165,7 +165,7 @@ impl AdminApi for SessionManager {
     ) -> Result<Vec<SessionId>, AdminError> {
         let parent = self.0.table.find(&SessionKey::new(owner, id));
         let parent = parent.ok_or(AdminError::NoSession)?;
-        let reading = self.0.context.histories.hold(owner).await?;
+        let reading = self.0.context.histories.scan(owner).await?;
         let registry = self.0.clone();
         let (done, forked) = oneshot::channel();
         // Children that are in the journal become sessions even if the client

@@ -1,10 +1,17 @@
 //! Pages of steps with their content.
 
-use orwd_journal::{EpisodeHistory, EpisodeStep};
+use std::sync::Arc;
 
-use crate::admin::summary::{detail, ended_session, is_counted, summarize};
-use crate::api::content::{StepContent, StepInput, StepOutput, StepPage};
+use orwd_journal::{
+    EpisodeHistory, EpisodeId, EpisodePages, GuestOutcome, GuestRequest, Journal, JournalError,
+    JournalStore, OutcomeRecord, Record, RequestRecord, ScannedRecord, SealKey,
+};
+use orwd_model::Block;
+
+use crate::admin::summary::{summarize_outcome, summarize_request, whole_history};
+use crate::api::content::{StepContent, StepCursor, StepInput, StepOutput, StepPage};
 use crate::api::summary::SessionDetail;
+use crate::limits::history_reader::HistoryPermit;
 
 /// The most steps of one page.
 const MAX_STEPS: usize = 256;
@@ -12,55 +19,144 @@ const MAX_STEPS: usize = 256;
 /// The bytes of content after which a page ends. A single step may be larger.
 const PAGE_BYTES: usize = 1 << 20;
 
-/// Returns the steps of a history from this record on, as many as a page holds.
-pub fn step_page(history: &EpisodeHistory, from: u64) -> StepPage {
-    let (skipped, rest) = split(history.steps(), from);
-    let mut count = skipped.iter().filter(|step| is_counted(step)).count() as u64;
-    let mut page = StepPage {
-        steps: Vec::new(),
-        next: None,
-    };
-    let mut bytes = 0;
-    for step in rest {
-        if page.steps.len() >= MAX_STEPS || bytes >= PAGE_BYTES {
-            page.next = Some(step.seq);
-            break;
-        }
-        bytes += step_bytes(step);
-        page.steps
-            .push(content(step, !history.ran_here(step), &mut count));
+/// Reads a page of steps of an episode. Only what the page has is read, and what
+/// lies before if the cursor does not say how many calls that are.
+pub(super) async fn read_page(
+    journal: &Journal,
+    episode: EpisodeId,
+    cursor: StepCursor,
+    permit: HistoryPermit,
+) -> Result<StepPage, JournalError> {
+    let mut collector = PageCollector::new(cursor);
+    let mut pages = journal.pages(episode).await?.holding(permit);
+    if cursor.counted.is_some() {
+        pages = journal.skip_to(pages, cursor.record).await?;
     }
-    page
+    loop {
+        let (rest, records) = journal.next_page(pages, PAGE_BYTES).await?;
+        if !collector.add_all(records) {
+            return Ok(collector.page);
+        }
+        pages = rest;
+    }
+}
+
+/// The same from a store without a server.
+pub fn step_page(
+    store: &dyn JournalStore,
+    episode: EpisodeId,
+    seal: Option<Arc<SealKey>>,
+    cursor: StepCursor,
+) -> Result<StepPage, JournalError> {
+    let mut collector = PageCollector::new(cursor);
+    let mut pages = EpisodePages::open(store, episode, seal)?;
+    if cursor.counted.is_some() {
+        pages.skip_to(store, cursor.record)?;
+    }
+    while collector.add_all(pages.read(store, PAGE_BYTES)?) {}
+    Ok(collector.page)
 }
 
 /// Returns a session as its history shows it, without a server.
 pub fn history_detail(history: &EpisodeHistory) -> SessionDetail {
-    detail(ended_session(history), history, Vec::new())
+    whole_history(history)
 }
 
-fn split(steps: &[EpisodeStep], from: u64) -> (&[EpisodeStep], &[EpisodeStep]) {
-    let at = steps.partition_point(|step| step.seq < from);
-    steps.split_at_checked(at).unwrap_or((steps, &[]))
+/// A page that is being read.
+struct PageCollector {
+    page: StepPage,
+    from: u64,
+    /// Calls and scorings so far.
+    counted: u64,
+    bytes: usize,
 }
 
-fn content(step: &EpisodeStep, imported: bool, count: &mut u64) -> StepContent {
-    let answer = step.outcome.as_ref().map(|outcome| &outcome.record);
-    let outcome = answer.and_then(|answer| answer.outcome.as_ref());
-    let sealed = step.record.sealed.is_some() || (answer.is_some() && outcome.is_none());
-    StepContent {
-        summary: summarize(step, imported, count),
-        cpu_us: answer.map(|answer| answer.cpu_micros),
-        // The input of a sealed request is a placeholder.
-        input: StepInput::of(&step.record.request).filter(|_| !sealed),
-        output: outcome.map(StepOutput::of),
-        sealed,
+impl PageCollector {
+    fn new(cursor: StepCursor) -> PageCollector {
+        PageCollector {
+            page: StepPage {
+                steps: Vec::new(),
+                next: None,
+            },
+            from: cursor.record,
+            counted: cursor.counted.unwrap_or_default(),
+            bytes: 0,
+        }
+    }
+
+    /// Takes the next records. Returns whether the page may have more.
+    fn add_all(&mut self, records: Vec<ScannedRecord>) -> bool {
+        !records.is_empty() && records.into_iter().all(|record| self.add(record))
+    }
+
+    fn add(&mut self, scanned: ScannedRecord) -> bool {
+        let imported = scanned.seq < scanned.imported;
+        match scanned.record {
+            Record::Request(request) => self.add_request(scanned.seq, &request, imported),
+            Record::Outcome(outcome) => {
+                self.add_outcome(&outcome, imported);
+                true
+            }
+            Record::Created(_) | Record::Ended(_) => true,
+        }
+    }
+
+    fn add_request(&mut self, seq: u64, request: &RequestRecord, imported: bool) -> bool {
+        let is_run = request.request.is_run();
+        if seq >= self.from {
+            if self.page.steps.len() >= MAX_STEPS || self.bytes >= PAGE_BYTES {
+                let cursor = StepCursor {
+                    record: seq,
+                    counted: Some(self.counted),
+                };
+                self.page.next = Some(cursor.to_string());
+                return false;
+            }
+            let number = is_run.then_some(self.counted + 1);
+            let sealed = request.sealed.is_some();
+            self.page.steps.push(StepContent {
+                summary: summarize_request(seq, request, number, imported),
+                cpu_us: None,
+                // The input of a sealed request is a placeholder.
+                input: StepInput::of(&request.request).filter(|_| !sealed),
+                output: None,
+                sealed,
+            });
+            self.bytes += request_bytes(&request.request);
+        }
+        self.counted += u64::from(is_run);
+        true
+    }
+
+    fn add_outcome(&mut self, answer: &OutcomeRecord, imported: bool) {
+        let steps = &mut self.page.steps;
+        let found = steps.binary_search_by_key(&answer.of, |step| step.summary.record);
+        let Some(step) = found.ok().and_then(|at| steps.get_mut(at)) else {
+            return;
+        };
+        summarize_outcome(&mut step.summary, answer, imported);
+        step.cpu_us = Some(answer.cpu_micros);
+        step.output = answer.outcome.as_ref().map(StepOutput::of);
+        if answer.outcome.is_none() {
+            step.sealed = true;
+            step.input = None;
+        }
+        self.bytes += answer.outcome.as_ref().map_or(0, outcome_bytes);
     }
 }
 
-/// Returns about how many bytes a step has.
-fn step_bytes(step: &EpisodeStep) -> usize {
-    use orwd_journal::{GuestOutcome, GuestRequest};
-    use orwd_model::Block;
+/// Returns about how many bytes of a request a page shows.
+fn request_bytes(request: &GuestRequest) -> usize {
+    match request {
+        GuestRequest::Call { input, .. } => input.as_str().len(),
+        // As large as the body of a request may be.
+        GuestRequest::Score { .. } => PAGE_BYTES / 4,
+        _ => 0,
+    }
+}
+
+/// Returns about how many bytes of an outcome a page shows.
+fn outcome_bytes(outcome: &GuestOutcome) -> usize {
     let blocks = |blocks: &[Block]| -> usize {
         let size = |block: &Block| match block {
             Block::Text { text, .. } => text.len(),
@@ -68,24 +164,13 @@ fn step_bytes(step: &EpisodeStep) -> usize {
         };
         blocks.iter().map(size).sum()
     };
-    let input = match &step.record.request {
-        GuestRequest::Call { input, .. } => input.as_str().len(),
-        // As large as the body of a request may be.
-        GuestRequest::Score { .. } => PAGE_BYTES / 4,
-        _ => 0,
-    };
-    let answer = step.outcome.as_ref();
-    let output = match answer.and_then(|answer| answer.record.outcome.as_ref()) {
-        Some(GuestOutcome::Output(output)) => {
-            let metadata = output
-                .metadata
-                .as_ref()
-                .map_or(0, |json| json.as_str().len());
-            blocks(&output.blocks) + metadata
+    match outcome {
+        GuestOutcome::Output(output) => {
+            let metadata = output.metadata.as_ref();
+            blocks(&output.blocks) + metadata.map_or(0, |json| json.as_str().len())
         }
-        Some(GuestOutcome::Blocks(prompt)) => blocks(prompt),
-        Some(GuestOutcome::Messages(_) | GuestOutcome::Scores(_)) => PAGE_BYTES / 4,
+        GuestOutcome::Blocks(prompt) => blocks(prompt),
+        GuestOutcome::Messages(_) | GuestOutcome::Scores(_) => PAGE_BYTES / 4,
         _ => 0,
-    };
-    input + output
+    }
 }

@@ -1,13 +1,11 @@
 //! Summarizes sessions and their steps.
 
 use orwd_journal::{
-    CreatedRecord, EndedRecord, EpisodeHistory, EpisodeId, EpisodeState, EpisodeStep, GuestOutcome,
+    CreatedRecord, EndedRecord, EpisodeHistory, EpisodeId, EpisodeState, GuestOutcome,
     IndexedEpisode, OutcomeRecord, Record, RequestRecord, ScannedRecord, SealedSecrets,
 };
-use orwd_model::SessionId;
 
 use crate::actor::state::SharedState;
-use crate::api::error::AdminError;
 use crate::api::summary::{ForkParent, SessionDetail, SessionSummary, StepRange, StepSummary};
 use crate::episode::replay;
 
@@ -24,51 +22,6 @@ pub(super) fn open_session(shared: &SharedState) -> SessionSummary {
         ended_ms: None,
         state: shared.phase.borrow().as_str(),
         attached: shared.retries().attached(),
-    }
-}
-
-/// Summarizes a session that is not open any more.
-pub(super) fn ended_session(history: &EpisodeHistory) -> SessionSummary {
-    let created = history.created();
-    SessionSummary {
-        session: created.session.as_str().to_owned(),
-        episode: history.episode().to_string(),
-        environment: created.environment.as_str().to_owned(),
-        component: created.component.to_string(),
-        created_ms: created.start.as_millis(),
-        imported_records: Some(history.imported()).filter(|records| *records > 0),
-        ended_ms: history.ended().map(|ended| ended.at.as_millis()),
-        state: history
-            .ended()
-            .map_or("asleep", |ended| ended.reason.as_str()),
-        attached: 0,
-    }
-}
-
-/// Adds the steps of a session to its summary.
-/// An imported session has the keys of the receipts that came with it.
-pub(super) fn detail(
-    summary: SessionSummary,
-    history: &EpisodeHistory,
-    imported_receipt_keys: Vec<String>,
-) -> SessionDetail {
-    let created = history.created();
-    let determinism = replay::determinism(created);
-    let mut count = 0;
-    let steps = history.steps().iter();
-    SessionDetail {
-        summary,
-        seed: determinism.seed.to_string(),
-        replayable: determinism.clock.is_replayable() && created.secrets != SealedSecrets::Withheld,
-        parent: created.parent.map(|parent| ForkParent {
-            episode: parent.episode.to_string(),
-            record: parent.seq,
-        }),
-        imported_receipt_keys,
-        next: None,
-        steps: steps
-            .map(|step| summarize(step, !history.ran_here(step), &mut count))
-            .collect(),
     }
 }
 
@@ -90,6 +43,23 @@ pub(super) fn ended_episode(episode: &IndexedEpisode) -> SessionSummary {
         state: if episode.is_live() { "live" } else { "ended" },
         attached: 0,
     }
+}
+
+/// Summarizes a whole history, without a server.
+pub(super) fn whole_history(history: &EpisodeHistory) -> SessionDetail {
+    let mut collector = StepCollector::new(StepRange {
+        after: None,
+        limit: usize::MAX,
+    });
+    collector.imported = history.imported();
+    collector.ended = history.ended().cloned();
+    for step in history.steps() {
+        collector.add_request(step.seq, &step.record);
+        if let Some(outcome) = &step.outcome {
+            collector.add_outcome(outcome.seq, &outcome.record);
+        }
+    }
+    collector.finish(history.created(), history.episode(), None, Vec::new())
 }
 
 /// The steps of one page, collected while the history of a session is read. Of
@@ -124,21 +94,18 @@ impl StepCollector {
         self.imported > 0
     }
 
+    /// Takes the first record, if it has been read.
+    pub(super) fn take_created(&mut self) -> Option<Box<CreatedRecord>> {
+        self.created.take()
+    }
+
     /// Takes the next record.
     pub(super) fn add(&mut self, scanned: ScannedRecord) {
         self.imported = scanned.imported;
         match scanned.record {
             Record::Created(created) => self.created = Some(created),
             Record::Request(request) => self.add_request(scanned.seq, &request),
-            Record::Outcome(outcome) => {
-                let steps = &mut self.steps;
-                let found = steps.binary_search_by_key(&outcome.of, |step| step.record);
-                if let Some(step) = found.ok().and_then(|at| steps.get_mut(at)) {
-                    // A request that a file left without an outcome is run here.
-                    step.imported = scanned.seq < scanned.imported;
-                    add_outcome(step, &outcome);
-                }
-            }
+            Record::Outcome(outcome) => self.add_outcome(scanned.seq, &outcome),
             Record::Ended(ended) => self.ended = Some(ended),
         }
     }
@@ -158,18 +125,26 @@ impl StepCollector {
             .push(summarize_request(seq, request, number, seq < self.imported));
     }
 
-    /// Returns the session with the steps; `open` is its summary if it is open.
+    fn add_outcome(&mut self, seq: u64, outcome: &OutcomeRecord) {
+        let steps = &mut self.steps;
+        let found = steps.binary_search_by_key(&outcome.of, |step| step.record);
+        if let Some(step) = found.ok().and_then(|at| steps.get_mut(at)) {
+            summarize_outcome(step, outcome, seq < self.imported);
+        }
+    }
+
+    /// Returns the session with the steps; `open` is its summary if it is open. An
+    /// imported session has the keys of the receipts that came with it.
     pub(super) fn finish(
         self,
-        session: &SessionId,
+        created: &CreatedRecord,
         episode: EpisodeId,
         open: Option<SessionSummary>,
         imported_receipt_keys: Vec<String>,
-    ) -> Result<SessionDetail, AdminError> {
-        let created = self.created.ok_or(AdminError::NoSession)?;
-        let determinism = replay::determinism(&created);
+    ) -> SessionDetail {
+        let determinism = replay::determinism(created);
         let ended = || SessionSummary {
-            session: session.as_str().to_owned(),
+            session: created.session.as_str().to_owned(),
             episode: episode.to_string(),
             environment: created.environment.as_str().to_owned(),
             component: created.component.to_string(),
@@ -183,7 +158,7 @@ impl StepCollector {
             attached: 0,
         };
         let last = self.steps.last().map(|step| step.record);
-        Ok(SessionDetail {
+        SessionDetail {
             summary: open.unwrap_or_else(ended),
             seed: determinism.seed.to_string(),
             replayable: determinism.clock.is_replayable()
@@ -195,25 +170,13 @@ impl StepCollector {
             imported_receipt_keys,
             next: last.filter(|_| self.more),
             steps: self.steps,
-        })
+        }
     }
 }
 
-/// Summarizes a step; `count` is the number of counted steps before it.
-pub(super) fn summarize(step: &EpisodeStep, imported: bool, count: &mut u64) -> StepSummary {
-    let number = is_counted(step).then(|| {
-        *count += 1;
-        *count
-    });
-    let mut summary = summarize_request(step.seq, &step.record, number, imported);
-    if let Some(outcome) = &step.outcome {
-        add_outcome(&mut summary, &outcome.record);
-    }
-    summary
-}
-
-/// Summarizes a request that has no outcome yet.
-fn summarize_request(
+/// Summarizes a request that has no outcome yet. `number` is that of a call or a
+/// scoring.
+pub(super) fn summarize_request(
     seq: u64,
     request: &RequestRecord,
     number: Option<u64>,
@@ -234,18 +197,16 @@ fn summarize_request(
     }
 }
 
-fn add_outcome(step: &mut StepSummary, recorded: &OutcomeRecord) {
+/// Adds the outcome to the summary of its request.
+pub(super) fn summarize_outcome(step: &mut StepSummary, recorded: &OutcomeRecord, imported: bool) {
     let outcome = recorded.outcome.as_ref();
     let output = outcome.and_then(GuestOutcome::output);
+    // A request that a file left without an outcome is run here.
+    step.imported = imported;
     step.outcome = Some(outcome.map_or("not kept", GuestOutcome::as_str));
     step.hash = Some(recorded.hash.to_string());
     step.reward = output
         .and_then(|output| output.reward)
         .map(|reward| reward.get());
     step.finished = output.is_some_and(|output| output.finished);
-}
-
-/// Returns whether a step has a number: calls and scorings do.
-pub(super) fn is_counted(step: &EpisodeStep) -> bool {
-    step.record.request.is_run()
 }

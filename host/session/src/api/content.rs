@@ -4,6 +4,8 @@
 //! It is for the session's owner only. A picture is shown by its size and
 //! digest, so that a page of steps stays small.
 
+use std::fmt;
+
 use orwd_journal::{GuestOutcome, GuestRequest};
 use orwd_model::{Block, Candidate, Digest, Json, Message, MessageBlock, Score};
 use serde::Serialize;
@@ -15,8 +17,42 @@ use crate::api::summary::StepSummary;
 pub struct StepPage {
     /// The steps.
     pub steps: Vec<StepContent>,
-    /// The record that the next page begins with; `None` at the end.
-    pub next: Option<u64>,
+    /// Where the next page begins, as text of a [`StepCursor`]; `None` at the end.
+    pub next: Option<String>,
+}
+
+/// Where a page of steps begins. As text: the record, and after a dot the number
+/// of calls and scorings before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StepCursor {
+    /// The record.
+    pub record: u64,
+    /// The calls and scorings before it. `None` if unknown; then the records before
+    /// are read to count them.
+    pub counted: Option<u64>,
+}
+
+impl StepCursor {
+    /// Parses a record with or without the number of calls before it.
+    pub fn parse(text: &str) -> Option<StepCursor> {
+        let (record, counted) = match text.split_once('.') {
+            Some((record, counted)) => (record, Some(counted.parse().ok()?)),
+            None => (text, None),
+        };
+        Some(StepCursor {
+            record: record.parse().ok()?,
+            counted,
+        })
+    }
+}
+
+impl fmt::Display for StepCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.counted {
+            Some(counted) => write!(f, "{}.{counted}", self.record),
+            None => write!(f, "{}", self.record),
+        }
+    }
 }
 
 /// A step with its content.

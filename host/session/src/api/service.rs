@@ -5,7 +5,7 @@ use std::future::Future;
 use orwd_catalog::TaskList;
 use orwd_model::{Block, EnvName, Json, Message, SessionId, Split, ToolListing};
 
-use crate::api::content::StepPage;
+use crate::api::content::{StepCursor, StepPage};
 use crate::api::create::{CreatedSession, NewSession};
 use crate::api::error::{AdminError, CatalogError, CreateError, SessionError};
 use crate::api::principal::Principal;
@@ -47,6 +47,7 @@ pub trait SessionService: AdminApi + Clone + Send + Sync + 'static {
     /// Returns the number of tasks in a split.
     fn num_tasks(
         &self,
+        owner: &Principal,
         env: &EnvName,
         split: &str,
     ) -> impl Future<Output = Result<u64, CatalogError>> + Send;
@@ -64,6 +65,7 @@ pub trait SessionService: AdminApi + Clone + Send + Sync + 'static {
     /// is an integer of more than 64 bits.
     fn task(
         &self,
+        owner: &Principal,
         env: &EnvName,
         split: &str,
         index: Option<i64>,
@@ -127,12 +129,12 @@ pub trait AdminApi {
     ) -> impl Future<Output = Result<EndedPage, AdminError>> + Send;
 
     /// Returns steps of the owner's session with their content: one page, from
-    /// the record `from` on.
+    /// this place on.
     fn steps(
         &self,
         owner: &Principal,
         id: &SessionId,
-        from: u64,
+        from: StepCursor,
     ) -> impl Future<Output = Result<StepPage, AdminError>> + Send;
 
     /// Returns a session of the owner with a page of its steps. If none of this

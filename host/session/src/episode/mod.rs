@@ -2,6 +2,7 @@
 
 pub(crate) mod episode_log;
 pub(crate) mod guest;
+pub(crate) mod journal_steps;
 pub(crate) mod live_guest;
 pub(crate) mod replay;
 pub(crate) mod replay_report;

@@ -4,31 +4,56 @@
 //! the results are compared by hash. A recorded fault is not replayed: it may
 //! have depended on the machine, as a time limit does.
 
+use std::borrow::Borrow;
+use std::future::Future;
+use std::sync::Arc;
+
 use orwd_catalog::Environment;
 use orwd_engine::{EntryError, SessionPermit};
 use orwd_journal::{
-    CreatedRecord, EpisodeHistory, EpisodeStep, GuestOutcome, Hash, OutcomeRecord, StepOutcome,
+    CreatedRecord, EpisodeHistory, EpisodeStep, GuestOutcome, Hash, JournalError, OutcomeRecord,
+    StepOutcome,
 };
 use orwd_model::{
-    DataDigest, DeterminismConfig, Fault, LimitSet, Secrets, SessionLimits, SleepMode, ToolSpec,
+    DataDigest, DeterminismConfig, DiskBudget, Fault, LimitSet, Secrets, SessionLimits, SleepMode,
+    ToolSpec,
 };
 
 use crate::episode::guest::{Guest, OpenError};
 use crate::episode::typed_request::enter;
 
+/// Where the steps of a replay come from.
+pub(crate) trait StepSource: Send {
+    /// A step, or a reference to one.
+    type Step: Borrow<EpisodeStep> + Send + Sync;
+
+    /// Returns the next step; `None` at the end.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Self::Step>, JournalError>> + Send;
+}
+
+impl<'h> StepSource for std::slice::Iter<'h, EpisodeStep> {
+    type Step = &'h EpisodeStep;
+
+    async fn next(&mut self) -> Result<Option<&'h EpisodeStep>, JournalError> {
+        Ok(Iterator::next(self))
+    }
+}
+
 /// An episode whose history is being replayed.
-pub(crate) struct Replay<'h> {
+pub(crate) struct Replay<S> {
     pub(crate) guest: Guest,
     /// The tools of its task when it was opened.
     pub(crate) tools: Vec<ToolSpec>,
-    rest: std::slice::Iter<'h, EpisodeStep>,
+    steps: S,
+    /// Whether nothing more can be replayed.
+    ended: bool,
     /// What the guest had seen of its data at this point, if that is recorded.
     observed: Option<Hash>,
 }
 
 /// A step that was replayed.
-pub(crate) struct ReplayedStep<'h> {
-    pub(crate) step: &'h EpisodeStep,
+pub(crate) struct ReplayedStep<T> {
+    pub(crate) step: T,
     /// The new result. None if the recorded one is a fault, which ends the
     /// replay.
     pub(crate) outcome: Option<GuestOutcome>,
@@ -36,12 +61,12 @@ pub(crate) struct ReplayedStep<'h> {
     pub(crate) saw_same: bool,
 }
 
-impl ReplayedStep<'_> {
+impl<T: Borrow<EpisodeStep>> ReplayedStep<T> {
     /// Returns whether the result is the same. A step without a recorded result
     /// cannot differ. Files are not published again, so a teardown that
     /// published equals one that succeeds.
     pub(crate) fn is_same(&self) -> bool {
-        match (&self.outcome, &self.step.outcome) {
+        match (&self.outcome, &self.step.borrow().outcome) {
             (Some(GuestOutcome::Done), Some(answer)) if published(&answer.record) => true,
             (Some(outcome), Some(answer)) => outcome.hash() == answer.record.hash,
             _ => true,
@@ -49,14 +74,17 @@ impl ReplayedStep<'_> {
     }
 }
 
-impl<'h> Replay<'h> {
-    /// Opens the episode as it was opened.
+impl<S: StepSource> Replay<S> {
+    /// Opens the episode as it was opened. Of the history only the beginning is
+    /// used; the steps come from `steps`.
     pub(crate) async fn open(
         env: &Environment,
-        history: &'h EpisodeHistory,
+        history: &EpisodeHistory,
+        steps: S,
         secrets: Secrets,
         permit: SessionPermit,
-    ) -> Result<Replay<'h>, OpenError> {
+        disk: Option<Arc<dyn DiskBudget>>,
+    ) -> Result<Replay<S>, OpenError> {
         let created = history.created();
         let mut config = env.instance_config(&created.session, determinism(created));
         config.sleep_mode = SleepMode::Skip;
@@ -64,11 +92,13 @@ impl<'h> Replay<'h> {
         config.mode = created.mode.within(env.mode());
         config.label.owner = created.owner.as_deref().unwrap_or_default().into();
         config.observe = created.observed.is_some();
+        config.disk = disk;
         let (guest, tools) = Guest::open(env, config, permit, &created.task, secrets).await?;
         Ok(Replay {
             guest,
             tools,
-            rest: history.steps().iter(),
+            steps,
+            ended: false,
             observed: created.observed,
         })
     }
@@ -79,30 +109,38 @@ impl<'h> Replay<'h> {
     }
 
     /// Replays the next step; none if no more steps have a recorded result.
-    pub(crate) async fn next(&mut self) -> Option<ReplayedStep<'h>> {
-        let step = self.rest.next()?;
-        let answer = step.outcome.as_ref()?;
+    pub(crate) async fn next(&mut self) -> Result<Option<ReplayedStep<S::Step>>, JournalError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let Some(found) = self.steps.next().await? else {
+            return Ok(None);
+        };
+        let step: &EpisodeStep = found.borrow();
+        let Some(answer) = &step.outcome else {
+            return Ok(None);
+        };
         if recorded_fault(answer).is_some() {
-            self.rest = [].iter();
-            return Some(ReplayedStep {
-                step,
+            self.ended = true;
+            return Ok(Some(ReplayedStep {
+                step: found,
                 outcome: None,
                 saw_same: true,
-            });
+            }));
         }
         let at = step.record.at;
         let outcome = enter(&mut self.guest, &step.record.request, at).await;
         if matches!(outcome, GuestOutcome::Faulted(_)) {
-            self.rest = [].iter();
+            self.ended = true;
         }
         if self.observed.is_some() && answer.record.observed.is_some() {
             self.observed = answer.record.observed;
         }
-        Some(ReplayedStep {
-            step,
+        Ok(Some(ReplayedStep {
+            step: found,
             outcome: Some(outcome),
             saw_same: self.saw_same(),
-        })
+        }))
     }
 }
 

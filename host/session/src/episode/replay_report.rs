@@ -62,7 +62,8 @@ pub async fn replay_history<'h>(
     let permit = engine
         .session_permit(owner.cpu_owner())
         .ok_or("all session permits are taken")?;
-    let mut replay = Replay::open(env, history, secrets, permit)
+    let steps = history.steps().iter();
+    let mut replay = Replay::open(env, history, steps, secrets, permit, None)
         .await
         .map_err(|error| replay::describe(&error))?;
     let mut reported = 0;
@@ -70,7 +71,7 @@ pub async fn replay_history<'h>(
     let created = history.created();
     let is_observed = created.observed.is_some() && env.component().digest() == created.component;
     let mut saw_same = replay.saw_same();
-    while let Some(replayed) = replay.next().await {
+    while let Some(replayed) = replay.next().await.map_err(|error| error.to_string())? {
         let same = replayed.is_same();
         saw_same &= replayed.saw_same;
         let comparison = match replayed.outcome {

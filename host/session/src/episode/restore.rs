@@ -1,7 +1,8 @@
 //! Rebuilds the guest of a session from its journal.
 //!
 //! The journal is read and verified, the guest is opened as it was, and its
-//! history is replayed. If a result differs the session is lost: a wrong
+//! history is read again, a page at a time, and replayed. So memory for a page and
+//! for the results that clients may still ask for is enough for any session. If a result differs the session is lost: a wrong
 //! response is worse than none. If the guest has seen other data, the session
 //! waits until its data is as it was. A last request without a response is left to
 //! the caller, which performs it as if it had just arrived.
@@ -13,7 +14,7 @@ use orwd_engine::SessionPermit;
 use orwd_journal::{
     EpisodeHistory, EpisodeStep, GuestOutcome, GuestRequest, JournalError, RunIdentity,
 };
-use orwd_model::{ClockMode, Fault, HeapSize, SleepMode};
+use orwd_model::{ClockMode, Fault, SleepMode};
 
 use crate::actor::data_wait::DataMismatch;
 use crate::actor::state::{RuntimeInfo, SharedState};
@@ -22,6 +23,7 @@ use crate::api::principal::Principal;
 use crate::api::request::RunRequest;
 use crate::context::SessionContext;
 use crate::episode::episode_log::EpisodeLog;
+use crate::episode::journal_steps::{JournalSteps, PAGE_BYTES};
 use crate::episode::live_guest::{LiveGuest, PendingEntry};
 use crate::episode::replay::{self, Replay};
 use crate::episode::typed_request::{Setup, Teardown};
@@ -30,6 +32,9 @@ use crate::versions::VersionKey;
 
 /// The time between two attempts to get a session permit.
 const PERMIT_INTERVAL: Duration = Duration::from_millis(50);
+
+/// What a replay holds of the history, about: a page as it is read, and decoded.
+const REPLAY_BYTES: usize = 4 * PAGE_BYTES;
 
 /// Why a session is not resumed at the moment.
 const HISTORIES_BUSY: &str = "too many sessions are read from the journal";
@@ -40,7 +45,7 @@ pub(crate) struct Restored {
     pub(crate) runtime: RuntimeInfo,
     /// What is left to do after the history.
     pub(crate) next: NextAction,
-    /// The number of steps in the history.
+    /// The number of steps that were replayed.
     pub(crate) steps: usize,
 }
 
@@ -105,19 +110,20 @@ pub(crate) async fn restore(
     let result_ttl = context.settings.result_ttl;
     let mut content = ReplayContent::new(result_ttl);
     let held = reading.clone();
-    let history = context
-        .journal
-        .history_with(identity.episode, move |record, steps| {
-            // Kept until the history has been read.
-            let _ = &held;
-            content.keep(record, steps);
-            true
+    let episode = identity.episode;
+    let (keys, run_ids) = (shared.clone(), context.run_ids.clone());
+    let history = context.journal.history_with(episode, move |record, steps| {
+        // Kept until the history has been read.
+        let _ = &held;
+        content.keep(record, steps, &mut |mark| {
+            recorded_runs::restore_key(&keys, episode, mark, &run_ids);
         });
-    let history = history.await?;
+        true
+    });
+    let mut history = history.await?;
     if history.ended().is_some() {
         return Err(RestoreError::Ended);
     }
-    let created = history.created();
     let secrets = context.journal.unseal(&history);
     recorded_runs::restore(
         shared,
@@ -126,12 +132,6 @@ pub(crate) async fn restore(
         &context.results,
         result_ttl,
     );
-    // The replay takes long, and holds the requests.
-    let size = history.steps().iter().map(step_size).sum();
-    reading
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .shrink_to(size);
     let mut responses = history
         .steps()
         .iter()
@@ -139,6 +139,14 @@ pub(crate) async fn restore(
     if let Some(fault) = responses.find_map(|answer| replay::recorded_fault(answer)) {
         return Err(RestoreError::Faulted(fault.clone()));
     }
+    let next = next_action(&history);
+    // The replay takes long, and holds a page.
+    history.forget_steps();
+    reading
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .shrink_to(REPLAY_BYTES);
+    let created = history.created();
     if created.clock == ClockMode::Real {
         let reason = "its environment sees the real clock, so it cannot be replayed";
         return Err(RestoreError::Lost(reason.to_owned()));
@@ -168,7 +176,10 @@ pub(crate) async fn restore(
     if let Some(reason) = changed.clone().filter(|_| is_bound_to_all) {
         return Err(differs(false, reason));
     }
-    let opened = Replay::open(&environment, &history, secrets?, permit).await;
+    let pages = context.journal.pages(episode).await?;
+    let steps = JournalSteps::new(context.journal.clone(), pages);
+    let disk = context.disk_quota.temporary_files(identity.owner.name());
+    let opened = Replay::open(&environment, &history, steps, secrets?, permit, disk).await;
     let mut replay = opened.map_err(|error| {
         let reason = replay::describe(&error);
         if error.is_host_fault() {
@@ -183,7 +194,9 @@ pub(crate) async fn restore(
         let reason = "its data differed when it was opened again".to_owned();
         return Err(differs(false, reason));
     }
-    while let Some(replayed) = replay.next().await {
+    let mut steps = 0;
+    while let Some(replayed) = replay.next().await? {
+        steps += 1;
         if let Some(GuestOutcome::Faulted(fault)) = &replayed.outcome
             && fault.code.is_host_fault()
         {
@@ -220,23 +233,9 @@ pub(crate) async fn restore(
     Ok(Restored {
         live: LiveGuest { guest, log },
         runtime,
-        next: next_action(&history),
-        steps: history.steps().len(),
+        next,
+        steps,
     })
-}
-
-/// Returns the bytes of a step in memory.
-fn step_size(step: &EpisodeStep) -> usize {
-    let request = match &step.record.request {
-        GuestRequest::Call { tool, input } => tool.heap_size() + input.heap_size(),
-        GuestRequest::Score { candidates } => candidates.heap_size(),
-        GuestRequest::Setup
-        | GuestRequest::Prompt
-        | GuestRequest::Messages
-        | GuestRequest::TaskTools
-        | GuestRequest::Teardown => 0,
-    };
-    size_of::<EpisodeStep>() + request
 }
 
 /// Waits for a session permit, as long as requests wait.
@@ -260,6 +259,7 @@ async fn wait_for_permit(
 /// Returns what is left to do after this history.
 fn next_action(history: &EpisodeHistory) -> NextAction {
     let setup = history.steps().first();
+    let setup = setup.filter(|step| step.record.request == GuestRequest::Setup);
     let setup = setup.and_then(|step| step.outcome.as_ref());
     let setup = setup.and_then(|answer| answer.record.outcome.as_ref());
     match history.steps().last() {

@@ -1,6 +1,6 @@
 //! Begins runs, and finds the run that a repeated request belongs to.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use orwd_model::{
     Fault, FaultCode, JsonDepth, Refusal, RefusalReason, RunId, RunOutcome, ToolLookup, python_repr,
@@ -23,6 +23,12 @@ const TOO_LARGE_CALLS: &str = "calls that wait take all memory for them; try aga
 const TOO_LARGE_RESULTS: &str = "results that are read take all memory for them; try again \
                                  (--result-memory)";
 
+const CPU_QUEUE_FULL: &str = "too many sessions of this client wait for the CPUs; try again \
+                              (--cpu-queue)";
+
+/// The time between two looks at the guests that wait for the CPUs.
+const CPU_QUEUE_INTERVAL: Duration = Duration::from_millis(20);
+
 impl SessionHandle {
     /// Returns a new run of this request, or the run that it repeats.
     pub(super) async fn new_or_known_run(
@@ -35,11 +41,13 @@ impl SessionHandle {
             return Ok(self.finished_run(id, refusal));
         }
         let disk = self.disk_space().await;
+        let cpu = self.cpu_queue().await;
         let space = self.result_space();
         let known = {
             let mut retries = self.shared.retries();
             let Some(known) = retries.find(&fingerprint, Instant::now()) else {
                 disk?;
+                cpu?;
                 space?;
                 let run = self.queued_run(id, request, fingerprint.clone())?;
                 retries.record(&run, &fingerprint);
@@ -118,6 +126,21 @@ impl SessionHandle {
         let owner = self.shared.identity.owner.name();
         let checked = self.context.disk_quota.check(owner).await;
         checked.map_err(SessionError::Disk)
+    }
+
+    /// Waits while the owner's guests wait for the CPUs in such numbers that another
+    /// one would not get far.
+    async fn cpu_queue(&self) -> Result<(), SessionError> {
+        let settings = &self.context.settings;
+        let owner = self.shared.identity.owner.cpu_owner();
+        let start = Instant::now();
+        while self.context.engine.waiting_per_cpu(&owner) >= settings.cpu_queue {
+            if start.elapsed() >= settings.setup_wait {
+                return Err(SessionError::Busy(CPU_QUEUE_FULL));
+            }
+            tokio::time::sleep(CPU_QUEUE_INTERVAL).await;
+        }
+        Ok(())
     }
 
     /// Begins a run whose id was issued before and that is not journaled.

@@ -70,6 +70,7 @@ pub(crate) async fn create(
     let mut config = env.instance_config(&key.id, determinism);
     config.label.owner = key.owner.name().unwrap_or_default().into();
     config.observe = context.is_journaled();
+    config.disk = context.disk_quota.temporary_files(key.owner.name());
     let (limits, mode) = (config.limits, config.mode.clone());
     // Computed before the guest sees the data. If another session publishes in
     // between, the digests differ at the next replay.

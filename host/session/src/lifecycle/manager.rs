@@ -84,6 +84,7 @@ impl SessionManager {
             histories: HistoryReader::new(settings.memory.histories),
             listings: Listings::new(settings.listing, settings.memory.listings),
         };
+        context.disk_quota.note_limits().await?;
         let registry = Arc::new(SessionRegistry::new(context, names));
         if !live.is_empty() {
             tracing::info!(sessions = live.len(), "sessions restored from the journal");
@@ -193,7 +194,7 @@ impl SessionManager {
                 CreateError::UnknownEnvironment(new.environment.clone().unwrap_or_default())
             })?;
         let task_by_client = matches!(new.source, TaskSource::Spec(_));
-        let task = resolve(env, new.source).await?;
+        let task = resolve(env, owner, new.source).await?;
         let mut secrets = new.secrets.map_err(CreateError::Secrets)?;
         let withheld = secrets.retain_named(env.secrets());
         log_withheld(env.name(), &withheld);
@@ -236,7 +237,11 @@ impl SessionManager {
 }
 
 /// Returns the task of a new session.
-async fn resolve(env: &Environment, source: TaskSource) -> Result<Json, CreateError> {
+async fn resolve(
+    env: &Environment,
+    owner: &Principal,
+    source: TaskSource,
+) -> Result<Json, CreateError> {
     match source {
         TaskSource::Spec(task) => {
             let (levels, limit) = (task.depth(), env.limits().json_depth);
@@ -245,13 +250,14 @@ async fn resolve(env: &Environment, source: TaskSource) -> Result<Json, CreateEr
             }
             Ok(task)
         }
-        TaskSource::Index { split, index } => Ok(find_task(env, &split, index).await?),
+        TaskSource::Index { split, index } => Ok(find_task(env, owner, &split, index).await?),
     }
 }
 
 /// Returns one task of an environment.
 pub(super) async fn find_task(
     env: &Environment,
+    owner: &Principal,
     split: &str,
     index: Option<i64>,
 ) -> Result<Json, CatalogError> {
@@ -259,7 +265,7 @@ pub(super) async fn find_task(
         return Err(CatalogError::InvalidSplit);
     }
     let index = index.ok_or(CatalogError::InvalidIndex)?;
-    Ok(env.task(split, index).await?)
+    Ok(env.task(&owner.cpu_owner(), split, index).await?)
 }
 
 impl From<TaskLookupError> for CatalogError {

@@ -75,8 +75,14 @@ impl SessionService for SessionManager {
         )
     }
 
-    async fn num_tasks(&self, env: &EnvName, split: &str) -> Result<u64, CatalogError> {
-        Ok(self.served(env)?.num_tasks(split).await?)
+    async fn num_tasks(
+        &self,
+        owner: &Principal,
+        env: &EnvName,
+        split: &str,
+    ) -> Result<u64, CatalogError> {
+        let env = self.served(env)?;
+        Ok(env.num_tasks(&owner.cpu_owner(), split).await?)
     }
 
     async fn tasks(
@@ -86,7 +92,7 @@ impl SessionService for SessionManager {
         split: &str,
     ) -> Result<TaskList, CatalogError> {
         let env = self.served(env)?;
-        let count = env.num_tasks(split).await?;
+        let count = env.num_tasks(&owner.cpu_owner(), split).await?;
         if !env.description().supports.listing {
             return Err(CatalogError::ListingUnsupported);
         }
@@ -96,11 +102,12 @@ impl SessionService for SessionManager {
 
     async fn task(
         &self,
+        owner: &Principal,
         env: &EnvName,
         split: &str,
         index: Option<i64>,
     ) -> Result<Json, CatalogError> {
-        find_task(self.served(env)?, split, index).await
+        find_task(self.served(env)?, owner, split, index).await
     }
 
     async fn task_range(
@@ -111,7 +118,7 @@ impl SessionService for SessionManager {
         (start, stop): (Option<i64>, Option<i64>),
     ) -> Result<TaskList, CatalogError> {
         let env = self.served(env)?;
-        let count = env.num_tasks(split).await?;
+        let count = env.num_tasks(&owner.cpu_owner(), split).await?;
         let start = start.map_or(0, |bound| slice_index(bound, count));
         let stop = stop.map_or(count, |bound| slice_index(bound, count));
         let listings = &self.0.context.listings;

@@ -17,9 +17,8 @@ const MAX_WAIT: Duration = Duration::from_secs(30);
 /// The most that wait.
 const MAX_WAITING: usize = 1024;
 
-/// The parts of the memory that the kinds of reading take.
+/// The part of the memory that reading a history takes.
 const SCANS: usize = 4;
-const WHOLE_HISTORIES: usize = 2;
 
 /// Admits readers of histories.
 #[derive(Debug)]
@@ -47,21 +46,9 @@ impl HistoryReader {
         }
     }
 
-    /// Waits for the permission to read a history record by record.
+    /// Waits for the permission to read a history record by record, or in pages.
     pub(crate) async fn scan(&self, owner: &Principal) -> Result<HistoryPermit, HistoriesBusy> {
-        self.admit(owner, self.total / SCANS).await
-    }
-
-    /// Waits for the permission to hold a whole history.
-    pub(crate) async fn hold(&self, owner: &Principal) -> Result<HistoryPermit, HistoriesBusy> {
-        self.admit(owner, self.total / WHOLE_HISTORIES).await
-    }
-
-    async fn admit(
-        &self,
-        owner: &Principal,
-        amount: usize,
-    ) -> Result<HistoryPermit, HistoriesBusy> {
+        let amount = self.total / SCANS;
         let admitted = tokio::time::timeout(self.max_wait, self.queue.acquire(owner, amount)).await;
         match admitted {
             Ok(Ok(permit)) => Ok(permit),
@@ -89,24 +76,23 @@ mod tests {
         let first = reader.scan(&alice).await.unwrap();
         let _second = reader.scan(&alice).await.unwrap();
         assert_eq!(reader.scan(&alice).await.unwrap_err(), HistoriesBusy);
-        let whole = reader.hold(&bob).await.unwrap();
-        assert_eq!(reader.queue.held(), 400);
+        let _bobs = reader.scan(&bob).await.unwrap();
+        assert_eq!(reader.queue.held(), 300);
         drop(first);
         let _third = reader.scan(&alice).await.unwrap();
-        drop(whole);
     }
 
     #[tokio::test]
     async fn a_history_that_is_kept_holds_its_own_size() {
         let reader = reader(400);
         let mut permits = Vec::new();
-        for _ in 0..20 {
+        for _ in 0..21 {
             let mut permit = reader.scan(&Principal::Anyone).await.unwrap();
             permit.shrink_to(5);
             permits.push(permit);
         }
-        assert_eq!(reader.queue.held(), 100);
-        let busy = reader.hold(&Principal::Anyone).await;
+        assert_eq!(reader.queue.held(), 105);
+        let busy = reader.scan(&Principal::Anyone).await;
         assert_eq!(busy.unwrap_err(), HistoriesBusy, "the half of an owner");
     }
 }

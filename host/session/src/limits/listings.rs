@@ -92,10 +92,10 @@ impl Listings {
             return Ok(list);
         }
         let _collecting = self.collecting.acquire().await.map_err(|_| busy())?;
-        let mut collected = self.collect(env, &key).await;
+        let mut collected = self.collect(env, owner, &key).await;
         if matches!(collected, Err(ListingError::NoMemory)) {
             self.recent().clear();
-            collected = self.collect(env, &key).await;
+            collected = self.collect(env, owner, &key).await;
         }
         let list = collected?;
         let kept = RecentList {
@@ -111,10 +111,17 @@ impl Listings {
         self.recent().retain(|_, recent| recent.expires > now);
     }
 
-    async fn collect(&self, env: &Environment, key: &ListKey) -> Result<TaskList, ListingError> {
+    async fn collect(
+        &self,
+        env: &Environment,
+        owner: &Principal,
+        key: &ListKey,
+    ) -> Result<TaskList, ListingError> {
         let memory = self.memory.try_take(&key.environment, 0);
         let memory = memory.map_err(|_| ListingError::NoMemory)?;
-        env.list(&key.split, key.range, &self.limits, memory).await
+        let owner = owner.cpu_owner();
+        env.list(&owner, &key.split, key.range, &self.limits, memory)
+            .await
     }
 
     fn find(&self, key: &ListKey) -> Option<TaskList> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use orwd_journal::{
-    EpisodeHistory, EpisodeStep, GuestOutcome, OutcomeRecord, Record, RunIdentity, ScannedRecord,
-    drop_content,
+    EpisodeHistory, EpisodeId, EpisodeStep, GuestOutcome, OutcomeRecord, Record, RunIdentity,
+    ScannedRecord, drop_content, drop_request,
 };
 use orwd_model::{HeapSize, RunId, RunOutcome, Timestamp};
 
@@ -84,13 +84,14 @@ impl RunSearch {
     }
 }
 
-/// Decides which content of a history is held while a session is resumed: that
-/// of requests, and the results that are restored. Whatever a replay compares is
-/// a hash.
+/// Decides which steps of a history are held when a session is resumed: the first
+/// and the last one, and those whose results are restored, without their
+/// requests. The replay reads all of them again, a page at a time.
 pub(crate) struct ReplayContent {
     expires_before: Timestamp,
-    /// The steps whose results are held, with their sizes; the oldest first.
-    held: VecDeque<(usize, usize)>,
+    /// The slots of the requests whose results are held, with their sizes; the
+    /// oldest first.
+    held: VecDeque<(u64, usize)>,
     bytes: usize,
 }
 
@@ -103,17 +104,48 @@ impl ReplayContent {
         }
     }
 
-    /// Decides about the next record of a history with these steps.
-    pub(crate) fn keep(&mut self, record: &mut Record, steps: &mut [EpisodeStep]) {
-        let Record::Outcome(outcome) = record else {
+    /// Decides about the next record of a history with these steps. `dropped` gets
+    /// the marks of runs that are not held.
+    pub(crate) fn keep(
+        &mut self,
+        record: &mut Record,
+        steps: &mut Vec<EpisodeStep>,
+        dropped: &mut dyn FnMut(&RunIdentity),
+    ) {
+        match record {
+            Record::Request(_) => self.leave_last(steps, dropped),
+            Record::Outcome(outcome) => self.keep_outcome(outcome, steps, dropped),
+            Record::Created(_) | Record::Ended(_) => {}
+        }
+    }
+
+    /// Drops the last step, or what is not needed of it when another follows.
+    fn leave_last(&self, steps: &mut Vec<EpisodeStep>, dropped: &mut dyn FnMut(&RunIdentity)) {
+        let (only, at) = (steps.len() == 1, steps.len().saturating_sub(1));
+        let Some(last) = steps.last_mut() else {
             return;
         };
+        let held = self.held.back().is_some_and(|(seq, _)| *seq == last.seq);
+        if held || only {
+            drop_request(&mut last.record.request);
+        } else {
+            drop_step(steps, at, dropped);
+        }
+    }
+
+    fn keep_outcome(
+        &mut self,
+        outcome: &mut OutcomeRecord,
+        steps: &mut Vec<EpisodeStep>,
+        dropped: &mut dyn FnMut(&RunIdentity),
+    ) {
         let Ok(index) = steps.binary_search_by_key(&outcome.of, |step| step.seq) else {
             return;
         };
         let is_run = steps
             .get(index)
             .is_some_and(|step| step.record.run.is_some());
+        let size = result_size(outcome);
         let Some(content) = &mut outcome.outcome else {
             return;
         };
@@ -121,13 +153,13 @@ impl ReplayContent {
             drop_content(content);
             return;
         }
-        let size = result_size(outcome);
         self.bytes += size;
-        self.held.push_back((index, size));
+        self.held.push_back((outcome.of, size));
         // The newest is kept in any case.
         while self.held.len() > 1
             && let Some((oldest, size)) = self.held.front().copied()
-            && let Some(step) = steps.get_mut(oldest)
+            && let Ok(at) = steps.binary_search_by_key(&oldest, |step| step.seq)
+            && let Some(step) = steps.get(at)
         {
             let over = self.held.len() > MAX_RESTORED || self.bytes > MAX_RESTORED_BYTES;
             if !over && step.record.at >= self.expires_before {
@@ -135,15 +167,17 @@ impl ReplayContent {
             }
             self.held.pop_front();
             self.bytes -= size;
-            if let Some(outcome) = &mut step.outcome {
-                // The result itself is not restored any more.
-                if let Some(content) = &mut outcome.record.outcome
-                    && has_results(content)
-                {
-                    outcome.record.outcome = None;
-                }
-            }
+            // The first step says how the setup ended, and is no run.
+            drop_step(steps, at, dropped);
         }
+    }
+}
+
+fn drop_step(steps: &mut Vec<EpisodeStep>, at: usize, dropped: &mut dyn FnMut(&RunIdentity)) {
+    if at < steps.len()
+        && let Some(mark) = steps.remove(at).record.run
+    {
+        dropped(&mark);
     }
 }
 
@@ -155,9 +189,16 @@ fn result_size(outcome: &OutcomeRecord) -> usize {
     }
 }
 
-/// Returns whether an outcome is nothing but a result of a run.
-fn has_results(outcome: &GuestOutcome) -> bool {
-    matches!(outcome, GuestOutcome::Output(_) | GuestOutcome::Scores(_))
+/// Restores the idempotency key of a run.
+pub(crate) fn restore_key(
+    shared: &SharedState,
+    episode: EpisodeId,
+    mark: &RunIdentity,
+    run_ids: &RunIdSigner,
+) {
+    if run_ids.verify(episode, mark.id) {
+        shared.retries().record_key(mark.id, &fingerprint(mark));
+    }
 }
 
 /// Restores what clients may ask for: the idempotency keys of all runs, and the
@@ -213,14 +254,14 @@ mod tests {
 
     use super::*;
 
-    fn step(seq: u64, at: Timestamp) -> EpisodeStep {
+    fn step(seq: u64, at: Timestamp, size: usize) -> EpisodeStep {
         EpisodeStep {
             seq,
             record: RequestRecord {
                 at,
                 request: GuestRequest::Call {
                     tool: "act".to_owned(),
-                    input: Json::object("{}".to_owned()).unwrap(),
+                    input: Json::object(format!("{{\"x\":\"{}\"}}", "x".repeat(size))).unwrap(),
                 },
                 run: Some(RunIdentity {
                     id: RunId::random(),
@@ -252,17 +293,25 @@ mod tests {
         )))
     }
 
-    /// Reads steps with results of this size and returns how many are held.
-    fn held(count: u64, size: usize, age: Duration) -> usize {
+    /// Reads steps with inputs and results of this size. Returns how many results
+    /// are held, and how many steps are dropped.
+    fn held(count: u64, size: usize, age: Duration) -> (usize, usize) {
         let mut content = ReplayContent::new(Duration::from_secs(60));
         let at = Timestamp::now().saturating_sub(age);
-        let mut steps = Vec::new();
+        let (mut steps, mut dropped) = (Vec::new(), 0);
         for n in 0..count {
-            let request = step(2 * n, at);
+            let request = step(2 * n, at, size);
+            let mut record = Record::Request(Box::new(request.record.clone()));
+            content.keep(&mut record, &mut steps, &mut |_| dropped += 1);
             let link = request.link;
             steps.push(request);
+            let inputs: usize = steps.iter().map(input_size).sum();
+            assert!(
+                inputs <= size + 2 * steps.len() + 20,
+                "{inputs} bytes of inputs"
+            );
             let mut record = output(2 * n, size);
-            content.keep(&mut record, &mut steps);
+            content.keep(&mut record, &mut steps, &mut |_| dropped += 1);
             let Record::Outcome(record) = record else {
                 panic!("an outcome");
             };
@@ -273,11 +322,19 @@ mod tests {
             });
         }
         let results = steps.iter().filter_map(|step| step.outcome.as_ref());
-        results.filter(|step| step.record.outcome.is_some()).count()
+        let results = results.filter(|step| step.record.outcome.is_some());
+        (results.count(), dropped)
+    }
+
+    fn input_size(step: &EpisodeStep) -> usize {
+        match &step.record.request {
+            GuestRequest::Call { input, .. } => input.as_str().len(),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
-    fn a_resume_holds_the_results_that_it_restores_and_no_others() {
+    fn a_resume_holds_the_results_that_it_restores_and_one_request() {
         let (now, long_ago) = (Duration::ZERO, Duration::from_secs(600));
         for (count, size, age, expected) in [
             (10, 100, now, 10),
@@ -285,7 +342,10 @@ mod tests {
             (40, 1 << 20, now, 15),
             (300, 10, now, MAX_RESTORED),
         ] {
-            assert_eq!(held(count, size, age), expected, "{count} of {size}");
+            let (results, dropped) = held(count, size, age);
+            assert_eq!(results, expected, "{count} of {size}");
+            // The last step is held in any case.
+            assert_eq!(dropped, count as usize - expected, "{count} of {size}");
         }
     }
 }

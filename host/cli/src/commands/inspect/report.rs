@@ -101,8 +101,9 @@ impl InspectReport {
         let description = environment.description();
         let component = environment.component();
         let mut splits = Vec::new();
+        let owner = orwd_engine::Owner::Client(None);
         for split in &description.splits {
-            let counted = environment.num_tasks(&split.name).await;
+            let counted = environment.num_tasks(&owner, &split.name).await;
             splits.push(Split {
                 name: split.name.clone(),
                 kind: split.kind.as_str(),

@@ -30,12 +30,13 @@ const CONFIG: &str = "config";
 const CONFIG_VARIABLE: &str = "ORWD_CONFIG";
 
 /// Flags that are no settings of a server.
-pub(crate) const NOT_IN_FILE: [&str; 7] = [
+pub(crate) const NOT_IN_FILE: [&str; 8] = [
     CONFIG,
     "print-config",
     "check",
     "watch",
     "inherit-listener",
+    "proxied",
     "help",
     "version",
 ];

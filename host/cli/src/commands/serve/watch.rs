@@ -22,6 +22,7 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 
 use super::snapshot::Snapshot;
+use crate::bootstrap::environments::python;
 use crate::bootstrap::server;
 use crate::console::{CommandError, CommandStatus, terminal};
 
@@ -40,6 +41,7 @@ pub(super) struct Watched<'s> {
     pub(super) paths: &'s [PathBuf],
     pub(super) no_build: bool,
     pub(super) listen: Listen,
+    pub(super) scheme: &'static str,
     pub(super) hardening: HardeningMode,
     pub(super) durability: Durability,
 }
@@ -105,7 +107,8 @@ pub(super) fn run(serve: &Watched<'_>) -> Result<CommandStatus, CommandError> {
             Err(end) => return watch.end(end).await,
         }
         watch.start()?;
-        terminal::print(&format!("orwd is listening on http://{local}\n"))?;
+        let scheme = serve.scheme;
+        terminal::print(&format!("orwd is listening on {scheme}://{local}\n"))?;
         tracing::info!(files = sources.len(), "sources watched");
         loop {
             if let Err(end) = watch.round(&mut sources).await {
@@ -117,7 +120,7 @@ pub(super) fn run(serve: &Watched<'_>) -> Result<CommandStatus, CommandError> {
 
 impl Watch<'_> {
     fn snapshot(&self) -> Snapshot {
-        Snapshot::take(self.serve.paths, self.serve.no_build)
+        Snapshot::take(&python::watched(self.serve.paths), self.serve.no_build)
     }
 
     /// Looks at the sources, and replaces the server if they have changed.

@@ -15,7 +15,8 @@ use super::open::immediate;
 use super::past::purge;
 use super::records::{self, pieces::StagedPieces};
 use crate::record::EpisodeId;
-use crate::store::api::{AppendEntry, AppendResult, EpisodeHeader, IndexChange, StoreError};
+use crate::store::api::{AppendEntry, AppendResult, IndexChange, StoreError};
+use crate::store::indexed_episode::EpisodeHeader;
 use crate::store::usage::{EPISODE_SIZE, UsageLedger, record_size};
 
 /// Cached rows, about. A row takes about 400 bytes.

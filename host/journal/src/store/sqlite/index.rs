@@ -11,11 +11,9 @@ use rusqlite::{OptionalExtension, Row, Transaction};
 
 use super::error::store_error;
 use crate::record::{ChainLink, EpisodeId};
-use crate::store::api::{
-    AppendEntry, EpisodeFilter, EpisodeHeader, EpisodeState, IndexChange, IndexedEpisode,
-    StoreError,
-};
+use crate::store::api::{AppendEntry, EpisodeFilter, IndexChange, StoreError};
 use crate::store::import_origin::ImportOrigin;
+use crate::store::indexed_episode::{EpisodeHeader, EpisodeState, IndexedEpisode};
 use crate::store::usage::{EPISODE_SIZE, record_size};
 
 /// The name of the checksum in the database.

@@ -13,7 +13,6 @@
 //! sync in one.
 
 mod batch;
-mod close;
 mod error;
 mod imports;
 mod index;
@@ -22,6 +21,6 @@ mod open;
 mod past;
 mod records;
 mod recovery;
-mod sqlite_store;
+mod store;
 
-pub use sqlite_store::SqliteStore;
+pub use store::SqliteStore;

@@ -8,7 +8,8 @@ use rusqlite::Transaction;
 
 use super::forks::{self, SharedPast};
 use crate::record::{ChainLink, EpisodeId};
-use crate::store::api::{AppendEntry, AppendResult, EpisodeHeader, IndexChange, StoreError};
+use crate::store::api::{AppendEntry, AppendResult, IndexChange, StoreError};
+use crate::store::indexed_episode::EpisodeHeader;
 use crate::store::sqlite::error::store_error;
 use crate::store::sqlite::index::{self, IndexRow};
 use crate::store::sqlite::open::immediate;
@@ -39,7 +40,9 @@ pub(in crate::store::sqlite) fn plan(
     let Some(row) = row.filter(|row| upto > 0 && upto <= row.episode.head) else {
         return Ok(None);
     };
-    let places = records::places(transaction, &row, upto)?;
+    let map = records::map(transaction, &row)?;
+    let shared = map.places.iter().skip(1);
+    let places: Vec<i64> = (1..=upto).zip(shared).map(|(_, place)| *place).collect();
     let mut tips: Vec<ChainLink> = children.iter().map(|child| child.link).collect();
     for (seq, place) in (1..).zip(&places) {
         let bytes = records::shared_bytes(transaction, parent, *place, seq)?;

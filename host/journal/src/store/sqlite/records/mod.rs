@@ -3,4 +3,6 @@
 pub(super) mod pieces;
 mod rows;
 
-pub(super) use rows::{insert, places, read_from, read_one, remove, scan, shared_bytes};
+pub(super) use rows::{
+    insert, link, map, read_from, read_one, read_range, remove, scan, shared_bytes,
+};

@@ -10,6 +10,7 @@ use rusqlite::{OptionalExtension as _, Transaction};
 use super::pieces::{self, Pieces};
 use crate::record::{ChainLink, EpisodeId};
 use crate::store::api::{AppendEntry, StoreError, StoredRecord};
+use crate::store::record_map::{RecordMap, RecordRange};
 use crate::store::sqlite::error::store_error;
 use crate::store::sqlite::index::IndexRow;
 use crate::store::sqlite::past::forks::{self, SharedPast};
@@ -43,19 +44,18 @@ pub(in crate::store::sqlite) fn read_from(
     Ok(records)
 }
 
-/// Passes the records of an episode to `visit` in order, until it returns
-/// `false`. One record is in memory at a time, and the row ids of all.
-pub(in crate::store::sqlite) fn scan(
+/// Finds the records of an episode. Of each row only the row id of the one before
+/// is read.
+pub(in crate::store::sqlite) fn map(
     transaction: &Transaction<'_>,
     row: &IndexRow,
-    visit: &mut dyn FnMut(StoredRecord) -> bool,
-) -> Result<(), StoreError> {
+) -> Result<RecordMap, StoreError> {
     let past = shared_past(transaction, row)?;
     let episode = row.episode.id;
     let mut places = Vec::new();
     let (mut place, mut seq) = (row.last, row.episode.head);
     loop {
-        places.push((place, seq));
+        places.push(owner_of(row, past.as_ref(), place, seq).0);
         let Some(earlier) = seq.checked_sub(1) else {
             break;
         };
@@ -63,22 +63,101 @@ pub(in crate::store::sqlite) fn scan(
         place = found.ok_or_else(|| missing(episode, seq))?;
         seq = earlier;
     }
-    let mut tip: Option<ChainLink> = None;
-    for (place, seq) in places.into_iter().rev() {
-        let (place, of) = owner_of(row, past.as_ref(), place, seq);
-        let mut stored = record(transaction, episode, of, place, seq)?.stored;
-        if past.as_ref().is_some_and(|past| seq <= past.upto) {
-            // The links of shared records follow from the first record.
-            if let Some(tip) = tip {
-                stored.link = ChainLink::extend(&tip, seq, &stored.bytes);
-            }
-            tip = Some(stored.link);
-        }
+    places.reverse();
+    Ok(RecordMap {
+        index: row.episode.clone(),
+        places,
+        shared_until: past.map_or(0, |past| past.upto),
+    })
+}
+
+/// Reads some records of a map, in order: at least one, if there is any.
+pub(in crate::store::sqlite) fn read_range(
+    transaction: &Transaction<'_>,
+    map: &RecordMap,
+    range: RecordRange,
+) -> Result<Vec<StoredRecord>, StoreError> {
+    let mut tip = range.tip;
+    let (mut records, mut bytes) = (Vec::new(), 0);
+    let mut seq = range.from;
+    while bytes < range.bytes
+        && let Some(place) = place(map, seq)
+    {
+        let stored = mapped(transaction, map, place, seq, tip)?;
+        tip = stored.link;
+        bytes += stored.bytes.len();
+        records.push(stored);
+        seq += 1;
+    }
+    Ok(records)
+}
+
+/// Passes the records of a map to `visit` in order, until it returns `false`. One
+/// record is in memory at a time.
+pub(in crate::store::sqlite) fn scan(
+    transaction: &Transaction<'_>,
+    map: &RecordMap,
+    visit: &mut dyn FnMut(StoredRecord) -> bool,
+) -> Result<(), StoreError> {
+    let mut tip = ChainLink::initial(map.index.id);
+    for (seq, place) in (0..).zip(&map.places) {
+        let stored = mapped(transaction, map, *place, seq, tip)?;
+        tip = stored.link;
         if !visit(stored) {
             break;
         }
     }
     Ok(())
+}
+
+/// Returns the link of a record of a map. `None` for a shared one, whose link
+/// follows from the first record.
+pub(in crate::store::sqlite) fn link(
+    transaction: &Transaction<'_>,
+    map: &RecordMap,
+    seq: u64,
+) -> Result<Option<ChainLink>, StoreError> {
+    let Some(place) = place(map, seq).filter(|_| !is_shared(map, seq)) else {
+        return Ok(None);
+    };
+    let read = || -> rusqlite::Result<Option<[u8; 32]>> {
+        let mut statement = transaction.prepare_cached(
+            "SELECT link FROM records WHERE place = ?1 AND seq = ?2 AND episode = ?3",
+        )?;
+        let parameters = (place, seq.cast_signed(), map.index.id.as_bytes());
+        statement.query_row(parameters, |row| row.get(0)).optional()
+    };
+    let link = read().map_err(|error| store_error(&error))?;
+    let link = link.ok_or_else(|| missing(map.index.id, seq))?;
+    Ok(Some(ChainLink::from_bytes(link)))
+}
+
+/// Reads a record of a map; `tip` is the link of the one before.
+fn mapped(
+    transaction: &Transaction<'_>,
+    map: &RecordMap,
+    place: i64,
+    seq: u64,
+    tip: ChainLink,
+) -> Result<StoredRecord, StoreError> {
+    let shared = is_shared(map, seq);
+    let episode = map.index.id;
+    let of = (!shared).then_some(episode);
+    let mut stored = record(transaction, episode, of, place, seq)?.stored;
+    if shared {
+        // The links of shared records follow from the first record.
+        stored.link = tip.extend(seq, &stored.bytes);
+    }
+    Ok(stored)
+}
+
+fn place(map: &RecordMap, seq: u64) -> Option<i64> {
+    let at = usize::try_from(seq).ok()?;
+    map.places.get(at).copied()
+}
+
+fn is_shared(map: &RecordMap, seq: u64) -> bool {
+    seq > 0 && seq <= map.shared_until
 }
 
 /// Returns the past that an episode shares; `None` if it is no fork.
@@ -115,27 +194,6 @@ fn link_shared(records: &mut [StoredRecord], upto: u64) {
         });
         record.link = tip.unwrap_or(record.link);
     }
-}
-
-/// Returns the row ids of an episode's records from slot 1 to this one, without
-/// reading their bytes.
-pub(in crate::store::sqlite) fn places(
-    transaction: &Transaction<'_>,
-    row: &IndexRow,
-    upto: u64,
-) -> Result<Vec<i64>, StoreError> {
-    let mut places = Vec::new();
-    let (mut place, mut seq) = (row.last, row.episode.head);
-    while seq > 0 {
-        if seq <= upto {
-            places.push(place);
-        }
-        let before = before(transaction, place, seq).map_err(|error| store_error(&error))?;
-        place = before.ok_or_else(|| missing(row.episode.id, seq))?;
-        seq -= 1;
-    }
-    places.reverse();
-    Ok(places)
 }
 
 fn before(transaction: &Transaction<'_>, place: i64, seq: u64) -> rusqlite::Result<Option<i64>> {

@@ -1,0 +1,4 @@
+"""Stand-in for `ors.types`."""
+
+from orwd_guest.types import *  # noqa: F403
+from orwd_guest.types import JSONObject, JSONValue, SplitType  # noqa: F401

@@ -1,0 +1,1 @@
+"""Prepares the interpreter while the component is built, and again in each instance."""

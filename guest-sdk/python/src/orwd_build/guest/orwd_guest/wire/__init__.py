@@ -1,0 +1,1 @@
+"""The exports of the component, over the classes of the author."""

@@ -1,0 +1,102 @@
+"""What an environment requires, from the files of its folder."""
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from orwd_build.errors import BuildError
+
+#: Packages that this one replaces inside of a component.
+REPLACED = {"openreward", "ors", "ors-sdk", "pydantic", "pydantic-core"}
+
+#: Packages of a server, which orwd is.
+SERVER = {
+    "fastapi", "starlette", "sse-starlette", "uvicorn", "h11", "httptools", "uvloop", "websockets",
+    "watchfiles", "gunicorn", "hypercorn", "structlog", "python-multipart",
+}  # fmt: skip
+
+_NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^\]]*\])?\s*(?=$|[<>=!~;(])")
+
+
+class Requirements(NamedTuple):
+    """What to vendor, and what of the files has no effect."""
+
+    lines: list[str]
+    constraints: list[str]
+    left_out: list[str]
+
+
+def normal(name: str) -> str:
+    """Returns the normal form of a package's name."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def read(folder: Path) -> Requirements:
+    """Reads `requirements.txt`, or else the dependencies in `pyproject.toml`; a
+    `uv.lock` beside it fixes their versions."""
+    requirements = folder / "requirements.txt"
+    project = folder / "pyproject.toml"
+    if requirements.is_file():
+        written = _file(requirements, 0)
+    elif project.is_file():
+        written = [str(line) for line in _toml(project).get("project", {}).get("dependencies", [])]
+    else:
+        written = []
+    lines, left_out = [], []
+    for line in written:
+        found = _NAME.match(line)
+        if found is None:
+            raise BuildError(
+                f"the requirement {line!r} is not the name of a package; expected lines such as `numpy>=2`. "
+                f"Nothing is installed from folders, repositories or addresses"
+            )
+        name = normal(found.group(1))
+        if name in REPLACED | SERVER:
+            left_out.append(line)
+        else:
+            lines.append(line)
+    return Requirements(lines, _locked(folder / "uv.lock"), left_out)
+
+
+def _file(path: Path, depth: int) -> list[str]:
+    lines = []
+    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+    for line in text.splitlines():
+        line = re.sub(r"(^|\s)#.*$", "", line).strip()
+        line = re.sub(r"\s--hash[= ]\S+", "", line).strip()
+        if not line:
+            continue
+        included = re.match(r"^(?:-r|--requirement)[= ]?\s*(\S+)$", line)
+        if included:
+            below = (path.parent / included.group(1)).resolve()
+            if depth > 4 or path.parent.resolve() not in below.parents or not below.is_file():
+                raise BuildError(f"{path.name}: {line!r} is no file of this folder")
+            lines += _file(below, depth + 1)
+        elif line.startswith("-"):
+            raise BuildError(
+                f"{path.name}: the option {line!r} is not supported; set indexes in the configuration of pip"
+            )
+        else:
+            lines.append(line)
+    return lines
+
+
+def _locked(path: Path) -> list[str]:
+    if not path.is_file():
+        return []
+    packages = _toml(path).get("package", [])
+    registry = [p for p in packages if "registry" in p.get("source", {}) and "version" in p]
+    wanted = [p for p in registry if normal(p["name"]) not in REPLACED | SERVER]
+    return [f"{p['name']}=={p['version']}" for p in wanted]
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        import tomllib
+    except ImportError:
+        # Python before 3.11; pip has a copy.
+        from pip._vendor import tomli as tomllib  # type: ignore[no-redef,import-untyped]
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BuildError(f"{path.name}: {error}") from None

@@ -1,0 +1,81 @@
+//! The limits of one command line.
+
+use std::time::Duration;
+
+use bashkit::{ExecutionLimits, MemoryLimits, SessionLimits};
+
+/// Bytes of a file that commands can read. The evaluator reads files whole, and
+/// some commands hold several copies.
+pub const MAX_FILE: u64 = 8 << 20;
+
+/// Bytes that pipes and substitutions of one command line hold at once.
+const LIVE_BYTES: u64 = 48 << 20;
+
+/// Bytes of all variables.
+const VARIABLES: usize = 8 << 20;
+
+/// Elements of all arrays. Appending to an array takes longer with each element.
+const ARRAY_ENTRIES: usize = 20_000;
+
+/// Bytes of a command line.
+const COMMAND: usize = 1 << 20;
+
+/// Bytes of each output stream that the evaluator keeps.
+pub(crate) const STREAM: usize = 1 << 20;
+
+/// Iterations of loops, and commands.
+const STEPS: usize = 1_000_000;
+
+/// Steps of the parser.
+const PARSER_STEPS: usize = 10_000_000;
+
+/// The limits of one command line that an environment chooses. All others are
+/// fixed, below those of the session, so that a command line that exceeds one
+/// ends and the session continues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShellLimits {
+    /// The time after which a command line is stopped. Sleeps count in full;
+    /// computation is counted in steps of about a microsecond.
+    pub timeout: Duration,
+    /// Bytes of output that are returned. The middle of a longer output is left
+    /// out.
+    pub max_output: usize,
+}
+
+impl Default for ShellLimits {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(20),
+            max_output: 32 << 10,
+        }
+    }
+}
+
+impl ShellLimits {
+    pub(crate) fn execution(&self) -> ExecutionLimits {
+        ExecutionLimits::cli()
+            .timeout(self.timeout)
+            .parser_timeout(self.timeout)
+            .max_work_units(u64::MAX)
+            .max_aggregate_input_bytes(u64::MAX)
+            .max_live_intermediate_bytes(LIVE_BYTES)
+            .max_commands(STEPS)
+            .max_loop_iterations(STEPS)
+            .max_total_loop_iterations(STEPS)
+            .max_parser_operations(PARSER_STEPS)
+            .max_input_bytes(COMMAND)
+            .max_stdout_bytes(STREAM)
+            .max_stderr_bytes(STREAM)
+    }
+}
+
+pub(crate) fn memory() -> MemoryLimits {
+    MemoryLimits::new()
+        .max_total_variable_bytes(VARIABLES)
+        .max_array_entries(ARRAY_ENTRIES)
+}
+
+/// The evaluator is built anew for each command line, so nothing adds up.
+pub(crate) fn session() -> SessionLimits {
+    SessionLimits::unlimited()
+}

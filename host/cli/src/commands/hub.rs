@@ -1,0 +1,147 @@
+//! `orwd hub`: runs a platform on which a team creates, deploys and shares
+//! environments.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use orwd_config::{HardeningFlags, Listen, LogFlags};
+use orwd_hub::{HubConfig, run_control, run_supervisor};
+use orwd_model::ByteSize;
+
+use crate::console::{CommandError, CommandStatus, Log, terminal};
+
+/// Run a platform for a team: create environments, deploy them by git push or
+/// upload, store files and rollouts, and play sessions by owner/name
+///
+/// `orwd` and the `openreward` package manage it with the platform's address in
+/// OPENREWARD_URL, OPENREWARD_API_URL and OPENREWARD_SESSION_URL, and an API key
+/// in OPENREWARD_API_KEY. Guests run in processes of their own, hardened as with
+/// `orwd serve`, which have no access to accounts, repositories and keys.
+/// SIGINT (Ctrl-C) or SIGTERM stops the platform; a second signal ends it at
+/// once. Sessions resume when it starts again with the same --state.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  orwd hub --state ~/orwd-hub
+  orwd hub --state /var/lib/orwd --bootstrap accounts.toml --listen 127.0.0.1:8080
+  orwd hub --state /var/lib/orwd --public-url https://orwd.example")]
+pub(crate) struct Hub {
+    /// Directory of everything that is kept: database, repositories, files,
+    /// versions, and the journals of sessions. One platform at a time uses it
+    #[arg(long, value_name = "DIR")]
+    state: PathBuf,
+
+    /// TOML file of the first users, organisations and API keys. It counts when
+    /// there are none yet; without it, a user `admin` is created, whose API key
+    /// is in the file admin-key of the state directory
+    #[arg(long, value_name = "FILE")]
+    bootstrap: Option<PathBuf>,
+
+    /// Address and port; port 0 takes a free one. All but reading public
+    /// environments needs an API key. For other machines, put a proxy with TLS
+    /// before it
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    listen: Listen,
+
+    /// URL under which clients reach the platform, if a proxy is before it; it
+    /// must be the root of its host. Without it, addresses are made from the
+    /// request's Host
+    #[arg(long, value_name = "URL", value_parser = public_url)]
+    public_url: Option<String>,
+
+    /// Bytes of the files of one environment; an upload that exceeds them gets
+    /// 413
+    #[arg(long, value_name = "SIZE", default_value = "10GiB")]
+    file_quota: ByteSize,
+
+    /// Build pushed sources that have no component. This runs code of their
+    /// authors on this machine with your rights, so allow it only if you trust
+    /// everyone who may push
+    #[arg(long)]
+    allow_native_builds: bool,
+
+    #[command(flatten)]
+    hardening: HardeningFlags,
+}
+
+impl Hub {
+    pub(crate) fn run(self, log: &LogFlags) -> Result<CommandStatus, CommandError> {
+        let mut log_arguments = vec!["--log-format".to_owned(), name(log.log_format)];
+        if let Some(filter) = &log.log {
+            log_arguments.extend(["--log".to_owned(), filter.clone()]);
+        }
+        let config = HubConfig {
+            state: std::path::absolute(self.state)?,
+            bootstrap: self.bootstrap.map(std::path::absolute).transpose()?,
+            listen: self.listen.0,
+            public_url: self.public_url,
+            file_quota: self.file_quota.get(),
+            allow_native_builds: self.allow_native_builds,
+            log_arguments,
+            host_arguments: vec!["--hardening".to_owned(), name(self.hardening.hardening)],
+        };
+        run_supervisor(config, |address| {
+            terminal::print(address).map_err(|error| std::io::Error::other(error.to_string()))
+        })?;
+        Ok(CommandStatus::Success)
+    }
+}
+
+/// Returns the name of a value of a flag.
+fn name(value: impl ValueEnum) -> String {
+    let value = value.to_possible_value();
+    value.map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+fn public_url(text: &str) -> Result<String, String> {
+    let bare = text.strip_suffix('/').unwrap_or(text);
+    let host = bare
+        .strip_prefix("https://")
+        .or_else(|| bare.strip_prefix("http://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => {
+            Ok(bare.to_owned())
+        }
+        _ => Err("expected https://HOST or http://HOST:PORT without a path".to_owned()),
+    }
+}
+
+/// Process of `orwd hub` that has the accounts. Only `orwd hub` starts it.
+#[derive(Args, Debug)]
+#[command(after_help = "Only `orwd hub` starts this process.")]
+pub(crate) struct Control {
+    /// Configuration as JSON
+    config: String,
+}
+
+impl Control {
+    pub(crate) fn run(self, log: &mut Log) -> Result<CommandStatus, CommandError> {
+        let config: HubConfig = serde_json::from_str(&self.config)?;
+        log.start_thread();
+        run_control(config)?;
+        Ok(CommandStatus::Success)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_url_is_the_root_of_a_host() {
+        assert_eq!(
+            public_url("https://a.example/"),
+            Ok("https://a.example".to_owned())
+        );
+        assert_eq!(public_url("http://a:80"), Ok("http://a:80".to_owned()));
+        for text in [
+            "a.example",
+            "https://",
+            "https://a/b",
+            "https://k@a",
+            "ftp://a",
+            "https://a?b",
+        ] {
+            assert!(public_url(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Why a query fails.
+
+/// Why the database refuses or cannot run a piece of work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HubStoreError {
+    /// A value of the caller is not valid.
+    #[error("{0}")]
+    Invalid(String),
+    /// What the caller names does not exist, or the caller may not see it.
+    #[error("{0}")]
+    Missing(String),
+    /// The caller sees it and may not change it.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The name is in use, or the state of the thing does not permit it.
+    #[error("{0}")]
+    Conflict(String),
+    /// The database failed. The cause is for the log only.
+    #[error("the database failed: {0}")]
+    Failed(String),
+}
+
+impl From<rusqlite::Error> for HubStoreError {
+    fn from(error: rusqlite::Error) -> HubStoreError {
+        HubStoreError::Failed(error.to_string())
+    }
+}

@@ -1,0 +1,76 @@
+//! Which version of an environment a session runs on.
+
+use crate::clock::now;
+use crate::error::HubStoreError;
+use crate::sql::backend::Transaction;
+use crate::sql::params;
+
+/// The version of a session: a deployment, and the generation of the files.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SessionVersion {
+    /// The id of the deployment.
+    pub deployment: String,
+    /// The generation of the environment's files.
+    pub generation: i64,
+}
+
+/// Binds a session to a version. A session that has one keeps it.
+pub fn bind(
+    transaction: &mut dyn Transaction,
+    principal: &str,
+    session: &str,
+    version: &SessionVersion,
+) -> Result<(), HubStoreError> {
+    transaction.execute(
+        "INSERT INTO sessions (principal, id, deployment, generation, created_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (principal, id) DO NOTHING",
+        params![
+            principal,
+            session,
+            &version.deployment,
+            version.generation,
+            now()
+        ],
+    )?;
+    Ok(())
+}
+
+/// Returns the version of a session.
+pub fn find(
+    transaction: &mut dyn Transaction,
+    principal: &str,
+    session: &str,
+) -> Result<Option<SessionVersion>, HubStoreError> {
+    let row = transaction.first(
+        "SELECT deployment, generation FROM sessions WHERE principal = ?1 AND id = ?2",
+        params![principal, session],
+    )?;
+    row.map(|row| {
+        Ok(SessionVersion {
+            deployment: row.text(0)?,
+            generation: row.integer(1)?,
+        })
+    })
+    .transpose()
+}
+
+/// Forgets a session that was deleted.
+pub fn forget(
+    transaction: &mut dyn Transaction,
+    principal: &str,
+    session: &str,
+) -> Result<(), HubStoreError> {
+    transaction.execute(
+        "DELETE FROM sessions WHERE principal = ?1 AND id = ?2",
+        params![principal, session],
+    )?;
+    Ok(())
+}
+
+/// Forgets the sessions that were created before this time.
+pub fn forget_older(transaction: &mut dyn Transaction, before: &str) -> Result<u64, HubStoreError> {
+    transaction.execute(
+        "DELETE FROM sessions WHERE created_at < ?1",
+        params![before],
+    )
+}

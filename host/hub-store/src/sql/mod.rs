@@ -1,0 +1,14 @@
+//! SQL: values, rows, transactions, and the databases that run them.
+
+pub(crate) mod backend;
+mod migrations;
+pub(crate) mod sqlite;
+pub(crate) mod value;
+
+/// Lists the parameters of a statement.
+macro_rules! params {
+    ($($value:expr),* $(,)?) => {
+        &[$($crate::sql::value::SqlValue::from($value)),*]
+    };
+}
+pub(crate) use params;

@@ -1,0 +1,163 @@
+//! Links of environments to the repositories that they are deployed from. The
+//! paths say GitHub, since `openreward` does; the repositories are our own.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use orwd_hub_store::HubStoreError;
+use orwd_hub_store::environments::{
+    self, EnvironmentRecord, ScalingChange, ScalingSettings, by_id_to_change, change_settings,
+    change_subdirectory, check_relative_path, find_to_change, repositories as listed,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::environments::{object, present};
+use crate::deploy::repositories::deploy_head;
+use crate::http::auth::Authenticated;
+use crate::http::body::{self, MANAGEMENT};
+use crate::http::error::ApiError;
+use crate::http::state::{HubState, Shared};
+
+/// The command line opens a browser unless this is a success.
+pub(crate) async fn auth_status(Authenticated(_): Authenticated) -> Json<Value> {
+    Json(json!({ "status": "success" }))
+}
+
+/// Lists the repositories that the caller may deploy from.
+pub(crate) async fn repositories(
+    State(state): State<Shared>,
+    Authenticated(caller): Authenticated,
+    headers: HeaderMap,
+) -> Result<Json<Value>, ApiError> {
+    let rows = state
+        .database
+        .run(move |transaction| listed(transaction, &caller))
+        .await?;
+    let base = state.base_url(&headers);
+    let rows: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            let name = row.full_name();
+            json!({
+                "id": &row.id,
+                "installationId": "self",
+                "cloneUrl": format!("{base}/git/{name}.git"),
+                "fullName": name,
+            })
+        })
+        .collect();
+    Ok(Json(json!({ "status": "success", "repos": rows })))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Connect {
+    github_repo_id: String,
+    #[serde(default)]
+    settings: ScalingChange,
+    subdirectory: Option<String>,
+}
+
+/// Links an environment, and deploys the head of the repository.
+pub(crate) async fn connect(
+    State(state): State<Shared>,
+    Authenticated(caller): Authenticated,
+    Path((owner, name)): Path<(String, String)>,
+    body: Body,
+) -> Result<Json<Value>, ApiError> {
+    let request: Connect = body::json(body, MANAGEMENT).await?;
+    let author = caller.name.to_string();
+    let linked = state
+        .database
+        .run(move |transaction| {
+            let environment = find_to_change(transaction, &owner, &name, &caller)?;
+            let repository = by_id_to_change(transaction, &request.github_repo_id, &caller)?;
+            let subdirectory = folder(request.subdirectory)?;
+            let mut settings = ScalingSettings::default();
+            request.settings.apply(&mut settings)?;
+            change_settings(transaction, &environment.id, &settings)?;
+            let (id, subdirectory) = (&environment.id, subdirectory.as_deref());
+            environments::link(transaction, id, &repository.id, subdirectory)
+        })
+        .await?;
+    apply_settings(&state, &linked).await;
+    deploy_head(&state, linked.clone(), author).await?;
+    tracing::info!(environment = linked.full_name(), "environment linked");
+    Ok(Json(json!({ "environmentId": linked.id })))
+}
+
+/// Checks a folder of a repository. An empty one is the root.
+fn folder(path: Option<String>) -> Result<Option<String>, HubStoreError> {
+    match path.as_deref() {
+        None | Some("") => Ok(None),
+        Some(path) => check_relative_path(path).map(|path| Some(path.to_owned())),
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Update {
+    settings: ScalingChange,
+    #[serde(deserialize_with = "present")]
+    subdirectory: Option<Option<String>>,
+}
+
+/// Changes the settings that the request names.
+pub(crate) async fn update(
+    State(state): State<Shared>,
+    Authenticated(caller): Authenticated,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Json<Value>, ApiError> {
+    let request: Update = body::json(body, MANAGEMENT).await?;
+    let changed = state
+        .database
+        .run(move |transaction| {
+            let environment = linked(by_id_to_change(transaction, &id, &caller)?)?;
+            let mut settings = environment.settings;
+            request.settings.apply(&mut settings)?;
+            change_settings(transaction, &id, &settings)?;
+            if let Some(subdirectory) = request.subdirectory {
+                let subdirectory = folder(subdirectory)?;
+                change_subdirectory(transaction, &id, subdirectory.as_deref())?;
+            }
+            environments::by_id(transaction, &id, Some(&caller))
+        })
+        .await?;
+    apply_settings(&state, &changed).await;
+    Ok(Json(object(&state, &changed)))
+}
+
+/// Removes the link. The served version stays.
+pub(crate) async fn unlink(
+    State(state): State<Shared>,
+    Authenticated(caller): Authenticated,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    state
+        .database
+        .run(move |transaction| {
+            linked(by_id_to_change(transaction, &id, &caller)?)?;
+            environments::unlink(transaction, &id)
+        })
+        .await?;
+    Ok(Json(json!({ "success": true })))
+}
+
+fn linked(environment: EnvironmentRecord) -> Result<EnvironmentRecord, HubStoreError> {
+    if environment.link.is_some() {
+        return Ok(environment);
+    }
+    Err(HubStoreError::Conflict(format!(
+        "{name} is not linked to a repository; link it with `orwd link {name} {name}`",
+        name = environment.full_name()
+    )))
+}
+
+/// Restarts the host processes of an environment with its new settings. Their
+/// sessions resume.
+async fn apply_settings(state: &HubState, environment: &EnvironmentRecord) {
+    state.instances.stop_of(&environment.id).await;
+}

@@ -1,0 +1,28 @@
+//! The configuration of the platform.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The configuration, which the supervisor hands to the control process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HubConfig {
+    /// The directory of everything that is kept.
+    pub state: PathBuf,
+    /// The file of the first accounts.
+    pub bootstrap: Option<PathBuf>,
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// The address under which clients reach the platform, without a slash at its
+    /// end; if absent, that of each request.
+    pub public_url: Option<String>,
+    /// Bytes of the files of an environment.
+    pub file_quota: u64,
+    /// Whether components are built from their sources.
+    pub allow_native_builds: bool,
+    /// The arguments of the log for each process.
+    pub log_arguments: Vec<String>,
+    /// The arguments of the hardening for each host process.
+    pub host_arguments: Vec<String>,
+}

@@ -1,0 +1,68 @@
+//! Admitting the environments of a version.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use orwd_hub_store::deployments::DeployedVersion;
+use serde::Deserialize;
+
+use super::program::inspect;
+use crate::layout::Layout;
+
+/// What `orwd inspect` says of an environment.
+#[derive(Deserialize)]
+struct Report {
+    name: String,
+    digest: String,
+    secrets: Vec<String>,
+}
+
+/// Admits the environments at these paths of a directory, and describes the
+/// version. `log` gets what is for the author. Blocks.
+pub(super) fn admit(
+    layout: &Layout,
+    directory: &Path,
+    paths: &[String],
+    is_build: bool,
+    log: &dyn Fn(&str),
+) -> Result<DeployedVersion, String> {
+    let (mut variants, mut digests, mut secrets) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for path in paths {
+        let shown = if path.is_empty() { "the root" } else { path };
+        log(&format!("admitting the environment in {shown}\n"));
+        let printed = inspect(layout, &directory.join(path), is_build)?;
+        // The author knows the folder of the repository, and not ours.
+        let messages = printed.stderr.replace(&*directory.to_string_lossy(), ".");
+        if !printed.is_success {
+            return Err(reason(&messages));
+        }
+        log(&messages);
+        let report: Report = serde_json::from_str(&printed.stdout)
+            .map_err(|error| format!("the description cannot be read: {error}"))?;
+        log(&format!(
+            "environment {}, component {}\n",
+            report.name, report.digest
+        ));
+        if variants.contains(&report.name) {
+            return Err(format!("two environments are named {:?}", report.name));
+        }
+        variants.push(report.name);
+        digests.push(report.digest);
+        secrets.extend(report.secrets);
+    }
+    Ok(DeployedVersion {
+        digest: digests.join("+"),
+        variants,
+        secrets: secrets.into_iter().collect(),
+    })
+}
+
+/// Returns why the admission failed.
+fn reason(messages: &str) -> String {
+    let text = messages.trim();
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    if text.is_empty() {
+        return "the admission ended without a reason".to_owned();
+    }
+    text.to_owned()
+}

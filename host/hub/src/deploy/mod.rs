@@ -1,0 +1,7 @@
+//! Deployments: from a commit or an upload to a version that is served.
+
+mod admit;
+mod program;
+pub(crate) mod queue;
+pub(crate) mod repositories;
+mod sources;

@@ -1,0 +1,54 @@
+//! Commands of git, which see no configuration but ours.
+
+use std::process::{Command, Stdio};
+
+use crate::layout::Layout;
+
+/// Bytes of a pack that a push may send.
+const MAX_PACK: &str = "2147483648";
+
+/// Returns a command of git. Neither the user's configuration nor hooks of a
+/// repository apply.
+pub(super) fn git(layout: &Layout) -> Command {
+    let mut command = Command::new("git");
+    command.env_clear();
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
+    }
+    let hooks = layout.hooks();
+    let settings: [(&str, &std::ffi::OsStr); 7] = [
+        ("core.hooksPath", hooks.as_os_str()),
+        ("core.symlinks", "false".as_ref()),
+        ("http.receivepack", "true".as_ref()),
+        ("receive.maxInputSize", MAX_PACK.as_ref()),
+        ("receive.autogc", "false".as_ref()),
+        ("transfer.fsckObjects", "true".as_ref()),
+        ("protocol.allow", "never".as_ref()),
+    ];
+    command.env("GIT_CONFIG_COUNT", settings.len().to_string());
+    for (index, (name, value)) in settings.iter().enumerate() {
+        command.env(format!("GIT_CONFIG_KEY_{index}"), name);
+        command.env(format!("GIT_CONFIG_VALUE_{index}"), value);
+    }
+    command
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("HOME", layout.home())
+        .env("LC_ALL", "C.UTF-8")
+        .current_dir(layout.home())
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end, and returns its standard output.
+pub(super) fn run(command: &mut Command) -> Result<String, String> {
+    let output = command
+        .output()
+        .map_err(|error| format!("cannot start git: {error}; install git on the server"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let reason = String::from_utf8_lossy(&output.stderr);
+    Err(format!("git failed: {}", reason.trim()))
+}

@@ -1,0 +1,6 @@
+//! The repositories of environments, and git over HTTP.
+
+pub(crate) mod checkout;
+mod command;
+pub(crate) mod http_backend;
+pub(crate) mod repository;

@@ -1,0 +1,193 @@
+//! The control process: it starts what it consists of, and serves.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream as StdStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use orwd_hub_store::{Database, deployments};
+use rustix::process::{Signal, set_parent_process_death_signal};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, Semaphore};
+use tower_service::Service;
+
+use super::bootstrap::bootstrap;
+use super::router::router;
+use super::state::HubState;
+use crate::config::HubConfig;
+use crate::deploy::{queue, repositories};
+use crate::error::HubError;
+use crate::git::repository;
+use crate::layout::Layout;
+use crate::sessions::idle::stop_idle;
+use crate::sessions::instances::Instances;
+use crate::sessions::pending::PendingSessions;
+use crate::storage::blobs::Blobs;
+
+/// Connections at once. Further ones wait to be accepted.
+const MAX_CONNECTIONS: usize = 4096;
+
+/// The time from the first byte of a request head to its last.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes of the head of a request. Secrets are a header.
+const MAX_HEAD: usize = 256 << 10;
+
+/// The time for running requests after a signal to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Runs the control process until a signal to stop. Standard input is the
+/// listening socket, and standard output the connection to the supervisor.
+pub fn run_control(config: HubConfig) -> Result<(), HubError> {
+    let inherit = || -> io::Result<(std::net::TcpListener, StdStream)> {
+        let listener = std::net::TcpListener::from(io::stdin().as_fd().try_clone_to_owned()?);
+        listener.set_nonblocking(true)?;
+        let supervisor = StdStream::from(io::stdout().as_fd().try_clone_to_owned()?);
+        supervisor.set_nonblocking(true)?;
+        // It ends with the supervisor, and at once: the next supervisor needs the
+        // address.
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        Ok((listener, supervisor))
+    };
+    let (listener, supervisor) =
+        inherit().map_err(HubError::io("only `orwd hub` starts this process"))?;
+    let layout =
+        Layout::create(&config.state).map_err(HubError::io("cannot use the state directory"))?;
+    clear(&layout).map_err(HubError::io(
+        "cannot clear the directory for temporary files",
+    ))?;
+    let database = Database::open(&layout.database())?;
+    bootstrap(&database, &config)?;
+    repository::write_hook(&layout).map_err(HubError::io("cannot write the git hook"))?;
+    let requeued = database.run_blocking(deployments::requeue_interrupted)?;
+    if requeued > 0 {
+        tracing::info!(
+            deployments = requeued,
+            "interrupted deployments queued again"
+        );
+    }
+    let secret = |name: &str| {
+        layout
+            .secret(name)
+            .map_err(HubError::io(format!("cannot read the key {name}")))
+    };
+    let (upload_key, proxy_key) = (blake3::hash(secret("upload")?.as_bytes()), secret("proxy")?);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(HubError::io("cannot start the runtime"))?;
+    let served = runtime.block_on(async {
+        let instances = Instances::connect(supervisor, &proxy_key)
+            .map_err(HubError::io("cannot use the connection to the supervisor"))?;
+        let state = Arc::new(HubState {
+            blobs: Blobs::new(&layout),
+            config,
+            layout,
+            database,
+            upload_key,
+            instances,
+            pending: PendingSessions::default(),
+            queued: Notify::new(),
+        });
+        queue::start(&state);
+        tokio::spawn(repositories::deploy_all_heads(state.clone()));
+        tokio::spawn(stop_idle(state.clone()));
+        let listener = TcpListener::from_std(listener)
+            .map_err(HubError::io("cannot use the listening socket"))?;
+        serve(listener, router(state)).await
+    });
+    runtime.shutdown_background();
+    served
+}
+
+/// Removes what a killed process left.
+fn clear(layout: &Layout) -> io::Result<()> {
+    std::fs::remove_dir_all(layout.temp())?;
+    crate::layout::create_private(&layout.temp())
+}
+
+/// Accepts connections until a signal to stop.
+async fn serve(listener: TcpListener, router: Router) -> Result<(), HubError> {
+    let listen = |kind| signal(kind).map_err(HubError::io("cannot install signal handlers"));
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let stopping = Arc::new(Notify::new());
+    loop {
+        let place = places.clone().acquire_owned().await;
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+        };
+        let (router, stopping) = (router.clone(), stopping.clone());
+        tokio::spawn(async move {
+            connection(stream, router, &stopping).await;
+            drop(place);
+        });
+    }
+    stopping.notify_waiters();
+    let connections = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
+    // Those that remain after this time are cut.
+    let _ = tokio::time::timeout(DRAIN, places.acquire_many(connections)).await;
+    Ok(())
+}
+
+async fn connection(stream: TcpStream, router: Router, stopping: &Notify) {
+    // Events of a stream are small.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: Request<Incoming>| respond(router.clone(), request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopping.notified() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+async fn respond(
+    mut router: Router,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, std::convert::Infallible> {
+    let (method, start) = (request.method().clone(), Instant::now());
+    // The address of an upload is a capability.
+    let path = match request.uri().path() {
+        path if path.starts_with("/v1/uploads/") => "/v1/uploads/…".to_owned(),
+        path => path.chars().take(256).collect(),
+    };
+    let response = router.call(request.map(Body::new)).await?;
+    tracing::info!(
+        %method,
+        path = %path.escape_debug(),
+        status = response.status().as_u16(),
+        milliseconds = start.elapsed().as_millis() as u64,
+        "request served"
+    );
+    Ok(response)
+}

@@ -1,0 +1,6 @@
+//! The process that starts the others.
+
+pub(crate) mod host;
+mod processes;
+pub(crate) mod protocol;
+pub(crate) mod run;

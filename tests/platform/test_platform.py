@@ -1,0 +1,300 @@
+"""Stories about `orwd hub`: the published client and our commands of the same names, processes that are killed, and
+who may reach what.
+
+    ORWD_BIN=target/release/orwd ENV_SOURCE=folder ENV_CALL='{"tool":…,"input":…}' pytest test_platform.py
+
+Each test has a platform of its own. ENV_SOURCE is a folder with a manifest and a component.
+"""
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
+
+import pytest
+
+ORWD, SOURCE = os.environ["ORWD_BIN"], Path(os.environ["ENV_SOURCE"])
+CALL = json.loads(os.environ["ENV_CALL"])
+KEYS = {name: f"the-key-of-{name}-for-tests" for name in ("alice", "bob", "carol")}
+PASSWORD = "correct horse battery staple"
+ACCOUNTS = "".join(f'[[users]]\nname = "{n}"\npassword = "{PASSWORD}"\nkeys = [{{ name = "test", key = "{k}" }}]\n'
+                   for n, k in KEYS.items())
+ACCOUNTS += '[[organisations]]\nname = "acme"\nmembers = { alice = "maintainer", carol = "reader" }\n'
+
+
+class Platform:
+    def __init__(self, folder: Path):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        self.folder, self.base = folder, f"http://{self.address}"
+        (folder / "accounts.toml").write_text(ACCOUNTS)
+        self.start()
+
+    def start(self):
+        with open(self.folder / "log", "ab") as log:
+            command = [ORWD, "hub", "--state", self.folder / "hub", "--bootstrap", self.folder / "accounts.toml",
+                       "--listen", self.address]
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        assert "is listening on" in self.process.stdout.readline(), self.log()
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def started(self, name: str) -> list[int]:
+        return [int(pid) for pid in re.findall(rf'process started process="{name}[^"]*" pid=(\d+)', self.log())]
+
+    def send(self, method, path, body=None, key="alice", headers=()):
+        headers = dict(headers) | {"Content-Type": "application/json"} | ({"X-API-Key": KEYS.get(key, key)} if key else {})
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.base + path, method=method, data=data, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def ok(self, method, path, body=None, **more):
+        status, text = self.send(method, path, body, **more)
+        assert status == 200, (method, path, status, text)
+        return json.loads(text)
+
+    def deploy(self, name):
+        """A linked environment, deployed by a push; gives its id and the working copy."""
+        ident = self.ok("POST", "/v1/environments", {"name": name, "description": "d"})["id"]
+        self.ok("POST", f"/v1/github/environments/alice/{name}/connect", {"githubRepoId": ident})
+        copy = self.folder / name
+        shutil.copytree(SOURCE, copy)
+        git(copy, "init", "-q", "-b", "main")
+        self.push(ident, name, copy)
+        return ident, copy
+
+    def remote(self, name, key="alice"):
+        return f"http://git:{KEYS[key]}@{self.address}/git/alice/{name}.git"
+
+    def push(self, ident, name, copy):
+        (copy / "note").write_text(uuid.uuid4().hex)
+        git(copy, "add", "-A")
+        git(copy, "commit", "-q", "-m", "change")
+        git(copy, "push", "-q", self.remote(name), "main")
+        sha = git(copy, "rev-parse", "HEAD").stdout.strip()
+        wait(lambda: [d for d in self.deployments(ident) if d["commitSha"] == sha and d["status"] == "deployed"])
+        return sha
+
+    def deployments(self, ident):
+        return self.ok("GET", f"/v1/github/environments/{ident}/deployments")
+
+    def session(self, name, key="alice"):
+        return Session(self, name, key)
+
+
+class Session:
+    def __init__(self, platform, name, key):
+        self.platform, self.key = platform, key
+        self.headers = {"X-Deployment": f"alice/{name}"}
+        status, text = platform.send("POST", "/create_session", {}, key=key, headers=self.headers)
+        assert status == 200, text
+        self.headers["X-Session-ID"] = re.search(r"data: (\S+)", text)[1]
+        split = platform.ok("GET", "/splits", key=key, headers=self.headers)[0]
+        platform.ok("POST", "/create", {"split": split["name"], "index": 0}, key=key, headers=self.headers)
+
+    def call(self):
+        body = {"name": CALL["tool"], "input": CALL["input"]}
+        status, text = self.platform.send("POST", "/call", body, key=self.key, headers=self.headers)
+        assert status == 200 and "event: error" not in text, text
+        return text.split("event: end")[1]
+
+    def commit(self):
+        return self.platform.ok("GET", "/version", key=self.key, headers=self.headers)["build_sha"]
+
+    def is_served(self):
+        return self.platform.send("GET", "/prompt", key=self.key, headers=self.headers)[0] == 200
+
+
+CLIENTS = {"published": [sys.executable, "-m", "openreward.cli"], "ours": [ORWD]}
+
+
+class Commands:
+    """The management commands of one client, run with the key of one user."""
+
+    def __init__(self, platform, client, key="alice"):
+        self.command, self.platform = CLIENTS[client], platform
+        self.environ = os.environ | {
+            "OPENREWARD_API_KEY": KEYS[key], "OPENREWARD_URL": platform.base,
+            "OPENREWARD_API_URL": platform.base, "OPENREWARD_SESSION_URL": platform.base, "OPENREWARD_DISABLE_UPDATE_CHECK": "1",
+            "NO_PROXY": "127.0.0.1,localhost"}
+
+    def run(self, *args, ok=True):
+        done = subprocess.run([*self.command, *args], cwd=self.platform.folder, env=self.environ, capture_output=True,
+                              text=True, timeout=120)
+        assert (done.returncode == 0) == ok, (args, done.stdout, done.stderr)
+        return done.stdout if ok else done.stderr
+
+    def json(self, *args):
+        return json.loads(self.run(*args, "-o", "json"))
+
+
+def git(folder, *args, ok=True):
+    env = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
+    env |= {f"GIT_{w}_{k}": v for w in ("AUTHOR", "COMMITTER") for k, v in (("NAME", "t"), ("EMAIL", "t@example.org"))}
+    done = subprocess.run(["git", *args], cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+    assert (done.returncode == 0) == ok, done.stderr
+    return done
+
+
+def wait(what, seconds=60):
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until, f"not within {seconds} s"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def platform(tmp_path):
+    platform = Platform(tmp_path)
+    yield platform
+    platform.process.terminate()
+    platform.process.wait(90)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_commands_create_and_manage_an_environment(platform, client):
+    alice, bob = Commands(platform, client), Commands(platform, client, key="bob")
+    assert alice.json("whoami")["name"] == "alice"
+    assert alice.json("create", "shelf", "--description", "A shelf", "--private")["owner"] == "alice"
+    assert "alice/shelf" in alice.run("create", "shelf", "--description", "Another", ok=False)
+    assert alice.json("get", "alice/shelf")["description"] == "A shelf"
+    assert [row["name"] for row in alice.json("list", "--mine")] == ["shelf"]
+    bob.run("get", "alice/shelf", ok=False)
+    assert bob.json("list", "--owner", "alice") == []
+    alice.run("update", "alice/shelf", "--description", "Two shelves", "--public")
+    assert bob.json("get", "alice/shelf")["description"] == "Two shelves"
+    bob.run("update", "alice/shelf", "--description", "Mine", ok=False)
+
+    (platform.folder / "books").mkdir()
+    (platform.folder / "books" / "one.txt").write_text("one")
+    alice.run("upload", "alice/shelf", "books", "--dest", "books")
+    files = {row["path"]: row["size"] for row in alice.json("files", "alice/shelf")["files"]}
+    assert files == {"books/one.txt": 3}
+    alice.run("delete-file", "alice/shelf", "books/one.txt")
+    assert alice.json("files", "alice/shelf")["files"] == []
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_commands_show_deployments_and_their_logs(platform, client):
+    ident, copy = platform.deploy("built")
+    alice = Commands(platform, client)
+    rows = alice.json("deployments", "alice/built")
+    assert [row["status"] for row in rows] == ["deployed"], rows
+    assert git(copy, "rev-parse", "HEAD").stdout.strip() == rows[0]["commitSha"]
+    logs = alice.run("logs", "alice/built", "--build", "--deployment-id", rows[0]["id"][:8])
+    assert logs.strip()
+    alice.run("logs", "alice/built", "--build", "--deployment-id", str(uuid.uuid4()), ok=False)
+
+
+def test_the_published_client_plays_an_episode(platform):
+    platform.deploy("played")
+    script = """
+import sys
+from openreward import OpenReward
+with OpenReward() as client:
+    environment = client.environments.get("alice/played")
+    task = environment.list_tasks(sys.argv[1])[0]
+    with environment.session(task=task) as session:
+        print(session.call_tool(sys.argv[2], eval(sys.argv[3])).blocks[0].text)
+"""
+    split = platform.ok("GET", "/splits", headers={"X-Deployment": "alice/played"})[0]["name"]
+    alice = Commands(platform, "published")
+    alice.command = [sys.executable, "-c", script]
+    assert alice.run(split, CALL["tool"], repr(CALL["input"])).strip()
+
+
+def test_a_killed_platform_comes_back_with_everything(platform):
+    ident, copy = platform.deploy("lasting")
+    played = platform.session("lasting")
+    first, before, commit = played.call(), platform.deployments(ident), played.commit()
+    platform.process.kill()
+    platform.process.wait()
+    # The processes of the killed one end by themselves, and free the address.
+    wait(lambda: subprocess.run(["sh", "-c", f"kill -0 {platform.started('control')[-1]} 2>/dev/null"]).returncode != 0)
+    platform.start()
+    assert platform.deployments(ident) == before
+    wait(played.is_served)
+    assert played.call() != first and played.commit() == commit, "the state of the session goes on"
+    later = platform.push(ident, "lasting", copy)
+    assert platform.session("lasting").commit() == later and played.commit() == commit
+
+
+def test_killed_control_and_host_processes_are_replaced(platform):
+    ident, _ = platform.deploy("replaced")
+    played = platform.session("replaced")
+    seen = [played.call()]
+    [control] = platform.started("control")
+    os.kill(control, signal.SIGKILL)
+    wait(lambda: len(platform.started("control")) == 2)
+    name = platform.deployments(ident)[0]["id"]
+    [host] = platform.started(name)
+    seen.append(played.call())
+    os.kill(host, signal.SIGKILL)
+    wait(lambda: len(platform.started(name)) == 2)
+    wait(played.is_served)
+    seen.append(played.call())
+    assert len(set(seen)) == 3, "each call saw the state that the one before left"
+
+
+def test_a_second_platform_with_the_same_state_is_refused(platform):
+    command = [ORWD, "hub", "--state", platform.folder / "hub", "--listen", "127.0.0.1:0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and "is in use by another `orwd hub`" in done.stderr, done
+
+
+def test_a_private_environment_is_for_its_members(platform):
+    ident = platform.ok("POST", "/v1/environments", {"name": "secret", "namespace": "acme", "isPrivate": True})["id"]
+    name, gone = "/v1/environments/acme/secret", str(uuid.uuid4())
+    read, change = [404, 404, 200], [401, 404, 403]
+    upload = {"environmentId": ident, "files": [{"fileName": "f"}]}
+    for method, path, body, expected in [
+        ("GET", name, None, read), ("GET", f"{name}/variants", None, read), ("GET", f"{name}/required-secrets", None, read),
+        ("GET", f"{name}/task-difficulty", None, read), ("PUT", f"{name}/details", {"new_description": "x"}, change),
+        ("POST", "/v1/github/environments/acme/secret/connect", {"githubRepoId": ident}, change),
+        ("PUT", f"/v1/github/environments/{ident}", {}, change), ("DELETE", f"/v1/github/environments/{ident}", None, change),
+        ("GET", f"/v1/github/environments/{ident}/deployments", None, change), ("POST", "/v1/files/upload-urls", upload, change),
+        ("GET", f"/v1/files/{ident}", None, change), ("DELETE", f"/v1/files/{ident}/f", None, change),
+        ("DELETE", f"/v1/files/{ident}/folder/f", None, change),
+        ("POST", "/v1/orwd/environments/acme/secret/rollback", {"deployment": gone}, change),
+    ]:
+        for key, status in zip([None, "bob", "carol"], expected):
+            assert platform.send(method, path, body, key=key)[0] == status, (method, path, key)
+    totals = [platform.ok("GET", "/v1/environments?search=secret", key=key)["total"] for key in (None, "bob", "carol", "alice")]
+    assert totals == [0, 0, 1, 1]
+
+
+def test_sessions_and_repositories_belong_to_their_owner(platform):
+    _, copy = platform.deploy("owned")
+    git(copy, "ls-remote", platform.remote("owned"))
+    git(copy, "ls-remote", platform.remote("owned", "bob"), ok=False)
+    git(copy, "push", platform.remote("owned", "bob"), "main", ok=False)
+    played = platform.session("owned")
+    forged = played.headers | {"X-Orwd-Principal": "alice", "X-Orwd-Proxy-Key": "guess"}
+    assert platform.send("GET", "/prompt", key="alice", headers=played.headers)[0] == 200
+    assert platform.send("GET", "/prompt", key="bob", headers=forged)[0] == 404
+    assert platform.send("GET", "/prompt", key=None, headers=forged)[0] == 401
+
+
+def test_a_password_gives_a_key_and_no_secret_is_kept(platform):
+    body = {"name": "alice", "password": PASSWORD, "key_name": "laptop"}
+    assert platform.send("POST", "/v1/orwd/login", body | {"password": "wrong"}, key=None)[0] == 401
+    key = platform.ok("POST", "/v1/orwd/login", body, key=None)["key"]
+    assert platform.ok("GET", "/v1/namespace/current?type=user", key=key)["name"] == "alice"
+    assert platform.send("POST", "/v1/orwd/login", body, key=None)[0] == 409
+    kept = b"".join(f.read_bytes() for f in (platform.folder / "hub").glob("hub.sqlite*")) + platform.log().encode()
+    for secret in (key, PASSWORD, KEYS["alice"]):
+        assert secret.encode() not in kept

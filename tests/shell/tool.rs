@@ -1,0 +1,140 @@
+//! The tool `bash`: what stays between calls, what a session sees, how limits end.
+
+use serde_json::json;
+
+use crate::support::{bash, output, playground, prints, text};
+
+#[test]
+fn an_agent_runs_bash() {
+    let session = playground();
+    let listed = output(&session, "bash", json!({"command": "echo a > x; ls"}));
+    assert_eq!(listed["blocks"][0]["text"], "x\n\n\n(exit 0)");
+    assert_eq!(listed["finished"], false);
+    assert_eq!(listed["reward"], json!(null));
+    prints(
+        &session,
+        "cat x; cat nope",
+        "a\ncat: nope: No such file or directory\n",
+        1,
+    );
+}
+
+#[test]
+fn the_folder_variables_and_functions_stay_and_options_do_not() {
+    let session = playground();
+    bash(
+        &session,
+        "mkdir -p a/b; cd a; x=5; f() { echo f$x; }; set -e; trap 'echo bye' EXIT",
+    );
+    prints(
+        &session,
+        "pwd; f; false; echo on",
+        "/orwd_data/work/a\nf5\non\n",
+        0,
+    );
+    prints(&session, "exit 3; echo never", "", 3);
+    prints(&session, "cd b && cd .. && rm -r ../a; echo $x", "5\n", 0);
+    // The folder is gone, so the next command begins at home.
+    prints(&session, "pwd", "/orwd_data/work\n", 0);
+}
+
+#[test]
+fn a_session_sees_its_own_files_and_no_others() {
+    let (one, other) = (playground(), playground());
+    bash(&one, "echo mine > f; echo tmp > /tmp/f");
+    prints(
+        &other,
+        "cat f /tmp/f 2>/dev/null; ls -A . /tmp | grep -c f",
+        "0\n",
+        1,
+    );
+    // The data beside the folder of the agent cannot be reached, nor by a link.
+    prints(&one, "ls -A /orwd_data", "work\n", 0);
+    for command in [
+        "cat /orwd_data/about.txt",
+        "cat ../about.txt",
+        "ln -s ../about.txt l; cat l",
+        "ln -s /orwd_data/about.txt m; cat m",
+        "ln -s .. up; cat up/about.txt",
+        "cat /proc/self/environ",
+    ] {
+        let ran = bash(&one, command);
+        assert!(ran.exit != 0, "{command}: {ran:?}");
+        assert!(!ran.output.contains("created beside"), "{command}: {ran:?}");
+    }
+    prints(
+        &one,
+        "echo x > /usr/x",
+        "bash: line 1: /usr/x: Read-only file system\n",
+        1,
+    );
+}
+
+#[test]
+fn what_does_not_exist_is_said_so_that_an_agent_can_act() {
+    let session = playground();
+    for command in [
+        "python3 -c 1",
+        "git status",
+        "make",
+        "curl http://example.org",
+    ] {
+        let ran = bash(&session, command);
+        assert!(ran.exit != 0, "{command}: {ran:?}");
+        assert!(!ran.output.is_empty(), "{command}");
+    }
+    let said = text(&session, "bash", json!({"command": "python3 x.py"}));
+    assert!(said.contains("command not found"), "{said}");
+    assert!(said.contains("no processes and no network"), "{said}");
+    prints(&session, "command -v python3 || echo absent", "absent\n", 0);
+}
+
+#[test]
+fn a_command_is_stopped_after_its_time_and_the_session_continues() {
+    let session = playground();
+    for command in [
+        "sleep 15",
+        "while :; do :; done",
+        "x=1; for ((;;)); do x=$((x+1)); done",
+    ] {
+        let output = output(
+            &session,
+            "bash",
+            json!({"command": command, "timeout": 0.5}),
+        );
+        assert_eq!(output["metadata"]["exit_code"], 124, "{command}: {output}");
+        assert_eq!(output["metadata"]["timed_out"], true, "{command}");
+        prints(&session, "echo on", "on\n", 0);
+    }
+}
+
+#[test]
+fn long_output_loses_its_middle() {
+    let session = playground();
+    let output = output(&session, "bash", json!({"command": "seq 50000; echo end"}));
+    assert_eq!(output["metadata"]["truncated"], true);
+    let text = output["metadata"]["output"].as_str().expect("text");
+    assert!(text.starts_with("1\n2\n") && text.ends_with("end\n"));
+    assert!(text.contains(" bytes left out ...]"));
+    assert!(text.len() < 33 << 10);
+}
+
+#[test]
+fn clocks_and_random_numbers_are_those_of_the_session() {
+    let seen = || {
+        let session = playground();
+        bash(
+            &session,
+            "echo $RANDOM$RANDOM; head -c 8 /dev/urandom | od -An -tx1",
+        )
+        .output
+    };
+    // Another seed, other numbers.
+    assert_ne!(seen(), seen());
+    let session = playground();
+    let ran = bash(
+        &session,
+        "a=$(date +%s); sleep 2; echo $(( $(date +%s) - a ))",
+    );
+    assert_eq!(ran.output, "2\n");
+}
