@@ -31,7 +31,7 @@ pub enum Served {
     /// What is found at a path.
     Path(PathBuf),
     /// An environment that was built before.
-    Built(BuiltEnvironment),
+    Built(Box<BuiltEnvironment>),
 }
 
 /// An environment whose component was built before the folders are searched, by

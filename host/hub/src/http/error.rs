@@ -1,8 +1,8 @@
 //! Responses to requests that fail.
 
 use axum::Json;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use hyper::ext::ReasonPhrase;
 use orwd_hub_store::HubStoreError;
 use serde_json::json;
@@ -12,12 +12,15 @@ use serde_json::json;
 pub(crate) struct ApiError {
     status: StatusCode,
     message: String,
-    headers: HeaderMap,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// The beginning of the sentence by which `openreward` recognises that a name in
 /// `X-Deployment` is unknown.
 const NO_DEPLOYMENT: &str = "Deployment not found.";
+
+/// The header by which `openreward` learns that a deployment starts.
+const BACKEND_STATE: HeaderName = HeaderName::from_static("x-backend-state");
 
 impl ApiError {
     /// Creates an error with a status.
@@ -25,7 +28,7 @@ impl ApiError {
         ApiError {
             status,
             message: message.into(),
-            headers: HeaderMap::new(),
+            headers: Vec::new(),
         }
     }
 
@@ -49,7 +52,7 @@ impl ApiError {
             "give an API key as the password; the user name does not count",
         );
         let value = HeaderValue::from_static("Basic realm=\"orwd\", charset=\"UTF-8\"");
-        error.headers.insert(header::WWW_AUTHENTICATE, value);
+        error.headers.push((header::WWW_AUTHENTICATE, value));
         error
     }
 
@@ -63,7 +66,7 @@ impl ApiError {
     pub(crate) fn paused(message: impl Into<String>) -> ApiError {
         let mut error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message);
         let headers = &mut error.headers;
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
+        headers.push((header::RETRY_AFTER, HeaderValue::from_static("10")));
         error
     }
 
@@ -71,8 +74,8 @@ impl ApiError {
     pub(crate) fn starting(message: impl Into<String>) -> ApiError {
         let mut error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message);
         let headers = &mut error.headers;
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
-        headers.insert("x-backend-state", HeaderValue::from_static("starting"));
+        headers.push((header::RETRY_AFTER, HeaderValue::from_static("2")));
+        headers.push((BACKEND_STATE, HeaderValue::from_static("starting")));
         error
     }
 
@@ -109,7 +112,7 @@ impl IntoResponse for ApiError {
     /// uploads only the reason phrase of the status line.
     fn into_response(self) -> Response {
         let body = Json(json!({ "message": &self.message, "detail": &self.message }));
-        let mut response = (self.status, self.headers, body).into_response();
+        let mut response = (self.status, AppendHeaders(self.headers), body).into_response();
         let phrase: String = self
             .message
             .chars()

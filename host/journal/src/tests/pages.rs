@@ -29,7 +29,10 @@ fn store(store: impl JournalStore) -> (Arc<dyn JournalStore>, EpisodeId, Episode
     (Arc::new(store), parent, child)
 }
 
-fn stores() -> (TempDir, Vec<(Arc<dyn JournalStore>, EpisodeId, EpisodeId)>) {
+/// A store, an episode in it, and a fork of that episode.
+type StoreWithFork = (Arc<dyn JournalStore>, EpisodeId, EpisodeId);
+
+fn stores() -> (TempDir, Vec<StoreWithFork>) {
     let dir = TempDir::new().unwrap();
     let sqlite = SqliteStore::open(dir.path(), Durability::Process).unwrap();
     (dir, vec![store(sqlite), store(MemoryStore::new())])

@@ -226,11 +226,11 @@ impl PythonEnvironment {
             ComponentFile::open(&built.component).map_err(|reason| error(&self.path, &reason))?;
         let members = self.members(built)?;
         let served = members.into_iter().map(|member| {
-            Served::Built(BuiltEnvironment {
+            Served::Built(Box::new(BuiltEnvironment {
                 folder: self.folder.clone(),
                 manifest: member.manifest,
                 component: component.clone(),
-            })
+            }))
         });
         Ok(served.collect())
     }
