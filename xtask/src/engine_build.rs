@@ -1,9 +1,10 @@
-//! One build of the engine for everything in this repository.
+//! One build of the engine and the host for everything in this repository.
 //!
-//! The engine is most of a build. Cargo compiles a crate once for each set of
-//! features, and which features a crate gets depends on what is built together
-//! with it. So the crates that the engine depends on must get the same features
-//! in a build of the host, of the whole workspace and of the fuzz targets.
+//! Cargo compiles a crate once for each set of features, and which features a
+//! crate gets depends on what is built together with it. So the crates that the
+//! host depends on must get the same features in a build of the host and of the
+//! whole workspace with its tests, and those that the engine depends on also in
+//! a build of the fuzz targets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,35 +12,39 @@ use std::process::Command;
 
 use crate::workspace::{Finding, Result, Workspace, output};
 
-/// The crate that takes most of a build.
-const ENGINE: &str = "wasmtime";
+/// The package of the binary.
+const HOST: &str = "orwd";
 
-/// What is built on its own, as arguments of cargo.
-const BUILDS: [&[&str]; 3] = [
-    &["--package", "orwd"],
-    &["--workspace"],
-    &["--package", "orwd-fuzz", "--features", "targets"],
+/// What else is built on its own, as arguments of cargo, with the kinds of
+/// dependencies that such a build has, and the package that must not be compiled
+/// again for it.
+const BUILDS: [(&[&str], &str, &str); 2] = [
+    (&["--workspace"], "normal,dev", HOST),
+    (
+        &["--package", "orwd-fuzz", "--features", "targets"],
+        "normal",
+        // The crate that takes most of a build.
+        "wasmtime",
+    ),
 ];
 
 /// The sets of features that each crate is compiled with.
 type Features = BTreeMap<String, BTreeSet<String>>;
 
-/// Compares the features of the engine's dependencies in all builds.
+/// Compares the features of dependencies in all builds.
 pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
-    let mut builds = Vec::new();
-    for selection in BUILDS {
-        builds.push((selection.join(" "), features(workspace, selection)?));
-    }
-    let names = dependencies(workspace)?;
-    let Some(((first, expected), others)) = builds.split_first() else {
-        return Ok(Vec::new());
-    };
+    let host = ["--package", HOST];
+    let expected = features(workspace, &host, "normal")?;
     let mut findings = Vec::new();
-    for (other, found) in others {
-        for (name, one, two) in differences(&names, expected, found) {
+    for (selection, edges, package) in BUILDS {
+        let found = features(workspace, selection, edges)?;
+        let names = dependencies(workspace, package)?;
+        for (name, one, two) in differences(&names, &expected, &found) {
             let problem = format!(
-                "{ENGINE} is compiled twice: {name} has the features {one:?} in a build of \
-                 `{first}` and {two:?} in one of `{other}`"
+                "{package} is compiled twice: {name} has the features {one:?} in a build of \
+                 `{}` and {two:?} in one of `{}`",
+                host.join(" "),
+                selection.join(" "),
             );
             findings.push(Finding::new(Path::new("Cargo.toml"), 0, problem));
         }
@@ -62,16 +67,16 @@ fn differences<'a>(
         .collect()
 }
 
-/// Returns the crates, with versions, that the engine depends on.
-fn dependencies(workspace: &Workspace) -> Result<BTreeSet<String>> {
-    let lines = tree(workspace, &["--package", ENGINE], "{p}")?;
+/// Returns the crates, with versions, that a package depends on.
+fn dependencies(workspace: &Workspace, package: &str) -> Result<BTreeSet<String>> {
+    let lines = tree(workspace, &["--package", package], "normal", "{p}")?;
     Ok(lines.lines().filter_map(crate_of).collect())
 }
 
 /// Returns the features of all crates in a build of this selection.
-fn features(workspace: &Workspace, selection: &[&str]) -> Result<Features> {
+fn features(workspace: &Workspace, selection: &[&str], edges: &str) -> Result<Features> {
     let mut features = Features::new();
-    for line in tree(workspace, selection, "{p}|{f}")?.lines() {
+    for line in tree(workspace, selection, edges, "{p}|{f}")?.lines() {
         let line = line.trim_end_matches(" (*)");
         if let Some((package, set)) = line.split_once('|')
             && let Some(name) = crate_of(package)
@@ -88,12 +93,13 @@ fn crate_of(line: &str) -> Option<String> {
     Some(format!("{} {}", words.next()?, words.next()?))
 }
 
-fn tree(workspace: &Workspace, selection: &[&str], format: &str) -> Result<String> {
+fn tree(workspace: &Workspace, selection: &[&str], edges: &str, format: &str) -> Result<String> {
+    let edges = format!("{edges},no-proc-macro");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     output(
         Command::new(cargo)
             // What runs during a build is compiled apart from the program.
-            .args(["tree", "--locked", "--edges", "normal,no-proc-macro"])
+            .args(["tree", "--locked", "--edges", &edges])
             .args(["--prefix", "none", "--format", format])
             .args(selection)
             .current_dir(&workspace.root),
@@ -105,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_engine_is_compiled_once() {
+    fn the_engine_and_the_host_are_compiled_once() {
         let workspace = Workspace::open().unwrap();
         assert_eq!(check(&workspace).unwrap(), []);
     }
