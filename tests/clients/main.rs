@@ -7,6 +7,8 @@
 //! At run time the clients can only reach the server: `loopback.py` enforces
 //! that, and is tested as well.
 
+mod platform;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

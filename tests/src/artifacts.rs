@@ -196,7 +196,16 @@ pub fn cargo(arguments: &[&str], variables: &[(&str, &OsStr)]) -> String {
     static LOCK: Mutex<()> = Mutex::new(());
     let _lock = LOCK.lock();
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let output = Command::new(program)
+    let mut command = Command::new(program);
+    // Cargo describes this package to its tests. Build scripts that read such a
+    // variable would run again, and with them everything above would be compiled.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    let output = command
         .args(arguments)
         .env("CARGO_TARGET_DIR", target_dir())
         .envs(variables.iter().copied())
