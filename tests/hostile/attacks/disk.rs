@@ -4,7 +4,7 @@ use orwd_tests::background::run_concurrently;
 use orwd_tests::ors::{OrsClient, SessionClient, TaskSelector};
 use serde_json::json;
 
-use crate::harness::AttackHarness;
+use crate::harness::{AttackHarness, ProcessStats};
 
 const FLAGS: [&str; 4] = ["--max-disk-per-key", "24MiB", "--create-rate", "1000000"];
 
@@ -74,6 +74,8 @@ fn disk() {
             format!("{written} results")
         },
     );
+    let pid = harness.server().pid();
+    let before = ProcessStats::of(pid).memory;
     harness.case(
         "forks of a large session",
         "forks share their past",
@@ -92,10 +94,13 @@ fn disk() {
                 .map(|id| ors.session("alpha", id.as_str().unwrap()))
                 .collect();
             assert_eq!(children.len(), 20);
+            // While all are open. A copy of the past for each would be 320 MB.
+            let held = ProcessStats::of(pid).memory.saturating_sub(before) >> 20;
+            assert!(held < 160, "20 open forks hold {held} MiB");
             for session in children.iter().chain([&parent]) {
                 session.delete();
             }
-            "20 forks of 16 MB in a quota of 24 MiB".to_owned()
+            format!("20 forks of 16 MB in a quota of 24 MiB, which hold {held} MiB while open")
         },
     );
     harness.case(
