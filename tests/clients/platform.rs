@@ -27,10 +27,8 @@ fn a_team_uses_the_platform() {
         .arg(&stories)
         .env("ORWD_BIN", binary())
         .env("ENV_SOURCE", source.path())
-        .env(
-            "ENV_CALL",
-            r#"{"tool": "echo", "input": {"text": "hello"}}"#,
-        )
+        // Its result counts the calls before.
+        .env("ENV_CALL", r#"{"tool": "sleep", "input": {"ms": 0}}"#)
         .output()
         .expect("the environment's python can be started");
     let text = shown(&output);

@@ -3,7 +3,8 @@ who may reach what.
 
     ORWD_BIN=target/release/orwd ENV_SOURCE=folder ENV_CALL='{"tool":…,"input":…}' pytest test_platform.py
 
-Each test has a platform of its own. ENV_SOURCE is a folder with a manifest and a component.
+Each test has a platform of its own. ENV_SOURCE is a folder with a manifest and a component, and ENV_CALL a call whose result is
+another one each time.
 """
 import json
 import os
