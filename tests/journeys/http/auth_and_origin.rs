@@ -72,26 +72,34 @@ fn each_key_sees_its_own_sessions_only() {
         200
     );
 
-    // On every route another key's id looks like an unknown one.
+    // On every route another key's id looks like an unknown one. Bob never had a
+    // session of this id: the admin routes show ended ones.
+    let id = fresh_id();
+    assert_eq!(keyed(&ors, &alice, &id, create()).status(), 200);
     let call = || HttpRequest::post("/alpha/call").json(&json!({"name": "noargs", "input": {}}));
     assert!(
         keyed(&ors, &alice, &id, call())
             .text()
             .contains("noargs ok")
     );
-    let routes: [fn() -> HttpRequest; 7] = [
-        || HttpRequest::post("/ping"),
-        || HttpRequest::get("/alpha/prompt"),
-        || HttpRequest::get("/alpha/messages"),
-        || HttpRequest::get("/alpha/task_tools"),
-        || HttpRequest::post("/alpha/call").json(&json!({"name": "noargs", "input": {}})),
-        || HttpRequest::post("/alpha/call").json(&json!({"name": 1})),
-        || HttpRequest::post("/alpha/score_group").json(&json!({"candidates": []})),
+    // The id is in the header of each, and in the path of those that have it there.
+    let routes: [fn(&str) -> HttpRequest; 11] = [
+        |_| HttpRequest::post("/ping"),
+        |_| HttpRequest::get("/alpha/prompt"),
+        |_| HttpRequest::get("/alpha/messages"),
+        |_| HttpRequest::get("/alpha/task_tools"),
+        |_| HttpRequest::post("/alpha/call").json(&json!({"name": "noargs", "input": {}})),
+        |_| HttpRequest::post("/alpha/call").json(&json!({"name": 1})),
+        |_| HttpRequest::post("/alpha/score_group").json(&json!({"candidates": []})),
+        |id| HttpRequest::get(&format!("/orwd/sessions/{id}")),
+        |id| HttpRequest::get(&format!("/orwd/sessions/{id}/steps")),
+        |id| HttpRequest::get(&format!("/orwd/sessions/{id}/receipt")),
+        |id| HttpRequest::post(&format!("/orwd/sessions/{id}/fork")),
     ];
     let unknown = fresh_id();
     for route in routes {
-        let foreign = keyed(&ors, &bob, &id, route());
-        let nobodys = keyed(&ors, &bob, &unknown, route());
+        let foreign = keyed(&ors, &bob, &id, route(&id));
+        let nobodys = keyed(&ors, &bob, &unknown, route(&unknown));
         assert_eq!(comparable(&foreign), comparable(&nobodys));
         assert_eq!(foreign.status(), 404, "{foreign:?}");
     }
