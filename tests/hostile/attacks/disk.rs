@@ -94,9 +94,10 @@ fn disk() {
                 .map(|id| ors.session("alpha", id.as_str().unwrap()))
                 .collect();
             assert_eq!(children.len(), 20);
-            // While all are open. A copy of the past for each would be 320 MB.
+            // While all are open: the memory of each guest has grown to about 12 MB by
+            // its large results. Its past beside it would be 16 MB more.
             let held = ProcessStats::of(pid).memory.saturating_sub(before) >> 20;
-            assert!(held < 160, "20 open forks hold {held} MiB");
+            assert!(held < 400, "20 open forks hold {held} MiB");
             for session in children.iter().chain([&parent]) {
                 session.delete();
             }
