@@ -9,5 +9,5 @@ pub(crate) mod terminal;
 pub(crate) mod time;
 
 pub use error::CommandError;
-pub(crate) use logging::Log;
+pub(crate) use logging::{DroppedLines, Log};
 pub(crate) use status::CommandStatus;

@@ -11,6 +11,7 @@ mod commands;
 mod console;
 mod episodes;
 mod manage;
+mod operations;
 mod play;
 mod sessions;
 

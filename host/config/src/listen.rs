@@ -20,6 +20,12 @@ pub struct ListenFlags {
     )]
     pub listen: Listen,
 
+    /// Address and port of a listener for operators, with GET /metrics (OpenMetrics),
+    /// /ready and /health. It needs no API key: keep it away from the public. None by
+    /// default
+    #[arg(long, value_name = "ADDR", env = "ORWD_ADMIN_LISTEN")]
+    pub admin_listen: Option<Listen>,
+
     /// File of API keys, made by `orwd keys add`. A request without a valid key
     /// gets 401; each key has its own sessions. A removed key is refused within
     /// seconds

@@ -164,6 +164,12 @@ impl Engine {
         })
     }
 
+    /// Returns how many more sessions can be in memory, and how many can be at all.
+    pub fn session_slots(&self) -> (usize, usize) {
+        let free = self.0.session_permits.available_permits();
+        (free, self.0.reservation.sessions as usize)
+    }
+
     /// Returns the most bytes of memory of one guest.
     pub fn max_memory(&self) -> usize {
         self.0.max_memory
@@ -212,6 +218,11 @@ impl Engine {
     /// Returns how many guests of an owner wait for each CPU.
     pub fn waiting_per_cpu(&self, owner: &Owner) -> usize {
         self.0.scheduler.waiting_per_turn(owner)
+    }
+
+    /// Returns how many guests wait for a CPU.
+    pub fn waiting_guests(&self) -> usize {
+        self.0.scheduler.waiting()
     }
 
     pub(crate) fn scheduler(&self) -> &Scheduler {

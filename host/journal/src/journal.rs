@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use orwd_model::{Digest, Secrets, SessionId};
+use prometheus_client::registry::Registry;
 use tokio::sync::{oneshot, watch};
 
 use crate::error::JournalError;
@@ -16,7 +17,7 @@ use crate::store::{
     AppendEntry, DiskSpace, EpisodeFilter, ImportOrigin, IndexChange, IndexedEpisode, JournalStore,
     SqliteStore, UsageLedger,
 };
-use crate::writer::{self, EpisodeWriter, PendingCommit, Sender, WriteBudget};
+use crate::writer::{self, EpisodeWriter, PendingCommit, Sender, WriteBudget, WriterMetrics};
 use orwd_model::Durability;
 
 /// Words that are written to find out whether writing works: more than what a new
@@ -34,6 +35,7 @@ struct Inner {
     seal: Option<Arc<SealKey>>,
     signer: ReceiptSigner,
     budget: WriteBudget,
+    metrics: WriterMetrics,
 }
 
 struct Backend {
@@ -51,6 +53,7 @@ impl Journal {
             seal: None,
             signer: ReceiptSigner::random(),
             budget: WriteBudget::new(),
+            metrics: WriterMetrics::new(),
         }))
     }
 
@@ -84,7 +87,8 @@ impl Journal {
     ) -> Result<Journal, JournalError> {
         let store: Arc<dyn JournalStore> = Arc::new(store);
         let (stop, stopped) = watch::channel(None);
-        let queue = writer::start(Arc::clone(&store), stop)?;
+        let metrics = WriterMetrics::new();
+        let queue = writer::start(Arc::clone(&store), stop, metrics.clone())?;
         Ok(Journal(Arc::new(Inner {
             backend: Some(Backend {
                 store,
@@ -95,7 +99,13 @@ impl Journal {
             seal: seal.map(Arc::new),
             signer,
             budget: WriteBudget::new(),
+            metrics,
         })))
+    }
+
+    /// Adds what the journal counts to a registry.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.0.metrics.register(registry);
     }
 
     /// Returns what an acknowledged record survives.

@@ -39,5 +39,7 @@ pub use auth::proxy_key::ProxyKey;
 pub use limit::connection_limit::PerAddressLimit;
 pub use server::config::ServerConfig;
 pub use server::listener::serve;
+pub use server::metrics::HttpMetrics;
+pub use server::operations::{Operations, serve_operations};
 pub use tls::certificate::TlsFileError;
 pub use tls::files::TlsFiles;

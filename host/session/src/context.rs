@@ -14,6 +14,7 @@ use crate::limits::history_reader::HistoryReader;
 use crate::limits::listings::Listings;
 use crate::limits::quota::{KeyQuota, QuotaCounter};
 use crate::limits::resume_limiter::ResumeLimiter;
+use crate::metrics::counters::SessionCounters;
 use crate::runs::result_memory::ResultMemory;
 use crate::runs::run_id::RunIdSigner;
 use crate::versions::VersionRegistry;
@@ -82,6 +83,7 @@ pub(crate) struct SessionContext {
     pub(crate) results: Arc<ResultMemory>,
     pub(crate) histories: HistoryReader,
     pub(crate) listings: Listings,
+    pub(crate) counters: SessionCounters,
 }
 
 impl SessionContext {

@@ -7,6 +7,7 @@
 //! * `runs` keeps tool calls and scorings, and recognises repeated requests.
 //! * `limits` holds quotas, eviction and the memory monitor.
 //! * `admin` lists, inspects and forks sessions.
+//! * `metrics` counts for the operator.
 //!
 //! A session is created in two steps: its id is reserved, then its guest is
 //! opened and its creation journaled. It ends when the client deletes it, when
@@ -24,6 +25,7 @@ mod episode;
 mod handle;
 mod lifecycle;
 mod limits;
+mod metrics;
 mod runs;
 mod versions;
 

@@ -9,7 +9,7 @@ use std::process::Command;
 use orwd_tests::artifacts::{target_dir, workspace_dir};
 use orwd_tests::expect::error_detail;
 use orwd_tests::ors::{OrsClient, SessionClient, StreamTranscript, TaskSelector, fresh_id};
-use orwd_tests::process::{OrwdCommand, ServeCommand, ServerProcess};
+use orwd_tests::process::{OrwdCommand, ServeCommand, ServerProcess, unused_address};
 use orwd_tests::requirement;
 use orwd_tests::test_dir::TestDir;
 use rustix::process::Signal;
@@ -91,20 +91,28 @@ fn a_full_disk_refuses_new_work_and_loses_nothing() {
         return;
     };
     let state = scratch.at("disk/state");
-    let mut host = RestartableServer::new(&scratch).set("--state", &state);
+    let admin = unused_address();
+    let mut host = RestartableServer::new(&scratch)
+        .set("--state", &state)
+        .set("--admin-listen", &admin);
     let mut server = host.alpha();
     let ors = server.ors();
+    let operator = OrsClient::at(&format!("http://{admin}"));
     let (one, two) = (
         ors.open("alpha", TaskSelector::At("train", 0)),
         ors.open("alpha", TaskSelector::At("train", 0)),
     );
     assert_eq!((bump(&one, 1), bump(&two, 10)), ("1".into(), "10".into()));
     assert_eq!(ors.get("/ready").json()["status"], "ready");
+    assert_eq!(operator.get("/ready").json()["status"], "ready");
 
     disk.fill();
     let created = create_until_refused(&ors);
     until(|| ors.get("/ready").status() == 503);
-    assert_eq!(ors.get("/ready").json()["status"], "journal unavailable");
+    let unavailable = "journal unavailable";
+    assert_eq!(ors.get("/ready").json()["status"], unavailable);
+    assert_eq!(operator.get("/ready").status(), 503);
+    assert_eq!(operator.get("/ready").json()["status"], unavailable);
     assert_eq!(ors.get("/health").status(), 200);
     // A call is refused before it runs: its result would find no space.
     let call = one.post_request("call", &json!({"name": "bump", "input": {"by": 5}}));

@@ -1,5 +1,6 @@
-//! Logs, hardening and shutdown.
+//! Logs, metrics, hardening and shutdown.
 
 mod hardening;
 mod logs;
+mod metrics;
 mod shutdown;

@@ -12,7 +12,8 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use super::environments::LoadedEnvironments;
 use super::persistence::Persistence;
-use crate::console::CommandError;
+use crate::console::{CommandError, DroppedLines};
+use crate::operations::{ProcessFacts, ServerMetrics, ServerOperations};
 
 /// Time for ending all sessions, in addition to that of a teardown.
 const SHUTDOWN_MARGIN: Duration = Duration::from_secs(1);
@@ -48,6 +49,13 @@ impl AccessConfig {
     }
 }
 
+/// How operators see the server.
+pub(crate) struct OperationsConfig {
+    pub(crate) operations: ServerOperations,
+    pub(crate) facts: ProcessFacts,
+    pub(crate) dropped_lines: DroppedLines,
+}
+
 /// Socket of a server that does not accept connections yet.
 pub(crate) enum ServerSocket {
     /// A bound socket, at which connections are refused until [`listen`].
@@ -71,8 +79,8 @@ pub(crate) fn inherit() -> Result<ServerSocket, CommandError> {
     })
 }
 
-/// Binds the address. Connections are refused until [`listen`].
-pub(crate) fn bind(listen: Listen) -> Result<ServerSocket, CommandError> {
+/// Binds the address of this flag. Connections are refused until [`listen`].
+pub(crate) fn bind(listen: Listen, flag: &str) -> Result<ServerSocket, CommandError> {
     let socket = match listen.0 {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
@@ -85,23 +93,27 @@ pub(crate) fn bind(listen: Listen) -> Result<ServerSocket, CommandError> {
     });
     bound
         .map(ServerSocket::Bound)
-        .map_err(|error| bind_error(listen, &error))
+        .map_err(|error| bind_error(listen, flag, &error))
 }
 
-/// Starts to accept connections on a socket.
-pub(crate) fn listen(address: Listen, socket: ServerSocket) -> Result<TcpListener, CommandError> {
+/// Starts to accept connections on a socket for the address of this flag.
+pub(crate) fn listen(
+    address: Listen,
+    flag: &str,
+    socket: ServerSocket,
+) -> Result<TcpListener, CommandError> {
     match socket {
         ServerSocket::Bound(socket) => socket.listen(BACKLOG),
         ServerSocket::Inherited(listener) => TcpListener::from_std(listener),
     }
-    .map_err(|error| bind_error(address, &error))
+    .map_err(|error| bind_error(address, flag, &error))
 }
 
-/// Describes why an address cannot be used.
-pub(crate) fn bind_error(listen: Listen, error: &io::Error) -> CommandError {
+/// Describes why the address of this flag cannot be used.
+pub(crate) fn bind_error(listen: Listen, flag: &str, error: &io::Error) -> CommandError {
     let reason = match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "the address is in use by another program; pass another with --listen ADDR".to_owned()
+            format!("the address is in use by another program; pass another with {flag} ADDR")
         }
         io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
         io::ErrorKind::PermissionDenied => {
@@ -121,6 +133,7 @@ pub(crate) async fn serve(
     limits: ServerLimits,
     persistence: Persistence,
     access: AccessConfig,
+    operations: Option<OperationsConfig>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), CommandError> {
     let teardown = loaded
@@ -174,6 +187,16 @@ pub(crate) async fn serve(
         monitor,
     )
     .await?;
+    let metrics = orwd_ors::HttpMetrics::default();
+    let operations = operations.map(|config| {
+        let operations = config.operations;
+        let (facts, dropped_lines) = (config.facts, config.dropped_lines);
+        operations.run(
+            ServerMetrics::new(&sessions, &metrics, facts, dropped_lines),
+            &sessions,
+        );
+        operations
+    });
     let config = orwd_ors::ServerConfig {
         body_limit: limits.body,
         group_body_limit: limits.group_body,
@@ -198,6 +221,7 @@ pub(crate) async fn serve(
         proxy: access.proxy,
         auth_failure_rate: limits.auth_failure_rate.unwrap_or(AUTH_FAILURES),
         create_rate: limits.create_rate,
+        metrics,
     };
     let (drain_started, drain_start) = tokio::sync::oneshot::channel();
     let draining = sessions.clone();
@@ -225,6 +249,9 @@ pub(crate) async fn serve(
         .is_err()
     {
         tracing::warn!("shutdown timed out with sessions still running");
+    }
+    if let Some(operations) = operations {
+        operations.end();
     }
     // The store runs its cleanup when its last handle is dropped.
     journal.close().await;

@@ -1,5 +1,6 @@
 //! `orwd serve`: serves environments until it is stopped.
 
+mod admin;
 pub(crate) mod config_file;
 pub(crate) mod print_config;
 mod snapshot;
@@ -17,6 +18,7 @@ use orwd_model::{AdmissionLimits, SessionLimits};
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::admin::AdminListener;
 use super::keys;
 use crate::bootstrap::environments::{self, LoadedEnvironments};
 use crate::bootstrap::{
@@ -24,6 +26,9 @@ use crate::bootstrap::{
     state_choice,
 };
 use crate::console::{CommandError, CommandStatus, Log, terminal};
+
+/// The flag of the address that clients use.
+const LISTEN: &str = "--listen";
 
 /// Serve environments over the Open Reward Standard
 ///
@@ -53,6 +58,7 @@ use crate::console::{CommandError, CommandStatus, Log, terminal};
   orwd serve --data gsm8k=/srv/gsm8k examples
   orwd serve --listen 0.0.0.0:8080 --api-keys keys.toml my-env
   orwd serve --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem --api-keys keys.toml my-env
+  orwd serve --admin-listen 127.0.0.1:9090 my-env    # GET /metrics, /ready and /health
   orwd serve --memory 64MiB --call-cpu 2s my-env.wasm")]
 pub(crate) struct Serve {
     /// Component files, environments' folders, or folders of those
@@ -122,6 +128,12 @@ impl Serve {
     /// and runs no guest code. After it, guests run and access is restricted.
     pub(crate) fn run(self, log: &mut Log) -> Result<CommandStatus, CommandError> {
         if self.watch {
+            if self.listen.admin_listen.is_some() {
+                return Err(CommandError::usage(
+                    "--watch restarts the server while the old one still has the address of \
+                     --admin-listen; pass only one of them",
+                ));
+            }
             return watch::run(&watch::Watched {
                 paths: &self.paths,
                 no_build: self.build.no_build,
@@ -155,7 +167,10 @@ impl Serve {
         // kept only once there is something to serve: until then, connections
         // are refused and do not hang.
         if !self.inherit_listener && !self.check {
-            drop(server::bind(address)?);
+            drop(server::bind(address, LISTEN)?);
+        }
+        if !self.check {
+            admin::check(&self.listen)?;
         }
         let progress = |text: &str| tracing::info!("{text}");
         let mut discovered = environments::discover(
@@ -176,7 +191,11 @@ impl Serve {
         } else if self.check {
             None
         } else {
-            Some(server::bind(address)?)
+            Some(server::bind(address, LISTEN)?)
+        };
+        let admin = match self.check {
+            true => None,
+            false => admin::bind(&self.listen, log)?,
         };
         let temp_dir = TempDirectory::create()?;
         state_choice::warn_of_sessions_elsewhere(&persistence_config);
@@ -204,12 +223,14 @@ impl Serve {
         log.start_thread();
         let runtime = runtime::start(threads)?;
         let served = runtime.block_on(async {
+            // Before the environments are ready: probes see that it starts.
+            let operations = admin.map(AdminListener::start).transpose()?;
             let loaded = self.check_problems(prepared.open().await?)?;
             let Some(socket) = socket else {
                 return report_check(&loaded);
             };
             let shutdown = shutdown_signal()?;
-            let listener = server::listen(address, socket)?;
+            let listener = server::listen(address, LISTEN, socket)?;
             let address = listener.local_addr()?;
             match &access.keys {
                 Some(keys) => tracing::info!(keys = keys.count(), "API keys required"),
@@ -230,6 +251,7 @@ impl Serve {
                 server_limits,
                 persistence,
                 access,
+                operations,
                 shutdown,
             )
             .await?;
@@ -249,6 +271,7 @@ impl Serve {
             allow_host,
             tls_cert,
             tls_key,
+            admin_listen: _,
         } = &self.listen;
         let keys = match api_keys {
             Some(path) => Some(

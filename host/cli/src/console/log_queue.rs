@@ -49,6 +49,8 @@ struct LaneState {
     bytes: usize,
     /// Lines that were dropped since it was last said.
     dropped: u64,
+    /// Lines that were ever dropped.
+    all_dropped: u64,
 }
 
 /// The thread that writes. Dropping it writes what waits.
@@ -80,6 +82,12 @@ impl LogQueue {
         Ok((queue, thread))
     }
 
+    /// Returns how many lines of the host and of guests were ever dropped.
+    pub(super) fn dropped(&self) -> (u64, u64) {
+        let state = self.lock();
+        (state.host.all_dropped, state.guest.all_dropped)
+    }
+
     /// Adds a line, or counts it if it finds no room.
     pub(super) fn push(&self, lane: Lane, line: &[u8]) {
         let mut state = self.lock();
@@ -89,6 +97,7 @@ impl LogQueue {
         };
         if waiting.bytes + line.len() > room {
             waiting.dropped += 1;
+            waiting.all_dropped += 1;
             return;
         }
         waiting.bytes += line.len();

@@ -47,6 +47,11 @@ impl Log {
         }
     }
 
+    /// Returns the number of lines that are dropped, also later.
+    pub(crate) fn dropped_lines(&self) -> DroppedLines {
+        DroppedLines(self.output.clone())
+    }
+
     /// Starts the thread that writes.
     pub(crate) fn start_thread(&mut self) {
         match LogQueue::start(io::stderr()) {
@@ -57,6 +62,16 @@ impl Log {
             }
             Err(error) => tracing::warn!(%error, "cannot start the thread of the log"),
         }
+    }
+}
+
+/// The number of log lines that were dropped.
+pub(crate) struct DroppedLines(LogOutput);
+
+impl DroppedLines {
+    /// Returns the numbers for lines of the host and for those of guests.
+    pub(crate) fn get(&self) -> (u64, u64) {
+        self.0.0.get().map_or((0, 0), LogQueue::dropped)
     }
 }
 

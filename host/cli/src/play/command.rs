@@ -161,7 +161,8 @@ impl Play {
                 )));
             }
             let address = Listen::private();
-            let listener = server::listen(address, server::bind(address)?)?;
+            let socket = server::bind(address, "--listen")?;
+            let listener = server::listen(address, "--listen", socket)?;
             let url = ServerUrl::local(listener.local_addr()?);
             let (stop, stopped) = oneshot::channel::<()>();
             let shutdown = async move {
@@ -174,6 +175,7 @@ impl Play {
                 ServerLimits::default(),
                 Persistence::disabled(),
                 AccessConfig::private(),
+                None,
                 shutdown,
             ));
             let result = play(url, selection, script, output).await;

@@ -85,6 +85,15 @@ impl<T> RunQueue<T> {
             .map_or(0, |queue| queue.waiting.len())
     }
 
+    /// Returns how many instances wait for a turn. Only owners with some are
+    /// looked at.
+    pub(crate) fn waiting(&self) -> usize {
+        self.order
+            .values()
+            .map(|owner| self.waiting_of(owner))
+            .sum()
+    }
+
     /// Removes and charges the instance whose turn is next, of those that fit.
     pub(crate) fn take(&mut self, fits: impl Fn(&CpuAccount) -> bool) -> Option<T> {
         let (start, place, owner) = self.order.iter().find_map(|((start, _), owner)| {
@@ -155,6 +164,19 @@ mod tests {
 
     fn account(owner: &str) -> Arc<CpuAccount> {
         CpuAccount::new(Owner::Client(Some(owner.into())))
+    }
+
+    #[test]
+    fn counts_what_waits() {
+        let mut queue = RunQueue::new(SLICE);
+        let accounts = ["a", "a", "b"].map(account);
+        let places = accounts.each_ref().map(|account| queue.insert(account, ()));
+        assert_eq!(queue.waiting(), 3);
+        queue.take(any);
+        queue.remove(accounts[2].owner(), places[2]);
+        assert_eq!(queue.waiting(), 1);
+        queue.take(any);
+        assert_eq!(queue.waiting(), 0);
     }
 
     /// Gives turns of this length to instances that always want another one;

@@ -114,6 +114,11 @@ impl Scheduler {
         state.queue.waiting_of(owner) / state.turns.max(1)
     }
 
+    /// Returns how many guests wait for a turn.
+    pub(crate) fn waiting(&self) -> usize {
+        self.state().queue.waiting()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

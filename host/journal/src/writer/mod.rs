@@ -2,6 +2,7 @@
 
 mod budget;
 mod episode_writer;
+mod metrics;
 mod queue;
 mod thread;
 mod turns;
@@ -9,5 +10,6 @@ mod turns;
 pub use episode_writer::{EpisodeWriter, PendingCommit};
 
 pub(crate) use budget::WriteBudget;
+pub(crate) use metrics::WriterMetrics;
 pub(crate) use queue::Sender;
 pub(crate) use thread::start;

@@ -10,18 +10,21 @@
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::thread;
+use std::time::Instant;
 
 use tokio::sync::watch;
 
+use super::metrics::WriterMetrics;
 use super::queue::{self, Batch, Receiver, Sender};
 use super::turns::Piece;
 use crate::error::JournalError;
-use crate::store::{JournalStore, StoreError};
+use crate::store::{AppendResult, JournalStore, StoreError};
 
 /// Starts the threads. They end when every sender is dropped.
 pub(crate) fn start(
     store: Arc<dyn JournalStore>,
     stopped: watch::Sender<Option<String>>,
+    metrics: WriterMetrics,
 ) -> Result<Sender, JournalError> {
     let (sender, entries) = queue::queue();
     let stopped = Arc::new(Stopped(stopped));
@@ -34,6 +37,7 @@ pub(crate) fn start(
         store,
         stopped,
         checkpoint_due: due,
+        metrics,
     };
     spawn("orwd-journal", move || committer.run(&entries))?;
     spawn("orwd-checkpoint", move || checkpointer.run(&dues))?;
@@ -72,6 +76,7 @@ struct Committer {
     store: Arc<dyn JournalStore>,
     stopped: Arc<Stopped>,
     checkpoint_due: SyncSender<()>,
+    metrics: WriterMetrics,
 }
 
 impl Committer {
@@ -110,6 +115,9 @@ impl Committer {
         let results = self.write(entries.len(), || self.store.append(&entries));
         match results {
             Ok(results) => {
+                let appended = |result: &&AppendResult| **result == AppendResult::Appended;
+                self.metrics
+                    .appended(results.iter().filter(appended).count());
                 for ((entry, reply), result) in entries.iter().zip(replies).zip(results) {
                     if let Some(reply) = reply {
                         // The writer may have dropped its future.
@@ -152,7 +160,10 @@ impl Committer {
         if let Some(why) = self.stopped.reason() {
             return Err(JournalError::Stopped(why));
         }
-        write().map_err(|error| {
+        let start = Instant::now();
+        let written = write();
+        self.metrics.written(written.is_ok(), start.elapsed());
+        written.map_err(|error| {
             tracing::error!(%error, records, "journal append failed");
             if let StoreError::Sync(why) = &error {
                 self.stopped.stop(why.clone());

@@ -2,8 +2,10 @@
 //!
 //! The line is written when the response has been sent, or when it is certain
 //! that it will not be. It holds the client's address and the name of its key, the
-//! route, the request id and the session id, and never a body or another header. Text that comes from a client or a guest
-//! is escaped and shortened, so that one entry is one line.
+//! route, the request id and the session id. Of a call it also holds the tool, the
+//! outcome, the fault and the reward. It never holds a body or another
+//! header. Text that comes from a client or a guest is escaped and shortened, so
+//! that one entry is one line.
 
 use std::fmt::{self, Display, Write};
 use std::net::IpAddr;
@@ -12,7 +14,7 @@ use std::time::Instant;
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
-use orwd_model::{EnvName, Seed, SessionId};
+use orwd_model::{EnvName, FaultCode, Reward, RunOutcome, Seed, SessionId};
 use orwd_session::Principal;
 
 use super::activity::ConnectionActivity;
@@ -43,8 +45,37 @@ pub(crate) struct AccessLogEntry {
     pub(crate) environment: Option<EnvName>,
     /// The seed of the session that the request created.
     pub(crate) seed: Option<Seed>,
+    /// The tool that the request calls, shortened.
+    tool: Option<String>,
+    /// The outcome of the call or scoring.
+    pub(crate) run_end: Option<RunEnd>,
     /// Why the request was refused.
     pub(crate) detail: Option<String>,
+}
+
+/// The outcome of a call or scoring, without anything that the guest says.
+#[derive(Clone, Copy)]
+pub(crate) struct RunEnd {
+    outcome: &'static str,
+    fault: Option<FaultCode>,
+    reward: Option<Reward>,
+}
+
+impl RunEnd {
+    pub(crate) fn of(outcome: &RunOutcome) -> RunEnd {
+        let (name, fault, reward) = match outcome {
+            RunOutcome::Output(output) => ("output", None, output.reward),
+            RunOutcome::Scores(_) => ("output", None, None),
+            RunOutcome::Refused(_) => ("refused", None, None),
+            RunOutcome::Failed(_) => ("failed", None, None),
+            RunOutcome::Faulted(fault) => ("faulted", Some(fault.code), None),
+        };
+        RunEnd {
+            outcome: name,
+            fault,
+            reward,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,6 +112,8 @@ impl AccessLogEntry {
             session: None,
             environment: None,
             seed: None,
+            tool: None,
+            run_end: None,
             detail: None,
         }
     }
@@ -88,6 +121,12 @@ impl AccessLogEntry {
     /// Returns the request id that the response carries.
     pub(crate) fn request_id(&self) -> HeaderValue {
         self.request_id.clone()
+    }
+
+    /// Sets the tool that the request calls.
+    pub(crate) fn set_tool(&mut self, name: &str) {
+        // One more, which shows that there are more.
+        self.tool = Some(name.chars().take(MAX_LOGGED_CHARS + 1).collect());
     }
 
     /// Lowers the level of the line to debug.
@@ -130,6 +169,10 @@ impl Drop for AccessLogEntry {
                     session = self.session.as_ref().map(|id| tracing::field::display(EscapedText(id.as_str()))),
                     environment = self.environment.as_ref().map(EnvName::as_str),
                     seed = self.seed.map(tracing::field::display),
+                    tool = self.tool.as_ref().map(|name| tracing::field::display(EscapedText(name))),
+                    outcome = self.run_end.map(|end| end.outcome),
+                    fault = self.run_end.and_then(|end| end.fault).map(FaultCode::as_str),
+                    reward = self.run_end.and_then(|end| end.reward).map(Reward::get),
                     detail = self.detail.as_deref().map(|text| tracing::field::display(EscapedText(text))),
                     incomplete = (!complete).then_some(true),
                     "request"

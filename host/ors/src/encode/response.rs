@@ -188,7 +188,11 @@ impl Body for LoggedBody {
         let polled = match &mut this.payload {
             Payload::Text(bytes) | Payload::Events(bytes) => Poll::Ready(bytes.take().map(Ok)),
             Payload::Pieces(pieces) => Poll::Ready(pieces.next().map(Ok)),
-            Payload::Run(stream) => stream.poll_next(cx),
+            Payload::Run(stream) => {
+                let polled = stream.poll_next(cx);
+                this.entry.run_end = stream.run_end();
+                polled
+            }
         };
         match &polled {
             Poll::Ready(None) => this.entry.set_complete(),

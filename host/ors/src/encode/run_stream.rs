@@ -26,6 +26,7 @@ use tokio::time::{Instant, Sleep};
 use super::json::json_length;
 use super::sse::{ResultEvents, event, event_length, result_events};
 use super::wire::{CallResult, ScoringResult, Wire};
+use crate::connection::access_log::RunEnd;
 use crate::limit::client::Client;
 use crate::limit::transfer_memory::{ChargedBytes, held_bytes};
 
@@ -43,6 +44,8 @@ pub(crate) struct RunStream {
     client: Client,
     ping_interval: Duration,
     state: StreamState,
+    /// The outcome of the run for the log, once it has ended.
+    run_end: Option<RunEnd>,
 }
 
 enum StreamState {
@@ -121,7 +124,13 @@ impl RunStream {
             client,
             ping_interval: PING_INTERVAL,
             state: StreamState::Created,
+            run_end: None,
         }
+    }
+
+    /// Returns the outcome of the run for the log; none before it has ended.
+    pub(crate) fn run_end(&self) -> Option<RunEnd> {
+        self.run_end
     }
 
     /// Polls for the next bytes; `None` at the end.
@@ -155,18 +164,22 @@ impl RunStream {
                     });
                 }
                 StreamState::Waiting(wait) => match wait.outcome.as_mut().poll(cx) {
-                    Poll::Ready(outcome) => match &**outcome {
-                        RunOutcome::Output(_)
-                        | RunOutcome::Scores(_)
-                        | RunOutcome::Refused(_)
-                        | RunOutcome::Failed(_) => self.send(outcome),
-                        RunOutcome::Faulted(fault) if fault.code.is_host_fault() => {
-                            return self.end(Err(StreamAborted(fault.clone())));
+                    Poll::Ready(outcome) => {
+                        self.run_end = Some(RunEnd::of(&outcome));
+                        match &**outcome {
+                            RunOutcome::Output(_)
+                            | RunOutcome::Scores(_)
+                            | RunOutcome::Refused(_)
+                            | RunOutcome::Failed(_) => self.send(outcome),
+                            RunOutcome::Faulted(fault) if fault.code.is_host_fault() => {
+                                return self.end(Err(StreamAborted(fault.clone())));
+                            }
+                            RunOutcome::Faulted(fault) => {
+                                let message = fault.owner_message("");
+                                return self.end(Ok(event("error", &message).into()));
+                            }
                         }
-                        RunOutcome::Faulted(fault) => {
-                            return self.end(Ok(event("error", &fault.owner_message("")).into()));
-                        }
-                    },
+                    }
                     Poll::Pending => return wait.pings.poll_next(cx).map(|ping| Some(Ok(ping))),
                 },
                 StreamState::Blocked(wait) => {

@@ -249,7 +249,7 @@ fn whole_seconds(time: Duration) -> u64 {
 }
 
 /// Says what to do, because the reader may be the server's own user.
-fn host_rejected(rejection: &HostRejection) -> String {
+pub(crate) fn host_rejected(rejection: &HostRejection) -> String {
     let (header, value) = match rejection {
         HostRejection::Host(host) => ("Host", host),
         HostRejection::Origin(origin) => ("Origin", origin),

@@ -46,6 +46,9 @@ impl<S: SessionService> RequestContext<'_, S> {
             (idempotency::run_fingerprint(&json), CallRequest::read(json))
         });
         let ((fingerprint, request), _body) = decoded.await?;
+        if let Ok(request) = &request {
+            self.log_entry.set_tool(&request.name);
+        }
         let session = self.ready_session().await?;
         let request = request?;
         let run_request = RunRequest::Call {

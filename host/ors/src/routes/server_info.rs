@@ -1,12 +1,12 @@
 //! Routes about the server as a whole.
 
-use hyper::StatusCode;
 use orwd_model::EnvName;
 use orwd_session::{Readiness, SessionService};
 use serde_json::{Map, Value, json};
 
 use super::context::RequestContext;
 use crate::encode::response::{self, RouteResponse};
+use crate::server::operations;
 
 impl<S: SessionService> RequestContext<'_, S> {
     pub(super) fn health(&mut self) -> RouteResponse {
@@ -22,13 +22,7 @@ impl<S: SessionService> RequestContext<'_, S> {
             true => Readiness::Draining,
             false => self.service.readiness().await,
         };
-        let (status, text) = match readiness {
-            Readiness::Ready => (StatusCode::OK, "ready"),
-            Readiness::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
-            Readiness::JournalUnavailable => {
-                (StatusCode::SERVICE_UNAVAILABLE, "journal unavailable")
-            }
-        };
+        let (status, text) = operations::status(Some(readiness));
         response::json_text(status, json!({ "status": text }).to_string())
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::metrics::HttpMetrics;
 use crate::auth::api_keys::ApiKeys;
 use crate::auth::host_check::AllowedHosts;
 use crate::auth::proxy_key::ProxyKey;
@@ -65,4 +66,6 @@ pub struct ServerConfig {
     /// seconds; a further one gets a 429. Without API keys it applies to an
     /// address.
     pub create_rate: u32,
+    /// Where responses and connections are counted.
+    pub metrics: HttpMetrics,
 }

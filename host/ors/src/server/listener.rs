@@ -117,7 +117,9 @@ async fn accept<S: SessionService>(
     let limiter = ConnectionLimiter::new(config.per_address, config.connections_per_key);
     let refusals = Refusals::new(config.per_address.connections, config.tls.clone());
     loop {
-        let below_limit = connections.len() < config.max_connections;
+        let (open, limit) = (connections.len(), config.max_connections);
+        config.metrics.set_connections(open, limit);
+        let below_limit = open < limit;
         let accepted = tokio::select! {
             biased;
             () = shutdown.as_mut() => return,
@@ -132,7 +134,10 @@ async fn accept<S: SessionService>(
                 Ok(permit) => {
                     connections.spawn(connection(stream, peer.ip(), permit, server.clone()));
                 }
-                Err(AddressLimitReached) => refusals.refuse(stream, peer.ip()),
+                Err(AddressLimitReached) => {
+                    config.metrics.responded(refusals::STATUS);
+                    refusals.refuse(stream, peer.ip());
+                }
             },
             Err(error) if is_peer_error(&error) => {}
             Err(error) => {

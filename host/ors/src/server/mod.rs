@@ -2,5 +2,7 @@
 
 pub(crate) mod config;
 pub(crate) mod listener;
+pub(crate) mod metrics;
+pub(crate) mod operations;
 mod refusals;
 mod service;

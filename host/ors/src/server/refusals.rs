@@ -23,6 +23,9 @@ const MAX_LINGERING: usize = 256;
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 64 * 1024;
 
+/// The status of each refusal.
+pub(super) const STATUS: u16 = 503;
+
 /// The refusals of a server.
 pub(super) struct Refusals {
     tls: Option<TlsFiles>,
@@ -39,7 +42,7 @@ impl Refusals {
              (--max-connections-per-address)\"}}"
         );
         let response = format!(
-            "HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\nx-backend-state: starting\r\n\
+            "HTTP/1.1 {STATUS} Service Unavailable\r\nretry-after: 2\r\nx-backend-state: starting\r\n\
              connection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );

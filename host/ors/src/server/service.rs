@@ -140,6 +140,7 @@ pub(super) async fn respond<S: SessionService>(
     response
         .headers_mut()
         .insert(REQUEST_ID, log_entry.request_id());
+    config.metrics.responded(response.status().as_u16());
     log_entry.set_status(response.status());
     Ok(response.map(|payload| LoggedBody::new(payload, log_entry)))
 }

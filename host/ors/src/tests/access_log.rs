@@ -95,6 +95,48 @@ async fn one_line_per_request_without_secrets() {
 }
 
 #[tokio::test]
+async fn the_line_of_a_call_has_its_tool_and_outcome() {
+    let (log, _guard) = Log::start();
+    let server = Server::start(config()).await;
+    open(&server, "alpha").await;
+    let long = "x".repeat(5000);
+    for (id, tool, expected) in [
+        ("c1", "win", " tool=win outcome=\"output\" reward=0.5"),
+        ("c2", "echo", " tool=echo outcome=\"output\""),
+        ("c3", "fail", " tool=fail outcome=\"failed\""),
+        (
+            "c4",
+            "broken",
+            " tool=broken outcome=\"faulted\" fault=\"internal\"",
+        ),
+        ("c5", "a\u{9b}31m", " tool=a\\u{9b}31m outcome=\"output\""),
+        ("c6", &long, "xxx… outcome=\"output\""),
+    ] {
+        let head = format!(
+            "POST /alpha/call HTTP/1.1\r\ncontent-type: application/json\r\nx-request-id: {id}\r\n\
+             x-session-id: s"
+        );
+        let body = serde_json::json!({"name": tool, "input": {"n": 1}});
+        server.send(&head, &body.to_string()).await;
+        let [line] = &log.lines(&format!("request=\"{id}\""))[..] else {
+            panic!("no line, or more than one");
+        };
+        assert!(line.contains(expected), "no {expected} in {line}");
+        assert_eq!(line.contains("reward="), tool == "win", "{line}");
+        assert_eq!(line.contains("fault="), tool == "broken", "{line}");
+        // The output is the input of `echo`.
+        assert!(!line.contains("\"n\"") && line.len() < 700, "{line}");
+    }
+    // Other requests have none of it.
+    server.get("/alpha/tools").await;
+    let line = &log.lines("path=/alpha/tools")[0];
+    assert!(
+        !line.contains("tool=") && !line.contains("outcome="),
+        "{line}"
+    );
+}
+
+#[tokio::test]
 async fn refused_requests_have_a_line_with_the_address() {
     let (log, _guard) = Log::start();
     let file = std::env::temp_dir().join(format!("orwd-log-{:016x}", rand::random::<u64>()));

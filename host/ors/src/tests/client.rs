@@ -37,6 +37,7 @@ pub(super) fn config() -> ServerConfig {
         keys: None,
         proxy: None,
         auth_failure_rate: 60,
+        metrics: crate::HttpMetrics::default(),
         create_rate: 1000,
     }
 }

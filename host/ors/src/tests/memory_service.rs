@@ -332,7 +332,7 @@ impl Session for MemorySession {
     }
 
     /// `echo` returns its input, `big` returns `n` spaces, `wait` waits `n`
-    /// milliseconds, and `fail` and `broken` fail.
+    /// milliseconds, `win` has a reward, and `fail` and `broken` fail.
     async fn begin_run(
         &self,
         run_request: RunRequest,
@@ -380,10 +380,11 @@ impl MemorySession {
                 "secrets" => text(format!("{secrets:?}")),
                 _ => text(input.as_str()),
             };
+            let reward = (tool == "win").then(|| Reward::new(0.5).unwrap());
             RunOutcome::Output(ToolOutput {
                 blocks: vec![block],
                 metadata: None,
-                reward: None,
+                reward,
                 finished: false,
             })
         })

@@ -1,5 +1,7 @@
 //! The commands that an actor receives.
 
+use std::time::Instant;
+
 use orwd_journal::EndReason;
 use orwd_limiter::BytePermit;
 use orwd_model::{RunId, ToolSpec};
@@ -26,8 +28,8 @@ pub(crate) enum Command {
     Run(Box<QueuedRun>, ActivityGuard),
     /// Bring the guest into memory.
     Resume(ActivityGuard),
-    /// Drop the guest, if the journal can rebuild it.
-    Hibernate(oneshot::Sender<()>),
+    /// Drop the guest, if the journal can rebuild it. Replies whether it did.
+    Hibernate(oneshot::Sender<bool>),
     /// Look up a run in the journal.
     FindRun(RunId, ReplySender<RunLookup>, ActivityGuard),
     /// Process what is queued, then end; the reply comes after the teardown.
@@ -70,4 +72,6 @@ pub(crate) struct QueuedRun {
     pub(crate) quota: Option<QuotaPermit>,
     /// Its part of the memory for calls.
     pub(crate) memory: BytePermit<Principal>,
+    /// When it was announced.
+    pub(crate) arrived: Instant,
 }

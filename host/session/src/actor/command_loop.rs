@@ -81,9 +81,11 @@ impl SessionActor {
                     start,
                     quota,
                     memory,
+                    arrived,
                 } = *run;
                 // A run that was announced is always started.
                 let _ = start.await;
+                self.shared.counters.begun(arrived.elapsed());
                 let mark = RunIdentity {
                     id,
                     body: Hash::from_bytes(fingerprint.body),
@@ -91,7 +93,7 @@ impl SessionActor {
                 };
                 let response = self.request(request, Some(mark)).await;
                 drop(memory);
-                self.finish_run(id, response, outcome, (activity, quota));
+                self.finish_run(id, response, outcome, (activity, quota), arrived);
             }
             // The result is published as the phase.
             Command::Resume(activity) => {
@@ -99,8 +101,7 @@ impl SessionActor {
                 drop(activity);
             }
             Command::Hibernate(reply) => {
-                self.hibernate();
-                let _ = reply.send(());
+                let _ = reply.send(self.hibernate());
             }
             Command::FindRun(id, reply, activity) => {
                 let found = self.find_recorded_run(id).await;

@@ -53,6 +53,7 @@ impl SessionActor {
                 if self.data_wait.take().is_some() {
                     tracing::info!(%session, %episode, "session data is as it was");
                 }
+                self.context.counters.resumed.inc();
                 self.shared.set_runtime(restored.runtime);
                 let milliseconds = start.elapsed().as_millis() as u64;
                 tracing::debug!(
@@ -189,9 +190,10 @@ impl SessionActor {
         self.set_ready();
         let owner = &self.shared.identity.owner;
         let quota = self.context.call_quota.acquire_over_limit(owner);
+        let arrived = Instant::now();
         let outcome = self.perform(pending).await;
         let activity = ActivityGuard::new(&self.shared);
-        self.finish_run(mark.id, outcome, sender, (activity, quota));
+        self.finish_run(mark.id, outcome, sender, (activity, quota), arrived);
     }
 
     /// Ends a session whose teardown was requested before the restart.

@@ -72,7 +72,7 @@ impl SessionActor {
         let mut phase = self.shared.phase.subscribe();
         let ended = phase.wait_for(|phase| matches!(phase, Phase::Deleted | Phase::Stopping));
         let response = tokio::select! {
-            response = live.perform(pending) => Some(response),
+            response = live.perform(pending, &self.shared.counters) => Some(response),
             // The guest was stopped halfway and is not entered again.
             _ = ended => None,
         };
@@ -109,16 +109,19 @@ impl SessionActor {
     }
 
     /// Drops the guest if the session is idle and the journal can rebuild it.
-    pub(super) fn hibernate(&mut self) {
+    /// Returns whether it did.
+    pub(super) fn hibernate(&mut self) -> bool {
         let phase = self.shared.phase.borrow().clone();
         let is_live = matches!(self.guest, GuestState::Live(_));
-        if phase.is_idle() && self.shared.can_hibernate() && is_live {
+        let hibernates = phase.is_idle() && self.shared.can_hibernate() && is_live;
+        if hibernates {
             self.drop_guest(GuestState::Hibernated);
             // A failed setup is reported without the guest.
             if matches!(phase, Phase::Ready) {
                 self.shared.advance(Phase::Hibernated);
             }
         }
+        hibernates
     }
 
     /// Performs a journaled request. A fault, a failed journal write or a host
@@ -130,7 +133,7 @@ impl SessionActor {
         let GuestState::Live(live) = &mut self.guest else {
             return Err(SessionError::Starting);
         };
-        match live.perform(pending).await {
+        match live.perform(pending, &self.shared.counters).await {
             Ok(response) => {
                 if let Some(fault) = response.fault() {
                     self.end_by_fault(fault);
@@ -151,12 +154,16 @@ impl SessionActor {
         outcome: Result<RunOutcome, SessionError>,
         sender: OutcomeSender,
         held: (ActivityGuard, Option<QuotaPermit>),
+        arrived: Instant,
     ) {
+        let now = Instant::now();
+        let time = now.saturating_duration_since(arrived);
+        self.shared.counters.ended(outcome.as_ref().ok(), time);
         let outcome = match outcome {
             Ok(outcome) => {
                 let outcome = self.context.results.keep(&self.shared, id, outcome);
                 let bytes = outcome.bytes();
-                self.shared.runs().finish(id, bytes, Instant::now());
+                self.shared.runs().finish(id, bytes, now);
                 outcome
             }
             Err(error) => {
@@ -173,6 +180,9 @@ impl SessionActor {
     }
 
     fn drop_guest(&mut self, state: GuestState) {
+        if matches!(state, GuestState::Hibernated) {
+            self.context.counters.hibernated.inc();
+        }
         self.context.residents.remove(self.shared.identity.episode);
         self.guest = state;
     }
@@ -180,6 +190,7 @@ impl SessionActor {
     /// Drops the guest and ends the session, except for its results.
     fn end_by_fault(&mut self, fault: &Fault) {
         self.drop_guest(GuestState::Gone);
+        self.context.counters.faulted(fault.code);
         let identity = &self.shared.identity;
         let (session, environment) = (&identity.id, &identity.environment);
         let (code, trap) = (fault.code.as_str(), fault.trap.map(TrapKind::as_str));

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::api::create::{DeliveryFlag, Resumability};
 use crate::api::error::SessionError;
 use crate::api::principal::Principal;
+use crate::metrics::counters::CallCounters;
 use crate::runs::idempotency::RetryTracker;
 use crate::runs::run_cache::RunCache;
 
@@ -139,6 +140,8 @@ pub(crate) struct SharedState {
     pub(crate) phase: watch::Sender<Phase>,
     /// Whether the client has the response to `/create`.
     pub(crate) delivery: DeliveryFlag,
+    /// What its environment's calls count to.
+    pub(crate) counters: Arc<CallCounters>,
     runtime: OnceLock<RuntimeInfo>,
     runs: Mutex<RunCache>,
     retries: Mutex<RetryTracker>,
@@ -156,11 +159,13 @@ impl SharedState {
         identity: SessionIdentity,
         phase: Phase,
         result_ttl: Duration,
+        counters: Arc<CallCounters>,
     ) -> SharedState {
         SharedState {
             identity,
             phase: watch::Sender::new(phase),
             delivery: DeliveryFlag::default(),
+            counters,
             runtime: OnceLock::new(),
             runs: Mutex::new(RunCache::new(result_ttl)),
             retries: Mutex::default(),

@@ -72,6 +72,8 @@ pub(super) async fn fork(
         }
         return Err(error);
     }
+    let created = u64::try_from(children.len()).unwrap_or(u64::MAX);
+    registry.context.counters.created.inc_by(created);
     Ok(children.into_iter().map(|(id, _)| id).collect())
 }
 
@@ -279,7 +281,12 @@ fn start_child(
         creation: None,
     };
     let result_ttl = registry.context.settings.result_ttl;
-    let shared = Arc::new(SharedState::new(identity, Phase::Hibernated, result_ttl));
+    let counters = registry
+        .context
+        .counters
+        .of_environment(&identity.environment);
+    let phase = Phase::Hibernated;
+    let shared = Arc::new(SharedState::new(identity, phase, result_ttl, counters));
     shared.delivery.set();
     let handle = registry.start(shared, GuestState::Hibernated, quota);
     reservation.fill(handle.clone());

@@ -1,5 +1,7 @@
 //! A guest in memory, together with the journal of its episode.
 
+use std::time::Instant;
+
 use orwd_engine::EntryError;
 use orwd_journal::{EndReason, GuestOutcome, JournalError, RequestRecord, RunIdentity};
 use orwd_model::{Fault, FaultCode, Timestamp};
@@ -7,6 +9,7 @@ use orwd_model::{Fault, FaultCode, Timestamp};
 use crate::episode::episode_log::EpisodeLog;
 use crate::episode::guest::Guest;
 use crate::episode::typed_request::{Teardown, TypedRequest, TypedResponse, enter};
+use crate::metrics::counters::CallCounters;
 
 /// A guest and its log: every request goes to both.
 pub(crate) struct LiveGuest {
@@ -55,6 +58,7 @@ impl LiveGuest {
     pub(crate) async fn perform<R: TypedRequest>(
         &mut self,
         pending: &PendingEntry<R>,
+        counters: &CallCounters,
     ) -> Result<R::Response, NoResponse> {
         let response = match self.log.limit_fault() {
             Some(fault) => R::Response::faulted(fault),
@@ -66,12 +70,15 @@ impl LiveGuest {
             return Err(NoResponse::Overloaded(fault.clone()));
         }
         let cpu_time = self.guest.cpu_time();
+        counters.used(cpu_time);
         let outcome = || response.clone().into_outcome();
         let observed = self.guest.observed();
         let written = self
             .log
             .append_response(pending.seq, outcome, cpu_time, observed);
+        let start = Instant::now();
         written.await.map_err(NoResponse::Journal)?;
+        counters.appended(start.elapsed());
         Ok(response)
     }
 

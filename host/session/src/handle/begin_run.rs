@@ -211,6 +211,7 @@ impl SessionHandle {
                         start,
                         quota,
                         memory,
+                        arrived: Instant::now(),
                     };
                     return place.send(Command::Run(Box::new(run), activity));
                 }
@@ -223,6 +224,7 @@ impl SessionHandle {
                     "the session ended before the call began",
                 ),
             };
+            handle.shared.counters.not_queued();
             handle.shared.runs().remove(id);
             handle.shared.retries().remove(id);
             outcome.send(RunOutcome::Faulted(Fault::new(code, message)));
@@ -234,6 +236,7 @@ impl SessionHandle {
         let handle = self.clone();
         Run::new(id, move |run, sender, _start| {
             let shared = &handle.shared;
+            shared.counters.refused(&outcome);
             let outcome = handle.context.results.keep(shared, id, outcome);
             let mut runs = shared.runs();
             runs.insert(run.clone());

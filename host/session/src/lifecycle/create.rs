@@ -156,7 +156,8 @@ pub(crate) async fn create(
         EpisodeLog::disabled()
     };
     let result_ttl = context.settings.result_ttl;
-    let shared = SharedState::new(identity, Phase::Starting, result_ttl);
+    let counters = context.counters.of_environment(&identity.environment);
+    let shared = SharedState::new(identity, Phase::Starting, result_ttl, counters);
     shared.set_runtime(RuntimeInfo {
         environment: env,
         first_task_tools,

@@ -8,6 +8,7 @@ use orwd_engine::{Engine, EntryError, TaskLookupError};
 use orwd_journal::{DiskPermit, DiskQuota, EpisodeId, Journal, JournalError};
 use orwd_limiter::ByteBudget;
 use orwd_model::{EnvName, HeapSize, Json, SessionId, TaskSource, python_repr};
+use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use crate::actor::command::EndCause;
@@ -29,6 +30,8 @@ use crate::limits::listings::Listings;
 use crate::limits::memory_pressure::{self, MemoryMonitor};
 use crate::limits::quota::{QuotaCounter, QuotaExceeded, QuotaPermit};
 use crate::limits::resume_limiter::ResumeLimiter;
+use crate::metrics::counters::SessionCounters;
+use crate::metrics::gauges::SessionGauges;
 use crate::runs::result_memory::ResultMemory;
 use crate::runs::run_id::RunIdSigner;
 use crate::versions::{OlderVersion, VersionRegistry};
@@ -57,7 +60,7 @@ impl SessionManager {
         older: Vec<OlderVersion>,
         memory_monitor: Option<MemoryMonitor>,
     ) -> Result<SessionManager, JournalError> {
-        let names = environments.iter().map(|env| env.name().clone()).collect();
+        let names: Vec<EnvName> = environments.iter().map(|env| env.name().clone()).collect();
         let run_ids = RunIdSigner::new(journal.host_key("task ids").await?);
         let live = journal.live().await?;
         let served: HashMap<EnvName, Environment> = environments
@@ -65,6 +68,7 @@ impl SessionManager {
             .map(|env| (env.name().clone(), env))
             .collect();
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let counters = SessionCounters::new(names.iter());
         let context = SessionContext {
             engine,
             settings,
@@ -72,7 +76,10 @@ impl SessionManager {
             journal,
             run_ids,
             versions: VersionRegistry::new(served, older),
-            residents: ResidentSet::new(settings.hibernate_after.is_some()),
+            residents: ResidentSet::new(
+                settings.hibernate_after.is_some(),
+                counters.evicted.clone(),
+            ),
             resume_limiter: ResumeLimiter::new(threads * 2),
             session_quota: QuotaCounter::new(settings.key_quota.sessions),
             call_quota: QuotaCounter::new(settings.key_quota.calls),
@@ -83,6 +90,7 @@ impl SessionManager {
             )),
             histories: HistoryReader::new(settings.memory.histories),
             listings: Listings::new(settings.listing, settings.memory.listings),
+            counters,
         };
         context.disk_quota.note_limits().await?;
         let registry = Arc::new(SessionRegistry::new(context, names));
@@ -102,6 +110,21 @@ impl SessionManager {
             tokio::spawn(memory_pressure::run(context, monitor));
         }
         Ok(SessionManager(registry))
+    }
+
+    /// Adds what sessions and the journal count to a registry. Returns a function
+    /// that reads the rest, to be called before each scrape.
+    pub fn register_metrics(&self, registry: &mut Registry) -> impl Fn() + Send + Sync + 'static {
+        let context = &self.0.context;
+        context.counters.register(registry);
+        context.journal.register_metrics(registry);
+        let gauges = SessionGauges::register(registry);
+        let server = Arc::downgrade(&self.0);
+        move || {
+            if let Some(server) = server.upgrade() {
+                gauges.update(&server);
+            }
+        }
     }
 
     /// Creates no more sessions from now on.
@@ -232,6 +255,7 @@ impl SessionManager {
         let guest = GuestState::Live(Box::new(opened.live));
         let handle = self.0.start(opened.shared, guest, quota);
         reservation.fill(handle);
+        self.0.context.counters.created.inc();
         Ok(opened.created)
     }
 }

@@ -89,7 +89,9 @@ impl SessionRegistry {
             creation: None,
         };
         let result_ttl = self.context.settings.result_ttl;
-        let shared = Arc::new(SharedState::new(identity, Phase::Hibernated, result_ttl));
+        let counters = self.context.counters.of_environment(&identity.environment);
+        let phase = Phase::Hibernated;
+        let shared = Arc::new(SharedState::new(identity, phase, result_ttl, counters));
         if episode.head > SETUP_RESPONSE {
             shared.delivery.set();
         }

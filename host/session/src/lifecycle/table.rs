@@ -97,6 +97,15 @@ impl SessionTable {
         self.entries().iter().filter_map(open).collect()
     }
 
+    /// Looks at all open sessions, while the table is locked.
+    pub(crate) fn visit(&self, mut look: impl FnMut(&SessionHandle)) {
+        for entry in self.entries().values() {
+            if let TableEntry::Open(handle) = entry {
+                look(handle);
+            }
+        }
+    }
+
     /// Adds an open session.
     pub(crate) fn insert(&self, key: SessionKey, handle: SessionHandle) {
         self.entries().insert(key, TableEntry::Open(handle));

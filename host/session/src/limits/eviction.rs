@@ -10,8 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use orwd_engine::{Engine, SessionPermit};
 use orwd_journal::EpisodeId;
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc::WeakSender;
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::RecvError;
 
 use crate::actor::command::Command;
 use crate::actor::state::SharedState;
@@ -26,6 +28,8 @@ pub(crate) struct ResidentSet {
     /// Whether sessions are evicted at all.
     enabled: bool,
     residents: Mutex<HashMap<EpisodeId, Resident>>,
+    /// The sessions that have hibernated for others.
+    evicted: Counter,
 }
 
 struct Resident {
@@ -36,10 +40,11 @@ struct Resident {
 impl ResidentSet {
     /// Creates an empty set. Unless enabled, sessions stay in memory while they
     /// are open.
-    pub(crate) fn new(enabled: bool) -> ResidentSet {
+    pub(crate) fn new(enabled: bool, evicted: Counter) -> ResidentSet {
         ResidentSet {
             enabled,
             residents: Mutex::default(),
+            evicted,
         }
     }
 
@@ -75,7 +80,7 @@ impl ResidentSet {
             let (reply, hibernated) = oneshot::channel();
             if commands.try_send(Command::Hibernate(reply)).is_ok() {
                 // If it has ended instead, its permit may be free, too.
-                let _ = hibernated.await;
+                self.count(hibernated.await);
             }
         }
         engine.session_permit(owner.cpu_owner())
@@ -98,9 +103,16 @@ impl ResidentSet {
             if commands.try_send(Command::Hibernate(reply)).is_err() {
                 return evicted;
             }
-            let _ = hibernated.await;
+            self.count(hibernated.await);
         }
         count
+    }
+
+    /// Counts a session that has hibernated, unless it had other work or has ended.
+    fn count(&self, hibernated: Result<bool, RecvError>) {
+        if hibernated == Ok(true) {
+            self.evicted.inc();
+        }
     }
 
     fn eviction_candidate(&self) -> Option<WeakSender<Command>> {

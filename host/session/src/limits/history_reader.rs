@@ -46,6 +46,11 @@ impl HistoryReader {
         }
     }
 
+    /// Returns the bytes of what is being read.
+    pub(crate) fn used(&self) -> usize {
+        self.queue.held()
+    }
+
     /// Waits for the permission to read a history record by record, or in pages.
     pub(crate) async fn scan(&self, owner: &Principal) -> Result<HistoryPermit, HistoriesBusy> {
         let amount = self.total / SCANS;

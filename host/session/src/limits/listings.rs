@@ -53,6 +53,11 @@ struct RecentList {
 }
 
 impl Listings {
+    /// Returns the bytes of the lists in memory.
+    pub(crate) fn used(&self) -> usize {
+        self.memory.used()
+    }
+
     /// Creates lists within these limits, which together take `memory` bytes.
     pub(crate) fn new(limits: ListingLimits, memory: usize) -> Listings {
         Listings {

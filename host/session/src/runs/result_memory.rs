@@ -49,6 +49,11 @@ impl ResultMemory {
         }
     }
 
+    /// Returns the bytes of all results in memory.
+    pub(crate) fn used(&self) -> usize {
+        self.budget.used()
+    }
+
     /// Charges the result of a run that the session keeps. Evicts older results
     /// if necessary, so no lock on runs may be held.
     pub(crate) fn keep(
@@ -168,6 +173,7 @@ mod tests {
 
     use super::*;
     use crate::actor::state::{Phase, SessionIdentity};
+    use crate::metrics::counters::SessionCounters;
     use crate::runs::run::Run;
 
     const TTL: Duration = Duration::from_secs(60);
@@ -183,7 +189,9 @@ mod tests {
             creation: None,
             import: None,
         };
-        Arc::new(SharedState::new(identity, Phase::Ready, TTL))
+        let counters = SessionCounters::new([].into_iter());
+        let counters = counters.of_environment(&identity.environment);
+        Arc::new(SharedState::new(identity, Phase::Ready, TTL, counters))
     }
 
     /// Finishes a run with a result of about this size.

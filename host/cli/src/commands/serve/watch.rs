@@ -84,8 +84,8 @@ pub(super) fn run(serve: &Watched<'_>) -> Result<CommandStatus, CommandError> {
         ));
     }
     let address = serve.listen;
-    let listener =
-        TcpListener::bind(address.0).map_err(|error| server::bind_error(address, &error))?;
+    let listener = TcpListener::bind(address.0)
+        .map_err(|error| server::bind_error(address, "--listen", &error))?;
     let local = listener.local_addr()?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
