@@ -31,3 +31,18 @@ class Shell(unittest.TestCase):
                 self.assertEqual(result.metadata["exit_code"], 1)
                 result = session.call_tool("submit", {})
                 self.assertEqual((result.finished, result.reward), (True, 0.25))
+
+    def test_an_agent_with_a_toolset(self):
+        with OpenReward() as client:
+            environment = client.environments.get("workbench")
+            with environment.session(
+                split="playground", index=0, toolset="claude-code"
+            ) as session:
+                path = "/orwd_data/work/a.txt"
+                session.call_tool("write", {"file_path": path, "content": "one\n"})
+                session.call_tool(
+                    "edit",
+                    {"file_path": path, "old_string": "one", "new_string": "two"},
+                )
+                result = session.call_tool("bash", {"command": "cat a.txt"})
+                self.assertEqual(result.metadata["output"], "two\n")

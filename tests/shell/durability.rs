@@ -1,5 +1,7 @@
 //! Long episodes of the shell: forked, killed, replayed.
 
+use std::time::Duration;
+
 use orwd_tests::artifacts::{target_dir, workspace_dir};
 use orwd_tests::ors::{SessionClient, TaskSelector};
 use orwd_tests::process::{OrwdCommand, ServeCommand, unused_address};
@@ -92,6 +94,8 @@ fn a_long_episode_survives_kills_and_replays_equal() {
             .to_str()
             .expect("UTF-8"),
     ])
+    // A busy machine takes long for the loops that are stopped.
+    .timeout(Duration::from_secs(240))
     .run();
     let said = replayed.expect_success();
     assert!(said.contains("0 different"), "{said}");

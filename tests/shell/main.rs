@@ -9,4 +9,5 @@ mod durability;
 mod file_tools;
 mod support;
 mod tool;
+mod toolsets;
 mod workbench;

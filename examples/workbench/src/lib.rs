@@ -12,7 +12,7 @@ mod tasks;
 
 use orwd_sdk::files::FileTools;
 use orwd_sdk::prelude::*;
-use orwd_sdk::shell::{BashTool, SharedShell};
+use orwd_sdk::shell::{BashTool, ClaudeCode, Codex, GeminiCli, Hermes, OpenClaw, SharedShell};
 
 use bench::Bench;
 use grade::Grader;
@@ -50,6 +50,11 @@ struct Workbench {
     shell: SharedShell,
     bash: BashTool,
     files: FileTools,
+    claude_code: ClaudeCode,
+    codex: Codex,
+    gemini_cli: GeminiCli,
+    hermes: Hermes,
+    openclaw: OpenClaw,
 }
 
 #[environment]
@@ -105,6 +110,11 @@ impl Environment for Workbench {
             used: 0,
             bash: BashTool::new(&shell),
             files: FileTools::at(&work),
+            claude_code: ClaudeCode::new(&shell),
+            codex: Codex::new(&shell),
+            gemini_cli: GeminiCli::new(&shell),
+            hermes: Hermes::new(&shell),
+            openclaw: OpenClaw::new(&shell),
             shell,
         })
     }
@@ -152,7 +162,15 @@ impl Environment for Workbench {
     }
 }
 
-#[tools(toolsets(bash: BashTool, files: FileTools))]
+#[tools(toolsets(
+    bash: BashTool,
+    files: FileTools,
+    claude_code: ClaudeCode,
+    codex: Codex,
+    gemini_cli: GeminiCli,
+    hermes: Hermes,
+    openclaw: OpenClaw,
+))]
 impl Workbench {
     /// Ends the episode and grades the files.
     #[tool]

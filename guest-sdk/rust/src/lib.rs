@@ -115,6 +115,10 @@
 //! [`files::FileTools`] reads, edits and searches files, and with the feature
 //! `shell` `shell::BashTool` runs bash on them.
 //!
+//! A toolset that is named as a client can request it, such as `#[tools(name =
+//! "claude-code")]`, is not among the tools of every session: clients request it
+//! with `toolset_name` if `toolsets` in `orwd.toml` offers it.
+//!
 //! # Determinism
 //!
 //! An episode can be replayed: it depends only on its task, its seed, its

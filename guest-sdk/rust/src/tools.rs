@@ -198,12 +198,38 @@ pub(crate) fn describe<T: Tools>() -> Vec<ToolDescription> {
     tools
 }
 
-/// Calls a tool by name.
+/// The toolsets that clients can request by name.
+const REQUESTABLE: [&str; 8] = [
+    "backsearch",
+    "claude-code",
+    "cli",
+    "codex",
+    "gemini-cli",
+    "hermes",
+    "openclaw",
+    "web",
+];
+
+/// Returns the name of a tool without the toolset before it.
+pub(crate) fn plain_name(name: &str) -> &str {
+    name.rsplit_once('/').map_or(name, |(_, tool)| tool)
+}
+
+/// Calls a tool by name. The host calls a tool of a requested toolset as
+/// `TOOLSET/TOOL`.
 pub(crate) fn call<T: Tools>(this: &mut T, name: &str, input: &str) -> Result<Output, ToolError> {
+    if let Some((toolset, tool)) = name.split_once('/') {
+        let place = T::TOOLSETS.iter().position(|known| known.name == toolset);
+        return place
+            .and_then(|place| this.toolset(place))
+            .and_then(|toolset| toolset.own_tool(tool, input))
+            .unwrap_or(Err(ToolError::NotFound));
+    }
     let own = T::TOOLS.iter().find(|tool| tool.name == name);
     let mut owners = T::TOOLSETS
         .iter()
         .enumerate()
+        .filter(|(_, toolset)| !REQUESTABLE.contains(&toolset.name))
         .filter(|(_, toolset)| (toolset.describe)().iter().any(|tool| tool.name == name));
     match (own, owners.next(), owners.next()) {
         (None, None, _) => Err(ToolError::NotFound),

@@ -10,6 +10,7 @@
 
 mod error;
 mod files;
+mod guard;
 mod limits;
 mod links;
 mod output;

@@ -15,7 +15,11 @@ const LIVE_BYTES: u64 = 48 << 20;
 const VARIABLES: usize = 8 << 20;
 
 /// Elements of all arrays. Appending to an array takes longer with each element.
-const ARRAY_ENTRIES: usize = 20_000;
+const ARRAY_ENTRIES: usize = 100_000;
+
+/// Allocations, each with its first 512 bytes, that a command line may make in each
+/// second of its time. A second of them takes less than a second of CPU time.
+const WORK_PER_SECOND: f64 = 4e6;
 
 /// Bytes of a command line.
 const COMMAND: usize = 1 << 20;
@@ -52,6 +56,13 @@ impl Default for ShellLimits {
 }
 
 impl ShellLimits {
+    /// Returns the most work of a command line, in steps of the meter.
+    pub(crate) fn work(&self) -> u64 {
+        // Starting the evaluator takes work too.
+        let seconds = self.timeout.as_secs_f64().max(0.25);
+        (seconds * WORK_PER_SECOND) as u64
+    }
+
     pub(crate) fn execution(&self) -> ExecutionLimits {
         ExecutionLimits::cli()
             .timeout(self.timeout)

@@ -8,6 +8,7 @@ use bashkit::{Bash, Error, ExecOptions, ExecResult, LimitExceeded, ShellState};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::files::SessionFiles;
+use crate::guard::{Guard, Stopped};
 use crate::limits::{self, ShellLimits};
 use crate::output::Captured;
 
@@ -103,7 +104,8 @@ impl Shell {
             }
         }
         let captured = Arc::new(Mutex::new(Captured::new(limits.max_output)));
-        let mut bash = self.evaluator(limits);
+        let guard = Guard::new(&self.files, limits);
+        let mut bash = self.evaluator(limits, &guard);
         let result = match self.runtime() {
             Ok(runtime) => {
                 let sink = Arc::clone(&captured);
@@ -121,10 +123,10 @@ impl Shell {
         drop(bash);
         let mut captured = captured.lock().unwrap_or_else(PoisonError::into_inner);
         let captured = std::mem::replace(&mut *captured, Captured::new(0));
-        finish(captured, result, command)
+        finish(captured, result, command, guard.stopped())
     }
 
-    fn evaluator(&self, limits: &ShellLimits) -> Bash {
+    fn evaluator(&self, limits: &ShellLimits, guard: &Arc<Guard>) -> Bash {
         let mut builder = Bash::builder()
             .fs(self.files.clone())
             .cwd(&self.cwd)
@@ -133,11 +135,13 @@ impl Shell {
             .env("HOME", self.home.to_string_lossy())
             .limits(limits.execution())
             .session_limits(limits::session())
-            .memory_limits(limits::memory());
+            .memory_limits(limits::memory())
+            .before_tool(guard.hook());
         if cfg!(target_arch = "wasm32") {
             builder = builder.env("TMPDIR", "/tmp");
         }
         let mut bash = builder.build();
+        guard.watch(bash.cancellation_token());
         if let Some(kept) = &self.kept {
             bash.restore_shell_state(kept);
         }
@@ -205,6 +209,7 @@ fn finish(
     mut captured: Captured,
     result: bashkit::Result<ExecResult>,
     command: &str,
+    stopped: Option<Stopped>,
 ) -> ShellOutput {
     let mut timed_out = false;
     let mut cut = false;
@@ -212,6 +217,19 @@ fn finish(
         Ok(result) => {
             cut = result.stdout_truncated || result.stderr_truncated;
             result.exit_code
+        }
+        Err(_) if stopped == Some(Stopped::Nesting) => {
+            captured.push_line(
+                "bash: stopped: commands are nested too deeply (functions, eval, source, traps)",
+            );
+            STOPPED
+        }
+        Err(_) if stopped == Some(Stopped::Work) => {
+            timed_out = true;
+            captured.push_line(
+                "bash: stopped: the command line takes more work than fits into its time limit",
+            );
+            TIMED_OUT
         }
         Err(error) => {
             if let Some(report) = error.syntax_report("bash: -c", command) {

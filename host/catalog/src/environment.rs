@@ -96,6 +96,10 @@ impl PreparedEnvironment {
             .await
             .map_err(LoadError::Start)?;
         let description = instance.describe().await.map_err(LoadError::Describe)?;
+        let missing = |name: &&String| !description.has_toolset(name);
+        if let Some(name) = spec.toolsets.iter().find(missing) {
+            return Err(LoadError::Toolset(name.clone()));
+        }
         let queries = TaskQueries::start(engine.clone(), component.clone(), spec.clone(), instance);
         Ok(Environment(Arc::new(Inner {
             spec,
@@ -144,6 +148,13 @@ impl Environment {
     /// Returns the secrets that it declares.
     pub fn secrets(&self) -> &[String] {
         &self.0.spec.secrets
+    }
+
+    /// Whether clients can request a toolset: its manifest lists it, and it has tools of
+    /// it.
+    pub fn offers_toolset(&self, name: &str) -> bool {
+        self.0.spec.toolsets.iter().any(|offered| offered == name)
+            && self.0.description.has_toolset(name)
     }
 
     /// Returns what its sessions see as `/orwd_data`.

@@ -16,7 +16,7 @@ use toml::de::{DeTable, DeValue};
 use orwd_config::LimitOverrides;
 use orwd_model::{
     Amount, ByteSize, ClockMode, EnvName, InvalidSeed, LimitError, LimitSet, LimitUnit,
-    RESERVED_PATHS, Seed, SessionLimits,
+    RESERVED_PATHS, Seed, SessionLimits, TOOLSETS,
 };
 use orwd_model::{DataMode, OnConflict, PublishRules};
 use table::{Table, Text, kind};
@@ -51,6 +51,8 @@ pub struct Manifest {
     pub limits: LimitOverrides,
     /// Secrets that it declares, in order. It gets no others.
     pub secrets: Vec<String>,
+    /// Toolsets that clients can request.
+    pub toolsets: Vec<String>,
     /// Clock of its sessions.
     pub clock: ClockMode,
     /// Seed of sessions whose client sets none.
@@ -109,6 +111,7 @@ impl Manifest {
             mode: DataMode::default(),
             limits: LimitOverrides::default(),
             secrets: Vec::new(),
+            toolsets: Vec::new(),
             clock: ClockMode::default(),
             seed: None,
         }
@@ -133,6 +136,7 @@ impl Manifest {
             "seed",
             "limits",
             "secrets",
+            "toolsets",
         ])?;
         let Some(name) = root.text("name")? else {
             return Err(ManifestError::whole_file(
@@ -152,6 +156,7 @@ impl Manifest {
             mode: mode(&root)?,
             limits: limits(&root)?,
             secrets: secrets(&root)?,
+            toolsets: toolsets(&root)?,
             clock: clock(&root)?,
             seed: seed(&root)?,
         })
@@ -398,6 +403,21 @@ fn secrets(root: &Table<'_>) -> Result<Vec<String>, ManifestError> {
     Ok(names)
 }
 
+fn toolsets(root: &Table<'_>) -> Result<Vec<String>, ManifestError> {
+    let mut names: Vec<String> = Vec::new();
+    for name in root.texts("toolsets")?.unwrap_or_default() {
+        if !TOOLSETS.contains(&name.value) {
+            let known = TOOLSETS.join("`, `");
+            return Err(name.error(&format!("unknown toolset; expected one of `{known}`")));
+        }
+        if names.iter().any(|other| other == name.value) {
+            return Err(name.error(&format!("{:?} occurs twice", name.value)));
+        }
+        names.push(name.value.to_owned());
+    }
+    Ok(names)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -503,7 +523,7 @@ mod tests {
             ),
             (
                 "name = 'abc'\nfoo = 1",
-                "orwd.toml:2:1: unknown key `foo`; expected `name`, `description`, `version`, `build`, `data`, `data-mode`, `shared`, `clock`, `seed`, `limits` or `secrets`",
+                "orwd.toml:2:1: unknown key `foo`; expected `name`, `description`, `version`, `build`, `data`, `data-mode`, `shared`, `clock`, `seed`, `limits`, `secrets` or `toolsets`",
             ),
             (
                 "name = 'abc'\n[limit]\nmemory = 1",
@@ -616,6 +636,14 @@ mod tests {
             (
                 "name = 'abc'\nsecrets = ['KEY', 1]",
                 "orwd.toml:2:19: `secrets`: expected a list of strings, found a number",
+            ),
+            (
+                "name = 'abc'\ntoolsets = ['codex', 'vim']",
+                "orwd.toml:2:22: `toolsets`: unknown toolset; expected one of `backsearch`, `claude-code`, `cli`, `codex`, `gemini-cli`, `hermes`, `openclaw`, `web`",
+            ),
+            (
+                "name = 'abc'\ntoolsets = ['codex', 'codex']",
+                "orwd.toml:2:22: `toolsets`: \"codex\" occurs twice",
             ),
             (
                 "name = 'abc'\nsecrets = ['KEY', 'KEY']",

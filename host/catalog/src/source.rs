@@ -59,6 +59,7 @@ impl EnvironmentSource {
             mode: self.mode.clone(),
             limits,
             secrets: self.manifest.secrets.clone(),
+            toolsets: self.manifest.toolsets.clone(),
             clock: self.manifest.clock,
             seed: self.manifest.seed,
         };

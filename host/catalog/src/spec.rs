@@ -25,6 +25,8 @@ pub struct EnvironmentSpec {
     pub limits: SessionLimits,
     /// Secrets that it declares; it gets no others.
     pub secrets: Vec<String>,
+    /// Toolsets that clients can request.
+    pub toolsets: Vec<String>,
     /// Clock of its sessions.
     pub clock: ClockMode,
     /// Seed of sessions whose client sets none; random if unset.
@@ -73,6 +75,9 @@ pub enum LoadError {
     /// It cannot be instantiated within its limits.
     #[error("cannot create an instance: {0}")]
     Start(Fault),
+    /// Its manifest offers a toolset of which the component has no tool.
+    #[error("orwd.toml offers the toolset {0:?}, but the component has no tools of it")]
+    Toolset(String),
     /// Its description fails or is invalid.
     #[error("it failed to describe itself: {0}")]
     Describe(EntryError),

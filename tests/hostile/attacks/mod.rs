@@ -11,4 +11,5 @@ mod http_requests;
 mod memory;
 mod outputs;
 mod oversubscription;
+mod shell;
 mod time;

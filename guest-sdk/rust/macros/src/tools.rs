@@ -90,10 +90,10 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 fn table(this: &Type, tools: &[Tool], toolsets: &Toolsets) -> TokenStream {
-    let name = match this {
+    let name = toolsets.name.clone().or_else(|| match this {
         Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),
         _ => None,
-    };
+    });
     let name = name.unwrap_or_else(|| quote!(#this).to_string());
     let rows = tools.iter().map(Tool::row);
     let types = toolsets.fields.iter().map(|field| &field.ty);
@@ -348,6 +348,8 @@ fn string(value: &Expr) -> Result<String> {
 /// The arguments of `#[tools(…)]`.
 #[derive(Default)]
 struct Toolsets {
+    /// The name of this toolset; that of the type if there is none.
+    name: Option<String>,
     fields: Vec<ToolsetField>,
 }
 
@@ -362,16 +364,25 @@ impl Parse for Toolsets {
             return Ok(Self::default());
         }
         let word: Ident = input.parse()?;
+        if word == "name" {
+            input.parse::<Token![=]>()?;
+            let name: LitStr = input.parse()?;
+            return Ok(Self {
+                name: Some(name.value()),
+                fields: Vec::new(),
+            });
+        }
         if word != "toolsets" {
             return Err(Error::new(
                 word.span(),
-                "expected `toolsets(field: Type, …)` or nothing",
+                "expected `toolsets(field: Type, …)`, `name = \"…\"` or nothing",
             ));
         }
         let fields;
         parenthesized!(fields in input);
         let fields = Punctuated::<ToolsetField, Token![,]>::parse_terminated(&fields)?;
         Ok(Self {
+            name: None,
             fields: fields.into_iter().collect(),
         })
     }

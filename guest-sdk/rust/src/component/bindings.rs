@@ -370,6 +370,11 @@ pub mod orwd {
                 pub visibility: Visibility,
                 /// The toolset that declares the tool; none for the environment itself.
                 /// A name that both declare is a collision and cannot be called.
+                ///
+                /// A toolset with a name that clients can request (`claude-code`, `codex`,
+                /// `gemini-cli`, `hermes`, `openclaw` and others of the protocol) is only in
+                /// sessions whose client requested it. Its tools then replace those of the
+                /// same name, and the host calls them as `TOOLSET/TOOL`.
                 pub toolset: ::core::option::Option<_rt::String>,
             }
             impl ::core::fmt::Debug for Tool {

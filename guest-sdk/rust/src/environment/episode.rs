@@ -50,7 +50,7 @@ impl<E: Environment> Episode<E> {
         if matches!(result, Err(ToolError::NotFound | ToolError::Collision(_))) {
             return result;
         }
-        self.environment.after_call(tool, result)
+        self.environment.after_call(tools::plain_name(tool), result)
     }
 
     pub(crate) fn score_group(&mut self, candidates: &[Candidate]) -> Result<Vec<Score>> {

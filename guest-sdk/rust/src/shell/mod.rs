@@ -31,7 +31,9 @@
 
 mod bash;
 mod shared;
+mod toolsets;
 
 pub use bash::BashTool;
 pub use orwd_sdk_shell::{MAX_FILE, Shell, ShellLimits, ShellOutput};
 pub use shared::SharedShell;
+pub use toolsets::{ClaudeCode, Codex, GeminiCli, Hermes, OpenClaw};

@@ -163,6 +163,7 @@ impl PreparedEnvironments {
             component,
             limits,
             secrets: Vec::new(),
+            toolsets: Vec::new(),
             clock: ClockMode::Virtual,
             seed: None,
         };

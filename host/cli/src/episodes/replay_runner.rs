@@ -417,6 +417,7 @@ impl EnvironmentLoader<'_> {
             mode: DataMode::default(),
             limits: created.limits,
             secrets: Vec::new(),
+            toolsets: Vec::new(),
             clock: ClockMode::Virtual,
             seed: None,
         };

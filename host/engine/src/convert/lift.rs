@@ -8,7 +8,8 @@ use orwd_bindings::orwd::environment::types as wit;
 use crate::convert::{schema, surrogates};
 use orwd_model::{
     Block, Capabilities, EnvironmentDescription, Json, JsonDepth, Message, MessageBlock, Reward,
-    Role, Score, Split, SplitKind, Tool, ToolAccess, ToolOutput, ToolSpec, ToolVisibility,
+    Role, Score, Split, SplitKind, TOOLSETS, Tool, ToolAccess, ToolOutput, ToolSpec,
+    ToolVisibility,
 };
 
 /// A guest value that fails a check: what is wrong, and where.
@@ -214,8 +215,13 @@ pub(crate) fn description(description: wit::Description) -> Lifted<EnvironmentDe
     if splits.iter().any(|split| split.name.is_empty()) {
         return invalid("it describes a split without a name".to_owned());
     }
-    for toolset in [false, true] {
-        let of = |tool: &&Tool| tool.toolset.is_some() == toolset;
+    // A client requests one toolset at most, so two of them may share a name.
+    let mut groups = vec![(false, None), (true, None)];
+    groups.extend(TOOLSETS.iter().map(|toolset| (true, Some(*toolset))));
+    for (of_toolset, requested) in groups {
+        let of = |tool: &&Tool| {
+            tool.toolset.is_some() == of_toolset && tool.requested_toolset() == requested
+        };
         let names = tools.iter().filter(of).map(|tool| tool.spec.name.as_str());
         if let Some(name) = first_duplicate(names) {
             return invalid(format!("it describes the tool {name:?} twice"));

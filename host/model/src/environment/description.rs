@@ -1,5 +1,8 @@
 //! The description that an environment returns of itself, validated.
 
+use std::borrow::Cow;
+
+use super::names::TOOLSETS;
 use super::task::Split;
 use super::tool::{TerminalTool, ToolListing, ToolSpec};
 
@@ -38,6 +41,15 @@ pub struct Tool {
     pub visibility: ToolVisibility,
     /// The toolset that contributed it; `None` for the environment's own tools.
     pub toolset: Option<String>,
+}
+
+impl Tool {
+    /// Returns the toolset that a client must request to get the tool; none if every
+    /// session has it.
+    pub fn requested_toolset(&self) -> Option<&str> {
+        let toolset = self.toolset.as_deref();
+        toolset.filter(|name| TOOLSETS.contains(name))
+    }
 }
 
 /// The optional capabilities of an environment.
@@ -87,9 +99,40 @@ impl EnvironmentDescription {
         self.splits.iter().any(|split| split.name == name)
     }
 
-    /// Looks up the tool that a call reaches. Only described tools can be called.
-    pub fn find_tool(&self, name: &str) -> ToolLookup<'_> {
-        let mut found = self.tools.iter().filter(|tool| tool.spec.name == name);
+    /// Whether there is a toolset of this name that clients can request.
+    pub fn has_toolset(&self, name: &str) -> bool {
+        self.requestable(Some(name)).next().is_some()
+    }
+
+    /// Returns the tools of a requested toolset.
+    fn requestable<'a>(&'a self, toolset: Option<&'a str>) -> impl Iterator<Item = &'a Tool> {
+        let tools = self.tools.iter();
+        tools.filter(move |tool| toolset.is_some() && tool.requested_toolset() == toolset)
+    }
+
+    /// Returns the tools that every session has.
+    fn common(&self) -> impl Iterator<Item = &Tool> {
+        let tools = self.tools.iter();
+        tools.filter(|tool| tool.requested_toolset().is_none())
+    }
+
+    /// Returns the name by which the guest knows the tool that a call reaches: one of
+    /// the requested toolset takes precedence, and has the toolset before its name.
+    pub fn guest_name<'a>(&self, name: &'a str, toolset: Option<&str>) -> Cow<'a, str> {
+        let is_requested = self.requestable(toolset).any(|tool| tool.spec.name == name);
+        match toolset {
+            Some(toolset) if is_requested => format!("{toolset}/{name}").into(),
+            _ => name.into(),
+        }
+    }
+
+    /// Looks up the tool that a call reaches in a session with this toolset. Only
+    /// described tools can be called.
+    pub fn find_tool(&self, name: &str, toolset: Option<&str>) -> ToolLookup<'_> {
+        if self.requestable(toolset).any(|tool| tool.spec.name == name) {
+            return ToolLookup::Found;
+        }
+        let mut found = self.common().filter(|tool| tool.spec.name == name);
         match (found.next(), found.next()) {
             (None, _) => ToolLookup::NotFound,
             (Some(_), None) => ToolLookup::Found,
@@ -101,12 +144,12 @@ impl EnvironmentDescription {
     }
 
     /// Returns the tool listing (wire contract section 6): the environment's tools
-    /// by name, then those of toolsets by name, then those of the task in order.
-    pub fn listing(&self, task_tools: Vec<ToolSpec>) -> ToolListing {
+    /// by name, then those of toolsets by name, then those of the task in order. The
+    /// tools of the requested toolset are last, and replace those of the same name.
+    pub fn listing(&self, task_tools: Vec<ToolSpec>, toolset: Option<&str>) -> ToolListing {
         let listed = |of_toolset: bool| {
             let mut tools: Vec<ToolSpec> = self
-                .tools
-                .iter()
+                .common()
                 .filter(|tool| tool.visibility == ToolVisibility::Listed)
                 .filter(|tool| tool.toolset.is_some() == of_toolset)
                 .map(|tool| tool.spec.clone())
@@ -117,6 +160,13 @@ impl EnvironmentDescription {
         let mut tools = listed(false);
         tools.extend(listed(true));
         tools.extend(task_tools);
+        let mut requested: Vec<ToolSpec> = self
+            .requestable(toolset)
+            .map(|tool| tool.spec.clone())
+            .collect();
+        requested.sort_by(|a, b| a.name.cmp(&b.name));
+        tools.retain(|tool| !requested.iter().any(|other| other.name == tool.name));
+        tools.extend(requested);
         ToolListing {
             tools,
             terminal: self.terminal(),
@@ -183,7 +233,7 @@ mod tests {
     #[test]
     fn lists_own_tools_then_toolsets_then_the_task() {
         let extra = tool("aaa", ToolVisibility::Listed, None).spec;
-        let listing = kit().listing(vec![extra]);
+        let listing = kit().listing(vec![extra], None);
         let names: Vec<_> = listing.tools.iter().map(|t| t.name.as_str()).collect();
         assert_eq!(names, ["able", "look", "dup", "shout", "aaa"]);
         assert_eq!(listing.terminal.unwrap().name, "end");
@@ -192,8 +242,8 @@ mod tests {
     #[test]
     fn finds_a_tool_by_name() {
         let kit = kit();
-        assert_eq!(kit.find_tool("look"), ToolLookup::Found);
-        assert_eq!(kit.find_tool("LOOK"), ToolLookup::NotFound);
-        assert_eq!(kit.find_tool("dup"), ToolLookup::Collision("Extras"));
+        assert_eq!(kit.find_tool("look", None), ToolLookup::Found);
+        assert_eq!(kit.find_tool("LOOK", None), ToolLookup::NotFound);
+        assert_eq!(kit.find_tool("dup", None), ToolLookup::Collision("Extras"));
     }
 }

@@ -119,6 +119,8 @@ pub(crate) struct RuntimeInfo {
     /// The tools of the task when the episode was opened; listed while setup
     /// runs and the guest cannot be entered.
     pub(crate) first_task_tools: Vec<ToolSpec>,
+    /// The toolset that the client requested.
+    pub(crate) toolset: Option<String>,
     pub(crate) resumability: Resumability,
     /// Whether the session publishes what it wrote when it ends.
     pub(crate) publishes: bool,

@@ -17,7 +17,7 @@ pub struct NewSession {
     /// environment and the task have been found (wire contract section 4: the
     /// precedence of errors).
     pub secrets: Result<Secrets, String>,
-    /// The toolset requested by the client. None is supported yet.
+    /// The toolset that the client requests.
     pub toolset: Option<String>,
     /// The seed of the session; without one the environment decides.
     pub seed: Option<Seed>,

@@ -18,6 +18,9 @@ use orwd_model::{
 /// An instance with an open episode.
 pub(crate) struct Guest {
     episode: Episode,
+    env: Environment,
+    /// The toolset that the client requested.
+    toolset: Option<String>,
     /// A tool returned that the episode has finished; no tool is called after
     /// that.
     finished: bool,
@@ -61,6 +64,7 @@ impl Guest {
         permit: SessionPermit,
         task: &Json,
         secrets: Secrets,
+        toolset: Option<String>,
     ) -> Result<(Guest, Vec<ToolSpec>), OpenError> {
         let seed = config.determinism.seed;
         let instance = env.start(config, permit).await.map_err(OpenError::Start)?;
@@ -72,6 +76,8 @@ impl Guest {
         };
         let guest = Guest {
             episode,
+            env: env.clone(),
+            toolset,
             finished: false,
             set_up: false,
         };
@@ -105,7 +111,9 @@ impl Guest {
         if self.finished {
             return RunOutcome::Refused(episode_finished(tool));
         }
-        let outcome = call_outcome(tool, self.episode.call(tool, input).await);
+        let description = self.env.description();
+        let known_as = description.guest_name(tool, self.toolset.as_deref());
+        let outcome = call_outcome(tool, self.episode.call(&known_as, input).await);
         if let RunOutcome::Output(output) = &outcome {
             self.finished |= output.finished;
         }

@@ -93,7 +93,15 @@ impl<S: StepSource> Replay<S> {
         config.label.owner = created.owner.as_deref().unwrap_or_default().into();
         config.observe = created.observed.is_some();
         config.disk = disk;
-        let (guest, tools) = Guest::open(env, config, permit, &created.task, secrets).await?;
+        let (guest, tools) = Guest::open(
+            env,
+            config,
+            permit,
+            &created.task,
+            secrets,
+            created.toolset.clone(),
+        )
+        .await?;
         Ok(Replay {
             guest,
             tools,

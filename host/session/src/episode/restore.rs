@@ -226,6 +226,7 @@ pub(crate) async fn restore(
         publishes: created.mode.within(environment.mode()).publishes(),
         environment,
         first_task_tools: replay.tools,
+        toolset: created.toolset.clone(),
         json_depth: limits.json_depth,
     };
     let writer = context.journal.resume(&history);

@@ -261,7 +261,8 @@ impl SessionHandle {
                 return check_depth("candidates", candidates).map(RunOutcome::Failed);
             }
         };
-        let refusal = match runtime.environment.description().find_tool(tool) {
+        let description = runtime.environment.description();
+        let refusal = match description.find_tool(tool, runtime.toolset.as_deref()) {
             ToolLookup::Found => Refusal {
                 reason: RefusalReason::InputValidation,
                 message: check_depth("input", input)

@@ -69,7 +69,7 @@ impl Session for SessionHandle {
         } else {
             runtime.first_task_tools.clone()
         };
-        Ok(description.listing(tools))
+        Ok(description.listing(tools, runtime.toolset.as_deref()))
     }
 
     async fn prompt(&self) -> Result<Conversation, SessionError> {

@@ -60,6 +60,11 @@ pub(crate) async fn create(
         seed,
         fingerprint,
     } = spec;
+    // Refused only after the episode is opened, as the reference does.
+    let offered = match &toolset {
+        Some(name) => env.offers_toolset(name).then(|| name.clone()),
+        None => None,
+    };
     let permit = context.acquire_permit(&key.owner).await;
     let permit = permit.ok_or(CreateError::Full)?;
     let determinism = DeterminismConfig {
@@ -90,7 +95,7 @@ pub(crate) async fn create(
     let journaled = context.is_journaled();
     let resumability = Resumability::new(journaled, determinism.clock, &mode, &sealed);
     let publishes = mode.publishes();
-    let opened = Guest::open(&env, config, permit, &task, secrets).await;
+    let opened = Guest::open(&env, config, permit, &task, secrets, offered.clone()).await;
     let (guest, first_task_tools) = opened.map_err(|error| match error {
         OpenError::Start(fault) | OpenError::Entry(EntryError::Fault(fault))
             if fault.code == FaultCode::Overloaded =>
@@ -107,7 +112,9 @@ pub(crate) async fn create(
         }
         OpenError::Entry(EntryError::Failed(message)) => CreateError::Refused(message),
     })?;
-    if let Some(name) = toolset {
+    if let Some(name) = toolset
+        && offered.is_none()
+    {
         return Err(if TOOLSETS.contains(&name.as_str()) {
             CreateError::NoSandbox(name)
         } else {
@@ -146,7 +153,7 @@ pub(crate) async fn create(
             engine: orwd_engine::ENGINE_SERIES.to_owned(),
             secrets: sealed,
             request: fingerprint,
-            toolset: None,
+            toolset: offered.clone(),
             parent: None,
             content: CreationContent::Plain,
         };
@@ -161,6 +168,7 @@ pub(crate) async fn create(
     shared.set_runtime(RuntimeInfo {
         environment: env,
         first_task_tools,
+        toolset: offered,
         resumability,
         publishes,
         json_depth: limits.json_depth,

@@ -71,7 +71,7 @@ impl SessionService for SessionManager {
                 terminal: None,
                 supports_score_group: false,
             },
-            |env| env.description().listing(Vec::new()),
+            |env| env.description().listing(Vec::new(), None),
         )
     }
 
