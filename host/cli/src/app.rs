@@ -221,6 +221,7 @@ mod tests {
                 "TIME" => "5m",
                 "COUNT" => "5",
                 "NAME" => "example.org",
+                "ADDR" => "127.0.0.1:9090",
                 _ => "info",
             }
             .to_owned()

@@ -125,18 +125,23 @@ fn queries_about_tasks_of_many_owners_take_turns() {
 
 #[test]
 fn a_call_behind_many_busy_sessions_of_its_own_key_gets_a_503() {
+    let scratch = TestDir::new();
+    let keys = scratch.at("keys.toml");
+    let made = OrwdCommand::new(["keys", "new", "alice", "--api-keys", &keys]).run();
+    let key = made.expect_success().trim_end().to_owned();
     let server = ServeCommand::fixtures(&["consumer"])
+        .set("--api-keys", &keys)
         .set("--cpu-queue", "1")
         .set("--setup-wait", "1s")
         .set("--call-cpu", "3s")
         .start();
-    let ors = server.ors();
+    let ors = server.ors().with_api_key(&key);
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let session = open(&ors, "consumer", json!({}));
-    let busy: Vec<SessionClient> = (0..4 * cpus)
+    // For each CPU one that runs and one that waits. The last of them is admitted.
+    let busy: Vec<SessionClient> = (0..2 * cpus)
         .map(|_| open(&ors, "consumer", json!({})))
         .collect();
-    // Those that begin together do not see each other wait.
     let mut calls: Vec<EventStream> = busy.iter().map(spin).collect();
     calls
         .iter_mut()

@@ -45,7 +45,8 @@ pub(crate) struct AccessLogEntry {
     pub(crate) environment: Option<EnvName>,
     /// The seed of the session that the request created.
     pub(crate) seed: Option<Seed>,
-    /// The tool that the request calls, shortened.
+    /// The tool that the request calls, shortened. It is logged once the tool has
+    /// run: a name that is refused can be any text of the client, and a secret.
     tool: Option<String>,
     /// The outcome of the call or scoring.
     pub(crate) run_end: Option<RunEnd>,
@@ -57,6 +58,7 @@ pub(crate) struct AccessLogEntry {
 #[derive(Clone, Copy)]
 pub(crate) struct RunEnd {
     outcome: &'static str,
+    is_refused: bool,
     fault: Option<FaultCode>,
     reward: Option<Reward>,
 }
@@ -72,6 +74,7 @@ impl RunEnd {
         };
         RunEnd {
             outcome: name,
+            is_refused: matches!(outcome, RunOutcome::Refused(_)),
             fault,
             reward,
         }
@@ -156,6 +159,8 @@ impl Drop for AccessLogEntry {
         self.activity.end();
         // The response to a HEAD request has no body whose end could be seen.
         let complete = self.end == ResponseEnd::Complete || self.method == Method::HEAD;
+        let has_run = self.run_end.is_some_and(|end| !end.is_refused);
+        let tool = self.tool.as_deref().filter(|_| has_run);
         macro_rules! log {
             ($level:ident) => {
                 tracing::$level!(
@@ -169,7 +174,7 @@ impl Drop for AccessLogEntry {
                     session = self.session.as_ref().map(|id| tracing::field::display(EscapedText(id.as_str()))),
                     environment = self.environment.as_ref().map(EnvName::as_str),
                     seed = self.seed.map(tracing::field::display),
-                    tool = self.tool.as_ref().map(|name| tracing::field::display(EscapedText(name))),
+                    tool = tool.map(|name| tracing::field::display(EscapedText(name))),
                     outcome = self.run_end.map(|end| end.outcome),
                     fault = self.run_end.and_then(|end| end.fault).map(FaultCode::as_str),
                     reward = self.run_end.and_then(|end| end.reward).map(Reward::get),
