@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use orwd_tests::artifacts::{binary, target_dir};
+use orwd_tests::artifacts::{binary, target_dir, workbench};
 use orwd_tests::background::wait_until;
 use orwd_tests::ors::TaskSelector;
 use orwd_tests::process::{OrwdCommand, ServeCommand};
@@ -107,6 +107,22 @@ fn a_new_environment_passes_its_tests_builds_plays_and_serves() {
 #[test]
 fn a_new_environment_from_the_dataset_template_does_too() {
     create_and_serve("my-quiz", &["--template", "dataset"]);
+}
+
+#[test]
+fn a_new_environment_from_the_shell_template_builds_and_plays() {
+    // The same dependencies as those of the example, which is built for other tests.
+    let example = workbench();
+    let scratch = TestDir::new();
+    let made = OrwdCommand::new(["new", "my-desk", "--template", "shell"]);
+    made.current_dir(scratch.path()).run().expect_success();
+    let folder = scratch.path().join("my-desk");
+    let lock = std::fs::read_to_string(example.join("Cargo.lock")).unwrap();
+    let lock = lock.replace("name = \"workbench\"", "name = \"my-desk\"");
+    std::fs::write(folder.join("Cargo.lock"), lock).unwrap();
+    let play = OrwdCommand::new(["play", ".", "--script", "transcript.jsonl"]);
+    let played = play.current_dir(&folder).timeout(BUILD).run();
+    played.expect_success();
 }
 
 #[test]

@@ -19,6 +19,7 @@ use crate::console::{CommandError, CommandStatus, terminal};
 #[command(after_help = "Examples:
   orwd new my-env              a counter
   orwd new my-quiz --template dataset
+  orwd new my-desk --template shell
   orwd new my-game --template python
 
 Then: cd my-env && cargo test && orwd serve .")]
@@ -44,6 +45,8 @@ enum Template {
     Counter,
     /// Questions and answers from JSON lines in a data directory
     Dataset,
+    /// Files to work on with bash and file tools
+    Shell,
     /// The counter in Python, which needs no Rust
     Python,
 }
@@ -110,6 +113,32 @@ const DATASET: &[TemplateFile] = &[
     (
         ".gitignore",
         include_str!("../../templates/dataset/gitignore"),
+    ),
+];
+
+const SHELL: &[TemplateFile] = &[
+    (
+        "Cargo.toml",
+        include_str!("../../templates/shell/Cargo.toml.template"),
+    ),
+    ("build.rs", include_str!("../../templates/shell/build.rs")),
+    ("orwd.toml", include_str!("../../templates/shell/orwd.toml")),
+    (
+        "src/lib.rs",
+        include_str!("../../templates/shell/src/lib.rs"),
+    ),
+    (
+        "data/about.txt",
+        include_str!("../../templates/shell/data/about.txt"),
+    ),
+    (
+        "transcript.jsonl",
+        include_str!("../../templates/shell/transcript.jsonl"),
+    ),
+    ("README.md", include_str!("../../templates/shell/README.md")),
+    (
+        ".gitignore",
+        include_str!("../../templates/shell/gitignore"),
     ),
 ];
 
@@ -212,7 +241,9 @@ impl New {
         note_created(&self.path);
         let folder = self.path.display();
         let first = match self.template {
-            Template::Counter | Template::Dataset => "cargo test        run its tests",
+            Template::Counter | Template::Dataset | Template::Shell => {
+                "cargo test        run its tests"
+            }
             Template::Python => "orwd build        build it into the folder dist",
         };
         terminal::print(&format!(
@@ -286,6 +317,17 @@ impl fmt::Display for Sdk {
     }
 }
 
+impl Sdk {
+    /// Returns the value of the dependency with the feature `shell`.
+    fn with_shell(&self) -> String {
+        let written = match self {
+            Sdk::Folder(_) => self.to_string(),
+            Sdk::Published => format!("{{ version = {self} }}"),
+        };
+        written.trim_end_matches(" }").to_owned() + ", features = [\"shell\"] }"
+    }
+}
+
 fn checked_sdk(path: &Path) -> Result<PathBuf, CommandError> {
     let invalid = |reason: &str| {
         CommandError::usage(format!(
@@ -335,13 +377,15 @@ fn write(
     let files = match template {
         Template::Counter => COUNTER,
         Template::Dataset => DATASET,
+        Template::Shell => SHELL,
         Template::Python => PYTHON,
     };
     for (path, content) in files {
         let content = content
             .replace("{{name}}", name)
             .replace("{{package}}", name)
-            .replace("{{sdk}}", &sdk.to_string());
+            .replace("{{sdk}}", &sdk.to_string())
+            .replace("{{sdk-shell}}", &sdk.with_shell());
         let path = folder.join(path);
         let parent = path.parent().unwrap_or(folder);
         fs::create_dir_all(parent)
@@ -399,7 +443,7 @@ mod tests {
 
     #[test]
     fn every_template_is_complete() {
-        for template in [Template::Counter, Template::Dataset] {
+        for template in [Template::Counter, Template::Dataset, Template::Shell] {
             let folder = TempDir::new().unwrap();
             let sdk = Sdk::Folder(PathBuf::from("/a \"b\"/sdk"));
             write(folder.path(), template, "my-env", &sdk).unwrap();
@@ -412,6 +456,9 @@ mod tests {
                 cargo["dependencies"]["orwd-sdk"]["path"].as_str(),
                 Some("/a \"b\"/sdk")
             );
+            let features = cargo["dependencies"]["orwd-sdk"].get("features");
+            let has_shell = features.is_some_and(|features| features[0].as_str() == Some("shell"));
+            assert_eq!(has_shell, template == Template::Shell);
             for file in ["README.md", "src/lib.rs", "transcript.jsonl", ".gitignore"] {
                 assert!(!read(file).contains("{{"), "{file}");
             }
