@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::desk::{Desk, done, numbered, quoted};
+use super::workspace::{Workspace, done, numbered, quoted};
 use crate::files::Edit;
 use crate::shell::SharedShell;
 use crate::{Output, tools};
@@ -13,14 +13,14 @@ use crate::{Output, tools};
 /// `todo_write`.
 #[derive(Clone)]
 pub struct ClaudeCode {
-    desk: Desk,
+    workspace: Workspace,
 }
 
 impl ClaudeCode {
     /// Returns the toolset on a shell.
     pub fn new(shell: &SharedShell) -> Self {
         Self {
-            desk: Desk::new(shell),
+            workspace: Workspace::new(shell),
         }
     }
 }
@@ -95,7 +95,7 @@ impl ClaudeCode {
     /// from one command to the next.
     #[tool(concurrent)]
     fn bash(&mut self, input: Bash) -> Output {
-        self.desk.run(&input.command, input.timeout)
+        self.workspace.run(&input.command, input.timeout)
     }
 
     /// Finds files whose name matches a pattern such as `*.js`.
@@ -105,7 +105,7 @@ impl ClaudeCode {
             quoted(input.path.as_deref().unwrap_or(".")),
             quoted(&input.pattern),
         );
-        self.desk
+        self.workspace
             .run(&format!("find {path} -name {pattern} -type f | sort"), None)
     }
 
@@ -121,7 +121,7 @@ impl ClaudeCode {
             .glob
             .map(|glob| format!("--include={} ", quoted(&glob)))
             .unwrap_or_default();
-        self.desk
+        self.workspace
             .run(&format!("grep -r -n {include}-- {pattern} {path}"), None)
     }
 
@@ -133,14 +133,14 @@ impl ClaudeCode {
             (Some(offset), Some(limit)) => Some(offset.saturating_add(limit)),
             (_, limit) => limit,
         };
-        self.desk
+        self.workspace
             .run(&numbered(&input.file_path, input.offset, last), None)
     }
 
     /// Writes a file, and creates its folders. An existing file is replaced.
     #[tool(concurrent)]
     fn write(&mut self, input: Write) -> Output {
-        let written = self.desk.write(&input.file_path, &input.content);
+        let written = self.workspace.write(&input.file_path, &input.content);
         let text = format!("Successfully wrote to {}", input.file_path);
         done(written, text, "\n\n(exit 0)")
     }
@@ -153,7 +153,7 @@ impl ClaudeCode {
             new_string: input.new_string,
             replace_all: input.replace_all,
         };
-        let edited = self.desk.edit(&input.file_path, &[edit]);
+        let edited = self.workspace.edit(&input.file_path, &[edit]);
         let text = format!("Successfully edited {}", input.file_path);
         done(edited, text, "\n\n(exit 0)")
     }

@@ -3,21 +3,21 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::desk::Desk;
+use super::workspace::Workspace;
 use crate::shell::SharedShell;
 use crate::{Output, tools};
 
 /// The toolset `codex`: the tool `bash`.
 #[derive(Clone)]
 pub struct Codex {
-    desk: Desk,
+    workspace: Workspace,
 }
 
 impl Codex {
     /// Returns the toolset on a shell.
     pub fn new(shell: &SharedShell) -> Self {
         Self {
-            desk: Desk::new(shell),
+            workspace: Workspace::new(shell),
         }
     }
 }
@@ -39,6 +39,6 @@ impl Codex {
     /// Runs a shell command and returns its output.
     #[tool(concurrent)]
     fn bash(&mut self, input: Bash) -> Output {
-        self.desk.run(&input.command, input.timeout)
+        self.workspace.run(&input.command, input.timeout)
     }
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::desk::{Desk, done, numbered, quoted};
+use super::workspace::{Workspace, done, numbered, quoted};
 use crate::files::Edit;
 use crate::shell::SharedShell;
 use crate::{Output, tools};
@@ -13,14 +13,14 @@ use crate::{Output, tools};
 /// `write_file`, `replace`, `list_directory` and `write_todos`.
 #[derive(Clone)]
 pub struct GeminiCli {
-    desk: Desk,
+    workspace: Workspace,
 }
 
 impl GeminiCli {
     /// Returns the toolset on a shell.
     pub fn new(shell: &SharedShell) -> Self {
         Self {
-            desk: Desk::new(shell),
+            workspace: Workspace::new(shell),
         }
     }
 }
@@ -141,7 +141,7 @@ impl GeminiCli {
             Some(folder) => format!("(cd {} || exit 1\n{}\n)", quoted(folder), input.command),
             None => input.command,
         };
-        self.desk.run(&command, None)
+        self.workspace.run(&command, None)
     }
 
     /// Finds files whose name matches a pattern.
@@ -149,7 +149,7 @@ impl GeminiCli {
     fn glob(&mut self, input: Glob) -> Output {
         let folder = quoted(input.dir_path.as_deref().unwrap_or("."));
         let pattern = quoted(&input.pattern);
-        self.desk.run(
+        self.workspace.run(
             &format!("find {folder} -name {pattern} -type f | sort"),
             None,
         )
@@ -180,20 +180,20 @@ impl GeminiCli {
         if let Some(count) = input.total_max_matches {
             command.push_str(&format!(" | head -n {count}"));
         }
-        self.desk.run(&command, None)
+        self.workspace.run(&command, None)
     }
 
     /// Reads a file and returns its lines with their numbers.
     #[tool(concurrent)]
     fn read_file(&mut self, input: ReadFile) -> Output {
         let command = numbered(&input.file_path, input.start_line, input.end_line);
-        self.desk.run(&command, None)
+        self.workspace.run(&command, None)
     }
 
     /// Writes a file, and creates its folders.
     #[tool(concurrent)]
     fn write_file(&mut self, input: WriteFile) -> Output {
-        let written = self.desk.write(&input.file_path, &input.content);
+        let written = self.workspace.write(&input.file_path, &input.content);
         let text = format!("Successfully wrote to {}", input.file_path);
         done(written, text, "\n\n(exit 0)")
     }
@@ -206,7 +206,7 @@ impl GeminiCli {
             new_string: input.new_string,
             replace_all: input.allow_multiple,
         };
-        let edited = self.desk.edit(&input.file_path, &[edit]);
+        let edited = self.workspace.edit(&input.file_path, &[edit]);
         let text = format!("Successfully edited {}", input.file_path);
         done(edited, text, "\n\n(exit 0)")
     }
@@ -219,7 +219,7 @@ impl GeminiCli {
             .iter()
             .map(|pattern| format!(" --ignore={}", quoted(pattern)))
             .collect();
-        self.desk.run(
+        self.workspace.run(
             &format!("ls -la{ignored} {}", quoted(&input.dir_path)),
             None,
         )

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::desk::{Desk, done, failed, plain, quoted};
+use super::workspace::{Workspace, done, failed, plain, quoted};
 use crate::files::Edit;
 use crate::shell::SharedShell;
 use crate::{Output, tools};
@@ -12,14 +12,14 @@ use crate::{Output, tools};
 /// `patch`.
 #[derive(Clone)]
 pub struct Hermes {
-    desk: Desk,
+    workspace: Workspace,
 }
 
 impl Hermes {
     /// Returns the toolset on a shell.
     pub fn new(shell: &SharedShell) -> Self {
         Self {
-            desk: Desk::new(shell),
+            workspace: Workspace::new(shell),
         }
     }
 }
@@ -118,14 +118,14 @@ impl Hermes {
     /// Executes a shell command. Files stay from one call to the next.
     #[tool(concurrent)]
     fn terminal(&mut self, input: Terminal) -> Output {
-        self.desk.run(&input.command, input.timeout)
+        self.workspace.run(&input.command, input.timeout)
     }
 
     /// Reads a text file. Lines have the form `NUMBER|CONTENT`. `offset` is the number
     /// of the first line, and `limit` the number of lines.
     #[tool(concurrent)]
     fn read_file(&mut self, input: ReadFile) -> Output {
-        let text = match self.desk.text(&input.path) {
+        let text = match self.workspace.text(&input.path) {
             Ok(text) => text,
             Err(error) => return failed(&error.to_string()),
         };
@@ -143,7 +143,7 @@ impl Hermes {
     /// Writes a file, and creates its folders. An existing file is replaced.
     #[tool(concurrent)]
     fn write_file(&mut self, input: WriteFile) -> Output {
-        let written = self.desk.write(&input.path, &input.content);
+        let written = self.workspace.write(&input.path, &input.content);
         done(written, format!("Successfully wrote to {}", input.path), "")
     }
 
@@ -172,7 +172,7 @@ impl Hermes {
             let command = format!("grep -r -{mode}{context}{include} -- {pattern} {path}");
             (command, 1, "No matches found.")
         };
-        match self.desk.checked(&command, highest) {
+        match self.workspace.checked(&command, highest) {
             Err((output, code)) => failed(&format!("search_files failed (exit {code}):\n{output}")),
             Ok(output) => {
                 let lines = output.lines().filter(|line| !line.trim().is_empty());
@@ -203,14 +203,14 @@ impl Hermes {
                     new_string,
                     replace_all: input.replace_all,
                 };
-                let edited = self.desk.edit(&path, &[edit]);
+                let edited = self.workspace.edit(&path, &[edit]);
                 done(edited, format!("Successfully patched {path}"), "")
             }
             "patch" => {
                 let Some(patch) = input.patch.filter(|patch| !patch.is_empty()) else {
                     return failed("patch content is required for patch mode.");
                 };
-                match self.desk.patch(&patch) {
+                match self.workspace.patch(&patch) {
                     Ok(output) => plain(&format!("Successfully applied patch:\n{output}")),
                     Err((output, code)) => {
                         failed(&format!("patch failed (exit {code}):\n{output}"))

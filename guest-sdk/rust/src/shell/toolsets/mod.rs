@@ -3,17 +3,17 @@
 //!
 //! ```ignore
 //! #[tools(toolsets(bash: BashTool, claude_code: ClaudeCode, codex: Codex))]
-//! impl Desk {}
+//! impl Workspace {}
 //! ```
 //!
 //! and lists them in `orwd.toml`: `toolsets = ["claude-code", "codex"]`.
 
 mod claude_code;
 mod codex;
-mod desk;
 mod gemini_cli;
 mod hermes;
 mod openclaw;
+mod workspace;
 
 pub use claude_code::ClaudeCode;
 pub use codex::Codex;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::desk::{Desk, done, failed, plain};
+use super::workspace::{Workspace, done, failed, plain};
 use crate::files::Edit;
 use crate::shell::SharedShell;
 use crate::{Output, tools};
@@ -12,14 +12,14 @@ use crate::{Output, tools};
 /// `apply_patch`.
 #[derive(Clone)]
 pub struct OpenClaw {
-    desk: Desk,
+    workspace: Workspace,
 }
 
 impl OpenClaw {
     /// Returns the toolset on a shell.
     pub fn new(shell: &SharedShell) -> Self {
         Self {
-            desk: Desk::new(shell),
+            workspace: Workspace::new(shell),
         }
     }
 }
@@ -100,7 +100,7 @@ impl OpenClaw {
     /// seconds.
     #[tool(concurrent)]
     fn exec(&mut self, input: Exec) -> Output {
-        self.desk.run(&input.command, input.timeout)
+        self.workspace.run(&input.command, input.timeout)
     }
 
     /// Manages background processes, of which this environment has none: a command
@@ -126,7 +126,7 @@ impl OpenClaw {
     /// of lines.
     #[tool(concurrent)]
     fn read(&mut self, input: Read) -> Output {
-        let text = match self.desk.text(&input.path) {
+        let text = match self.workspace.text(&input.path) {
             Ok(text) => text,
             Err(error) => return failed(&error.to_string()),
         };
@@ -139,7 +139,7 @@ impl OpenClaw {
     /// Writes a file, and creates its folders. An existing file is replaced.
     #[tool(concurrent)]
     fn write(&mut self, input: Write) -> Output {
-        let written = self.desk.write(&input.path, &input.content);
+        let written = self.workspace.write(&input.path, &input.content);
         done(written, format!("Successfully wrote to {}", input.path), "")
     }
 
@@ -155,14 +155,14 @@ impl OpenClaw {
                 replace_all: false,
             })
             .collect();
-        let edited = self.desk.edit(&input.path, &edits);
+        let edited = self.workspace.edit(&input.path, &edits);
         done(edited, format!("Successfully edited {}", input.path), "")
     }
 
     /// Applies a unified diff.
     #[tool(concurrent)]
     fn apply_patch(&mut self, input: ApplyPatch) -> Output {
-        match self.desk.patch(&input.input) {
+        match self.workspace.patch(&input.input) {
             Ok(output) => plain(&format!("Successfully applied patch:\n{output}")),
             Err((output, code)) => failed(&format!("apply_patch failed (exit {code}):\n{output}")),
         }

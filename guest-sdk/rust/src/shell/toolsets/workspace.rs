@@ -10,12 +10,12 @@ use crate::{Context, Output, Result};
 
 /// The shell and the files of an episode.
 #[derive(Clone)]
-pub(super) struct Desk {
+pub(super) struct Workspace {
     shell: SharedShell,
     files: FileTools,
 }
 
-impl Desk {
+impl Workspace {
     pub(super) fn new(shell: &SharedShell) -> Self {
         Self {
             shell: shell.clone(),
