@@ -235,10 +235,10 @@ fn unread_lists(ors: &OrsClient, count: usize, trickle: bool) -> String {
         };
         assert!(is_cut, "kept for a client that does not read");
     }
-    format!(
-        "{} connections cut off, {refused} told to wait",
-        count - refused
-    )
+    let cut = count - refused;
+    // There is room for a hundred; only of more may some be told to wait.
+    assert!(cut >= count.min(100), "{cut} of {count} were let in");
+    format!("{cut} connections cut off, {refused} told to wait")
 }
 
 /// A session with this many results of 3 MiB.

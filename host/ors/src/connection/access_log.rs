@@ -2,10 +2,10 @@
 //!
 //! The line is written when the response has been sent, or when it is certain
 //! that it will not be. It holds the client's address and the name of its key, the
-//! route, the request id and the session id. Of a call it also holds the tool, the
-//! outcome, the fault and the reward. It never holds a body or another
-//! header. Text that comes from a client or a guest is escaped and shortened, so
-//! that one entry is one line.
+//! route, the request id and the session id. Of a call it also holds the
+//! outcome, the fault, the reward, and the tool once that has run. It never holds
+//! a body or another header. Text that comes from a client or a guest is escaped
+//! and shortened, so that one entry is one line.
 
 use std::fmt::{self, Display, Write};
 use std::net::IpAddr;
