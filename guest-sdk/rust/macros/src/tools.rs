@@ -102,6 +102,8 @@ fn table(this: &Type, tools: &[Tool], toolsets: &Toolsets) -> TokenStream {
         quote!(#place => ::core::option::Option::Some(&mut self.#name),)
     });
     quote! {
+        // Errors about a type without tools do not offer this type in its place.
+        #[diagnostic::do_not_recommend]
         impl ::orwd_sdk::Tools for #this {
             const NAME: &'static str = #name;
             const TOOLS: &'static [::orwd_sdk::__private::Tool<Self>] = &[#(#rows),*];
