@@ -172,6 +172,12 @@ pub const ENVIRONMENTS: &[EnvironmentProfile] = &[
         ..DEFAULT
     },
     EnvironmentProfile {
+        name: "caller",
+        folder: "tests/fixtures/caller",
+        secrets: &["KEY"],
+        ..DEFAULT
+    },
+    EnvironmentProfile {
         name: "slow",
         folder: "tests/fixtures/slow",
         spec: Some(|rng| {

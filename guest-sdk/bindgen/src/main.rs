@@ -1,4 +1,4 @@
-//! Generates `guest-sdk/rust/src/component/bindings.rs` from `wit/`:
+//! Generates the bindings in `guest-sdk/rust/src/component` from `wit/`:
 //!
 //! ```text
 //! cargo run --manifest-path guest-sdk/bindgen/Cargo.toml
@@ -17,21 +17,31 @@ fn main() -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let wit = root.join("wit");
     let source = root.join("guest-sdk/rust/src/component");
-    fs::write(source.join("bindings.rs"), generate(&wit)?)?;
+    fs::write(
+        source.join("bindings.rs"),
+        generate(&wit, "environment", "bindings")?,
+    )?;
     fs::copy(wit.join("world.wit"), source.join("bindings.wit"))?;
+    let network = wit.join("network");
+    fs::write(
+        source.join("network.rs"),
+        generate(&network, "client", "network_bindings")?,
+    )?;
+    fs::copy(network.join("http.wit"), source.join("network.wit"))?;
     Ok(())
 }
 
-fn generate(wit: &Path) -> anyhow::Result<String> {
+/// Generates the bindings of a world, which the SDK names `module`.
+fn generate(wit: &Path, world: &str, module: &str) -> anyhow::Result<String> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(wit)?;
-    let world = resolve.select_world(&[package], Some("environment"))?;
+    let world = resolve.select_world(&[package], Some(world))?;
     let options = wit_bindgen_rust::Opts {
         format: true,
         generate_all: true,
         pub_export_macro: true,
         export_macro_name: Some("__export_component".to_owned()),
-        default_bindings_module: Some("::orwd_sdk::__private::bindings".to_owned()),
+        default_bindings_module: Some(format!("::orwd_sdk::__private::{module}")),
         runtime_path: Some("::orwd_sdk::__private::rt".to_owned()),
         bitflags_path: Some("::orwd_sdk::__private::bitflags".to_owned()),
         ..Default::default()

@@ -119,6 +119,11 @@
 //! "claude-code")]`, is not among the tools of every session: clients request it
 //! with `toolset_name` if `toolsets` in `orwd.toml` offers it.
 //!
+//! # Requests
+//!
+//! [`http`] makes HTTP requests, such as to a model that grades, if the manifest asks
+//! for them and the operator allows them.
+//!
 //! # Determinism
 //!
 //! An episode can be replayed: it depends only on its task, its seed, its
@@ -142,6 +147,7 @@ mod environment;
 mod error;
 pub mod files;
 mod harness;
+pub mod http;
 mod input;
 mod json;
 mod rng;
@@ -202,7 +208,7 @@ macro_rules! export {
 #[doc(hidden)]
 pub mod __private {
     #[cfg(target_arch = "wasm32")]
-    pub use crate::component::{Component, bindings};
+    pub use crate::component::{Component, bindings, network_bindings};
     pub use crate::{
         environment::EnvironmentInfo,
         tools::{Dispatch, Tool, Toolset, check, read, schema, toolset},

@@ -12,9 +12,14 @@ use std::path::Path;
 fn the_bindings_match_the_wit_package() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &str| fs::read_to_string(here.join(path)).unwrap();
-    assert!(
-        read("src/component/bindings.wit") == read("../../wit/world.wit"),
-        "src/component/bindings.rs is not what wit/ gives; make it anew with\n  \
-         cargo run --manifest-path guest-sdk/bindgen/Cargo.toml"
-    );
+    for (copy, original) in [
+        ("bindings.wit", "world.wit"),
+        ("network.wit", "network/http.wit"),
+    ] {
+        assert!(
+            read(&format!("src/component/{copy}")) == read(&format!("../../wit/{original}")),
+            "the bindings in src/component are not what wit/{original} gives; make them anew with\n  \
+             cargo run --manifest-path guest-sdk/bindgen/Cargo.toml"
+        );
+    }
 }

@@ -9,3 +9,13 @@ wasmtime::component::bindgen!({
     world: "environment",
     exports: { default: async },
 });
+
+/// The HTTP requests of a guest. The import is asynchronous on the host, and may
+/// end the guest.
+pub mod network {
+    wasmtime::component::bindgen!({
+        path: "../../wit/network",
+        world: "client",
+        imports: { default: async | trappable },
+    });
+}

@@ -17,7 +17,7 @@ use orwd_sandbox::{DataDir, InstanceConfig};
 
 use crate::files::ComponentStore;
 use crate::probe;
-use crate::spec::{EnvironmentSpec, LoadError};
+use crate::spec::{EnvironmentNetwork, EnvironmentSpec, LoadError};
 use crate::tasks::list::{ListingError, ListingLimits, TaskList, TaskListBuilder};
 use crate::tasks::queries::TaskQueries;
 
@@ -148,6 +148,11 @@ impl Environment {
     /// Returns the secrets that it declares.
     pub fn secrets(&self) -> &[String] {
         &self.0.spec.secrets
+    }
+
+    /// Returns what its sessions may reach by HTTP.
+    pub fn network(&self) -> &EnvironmentNetwork {
+        &self.0.spec.network
     }
 
     /// Whether clients can request a toolset: its manifest lists it, and it has tools of

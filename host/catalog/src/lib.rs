@@ -16,5 +16,5 @@ pub use environment::{Environment, PreparedEnvironment};
 pub use files::{AuthorFolder, ComponentFile, ComponentStore};
 pub use orwd_sandbox::InstanceConfig;
 pub use source::EnvironmentSource;
-pub use spec::{EnvironmentSpec, LoadError};
+pub use spec::{EnvironmentNetwork, EnvironmentSpec, LoadError};
 pub use tasks::list::{ListingError, ListingLimits, TaskList, TaskListBuilder};

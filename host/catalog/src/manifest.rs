@@ -19,6 +19,7 @@ use orwd_model::{
     RESERVED_PATHS, Seed, SessionLimits, TOOLSETS,
 };
 use orwd_model::{DataMode, OnConflict, PublishRules};
+use orwd_network::Rule;
 use table::{Table, Text, kind};
 
 use crate::files::{AuthorFolder, stays_below};
@@ -51,6 +52,8 @@ pub struct Manifest {
     pub limits: LimitOverrides,
     /// Secrets that it declares, in order. It gets no others.
     pub secrets: Vec<String>,
+    /// What its sessions ask to reach by HTTP.
+    pub network: Vec<Rule>,
     /// Toolsets that clients can request.
     pub toolsets: Vec<String>,
     /// Clock of its sessions.
@@ -111,6 +114,7 @@ impl Manifest {
             mode: DataMode::default(),
             limits: LimitOverrides::default(),
             secrets: Vec::new(),
+            network: Vec::new(),
             toolsets: Vec::new(),
             clock: ClockMode::default(),
             seed: None,
@@ -136,6 +140,7 @@ impl Manifest {
             "seed",
             "limits",
             "secrets",
+            "network",
             "toolsets",
         ])?;
         let Some(name) = root.text("name")? else {
@@ -156,6 +161,7 @@ impl Manifest {
             mode: mode(&root)?,
             limits: limits(&root)?,
             secrets: secrets(&root)?,
+            network: network(&root)?,
             toolsets: toolsets(&root)?,
             clock: clock(&root)?,
             seed: seed(&root)?,
@@ -403,6 +409,27 @@ fn secrets(root: &Table<'_>) -> Result<Vec<String>, ManifestError> {
     Ok(names)
 }
 
+fn network(root: &Table<'_>) -> Result<Vec<Rule>, ManifestError> {
+    let Some(table) = root.table("network")? else {
+        return Ok(Vec::new());
+    };
+    table.only(&["allow"])?;
+    let mut rules = Vec::new();
+    for text in table.texts("allow")?.unwrap_or_default() {
+        if rules.len() >= MAX_LIST {
+            return Err(text.error(&format!("more than {MAX_LIST} rules")));
+        }
+        rules.push(Rule::parse(text.value).map_err(|error| text.error(&error.to_string()))?);
+    }
+    if rules.is_empty() {
+        return Err(table.error(
+            table.value("allow"),
+            "`network.allow` is empty; list what the environment requests, such as [\"https://api.example.com\"]",
+        ));
+    }
+    Ok(rules)
+}
+
 fn toolsets(root: &Table<'_>) -> Result<Vec<String>, ManifestError> {
     let mut names: Vec<String> = Vec::new();
     for name in root.texts("toolsets")?.unwrap_or_default() {
@@ -523,7 +550,7 @@ mod tests {
             ),
             (
                 "name = 'abc'\nfoo = 1",
-                "orwd.toml:2:1: unknown key `foo`; expected `name`, `description`, `version`, `build`, `data`, `data-mode`, `shared`, `clock`, `seed`, `limits`, `secrets` or `toolsets`",
+                "orwd.toml:2:1: unknown key `foo`; expected `name`, `description`, `version`, `build`, `data`, `data-mode`, `shared`, `clock`, `seed`, `limits`, `secrets`, `network` or `toolsets`",
             ),
             (
                 "name = 'abc'\n[limit]\nmemory = 1",
@@ -644,6 +671,18 @@ mod tests {
             (
                 "name = 'abc'\ntoolsets = ['codex', 'codex']",
                 "orwd.toml:2:22: `toolsets`: \"codex\" occurs twice",
+            ),
+            (
+                "name = 'abc'\n[network]\nallow = ['https://a.com', 'a.com']",
+                "orwd.toml:3:27: `network.allow`: the URL does not begin with http:// or https://; expected a rule such as \"https://api.example.com\", \"https://*.example.com/search\" or \"GET,POST http://127.0.0.1:9009\"",
+            ),
+            (
+                "name = 'abc'\n[network]\nalow = ['https://a.com']",
+                "orwd.toml:3:1: unknown key `network.alow`; did you mean `network.allow`?",
+            ),
+            (
+                "name = 'abc'\nnetwork.allow = []",
+                "orwd.toml:2:17: `network.allow` is empty; list what the environment requests, such as [\"https://api.example.com\"]",
             ),
             (
                 "name = 'abc'\nsecrets = ['KEY', 'KEY']",

@@ -18,7 +18,7 @@ use orwd_sandbox::{DataDir, DataRules, PrivatePlaces};
 use crate::build::{self, BuildError, BuildJob, Progress};
 use crate::files::ComponentFile;
 use crate::manifest::Manifest;
-use crate::spec::EnvironmentSpec;
+use crate::spec::{EnvironmentNetwork, EnvironmentSpec};
 use find::{Candidate, Kind};
 
 pub use error::{DataFlagError, SourceError, SourceProblem};
@@ -59,6 +59,7 @@ impl EnvironmentSource {
             mode: self.mode.clone(),
             limits,
             secrets: self.manifest.secrets.clone(),
+            network: EnvironmentNetwork::default(),
             toolsets: self.manifest.toolsets.clone(),
             clock: self.manifest.clock,
             seed: self.manifest.seed,

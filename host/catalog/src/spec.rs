@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use orwd_engine::{ComponentError, EntryError};
 use orwd_model::DataMode;
 use orwd_model::{ClockMode, DeterminismConfig, EnvName, Fault, Seed, SessionLimits, SleepMode};
-use orwd_sandbox::{DataDir, InstanceConfig, InstanceLabel};
+use orwd_sandbox::{DataDir, InstanceConfig, InstanceLabel, NetworkAccess};
 
 use crate::files::ComponentFile;
 
@@ -25,12 +25,25 @@ pub struct EnvironmentSpec {
     pub limits: SessionLimits,
     /// Secrets that it declares; it gets no others.
     pub secrets: Vec<String>,
+    /// What its sessions may reach by HTTP.
+    pub network: EnvironmentNetwork,
     /// Toolsets that clients can request.
     pub toolsets: Vec<String>,
     /// Clock of its sessions.
     pub clock: ClockMode,
     /// Seed of sessions whose client sets none; random if unset.
     pub seed: Option<Seed>,
+}
+
+/// What the sessions of an environment may reach by HTTP.
+#[derive(Clone, Debug, Default)]
+pub struct EnvironmentNetwork {
+    /// The rules that its manifest asks for.
+    pub requested: Vec<String>,
+    /// The rules that both its manifest and the operator allow.
+    pub granted: Vec<String>,
+    /// How requests are made.
+    pub access: NetworkAccess,
 }
 
 impl EnvironmentSpec {
@@ -54,6 +67,7 @@ impl EnvironmentSpec {
             limits: self.limits,
             observe: false,
             disk: None,
+            network: self.network.access.clone(),
         }
     }
 }

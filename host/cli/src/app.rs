@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use orwd_config::LogFlags;
 
-use crate::bootstrap::Compile;
+use crate::bootstrap::{Compile, NetworkBroker};
 use crate::commands::serve::config_file::{self, Expanded};
 use crate::commands::serve::print_config;
 use crate::commands::{Build, Check, Completions, Control, Hub, Inspect, Keys, New, Serve};
@@ -58,6 +58,8 @@ enum Command {
     Completions(Completions),
     #[command(name = "__compile", hide = true)]
     Compile(Compile),
+    #[command(name = "__broker", hide = true)]
+    NetworkBroker(NetworkBroker),
     #[command(name = "__control", hide = true)]
     Control(Control),
 }
@@ -115,7 +117,7 @@ fn parse(args: Vec<OsString>) -> Result<Parsed, CommandError> {
 fn run(cli: Cli) -> Result<CommandStatus, CommandError> {
     let mut log = match cli.command {
         // It is part of another process, which has the log.
-        Command::Compile(_) => Log::none(),
+        Command::Compile(_) | Command::NetworkBroker(_) => Log::none(),
         Command::Serve(_) | Command::Hub(_) | Command::Control(_) => {
             logging::start(&cli.log, "info")?
         }
@@ -153,6 +155,7 @@ impl Command {
             Command::Manage(manage) => manage.run(),
             Command::Completions(completions) => completions.run(&Cli::command()),
             Command::Compile(compile) => compile.run(),
+            Command::NetworkBroker(broker) => broker.run(),
         }
     }
 }
@@ -221,6 +224,7 @@ mod tests {
                 "TIME" => "5m",
                 "COUNT" => "5",
                 "NAME" => "example.org",
+                "NAME=RULE|NAME=manifest" => "judge=manifest",
                 "ADDR" => "127.0.0.1:9090",
                 _ => "info",
             }

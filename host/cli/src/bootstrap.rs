@@ -12,6 +12,7 @@ pub(crate) mod state_choice;
 mod temp_dir;
 
 pub(crate) use compiler::{Compile, compiler};
+pub(crate) use environments::network::NetworkBroker;
 pub(crate) use persistence::Persistence;
 pub(crate) use server::AccessConfig;
 pub(crate) use temp_dir::TempDirectory;

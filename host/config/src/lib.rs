@@ -18,7 +18,8 @@ pub use limit_overrides::{CappedLimit, LimitOverrides};
 pub use listen::{Listen, ListenFlags, NotAnAddress};
 pub use operation::{HardeningFlags, HardeningMode, LogFlags, LogFormat};
 pub use paths::{
-    BuildFlags, BuildMode, DataMapping, EnvironmentFlags, NoCacheDirectory, Paths, created_folders,
+    BuildFlags, BuildMode, DataMapping, EnvironmentFlags, NetworkFlags, NetworkMapping,
+    NoCacheDirectory, Paths, created_folders,
 };
 pub use persistence::{HibernateAfter, NoStateDirectory, PersistenceConfig, PersistenceFlags};
 pub use server_limits::ServerLimits;

@@ -33,6 +33,25 @@ pub struct EnvironmentFlags {
     pub cache: Option<PathBuf>,
 }
 
+/// Flags for what environments may reach.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(next_help_heading = "Environments")]
+pub struct NetworkFlags {
+    /// What an environment may request by HTTP, of what its manifest asks for with
+    /// `[network] allow`. A rule is a URL: a scheme, an exact host or `*.` and a
+    /// domain, a port, and a path whose subpaths are allowed too; methods may come
+    /// before it, as in "GET,POST https://api.example.com/v1". `manifest` allows all
+    /// that the manifest asks for, except addresses that are not public, which only
+    /// a rule here can name. Repeat the flag for more rules
+    #[arg(long, value_name = "NAME=RULE|NAME=manifest")]
+    pub allow_network: Vec<NetworkMapping>,
+
+    /// File of further certificate authorities, in PEM, for requests of
+    /// environments over https
+    #[arg(long, value_name = "FILE")]
+    pub network_ca: Option<PathBuf>,
+}
+
 /// Flags for building. A build runs code of the environment's author, outside
 /// of any sandbox.
 #[derive(Args, Clone, Copy, Debug, Default)]
@@ -69,13 +88,24 @@ pub struct DataMapping {
     pub path: PathBuf,
 }
 
-/// Directories of environments, and what to build.
+/// What an operator allows an environment to reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkMapping {
+    /// The environment.
+    pub name: EnvName,
+    /// A rule, or `manifest`.
+    pub rule: String,
+}
+
+/// Directories of environments, what to build, and what may be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
     /// Data directories set by flag.
     pub data: Vec<DataMapping>,
     /// Whether environments may publish into their data directory.
     pub writable_data: bool,
+    /// What environments may reach.
+    pub network: NetworkFlags,
     /// Directory for compiled code.
     pub cache: PathBuf,
     /// Which components are built first.
@@ -111,6 +141,7 @@ impl EnvironmentFlags {
         Ok(Paths {
             data: self.data.clone(),
             writable_data: self.writable_data,
+            network: NetworkFlags::default(),
             cache,
             build,
             created_folders: config.map(|config| config.join("created")),
@@ -176,6 +207,29 @@ impl FromStr for DataMapping {
             }
             _ => mapping(None, text),
         }
+    }
+}
+
+impl FromStr for NetworkMapping {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<NetworkMapping, String> {
+        let Some((name, rule)) = text.split_once('=').filter(|(_, rule)| !rule.is_empty()) else {
+            return Err(
+                "expected NAME=RULE, such as judge=https://api.example.com, or NAME=manifest"
+                    .to_owned(),
+            );
+        };
+        Ok(NetworkMapping {
+            name: EnvName::new(name).map_err(|error| error.to_string())?,
+            rule: rule.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for NetworkMapping {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}={}", self.name, self.rule)
     }
 }
 

@@ -7,7 +7,7 @@ use orwd_model::{
     Block, Candidate, Fault, FaultCode, Json, Message, Score, Secrets, Seed, SleepMode, Timestamp,
     ToolOutput, ToolSpec,
 };
-use orwd_sandbox::GuestState;
+use orwd_sandbox::{GuestState, HttpMode};
 use wasmtime::Store;
 use wasmtime::component::ResourceAny;
 
@@ -87,6 +87,11 @@ impl Episode {
     /// time once must not fail because this machine is slower.
     pub fn set_sleep_mode(&mut self, sleep_mode: SleepMode) {
         self.instance.set_sleep_mode(sleep_mode);
+    }
+
+    /// Sets where the results of HTTP requests come from, in the next entry.
+    pub fn set_http_mode(&mut self, mode: HttpMode) {
+        self.instance.set_http_mode(mode);
     }
 
     /// Returns the hash of what the guest has seen of its data so far; none if

@@ -12,7 +12,7 @@ use orwd_model::{
     EncodedSize, EnvironmentDescription, Fault, FaultCode, Json, JsonDepth, SessionLimits,
     SleepMode, Timestamp,
 };
-use orwd_sandbox::{CpuMeter, GuestState, InstanceConfig};
+use orwd_sandbox::{CpuMeter, GuestState, HttpMode, InstanceConfig};
 use wasmtime::Store;
 
 use crate::admission::component::Component;
@@ -156,6 +156,13 @@ impl Instance {
     pub(crate) fn set_sleep_mode(&mut self, sleep_mode: SleepMode) {
         if let StoreState::Live(store) = &self.state {
             store.data().clock.set_sleep_mode(sleep_mode);
+        }
+    }
+
+    /// Sets where the results of HTTP requests come from, in the next entry.
+    pub(crate) fn set_http_mode(&mut self, mode: HttpMode) {
+        if let StoreState::Live(store) = &mut self.state {
+            store.data_mut().set_http_mode(mode);
         }
     }
 

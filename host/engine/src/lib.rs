@@ -32,5 +32,6 @@ pub use engine::{ENGINE_VERSION, Engine, EngineError, SessionPermit};
 pub use entry::error::{CallError, EntryError, TaskLookupError};
 pub use episode::Episode;
 pub use instance::Instance;
+pub use orwd_sandbox::{ExchangeToRecord, HttpMode, LiveHttp, NetworkAccess};
 pub use schedule::account::Owner;
 pub use settings::{ENGINE_SERIES, EngineSettings};

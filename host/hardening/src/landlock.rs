@@ -1,16 +1,16 @@
 //! Files, TCP and signals, restricted by Landlock.
 //!
 //! Everything that this version of Landlock can deny is denied, except the paths
-//! of the policy. No network rule is needed: the process opens its sockets
-//! before hardening and needs no others.
+//! and the ports of the policy. A process that serves needs no port: it opens its
+//! sockets before hardening and needs no others.
 
 use ::landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, PathFd,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, LandlockStatus, NetPort, PathBeneath, PathFd,
     RestrictSelfAttr, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError,
     RulesetStatus, Scope, make_bitflags,
 };
 
-use crate::policy::{PathAccess, Policy};
+use crate::policy::{PathAccess, Policy, Workload};
 use crate::report::{FILES, HardeningError};
 
 /// Newest version that the rules use. An older kernel denies what it can.
@@ -40,7 +40,7 @@ pub(super) fn restrict(policy: &Policy) -> Result<Vec<Outcome>, HardeningError> 
     }
     // Counted first: afterwards `/proc` is no longer readable.
     let others = other_threads();
-    let outcome = enforce(rules).map_err(|error| format!("Landlock: {error}"));
+    let outcome = enforce(rules, ports(policy)).map_err(|error| format!("Landlock: {error}"));
     Ok(PARTS
         .iter()
         .map(|(what, since)| {
@@ -63,10 +63,30 @@ pub(super) fn restrict(policy: &Policy) -> Result<Vec<Outcome>, HardeningError> 
         .collect())
 }
 
-fn enforce(rules: Vec<PathBeneath<PathFd>>) -> Result<ABI, String> {
+/// The port of name servers.
+const NAMES: u16 = 53;
+
+/// Returns the ports that the policy permits. Kernels that cannot restrict UDP
+/// leave it to the filter of system calls.
+fn ports(policy: &Policy) -> Vec<NetPort> {
+    if policy.workload() != Workload::Connect {
+        return Vec::new();
+    }
+    let tcp = policy.ports().iter();
+    let tcp = tcp.map(|port| NetPort::new(*port, AccessNet::ConnectTcp));
+    tcp.chain([
+        NetPort::new(NAMES, AccessNet::ConnectSendUdp),
+        // A port that the system chooses.
+        NetPort::new(0, AccessNet::BindUdp),
+    ])
+    .collect()
+}
+
+fn enforce(rules: Vec<PathBeneath<PathFd>>, ports: Vec<NetPort>) -> Result<ABI, String> {
     let status = deny_all()
         .and_then(|denied| denied.all_threads(true))
         .and_then(|denied| denied.add_rules(rules.into_iter().map(Ok::<_, RulesetError>)))
+        .and_then(|denied| denied.add_rules(ports.into_iter().map(Ok::<_, RulesetError>)))
         .and_then(RulesetCreated::restrict_self)
         .map_err(|error| error.to_string())?;
     match status.landlock {

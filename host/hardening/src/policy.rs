@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 pub struct Policy {
     workload: Workload,
     paths: Vec<(PathBuf, PathAccess)>,
+    ports: Vec<u16>,
 }
 
 /// Work of the process, which decides its system calls.
@@ -16,6 +17,8 @@ pub enum Workload {
     Serve,
     /// Read from open pipes, compute on threads, write to pipes.
     Compute,
+    /// Connect to the TCP ports of the policy, and ask name servers.
+    Connect,
 }
 
 /// Permitted access to a directory and to everything below it.
@@ -39,6 +42,7 @@ impl Policy {
         Policy {
             workload,
             paths: Vec::new(),
+            ports: Vec::new(),
         }
     }
 
@@ -47,6 +51,18 @@ impl Policy {
     pub fn and(mut self, path: impl AsRef<Path>, access: PathAccess) -> Policy {
         self.paths.push((path.as_ref().to_owned(), access));
         self
+    }
+
+    /// Permits connections to a TCP port, of work that connects.
+    #[must_use]
+    pub fn and_port(mut self, port: u16) -> Policy {
+        self.ports.push(port);
+        self
+    }
+
+    /// Returns the TCP ports that may be connected to.
+    pub fn ports(&self) -> &[u16] {
+        &self.ports
     }
 
     /// Returns the work of the process.

@@ -133,6 +133,34 @@ const SERVE: &[c_long] = &[
     libc::SYS_getppid,
 ];
 
+/// Calls for connections to other machines, and for none from them. Sockets are
+/// allowed in part.
+const CONNECT: &[c_long] = &[
+    libc::SYS_connect,
+    // UDP only, since `listen` is not allowed.
+    libc::SYS_bind,
+    libc::SYS_getsockname,
+    libc::SYS_getpeername,
+    libc::SYS_getsockopt,
+    libc::SYS_setsockopt,
+    libc::SYS_shutdown,
+    libc::SYS_recvfrom,
+    libc::SYS_recvmsg,
+    libc::SYS_sendto,
+    libc::SYS_sendmsg,
+    libc::SYS_fcntl,
+    libc::SYS_eventfd2,
+    libc::SYS_ppoll,
+    libc::SYS_epoll_create1,
+    libc::SYS_epoll_ctl,
+    libc::SYS_epoll_pwait,
+    libc::SYS_epoll_pwait2,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_epoll_wait,
+];
+
 /// Older forms of the calls above, which the C library uses on x86-64.
 #[cfg(target_arch = "x86_64")]
 const OLDER: &[c_long] = &[
@@ -187,6 +215,7 @@ fn program(workload: Workload, arch: TargetArch) -> Result<(BpfProgram, usize), 
     let whole: &[&[c_long]] = match workload {
         Workload::Compute => &[COMPUTE],
         Workload::Serve => &[COMPUTE, SERVE, OLDER],
+        Workload::Connect => &[COMPUTE, CONNECT],
     };
     for call in whole.iter().copied().flatten() {
         rules.insert(*call, Vec::new());
@@ -231,6 +260,15 @@ fn partial(workload: Workload) -> Result<Vec<(c_long, Vec<SeccompRule>)>, Backen
         // Without new limits, the call only reads them.
         (libc::SYS_prlimit64, any([null(2)])?),
     ];
+    if workload == Workload::Connect {
+        calls.extend([
+            (
+                libc::SYS_socket,
+                any([equal(0, libc::AF_INET), equal(0, libc::AF_INET6)])?,
+            ),
+            (libc::SYS_ioctl, any([request(libc::FIONBIO)])?),
+        ]);
+    }
     if workload == Workload::Serve {
         calls.extend([
             // tokio's signal handler writes to such a pair.
@@ -306,6 +344,10 @@ mod tests {
         for (workload, expected) in [
             (Workload::Serve, count),
             (Workload::Compute, COMPUTE.len() + partly.len() - 2),
+            (
+                Workload::Connect,
+                COMPUTE.len() + CONNECT.len() + partly.len(),
+            ),
         ] {
             let arch = TargetArch::try_from(std::env::consts::ARCH).unwrap();
             let (program, count) = program(workload, arch).unwrap();

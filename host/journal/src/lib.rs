@@ -26,16 +26,16 @@ pub use archive::{ArchiveError, EpisodeArchive, ImportOptions, ImportOutcome};
 pub use disk::{DiskLimits, DiskPermit, DiskQuota, DiskRefusal};
 pub use error::JournalError;
 pub use history::{
-    EpisodeHistory, EpisodePages, EpisodeStep, ScannedRecord, StepOutcome, drop_content,
-    drop_request,
+    EpisodeHistory, EpisodePages, EpisodeStep, ScannedRecord, StepExchange, StepOutcome,
+    drop_content, drop_request,
 };
 pub use journal::Journal;
 pub use orwd_model::Durability;
 pub use receipt::{Receipt, ReceiptBody, ReceiptCall, ReceiptError, ReceiptKey, ReceiptSigner};
 pub use record::{
-    ChainLink, CreatedRecord, CreationContent, EndReason, EndedRecord, EpisodeId, ForkOrigin,
-    GuestOutcome, GuestRequest, Hash, OutcomeRecord, Record, RequestRecord, RunIdentity,
-    SealedSecrets,
+    ChainLink, CreatedRecord, CreationContent, EndReason, EndedRecord, EpisodeId, ExchangeRecord,
+    ForkOrigin, GuestOutcome, GuestRequest, Hash, OutcomeRecord, Record, RequestRecord,
+    RunIdentity, SealedSecrets,
 };
 pub use sealing::SealKey;
 pub use state_dir::{StateDir, StateLock};

@@ -41,6 +41,7 @@ pub use outcome::{
     ToolOutput, TrapKind, python_repr,
 };
 pub use session::{
-    ClockMode, DataMode, DeterminismConfig, DiskBudget, InvalidSeed, OnConflict, PublishRules,
-    Secret, Secrets, Seed, SleepMode, Timestamp,
+    ClockMode, DataMode, DeterminismConfig, DiskBudget, HttpError, HttpErrorCode, HttpExchange,
+    HttpPort, HttpRequest, HttpResponse, HttpResult, InvalidSeed, OnConflict, PublishRules, Secret,
+    Secrets, Seed, SleepMode, Timestamp,
 };

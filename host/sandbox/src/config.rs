@@ -5,6 +5,7 @@ use std::sync::Arc;
 use orwd_model::{DataMode, DeterminismConfig, DiskBudget, SessionLimits, SleepMode};
 
 use crate::data::dir::DataDir;
+use crate::http::NetworkAccess;
 
 /// Identifies an instance in the log.
 #[derive(Clone, Debug)]
@@ -37,4 +38,6 @@ pub struct InstanceConfig {
     pub observe: bool,
     /// What its temporary file is charged to, if anything.
     pub disk: Option<Arc<dyn DiskBudget>>,
+    /// What it may reach by HTTP.
+    pub network: NetworkAccess,
 }

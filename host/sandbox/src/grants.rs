@@ -1,4 +1,4 @@
-//! The WASI 0.2 interfaces that a component may import.
+//! The interfaces that a component may import: those of WASI 0.2, and HTTP requests.
 //!
 //! They are linked one by one, so that an upgrade of the library grants nothing
 //! new. Sockets are linked because several toolchains import them without using
@@ -11,6 +11,9 @@ use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random, sockets};
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 use wasmtime_wasi::{WasiView, cli::WasiCli};
 
+use orwd_bindings::network::orwd::network::http;
+
+use crate::http::HasHttp;
 use crate::random::HasRandom;
 use crate::state::GuestState;
 use crate::time::poll::HasClock;
@@ -50,6 +53,8 @@ const GRANTED: &[&str] = &[
     "wasi:random/random",
     // Contains only types.
     "orwd:environment/types",
+    // Each request needs the grants of the manifest and of the operator.
+    "orwd:network/http",
 ];
 
 const DENIED: &[&str] = &[
@@ -103,6 +108,8 @@ pub fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     random::insecure::add_to_linker::<_, HasRandom>(l, |s| &mut s.random)?;
     random::insecure_seed::add_to_linker::<_, HasRandom>(l, |s| &mut s.random)?;
 
+    http::add_to_linker::<_, HasHttp>(l, GuestState::http)?;
+
     let options = sockets::network::LinkOptions::default();
     sockets::network::add_to_linker::<_, WasiSockets>(l, &options, GuestState::sockets)?;
     sockets::instance_network::add_to_linker::<_, WasiSockets>(l, GuestState::sockets)?;
@@ -138,6 +145,8 @@ mod tests {
             ("wasi:http/outgoing-handler@0.2.0", Grant::Refused),
             ("wasi:filesystem/types@0.3.0", Grant::Refused),
             ("orwd:environment/types@0.1.0", Grant::Granted),
+            ("orwd:network/http@0.1.0", Grant::Granted),
+            ("orwd:network/sockets@0.1.0", Grant::Refused),
             ("my:own/thing", Grant::Refused),
         ] {
             assert_eq!(grant_of(import), expected, "{import}");

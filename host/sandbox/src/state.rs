@@ -11,6 +11,7 @@ use orwd_overlay::{FileLimits, FilesystemView, Overlay, QuotaRefusal};
 use crate::config::{InstanceConfig, InstanceLabel};
 use crate::data::dir::DataDir;
 use crate::host_memory::HostMemory;
+use crate::http::{HttpMode, HttpState};
 use crate::memory::MemoryLimiter;
 use crate::meter::CpuMeter;
 use crate::output::stdio::{GuestLog, StdStream};
@@ -60,6 +61,7 @@ pub struct GuestState {
     table: ResourceTable,
     overlay: Overlay,
     publishable: Option<PublishableFiles>,
+    http: HttpState,
     /// The session's clock.
     pub clock: SessionClock,
     /// The session's random numbers.
@@ -84,6 +86,7 @@ impl GuestState {
             .stderr(log.stream(StdStream::Err))
             .env(NAME_VARIABLE, &*config.label.environment);
         let clock = SessionClock::new(config.determinism, config.sleep_mode);
+        let http = HttpState::new(config.network, config.label.owner.clone(), clock.clone());
         let data = config.data.as_ref();
         let read_only = config.mode == DataMode::ReadOnly;
         let overlay = Overlay::new(
@@ -119,6 +122,7 @@ impl GuestState {
             table,
             overlay,
             publishable,
+            http,
             memory: MemoryLimiter::new(limits.memory, limits.tables, host_memory),
             clock,
             random: RandomStreams::new(config.determinism.seed),
@@ -149,6 +153,16 @@ impl GuestState {
     /// Returns and clears the last refusal by the file quota in this entry.
     pub fn take_file_refusal(&mut self) -> Option<QuotaRefusal> {
         self.overlay.take_refused()
+    }
+
+    /// Sets where the results of the next entry's HTTP requests come from.
+    pub fn set_http_mode(&mut self, mode: HttpMode) {
+        self.http.set_mode(mode);
+    }
+
+    /// Returns the state for the HTTP interface.
+    pub(crate) fn http(&mut self) -> &mut HttpState {
+        &mut self.http
     }
 
     /// Returns the view for the clock interfaces.

@@ -4,4 +4,5 @@ mod data_directory;
 mod determinism;
 mod faults;
 mod hostile_guests;
+mod network;
 mod secrets;

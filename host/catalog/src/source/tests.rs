@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use orwd_config::DataMapping;
+use orwd_config::{DataMapping, NetworkFlags};
 
 use super::*;
 use crate::testing::Folder;
@@ -12,6 +12,7 @@ fn config() -> Paths {
     Paths {
         data: Vec::new(),
         writable_data: false,
+        network: NetworkFlags::default(),
         cache: PathBuf::from("/nowhere"),
         build: BuildMode::Never,
         created_folders: None,

@@ -36,15 +36,19 @@ impl Compile {
 
 /// Returns the compiler that commands use.
 pub(crate) fn compiler(limits: AdmissionLimits) -> Result<Compiler, CommandError> {
+    Ok(Compiler::new(own_program()?, limits))
+}
+
+/// Returns the file of this program, which is also the compiler and the network
+/// broker.
+pub(crate) fn own_program() -> Result<PathBuf, CommandError> {
     let own = Path::new(OWN_PROGRAM);
-    let program = if own.exists() {
-        PathBuf::from(own)
-    } else {
-        std::env::current_exe().map_err(|error| {
-            CommandError::new(format!(
-                "cannot find orwd's own program file, which compiles components: {error}"
-            ))
-        })?
-    };
-    Ok(Compiler::new(program, limits))
+    if own.exists() {
+        return Ok(PathBuf::from(own));
+    }
+    std::env::current_exe().map_err(|error| {
+        CommandError::new(format!(
+            "cannot find orwd's own program file, which also compiles components: {error}"
+        ))
+    })
 }

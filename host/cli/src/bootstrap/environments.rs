@@ -1,17 +1,21 @@
 //! Loads environments: first compiled and checked, then running.
 
+pub(crate) mod network;
 pub(crate) mod python;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use orwd_catalog::source::{self, Discovered, SourceProblem};
 use orwd_catalog::{
-    ComponentFile, Environment, EnvironmentSource, EnvironmentSpec, LoadError, PreparedEnvironment,
+    ComponentFile, Environment, EnvironmentNetwork, EnvironmentSource, EnvironmentSpec, LoadError,
+    PreparedEnvironment,
 };
 use orwd_config::Paths;
 use orwd_engine::{CodeCache, Engine, EngineSettings};
 use orwd_model::{AdmissionLimits, ClockMode, DataMode, EnvName, SessionLimits};
+use orwd_network::Broker;
 use orwd_sandbox::{DataDir, DataDirError, DataRules, PrivatePlaces};
 
 use super::compiler::compiler;
@@ -25,6 +29,7 @@ pub(crate) struct PreparedEnvironments {
     cache: CodeCache,
     environments: Vec<Candidate>,
     problems: Vec<String>,
+    broker: Option<Arc<Broker>>,
 }
 
 /// Environments that describe themselves and can be served, and the problems of
@@ -33,6 +38,8 @@ pub(crate) struct LoadedEnvironments {
     pub(crate) engine: Engine,
     pub(crate) environments: Vec<Environment>,
     pub(crate) problems: Vec<String>,
+    /// Sends the HTTP requests of guests, if an environment may make any.
+    pub(crate) broker: Option<Arc<Broker>>,
 }
 
 /// One prepared environment, and what its log line needs.
@@ -88,12 +95,17 @@ pub(crate) fn prepare(
     let engine = Engine::new(settings, compiler(admission)?)?;
     let cache = CodeCache::open(&paths.cache)
         .map_err(|error| CommandError::new(format!("{error}; pass another with --cache DIR")))?;
+    let networks = network::networks(&discovered, paths)?;
     let problems = discovered.problems.iter().map(SourceProblem::to_string);
     let mut problems: Vec<String> = problems.collect();
     let mut environments = Vec::new();
-    for source in &discovered.sources {
+    for (source, network) in discovered.sources.iter().zip(networks.environments) {
         let started = Instant::now();
-        match PreparedEnvironment::new(&engine, Some(&cache), spec(source, limits)) {
+        let spec = EnvironmentSpec {
+            network,
+            ..spec(source, limits)
+        };
+        match PreparedEnvironment::new(&engine, Some(&cache), spec) {
             Ok(prepared) => environments.push(Candidate {
                 prepared,
                 path: source.path().to_owned(),
@@ -107,6 +119,7 @@ pub(crate) fn prepare(
         cache,
         environments,
         problems,
+        broker: networks.broker,
     })
 }
 
@@ -117,8 +130,8 @@ impl PreparedEnvironments {
         environments.map(|candidate| &candidate.prepared)
     }
 
-    /// Loads an earlier version of an environment, with the data of the served
-    /// one. Each of its sessions has its own limits and clock.
+    /// Loads an earlier version of an environment, with the data and the network of
+    /// the served one. Each of its sessions has its own limits and clock.
     pub(crate) fn load_version(
         &self,
         name: EnvName,
@@ -129,11 +142,19 @@ impl PreparedEnvironments {
         let served = served.find(|spec| spec.name == name);
         let data = served.and_then(|served| served.data.clone());
         let mode = served.map(|served| served.mode.clone()).unwrap_or_default();
-        self.load_unserved(name, component, limits, data, mode)
+        let network = served.map(|served| served.network.clone());
+        self.load_unserved(
+            name,
+            component,
+            limits,
+            data,
+            mode,
+            network.unwrap_or_default(),
+        )
     }
 
     /// Loads the component of imported sessions, with the data that their importer
-    /// named. They never publish.
+    /// named. They never publish and reach nothing.
     pub(crate) fn load_imported(
         &self,
         name: EnvName,
@@ -141,7 +162,8 @@ impl PreparedEnvironments {
         limits: SessionLimits,
         data: Option<DataDir>,
     ) -> Result<PreparedEnvironment, LoadError> {
-        self.load_unserved(name, component, limits, data, DataMode::default())
+        let (mode, network) = (DataMode::default(), EnvironmentNetwork::default());
+        self.load_unserved(name, component, limits, data, mode, network)
     }
 
     fn load_unserved(
@@ -151,6 +173,7 @@ impl PreparedEnvironments {
         limits: SessionLimits,
         data: Option<DataDir>,
         mode: DataMode,
+        network: EnvironmentNetwork,
     ) -> Result<PreparedEnvironment, LoadError> {
         let component = ComponentFile::open(&component).map_err(|reason| LoadError::Read {
             path: component,
@@ -163,6 +186,7 @@ impl PreparedEnvironments {
             component,
             limits,
             secrets: Vec::new(),
+            network,
             toolsets: Vec::new(),
             clock: ClockMode::Virtual,
             seed: None,
@@ -188,6 +212,7 @@ impl PreparedEnvironments {
             engine: self.engine,
             environments,
             problems,
+            broker: self.broker,
         })
     }
 }
@@ -224,9 +249,22 @@ fn log_loaded(environment: &Environment, started: Instant) {
         component = %environment.file().display(),
         data = environment.data().map(|data| tracing::field::display(data.path().display())),
         mode = environment.mode().as_str(),
+        network = reachable(environment),
         milliseconds = started.elapsed().as_millis() as u64,
         "environment loaded"
     );
+}
+
+/// Returns what an environment may reach; none if its manifest asks for nothing.
+fn reachable(environment: &Environment) -> Option<String> {
+    let network = environment.network();
+    if network.requested.is_empty() {
+        return None;
+    }
+    Some(match network.granted.as_slice() {
+        [] => "not allowed".to_owned(),
+        granted => granted.join(" "),
+    })
 }
 
 /// Joins problems into one message.

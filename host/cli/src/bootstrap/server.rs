@@ -175,8 +175,12 @@ pub(crate) async fn serve(
     let LoadedEnvironments {
         engine,
         environments,
+        broker,
         ..
     } = loaded;
+    if let Some(broker) = &broker {
+        broker.connect()?;
+    }
     let (journal, versions, monitor) = persistence.start()?;
     let sessions = SessionManager::start(
         engine,

@@ -6,7 +6,9 @@ mod schema_warnings;
 use std::path::PathBuf;
 
 use clap::Args;
-use orwd_config::{BuildFlags, BuildMode, EnvironmentFlags, HardeningMode, LimitFlags};
+use orwd_config::{
+    BuildFlags, BuildMode, EnvironmentFlags, HardeningMode, LimitFlags, NetworkFlags,
+};
 use orwd_model::{AdmissionLimits, SessionLimits};
 
 use crate::bootstrap::{TempDirectory, environments, hardening, runtime};
@@ -37,6 +39,9 @@ pub(crate) struct Inspect {
     environments: EnvironmentFlags,
 
     #[command(flatten)]
+    network: NetworkFlags,
+
+    #[command(flatten)]
     build: BuildFlags,
 
     #[command(flatten)]
@@ -48,7 +53,8 @@ pub(crate) struct Inspect {
 
 impl Inspect {
     pub(crate) fn run(self, log: &mut Log) -> Result<CommandStatus, CommandError> {
-        let paths = self.environments.resolve(self.build.or(BuildMode::Never))?;
+        let mut paths = self.environments.resolve(self.build.or(BuildMode::Never))?;
+        paths.network = self.network.clone();
         let path = std::slice::from_ref(&self.path);
         let admission = self.admission.resolve();
         let discovered = environments::discover(

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use orwd_config::{
-    BuildFlags, BuildMode, EnvironmentFlags, HardeningFlags, LimitFlags, ListenFlags,
+    BuildFlags, BuildMode, EnvironmentFlags, HardeningFlags, LimitFlags, ListenFlags, NetworkFlags,
     PersistenceConfig, PersistenceFlags, ServerLimits,
 };
 use orwd_model::{AdmissionLimits, SessionLimits};
@@ -105,6 +105,9 @@ pub(crate) struct Serve {
     environments: EnvironmentFlags,
 
     #[command(flatten)]
+    network: NetworkFlags,
+
+    #[command(flatten)]
     build: BuildFlags,
 
     #[command(flatten)]
@@ -144,6 +147,7 @@ impl Serve {
             });
         }
         let mut paths = self.environments.resolve(self.build.or(BuildMode::Own))?;
+        paths.network = self.network.clone();
         let admission = self.admission.resolve();
         let limits = self.session.resolve();
         let mut server_limits = self.server.resolve();

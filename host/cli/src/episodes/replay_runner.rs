@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use orwd_catalog::{ComponentFile, Environment, EnvironmentSpec, PreparedEnvironment};
+use orwd_catalog::{
+    ComponentFile, Environment, EnvironmentNetwork, EnvironmentSpec, PreparedEnvironment,
+};
 use orwd_config::{BuildMode, EnvironmentFlags, HardeningMode, LimitFlags, Paths};
 use orwd_engine::{CodeCache, Engine, EngineSettings};
 use orwd_journal::{
@@ -417,6 +419,7 @@ impl EnvironmentLoader<'_> {
             mode: DataMode::default(),
             limits: created.limits,
             secrets: Vec::new(),
+            network: EnvironmentNetwork::default(),
             toolsets: Vec::new(),
             clock: ClockMode::Virtual,
             seed: None,

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use orwd_config::{BuildFlags, BuildMode, EnvironmentFlags, LimitFlags, Listen, ServerLimits};
+use orwd_config::{
+    BuildFlags, BuildMode, EnvironmentFlags, LimitFlags, Listen, NetworkFlags, ServerLimits,
+};
 use orwd_model::{AdmissionLimits, SessionLimits};
 use orwd_transcript::Script;
 use serde_json::value::RawValue;
@@ -90,6 +92,9 @@ pub(crate) struct Play {
     environments: EnvironmentFlags,
 
     #[command(flatten)]
+    network: NetworkFlags,
+
+    #[command(flatten)]
     build: BuildFlags,
 
     #[command(flatten)]
@@ -134,7 +139,8 @@ impl Play {
         script: Option<Script>,
         output: OutputMode,
     ) -> Result<CommandStatus, CommandError> {
-        let paths = self.environments.resolve(self.build.or(BuildMode::Own))?;
+        let mut paths = self.environments.resolve(self.build.or(BuildMode::Own))?;
+        paths.network = self.network.clone();
         let path = PathBuf::from(&self.target);
         let admission = self.admission.resolve();
         let discovered = environments::discover(

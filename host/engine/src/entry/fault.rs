@@ -24,7 +24,7 @@ use wasmtime_wasi::I32Exit;
 use crate::entry::scheduled_guest::Overrun;
 use orwd_model::{Budget, Fault, FaultCode, TrapKind};
 use orwd_sandbox::{
-    GuestState, HostOutOfMemory, MemoryRefusal, QuotaRefusal, RandomRequestTooLarge,
+    GuestState, HostOutOfMemory, HttpFault, MemoryRefusal, QuotaRefusal, RandomRequestTooLarge,
     SleepExceedsBudget,
 };
 
@@ -136,6 +136,14 @@ fn of_error(error: &Error, refused: Option<Fault>) -> Fault {
     if error.is::<SleepExceedsBudget>() {
         let message = "a replay slept for longer than the call may take";
         return Fault::new(FaultCode::LimitWall, message);
+    }
+    match error.downcast_ref::<HttpFault>() {
+        Some(HttpFault::Diverged) => {
+            let message = "a replay made another HTTP request than the recorded one";
+            return Fault::trap(TrapKind::HostCall, message);
+        }
+        Some(HttpFault::NotRecorded) => return lacks_resource(),
+        None => {}
     }
     if error.is::<RandomRequestTooLarge>() {
         return Fault::trap(TrapKind::HostCall, "more asked of the host than it gives");

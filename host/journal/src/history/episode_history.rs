@@ -4,9 +4,12 @@
 //! pairs outcomes with requests. A record that does not fit is refused by its
 //! number.
 
+use orwd_model::HttpExchange;
+
 use crate::error::JournalError;
 use crate::record::{
-    self, ChainLink, CreatedRecord, EndedRecord, EpisodeId, OutcomeRecord, Record, RequestRecord,
+    self, ChainLink, CreatedRecord, EndedRecord, EpisodeId, ExchangeRecord, OutcomeRecord, Record,
+    RequestRecord,
 };
 use crate::sealing::{self, SealKey};
 use crate::store::{IndexedEpisode, StoredRecord};
@@ -33,8 +36,19 @@ pub struct EpisodeStep {
     pub record: RequestRecord,
     /// The chain after the request.
     pub link: ChainLink,
+    /// The HTTP requests that the guest made during it, in order.
+    pub exchanges: Vec<StepExchange>,
     /// The outcome; `None` if the host stopped before there was one.
     pub outcome: Option<StepOutcome>,
+}
+
+/// An HTTP request that the guest made during a step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepExchange {
+    /// The slot.
+    pub seq: u64,
+    /// The record.
+    pub record: ExchangeRecord,
 }
 
 /// The outcome of a step.
@@ -46,6 +60,28 @@ pub struct StepOutcome {
     pub record: OutcomeRecord,
     /// The chain after the outcome.
     pub link: ChainLink,
+}
+
+impl EpisodeStep {
+    /// Creates a step without an outcome.
+    pub fn new(seq: u64, record: RequestRecord, link: ChainLink) -> EpisodeStep {
+        EpisodeStep {
+            seq,
+            record,
+            link,
+            exchanges: Vec::new(),
+            outcome: None,
+        }
+    }
+
+    /// Returns the HTTP requests that the guest made, with their results; none if
+    /// they are not kept.
+    pub fn recorded_exchanges(&self) -> Option<Vec<HttpExchange>> {
+        let exchanges = self.exchanges.iter();
+        exchanges
+            .map(|exchange| exchange.record.exchange.clone())
+            .collect()
+    }
 }
 
 impl EpisodeHistory {
@@ -129,12 +165,16 @@ impl EpisodeHistory {
         }
         match record {
             Record::Created(_) => return Err("the episode began before"),
-            Record::Request(record) => self.steps.push(EpisodeStep {
-                seq,
-                record: *record,
-                link,
-                outcome: None,
-            }),
+            Record::Request(record) => self.steps.push(EpisodeStep::new(seq, *record, link)),
+            Record::Exchange(record) => {
+                let step = self.steps.last_mut();
+                let step = step.filter(|step| step.seq == record.of && step.outcome.is_none());
+                let step = step.ok_or("it belongs to no request that was made before it")?;
+                step.exchanges.push(StepExchange {
+                    seq,
+                    record: *record,
+                });
+            }
             Record::Outcome(record) => {
                 let place = self.steps.binary_search_by_key(&record.of, |step| step.seq);
                 let step = place.ok().and_then(|at| self.steps.get_mut(at));
@@ -165,6 +205,9 @@ impl EpisodeHistory {
         sealing::unseal_created(&mut self.created, key, self.episode)?;
         for step in &mut self.steps {
             sealing::unseal_request(&mut step.record, key, self.episode, step.seq)?;
+            for made in &mut step.exchanges {
+                sealing::unseal_exchange(&mut made.record, key, self.episode, made.seq)?;
+            }
             if let Some(outcome) = &mut step.outcome {
                 sealing::unseal_outcome(&mut outcome.record, key, self.episode, outcome.seq)?;
             }

@@ -108,6 +108,11 @@ impl RecordScanner {
                     sealing::unseal_outcome(outcome, key, episode, stored.seq)?;
                 }
             }
+            Record::Exchange(exchange) if self.unseals => {
+                if let Some(key) = &self.seal {
+                    sealing::unseal_exchange(exchange, key, episode, stored.seq)?;
+                }
+            }
             _ => {}
         }
         Ok(ScannedRecord {

@@ -41,6 +41,8 @@ impl Receipt {
                         drop_content(outcome);
                     }
                 }
+                // The chain, which a receipt has the end of, commits to it.
+                Record::Exchange(_) => return false,
                 Record::Created(_) | Record::Ended(_) => {}
             }
             true

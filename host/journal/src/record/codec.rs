@@ -58,7 +58,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
                 }
             }
         }
-        Record::Created(_) | Record::Ended(_) => {}
+        Record::Created(_) | Record::Exchange(_) | Record::Ended(_) => {}
     }
     Ok(record)
 }

@@ -10,8 +10,8 @@ pub use chain::ChainLink;
 pub use id::{EpisodeId, Hash};
 pub use request::{GuestOutcome, GuestRequest};
 pub use types::{
-    CreatedRecord, CreationContent, EndReason, EndedRecord, ForkOrigin, OutcomeRecord, Record,
-    RequestRecord, RunIdentity, SealedSecrets,
+    CreatedRecord, CreationContent, EndReason, EndedRecord, ExchangeRecord, ForkOrigin,
+    OutcomeRecord, Record, RequestRecord, RunIdentity, SealedSecrets,
 };
 
 pub(crate) use codec::{

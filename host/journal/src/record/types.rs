@@ -4,8 +4,8 @@
 //! than those of the types, which is why some differ.
 
 use orwd_model::{
-    ClockMode, DataDigest, DataMode, Digest, EnvName, FaultCode, Json, RunId, Seed, SessionId,
-    SessionLimits, Timestamp, json_text,
+    ClockMode, DataDigest, DataMode, Digest, EnvName, FaultCode, HttpExchange, Json, RunId, Seed,
+    SessionId, SessionLimits, Timestamp, json_text,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,8 @@ pub enum Record {
     /// The outcome of a request.
     #[serde(rename = "answered")]
     Outcome(Box<OutcomeRecord>),
+    /// An HTTP request that the guest made during a request, with its result.
+    Exchange(Box<ExchangeRecord>),
     /// The session ended; always the last record.
     Ended(EndedRecord),
 }
@@ -179,6 +181,21 @@ pub struct OutcomeRecord {
     /// more since the last record that has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<Hash>,
+}
+
+/// An HTTP request of the guest, with its result. It is committed before the guest
+/// sees the result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExchangeRecord {
+    /// The slot of the request to the guest during which it was made.
+    pub of: u64,
+    /// Both; `None` if they are sealed or withheld.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<HttpExchange>,
+    /// Both, sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "serde_bytes")]
+    pub sealed: Option<Vec<u8>>,
 }
 
 /// The end of an episode.

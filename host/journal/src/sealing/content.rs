@@ -7,7 +7,7 @@
 //! journal; such an episode cannot be resumed anyway.
 //!
 //! That holds for all that a client or guest says: the task, inputs, idempotency
-//! keys, outcomes and messages. What stays readable are the names that the
+//! keys, outcomes, messages and HTTP requests. What stays readable are the names that the
 //! operator and the environment chose (owner, environment, tool), ids, times,
 //! hashes, and outcomes that hold only the host's own text.
 
@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use super::key::SealKey;
 use crate::error::JournalError;
 use crate::record::{
-    self, CreatedRecord, CreationContent, EpisodeId, GuestOutcome, GuestRequest, OutcomeRecord,
-    Record, RequestRecord, RunIdentity, SealedSecrets,
+    self, CreatedRecord, CreationContent, EpisodeId, ExchangeRecord, GuestOutcome, GuestRequest,
+    OutcomeRecord, Record, RequestRecord, RunIdentity, SealedSecrets,
 };
 
 /// How the content of an episode's records is stored.
@@ -110,6 +110,18 @@ impl ContentPolicy {
                 }
                 _ => Ok(Cow::Borrowed(record)),
             },
+            (_, Record::Exchange(made)) => match &made.exchange {
+                Some(exchange) => {
+                    let mut content = Vec::new();
+                    record::encode_value(exchange, &mut content);
+                    Ok(Cow::Owned(Record::Exchange(Box::new(ExchangeRecord {
+                        of: made.of,
+                        exchange: None,
+                        sealed: seal(content)?,
+                    }))))
+                }
+                None => Ok(Cow::Borrowed(record)),
+            },
         }
     }
 }
@@ -194,6 +206,22 @@ pub(crate) fn unseal_outcome(
             return Err(damaged("the hash of its outcome is another".to_owned()));
         }
         outcome.outcome = Some(unsealed);
+    }
+    Ok(())
+}
+
+/// Unseals an HTTP request of the guest.
+pub(crate) fn unseal_exchange(
+    made: &mut ExchangeRecord,
+    key: &SealKey,
+    episode: EpisodeId,
+    seq: u64,
+) -> Result<(), JournalError> {
+    if let Some(sealed) = made.sealed.take() {
+        let content = key.unseal_content(&sealed, episode, seq)?;
+        let exchange = record::decode_value(&content)
+            .map_err(|error| JournalError::damaged(episode, seq, error.to_string()))?;
+        made.exchange = Some(exchange);
     }
     Ok(())
 }

@@ -5,4 +5,6 @@ mod key;
 
 pub use key::SealKey;
 
-pub(crate) use content::{ContentPolicy, unseal_created, unseal_outcome, unseal_request};
+pub(crate) use content::{
+    ContentPolicy, unseal_created, unseal_exchange, unseal_outcome, unseal_request,
+};

@@ -242,7 +242,7 @@ impl IndexChange {
                 created: created.start,
                 import: None,
             })),
-            Record::Request(_) | Record::Outcome(_) => IndexChange::None,
+            Record::Request(_) | Record::Outcome(_) | Record::Exchange(_) => IndexChange::None,
             Record::Ended(ended) => IndexChange::End(ended.at),
         }
     }

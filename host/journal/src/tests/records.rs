@@ -5,14 +5,15 @@ use proptest::prelude::*;
 use crate::record::{decode, encode};
 use crate::testing as sample;
 use crate::{
-    CreationContent, EndReason, EndedRecord, EpisodeHistory, EpisodeId, ForkOrigin, GuestOutcome,
-    GuestRequest, Hash, JournalError, OutcomeRecord, Record, RequestRecord, RunIdentity,
-    SealedSecrets, StoredRecord,
+    CreationContent, EndReason, EndedRecord, EpisodeHistory, EpisodeId, ExchangeRecord, ForkOrigin,
+    GuestOutcome, GuestRequest, Hash, JournalError, OutcomeRecord, Record, RequestRecord,
+    RunIdentity, SealedSecrets, StoredRecord,
 };
 use orwd_model::{
-    Block, Candidate, ClockMode, DataMode, Fault, FaultCode, Message, MessageBlock, OnConflict,
-    PublishRules, Refusal, RefusalReason, Reward, Role, RunId, RunOutcome, Score, Timestamp,
-    ToolOutput, ToolSpec, TrapKind,
+    Block, Candidate, ClockMode, DataMode, Fault, FaultCode, HttpError, HttpErrorCode,
+    HttpExchange, HttpRequest, HttpResponse, Message, MessageBlock, OnConflict, PublishRules,
+    Refusal, RefusalReason, Reward, Role, RunId, RunOutcome, Score, Timestamp, ToolOutput,
+    ToolSpec, TrapKind,
 };
 
 fn text(text: &str) -> Block {
@@ -193,6 +194,7 @@ fn records() -> Vec<Record> {
     let mut answered = OutcomeRecord::new(7, GuestOutcome::Done, 1);
     answered.observed = Some(Hash::of(b"seen"));
     all.push(Record::Outcome(Box::new(answered)));
+    all.extend(exchanges());
     all
 }
 
@@ -224,6 +226,69 @@ fn hashes_of_outcomes_differ_and_survive_the_conversion_of_runs() {
         GuestOutcome::from(failed),
         GuestOutcome::Failed("no".to_owned())
     );
+}
+
+/// HTTP requests of a guest: with a response, with an error, and sealed.
+fn exchanges() -> [Record; 3] {
+    let request = HttpRequest {
+        method: "POST".to_owned(),
+        url: "https://a.com/v1".to_owned(),
+        headers: vec![("x-a".to_owned(), "b".to_owned())],
+        body: b"hi".to_vec(),
+    };
+    let response = HttpResponse {
+        status: 200,
+        headers: vec![("x-b".to_owned(), "c".to_owned())],
+        body: b"ok".to_vec(),
+    };
+    let made = |result| HttpExchange {
+        request: request.clone(),
+        result,
+    };
+    let error = HttpError::new(HttpErrorCode::InDoubt, "why");
+    [
+        (Some(made(Ok(response))), None),
+        (Some(made(Err(error))), None),
+        (None, Some(vec![1, 2, 3])),
+    ]
+    .map(|(exchange, sealed)| {
+        Record::Exchange(Box::new(ExchangeRecord {
+            of: 3,
+            exchange,
+            sealed,
+        }))
+    })
+}
+
+#[test]
+fn an_http_request_belongs_to_the_open_request_before_it() {
+    let episode = EpisodeId::new();
+    let read = |records: &[Record]| {
+        let stored: Vec<StoredRecord> = sample::entries(episode, records)
+            .into_iter()
+            .map(|entry| StoredRecord {
+                seq: entry.seq,
+                link: entry.link,
+                bytes: entry.bytes,
+            })
+            .collect();
+        EpisodeHistory::read(episode, &stored)
+    };
+    let [made, ..] = exchanges();
+    let mut records = sample::episode(None, "s", 1);
+    records.push(sample::call(1));
+    records.push(made.clone());
+    let history = read(&records).unwrap();
+    let [first, second] = history.steps() else {
+        panic!("two steps");
+    };
+    assert!(first.exchanges.is_empty());
+    assert_eq!(second.recorded_exchanges().unwrap().len(), 1);
+    // After the outcome, it belongs to nothing.
+    records.truncate(3);
+    records.push(made);
+    let error = read(&records).unwrap_err().to_string();
+    assert!(error.contains("belongs to no request"), "{error}");
 }
 
 #[test]
@@ -311,7 +376,7 @@ fn an_invalid_record_is_refused_by_name() {
         (
             b"\x01\xa1edream\x01",
             "it cannot be read: unknown variant `dream`, expected one of `created`, `asked`, \
-             `answered`, `ended`",
+             `answered`, `exchange`, `ended`",
         ),
         (
             b"\x01\xa1eended\xa3bat\x01freasongdeletedcwhy\x01",

@@ -4,13 +4,16 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use orwd_model::HttpExchange;
 use tokio::sync::oneshot;
 
 use super::budget::{MIN_LARGE, WriteBudget};
 use super::queue::Sender;
 use crate::error::JournalError;
 use crate::history::EpisodeHistory;
-use crate::record::{ChainLink, EpisodeId, GuestOutcome, Hash, OutcomeRecord, Record};
+use crate::record::{
+    ChainLink, EpisodeId, ExchangeRecord, GuestOutcome, Hash, OutcomeRecord, Record,
+};
 use crate::sealing::ContentPolicy;
 use crate::store::{AppendEntry, ImportOrigin, IndexChange, IndexedEpisode};
 
@@ -148,6 +151,26 @@ impl EpisodeWriter {
             append()
         };
         written.await
+    }
+
+    /// Writes an HTTP request that the guest made during the request in slot `of`, and
+    /// waits for its commit.
+    pub async fn append_exchange(
+        &mut self,
+        of: u64,
+        exchange: HttpExchange,
+    ) -> Result<(), JournalError> {
+        let Some(queue) = &self.queue else {
+            self.next += 1;
+            return Ok(());
+        };
+        let _permit = self.budget.acquire(queue.owner(), exchange.size()).await;
+        self.append(&Record::Exchange(Box::new(ExchangeRecord {
+            of,
+            exchange: Some(exchange),
+            sealed: None,
+        })))
+        .await
     }
 
     /// Queues a record for the next slot without waiting for its commit. It is

@@ -1,8 +1,9 @@
-//! Settings of a session: determinism, data mode and secrets.
+//! A session: its determinism, data mode, secrets and HTTP requests.
 
 mod data_mode;
 mod determinism;
 mod disk_budget;
+mod http_exchange;
 mod secret;
 mod seed;
 mod timestamp;
@@ -10,6 +11,9 @@ mod timestamp;
 pub use data_mode::{DataMode, OnConflict, PublishRules};
 pub use determinism::{ClockMode, DeterminismConfig, SleepMode};
 pub use disk_budget::DiskBudget;
+pub use http_exchange::{
+    HttpError, HttpErrorCode, HttpExchange, HttpPort, HttpRequest, HttpResponse, HttpResult,
+};
 pub use secret::{Secret, Secrets};
 pub use seed::{InvalidSeed, Seed};
 pub use timestamp::Timestamp;

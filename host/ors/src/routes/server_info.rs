@@ -34,7 +34,12 @@ impl<S: SessionService> RequestContext<'_, S> {
             let limits: Map<String, Value> = limits
                 .map(|(name, amount)| (name.to_owned(), amount.into()))
                 .collect();
-            json!({ "name": env.as_str(), "limits": limits })
+            let mut shown = json!({ "name": env.as_str(), "limits": limits });
+            let network = self.service.network(env);
+            if let Some(members) = shown.as_object_mut().filter(|_| !network.is_empty()) {
+                members.insert("network".to_owned(), network.into());
+            }
+            shown
         });
         response::json(&json!({
             "version": env!("CARGO_PKG_VERSION"),

@@ -135,6 +135,13 @@ impl SessionService for MemoryService {
         "memory 1.0"
     }
 
+    fn network(&self, env: &EnvName) -> Vec<String> {
+        match env.as_str() {
+            "alpha" => vec!["https://api.example.com".to_owned()],
+            _ => Vec::new(),
+        }
+    }
+
     fn limits(&self, env: &EnvName) -> Vec<(&'static str, String)> {
         match env.as_str() {
             "alpha" => vec![("memory", "64MiB".to_owned()), ("files", "7".to_owned())],

@@ -75,7 +75,8 @@ async fn responses_without_a_session() {
     assert!(
         reply.body.ends_with(
             ",\"name\":\"orwd\",\"engine\":\"memory 1.0\",\"environments\":[\
-             {\"name\":\"alpha\",\"limits\":{\"memory\":\"64MiB\",\"files\":\"7\"}},\
+             {\"name\":\"alpha\",\"limits\":{\"memory\":\"64MiB\",\"files\":\"7\"},\
+             \"network\":[\"https://api.example.com\"]},\
              {\"name\":\"chat\",\"limits\":{}}]}"
         ),
         "{}",

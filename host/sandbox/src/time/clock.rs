@@ -53,6 +53,20 @@ struct Inner {
     sleeping_since: Option<Instant>,
 }
 
+/// A wait for a request.
+#[derive(Debug)]
+pub(crate) struct RequestWait {
+    clock: SessionClock,
+    since: Instant,
+}
+
+impl Drop for RequestWait {
+    fn drop(&mut self) {
+        let waited = self.since.elapsed();
+        self.clock.lock().end_sleep(None, waited);
+    }
+}
+
 /// How a wait proceeds.
 enum Wait {
     /// The wait is over.
@@ -99,6 +113,18 @@ impl SessionClock {
         clock.slept = Duration::ZERO;
         clock.sleeping_since = None;
         clock.sleep_mode
+    }
+
+    /// Begins to wait for a request to another machine. Until the guard is dropped,
+    /// real time is charged as if the guest slept; the guest's own clock stands
+    /// still, since a replay does not wait.
+    pub(crate) fn begin_request(&self) -> RequestWait {
+        let since = Instant::now();
+        self.lock().sleeping_since = Some(since);
+        RequestWait {
+            clock: self.clone(),
+            since,
+        }
     }
 
     /// Returns how long this entry has slept, by the durations that it asked

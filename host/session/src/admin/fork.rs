@@ -11,8 +11,8 @@
 use std::sync::{Arc, Weak};
 
 use orwd_journal::{
-    CreatedRecord, EpisodeId, ForkOrigin, Hash, ImportOrigin, JournalError, OutcomeRecord, Record,
-    SealedSecrets,
+    CreatedRecord, EpisodeId, ExchangeRecord, ForkOrigin, Hash, ImportOrigin, JournalError,
+    OutcomeRecord, Record, SealedSecrets,
 };
 use orwd_model::{ClockMode, SessionId};
 use tokio::sync::watch;
@@ -205,8 +205,8 @@ fn prepare_child(
     };
     let import = parent.shared.identity.import.as_ref();
     let import = import.map(|import| ImportOrigin {
-        // The first record, and a request and an outcome for each step.
-        records: 1 + 2 * past.foreign_steps,
+        // The first record, and those of each step.
+        records: 1 + past.foreign_records,
         data: import.data.clone(),
     });
     Ok(PreparedChild {
@@ -245,6 +245,11 @@ async fn copy_steps(
                     written.await?;
                     let copy = OutcomeRecord { of, ..*outcome };
                     written = writer.append(&Record::Outcome(Box::new(copy)));
+                }
+                Record::Exchange(made) => {
+                    written.await?;
+                    let copy = ExchangeRecord { of, ..*made };
+                    written = writer.append(&Record::Exchange(Box::new(copy)));
                 }
                 Record::Created(_) | Record::Ended(_) => {}
             }

@@ -14,8 +14,8 @@ pub(super) struct SharedPast {
     pub(super) created: Box<CreatedRecord>,
     /// The slot of the last outcome; 0 if no step is shared.
     pub(super) last: u64,
-    /// The steps that another host ran.
-    pub(super) foreign_steps: u64,
+    /// The records of steps that another host ran.
+    pub(super) foreign_records: u64,
     /// The bytes of the records up to there, about.
     pub(super) bytes: u64,
     /// Whether nothing but the first record lies before and between the steps.
@@ -56,7 +56,7 @@ pub(super) async fn read(
         episode,
         created,
         last: reader.last,
-        foreign_steps: reader.foreign_steps,
+        foreign_records: reader.foreign_records,
         bytes: pages.bytes(),
         is_contiguous: reader.is_contiguous,
     })
@@ -66,14 +66,21 @@ pub(super) async fn read(
 struct PastReader {
     at: Option<u64>,
     created: Option<Box<CreatedRecord>>,
-    /// The slot of the last request if it has no outcome yet, and whether it is a
-    /// call.
-    open: Option<(u64, bool)>,
+    /// The last request if it has no outcome yet.
+    open: Option<OpenStep>,
     /// The calls with an outcome.
     calls: u64,
     last: u64,
-    foreign_steps: u64,
+    foreign_records: u64,
     is_contiguous: bool,
+}
+
+/// A request without an outcome.
+struct OpenStep {
+    seq: u64,
+    is_call: bool,
+    /// The HTTP requests of the guest so far.
+    exchanges: u64,
 }
 
 impl PastReader {
@@ -84,7 +91,7 @@ impl PastReader {
             open: None,
             calls: 0,
             last: 0,
-            foreign_steps: 0,
+            foreign_records: 0,
             is_contiguous: true,
         }
     }
@@ -99,17 +106,27 @@ impl PastReader {
                 if enough || self.open.is_some() {
                     return false;
                 }
-                self.open = Some((scanned.seq, is_call));
+                self.open = Some(OpenStep {
+                    seq: scanned.seq,
+                    is_call,
+                    exchanges: 0,
+                });
             }
             Record::Outcome(outcome) => {
-                if let Some((seq, is_call)) = self.open
-                    && seq == outcome.of
-                {
-                    self.open = None;
-                    self.is_contiguous &= seq == self.last + 1 && scanned.seq == self.last + 2;
+                if let Some(open) = self.open.take_if(|open| open.seq == outcome.of) {
+                    let records = 2 + open.exchanges;
+                    self.is_contiguous &=
+                        open.seq == self.last + 1 && scanned.seq == self.last + records;
                     self.last = scanned.seq;
-                    self.calls += u64::from(is_call);
-                    self.foreign_steps += u64::from(scanned.seq < scanned.imported);
+                    self.calls += u64::from(open.is_call);
+                    if scanned.seq < scanned.imported {
+                        self.foreign_records += records;
+                    }
+                }
+            }
+            Record::Exchange(made) => {
+                if let Some(open) = self.open.as_mut().filter(|open| open.seq == made.of) {
+                    open.exchanges += 1;
                 }
             }
             Record::Ended(_) => return false,
@@ -120,7 +137,9 @@ impl PastReader {
 
 #[cfg(test)]
 mod tests {
-    use orwd_journal::{ChainLink, GuestOutcome, GuestRequest, OutcomeRecord, RequestRecord};
+    use orwd_journal::{
+        ChainLink, ExchangeRecord, GuestOutcome, GuestRequest, OutcomeRecord, RequestRecord,
+    };
     use orwd_model::{Json, Timestamp};
 
     use super::*;
@@ -196,7 +215,38 @@ mod tests {
                 "{at:?}"
             );
             assert!(reader.is_contiguous);
-            assert_eq!(reader.foreign_steps, 1, "{at:?}");
+            assert_eq!(reader.foreign_records, 2, "{at:?}");
         }
+    }
+
+    #[test]
+    fn http_requests_belong_to_their_step() {
+        let made = |of| {
+            Record::Exchange(Box::new(ExchangeRecord {
+                of,
+                exchange: None,
+                sealed: None,
+            }))
+        };
+        let mut reader = PastReader::new(None);
+        let records = [
+            request(GuestRequest::Setup),
+            made(1),
+            done(1),
+            call(),
+            made(4),
+            made(4),
+            done(4),
+        ];
+        for (seq, record) in (1..).zip(records) {
+            let imported = 4;
+            reader.add(ScannedRecord {
+                imported,
+                ..scanned(seq, record)
+            });
+        }
+        assert_eq!((reader.last, reader.calls), (7, 1));
+        assert!(reader.is_contiguous);
+        assert_eq!(reader.foreign_records, 3);
     }
 }

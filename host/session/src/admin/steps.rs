@@ -97,7 +97,7 @@ impl PageCollector {
                 self.add_outcome(&outcome, imported);
                 true
             }
-            Record::Created(_) | Record::Ended(_) => true,
+            Record::Created(_) | Record::Exchange(_) | Record::Ended(_) => true,
         }
     }
 

@@ -106,6 +106,7 @@ impl StepCollector {
             Record::Created(created) => self.created = Some(created),
             Record::Request(request) => self.add_request(scanned.seq, &request),
             Record::Outcome(outcome) => self.add_outcome(scanned.seq, &outcome),
+            Record::Exchange(_) => {}
             Record::Ended(ended) => self.ended = Some(ended),
         }
     }

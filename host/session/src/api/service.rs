@@ -35,6 +35,9 @@ pub trait SessionService: AdminApi + Clone + Send + Sync + 'static {
     /// operator sets them, in a fixed order, and values with their units.
     fn limits(&self, env: &EnvName) -> Vec<(&'static str, String)>;
 
+    /// Returns the rules of what an environment may reach by HTTP.
+    fn network(&self, env: &EnvName) -> Vec<String>;
+
     /// Returns the names of the secrets that an environment declares.
     fn required_secrets(&self, env: &EnvName) -> Vec<String>;
 

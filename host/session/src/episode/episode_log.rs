@@ -6,7 +6,7 @@ use orwd_journal::{
     Durability, EndReason, EndedRecord, EpisodeId, EpisodeWriter, GuestOutcome, Hash, Journal,
     JournalError, Record, RequestRecord,
 };
-use orwd_model::{Fault, FaultCode, Timestamp};
+use orwd_model::{Fault, FaultCode, HttpExchange, Timestamp};
 
 /// How often [`write_end`] tries again after it was fenced off.
 const MAX_RETRIES: u32 = 3;
@@ -88,6 +88,19 @@ impl EpisodeLog {
         writer
             .append_outcome(request, response(), micros, new)
             .await
+    }
+
+    /// Writes an HTTP request that the guest made during a request, and waits until
+    /// it is committed.
+    pub(crate) async fn append_exchange(
+        &mut self,
+        request: u64,
+        exchange: HttpExchange,
+    ) -> Result<(), JournalError> {
+        match &mut self.writer {
+            Some(writer) => writer.append_exchange(request, exchange).await,
+            None => Ok(()),
+        }
     }
 
     /// Writes the end of the episode.

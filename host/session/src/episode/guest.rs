@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use orwd_catalog::{Environment, InstanceConfig};
-use orwd_engine::{CallError, EntryError, Episode, SessionPermit};
+use orwd_engine::{CallError, EntryError, Episode, HttpMode, SessionPermit};
 use orwd_journal::Hash;
 use orwd_model::{
     Block, Candidate, Fault, Json, Message, Refusal, RefusalReason, RunOutcome, Secrets, SleepMode,
@@ -87,6 +87,11 @@ impl Guest {
     /// Sets when the next request arrived.
     pub(super) fn set_arrival(&mut self, at: Timestamp) {
         self.episode.set_arrival(at);
+    }
+
+    /// Sets where the results of HTTP requests come from, in the next request.
+    pub(super) fn set_http_mode(&mut self, mode: HttpMode) {
+        self.episode.set_http_mode(mode);
     }
 
     pub(super) async fn setup(&mut self) -> Result<(), EntryError> {

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use orwd_journal::{
-    EpisodePages, EpisodeStep, Journal, JournalError, Record, ScannedRecord, StepOutcome,
+    EpisodePages, EpisodeStep, Journal, JournalError, Record, ScannedRecord, StepExchange,
+    StepOutcome,
 };
 
 use crate::episode::replay::StepSource;
@@ -34,12 +35,17 @@ impl JournalSteps {
             seq, record, link, ..
         } = scanned;
         match record {
-            Record::Request(record) => self.read.push_back(EpisodeStep {
-                seq,
-                record: *record,
-                link,
-                outcome: None,
-            }),
+            Record::Request(record) => {
+                self.read.push_back(EpisodeStep::new(seq, *record, link));
+            }
+            Record::Exchange(record) => {
+                if let Some(step) = self.read.back_mut().filter(|step| step.seq == record.of) {
+                    step.exchanges.push(StepExchange {
+                        seq,
+                        record: *record,
+                    });
+                }
+            }
             Record::Outcome(record) => {
                 let found = self.read.binary_search_by_key(&record.of, |step| step.seq);
                 if let Some(step) = found.ok().and_then(|at| self.read.get_mut(at)) {

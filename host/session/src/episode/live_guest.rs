@@ -1,10 +1,12 @@
 //! A guest in memory, together with the journal of its episode.
 
+use std::pin::pin;
 use std::time::Instant;
 
-use orwd_engine::EntryError;
+use orwd_engine::{EntryError, HttpMode, LiveHttp};
 use orwd_journal::{EndReason, GuestOutcome, JournalError, RequestRecord, RunIdentity};
-use orwd_model::{Fault, FaultCode, Timestamp};
+use orwd_model::{Fault, FaultCode, HttpExchange, Timestamp};
+use tokio::sync::mpsc;
 
 use crate::episode::episode_log::EpisodeLog;
 use crate::episode::guest::Guest;
@@ -22,6 +24,9 @@ pub(crate) struct PendingEntry<R> {
     pub(crate) seq: u64,
     pub(crate) at: Timestamp,
     pub(crate) request: R,
+    /// The HTTP requests that the guest made in an earlier attempt; none if this
+    /// is the first one.
+    pub(crate) made: Option<Vec<HttpExchange>>,
 }
 
 /// Why a request has no response. The guest must be dropped.
@@ -49,7 +54,12 @@ impl LiveGuest {
             run,
             sealed: None,
         });
-        PendingEntry { seq, at, request }
+        PendingEntry {
+            seq,
+            at,
+            request,
+            made: None,
+        }
     }
 
     /// Performs a request, and returns the response once it is committed. If the
@@ -62,7 +72,9 @@ impl LiveGuest {
     ) -> Result<R::Response, NoResponse> {
         let response = match self.log.limit_fault() {
             Some(fault) => R::Response::faulted(fault),
-            None => enter(&mut self.guest, &pending.request, pending.at).await,
+            None => enter_recorded(&mut self.guest, &mut self.log, pending)
+                .await
+                .map_err(NoResponse::Journal)?,
         };
         if let Some(fault) = response.fault()
             && fault.code == FaultCode::Overloaded
@@ -100,7 +112,10 @@ impl LiveGuest {
         reason: EndReason,
     ) -> (Result<(), EntryError>, Result<(), JournalError>) {
         let LiveGuest { mut guest, mut log } = self;
-        let done = enter(&mut guest, &pending.request, pending.at).await;
+        let done = match enter_recorded(&mut guest, &mut log, pending).await {
+            Ok(done) => done,
+            Err(error) => return (Ok(()), Err(error)),
+        };
         let cpu_time = guest.cpu_time();
         // Before the host reads the files in order to publish them.
         let observed = guest.observed();
@@ -117,5 +132,34 @@ impl LiveGuest {
             Err(error) => Err(error),
         };
         (done, written)
+    }
+}
+
+/// Performs a request, and journals the guest's HTTP requests while it runs. After
+/// an error, the guest is gone.
+async fn enter_recorded<R: TypedRequest>(
+    guest: &mut Guest,
+    log: &mut EpisodeLog,
+    pending: &PendingEntry<R>,
+) -> Result<R::Response, JournalError> {
+    let (recorder, mut results) = mpsc::channel(1);
+    let http = HttpMode::Live(LiveHttp {
+        made: pending.made.clone().unwrap_or_default().into(),
+        in_doubt: pending.made.is_some(),
+        recorder,
+    });
+    let mut entered = pin!(enter(guest, &pending.request, pending.at, http));
+    loop {
+        let to_record = tokio::select! {
+            biased;
+            response = &mut entered => return Ok(response),
+            Some(to_record) = results.recv() => to_record,
+        };
+        if let Some(fault) = log.limit_fault() {
+            return Ok(R::Response::faulted(fault));
+        }
+        log.append_exchange(pending.seq, to_record.exchange).await?;
+        // The guest waits for it, unless it is stopped.
+        let _ = to_record.recorded.send(());
     }
 }

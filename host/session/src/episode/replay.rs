@@ -9,7 +9,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use orwd_catalog::Environment;
-use orwd_engine::{EntryError, SessionPermit};
+use orwd_engine::{EntryError, HttpMode, SessionPermit};
 use orwd_journal::{
     CreatedRecord, EpisodeHistory, EpisodeStep, GuestOutcome, Hash, JournalError, OutcomeRecord,
     StepOutcome,
@@ -137,7 +137,10 @@ impl<S: StepSource> Replay<S> {
             }));
         }
         let at = step.record.at;
-        let outcome = enter(&mut self.guest, &step.record.request, at).await;
+        // An episode whose content is not kept is not replayed.
+        let made = step.recorded_exchanges().unwrap_or_default();
+        let http = HttpMode::Replay(made.into());
+        let outcome = enter(&mut self.guest, &step.record.request, at, http).await;
         if matches!(outcome, GuestOutcome::Faulted(_)) {
             self.ended = true;
         }

@@ -299,5 +299,6 @@ fn pending<R>(step: &EpisodeStep, request: R) -> PendingEntry<R> {
         seq: step.seq,
         at: step.record.at,
         request,
+        made: Some(step.recorded_exchanges().unwrap_or_default()),
     }
 }

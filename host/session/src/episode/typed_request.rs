@@ -7,7 +7,7 @@
 
 use std::future::Future;
 
-use orwd_engine::EntryError;
+use orwd_engine::{EntryError, HttpMode};
 use orwd_journal::{GuestOutcome, GuestRequest};
 use orwd_model::{Block, Fault, Message, RunOutcome, Timestamp, ToolSpec};
 
@@ -26,14 +26,17 @@ pub(crate) trait TypedRequest: Send + Sync {
     fn perform(&self, guest: &mut Guest) -> impl Future<Output = Self::Response> + Send;
 }
 
-/// Performs a request that arrived at this moment. After a fault, and if this
+/// Performs a request that arrived at this moment; `http` says where the results
+/// of the guest's HTTP requests come from. After a fault, and if this
 /// future is dropped, the guest is gone and every later request returns a fault.
 pub(crate) async fn enter<R: TypedRequest>(
     guest: &mut Guest,
     request: &R,
     at: Timestamp,
+    http: HttpMode,
 ) -> R::Response {
     guest.set_arrival(at);
+    guest.set_http_mode(http);
     request.perform(guest).await
 }
 

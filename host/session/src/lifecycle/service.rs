@@ -54,6 +54,11 @@ impl SessionService for SessionManager {
             .map_or_else(|_| Vec::new(), Environment::limits_in_words)
     }
 
+    fn network(&self, env: &EnvName) -> Vec<String> {
+        self.served(env)
+            .map_or_else(|_| Vec::new(), |env| env.network().granted.clone())
+    }
+
     fn required_secrets(&self, env: &EnvName) -> Vec<String> {
         self.served(env)
             .map_or_else(|_| Vec::new(), |env| env.secrets().to_vec())

@@ -115,7 +115,7 @@ impl ReplayContent {
         match record {
             Record::Request(_) => self.leave_last(steps, dropped),
             Record::Outcome(outcome) => self.keep_outcome(outcome, steps, dropped),
-            Record::Created(_) | Record::Ended(_) => {}
+            Record::Created(_) | Record::Exchange(_) | Record::Ended(_) => {}
         }
     }
 
@@ -145,6 +145,10 @@ impl ReplayContent {
         let is_run = steps
             .get(index)
             .is_some_and(|step| step.record.run.is_some());
+        // Only a step that is performed again needs them.
+        if let Some(step) = steps.get_mut(index) {
+            step.exchanges = Vec::new();
+        }
         let size = result_size(outcome);
         let Some(content) = &mut outcome.outcome else {
             return;
@@ -270,6 +274,7 @@ mod tests {
                 }),
                 sealed: None,
             },
+            exchanges: Vec::new(),
             link: ChainLink::initial(orwd_journal::EpisodeId::new()),
             outcome: None,
         }

@@ -240,3 +240,16 @@
     (export "resolve-addresses" (func
       (param "network" (borrow $n)) (param "name" string)
       (result (result (own $r) (error $x)))))))
+  (import "orwd:network/http@0.1.0" (instance $http
+    (type $h0 (record (field "name" string) (field "value" string)))
+    (export "header" (type $h (eq $h0)))
+    (type $q0 (record (field "method" string) (field "url" string)
+      (field "headers" (list $h)) (field "body" (list u8))))
+    (export "request" (type $q (eq $q0)))
+    (type $s0 (record (field "status" u16) (field "headers" (list $h)) (field "body" (list u8))))
+    (export "response" (type $s (eq $s0)))
+    (type $c0 (enum "not-granted" "refused" "limit" "timeout" "failed" "in-doubt" "unavailable"))
+    (export "error-code" (type $c (eq $c0)))
+    (type $e0 (record (field "code" $c) (field "message" string)))
+    (export "error" (type $e (eq $e0)))
+    (export "send" (func (param "request" $q) (result (result $s (error $e)))))))

@@ -127,6 +127,8 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("instance-network", "instance-network", ":w"),
     ("tcp-create", "create-tcp-socket", "fr"),
     ("lookup", "resolve-addresses", "wsr"),
+    // The third list is read as headers.
+    ("http", "send", "ssssr"),
 ];
 
 /// The kinds of handles: letter and type.

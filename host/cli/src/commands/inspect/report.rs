@@ -29,6 +29,7 @@ pub(super) struct InspectReport {
     writes: Writes,
     clock: &'static str,
     secrets: Vec<String>,
+    network: Network,
     splits: Vec<Split>,
     tools: Vec<ToolReport>,
     supports: Supports,
@@ -52,6 +53,15 @@ struct Import {
 #[derive(Debug, Serialize)]
 struct Data {
     path: String,
+}
+
+/// What its sessions may reach by HTTP.
+#[derive(Debug, Serialize)]
+struct Network {
+    /// What the manifest asks for.
+    requested: Vec<String>,
+    /// What the operator allows of it.
+    granted: Vec<String>,
 }
 
 /// What happens to files that a session writes.
@@ -143,6 +153,10 @@ impl InspectReport {
             },
             clock: environment.clock().as_str(),
             secrets: environment.secrets().to_vec(),
+            network: Network {
+                requested: environment.network().requested.clone(),
+                granted: environment.network().granted.clone(),
+            },
             splits,
             tools: description.tools.iter().map(ToolReport::of).collect(),
             supports: Supports {
@@ -171,6 +185,14 @@ impl InspectReport {
         out.line(&format!("writes   {}", self.writes.words()));
         if !self.secrets.is_empty() {
             out.line(&format!("secrets  {}", self.secrets.join(", ")));
+        }
+        if !self.network.requested.is_empty() {
+            out.line(&format!("network  {}", self.network.requested.join(", ")));
+            let granted = match self.network.granted.as_slice() {
+                [] => "nothing; pass --allow-network NAME=RULE".to_owned(),
+                granted => granted.join(", "),
+            };
+            out.line(&format!("allowed  {granted}"));
         }
         out.title("\nSplits");
         for split in &self.splits {

@@ -10,8 +10,9 @@ use crate::{
     SqliteStore,
 };
 use orwd_model::{
-    Block, Candidate, Digest, Fault, FaultCode, Json, Message, MessageBlock, Refusal,
-    RefusalReason, Reward, Role, RunId, Score, Secret, Secrets, Timestamp, ToolOutput, ToolSpec,
+    Block, Candidate, Digest, Fault, FaultCode, HttpExchange, HttpRequest, HttpResponse, Json,
+    Message, MessageBlock, Refusal, RefusalReason, Reward, Role, RunId, Score, Secret, Secrets,
+    Timestamp, ToolOutput, ToolSpec,
 };
 
 /// A value that a client or a guest says, in every field that may hold one.
@@ -132,6 +133,24 @@ fn canary_steps() -> Vec<(GuestRequest, GuestOutcome)> {
     ]
 }
 
+/// An HTTP request of a guest and its response.
+fn canary_exchange() -> HttpExchange {
+    let headers = vec![(CANARY.to_owned(), CANARY.to_owned())];
+    HttpExchange {
+        request: HttpRequest {
+            method: CANARY.to_owned(),
+            url: CANARY.to_owned(),
+            headers: headers.clone(),
+            body: CANARY.as_bytes().to_vec(),
+        },
+        result: Ok(HttpResponse {
+            status: 200,
+            headers,
+            body: CANARY.as_bytes().to_vec(),
+        }),
+    }
+}
+
 #[tokio::test]
 async fn no_field_of_any_record_shows_what_a_client_or_a_guest_said() {
     for key in [Some("5a".repeat(32)), None] {
@@ -167,6 +186,7 @@ async fn no_field_of_any_record_shows_what_a_client_or_a_guest_said() {
             };
             let outcome = OutcomeRecord::new(of, outcome, 1);
             writer.append_deferred(&Record::Request(Box::new(request)));
+            writer.append_exchange(of, canary_exchange()).await.unwrap();
             writer
                 .append(&Record::Outcome(Box::new(outcome)))
                 .await
@@ -202,6 +222,8 @@ async fn no_field_of_any_record_shows_what_a_client_or_a_guest_said() {
                 assert_eq!(step.record.request, request);
                 let hash = step.outcome.as_ref().unwrap().record.hash;
                 assert_eq!(hash, outcome.hash());
+                let made = step.recorded_exchanges().expect("unsealed");
+                assert_eq!(made, [canary_exchange()]);
             }
         }
         journal.close().await;

@@ -1,0 +1,131 @@
+//! The broker's side: reads requests, sends each, and returns its result.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use orwd_model::{HttpError, HttpErrorCode, HttpRequest, HttpResult};
+use tokio::io::AsyncWriteExt;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::broker::config::BrokerConfig;
+use crate::broker::frame::{self, ReadyMessage, ResultMessage, SendMessage};
+use crate::http::sender::{Sender, Timeouts};
+use crate::http::tls;
+
+/// Requests that are sent at once.
+pub(crate) const MAX_AT_ONCE: usize = 64;
+
+/// The broker cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// The serving process cannot be reached.
+    #[error("the network broker cannot be reached: {0}")]
+    Io(#[from] io::Error),
+    /// TLS cannot be set up.
+    #[error("the network broker cannot use TLS: {0}")]
+    Tls(String),
+    /// The process did not start.
+    #[error("the network broker does not start: {0}")]
+    Start(String),
+}
+
+/// Serves the process that started this one, at the other end of the stream, until
+/// it ends. `harden` gives up everything but connections to these TCP ports and
+/// questions to name servers, and says what it gave up.
+pub fn serve(
+    mut stream: UnixStream,
+    harden: impl FnOnce(&[u16]) -> Result<String, String>,
+) -> Result<(), BrokerError> {
+    let config: BrokerConfig = frame::read_blocking(&mut stream)?;
+    let tls = tls::config(&config.authorities()).map_err(BrokerError::Tls)?;
+    let sender = Sender {
+        resolver: config.resolver.clone(),
+        tls,
+        timeouts: Timeouts::default(),
+    };
+    stream.set_nonblocking(true)?;
+    // What it needs of the system is created before hardening.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
+    runtime.block_on(async { ignore_stops() })?;
+    let hardening = harden(&config.ports()).map_err(BrokerError::Start)?;
+    runtime.block_on(run(config, sender, stream, hardening))
+}
+
+/// Keeps this process when a terminal or a service manager stops all processes of
+/// the server: calls of the draining server may still make requests. It ends with
+/// the server.
+fn ignore_stops() -> io::Result<()> {
+    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+        // The handler stays after its receiver is gone.
+        drop(signal(kind)?);
+    }
+    Ok(())
+}
+
+pub(crate) async fn run(
+    config: BrokerConfig,
+    sender: Sender,
+    stream: UnixStream,
+    hardening: String,
+) -> Result<(), BrokerError> {
+    let stream = tokio::net::UnixStream::from_std(stream)?;
+    let (mut requests, mut results) = stream.into_split();
+    results
+        .write_all(&frame::encode(0, &ReadyMessage { hardening })?)
+        .await?;
+    let shared = Arc::new((config, sender));
+    let permits = Arc::new(Semaphore::new(MAX_AT_ONCE));
+    let (finished, mut to_write) = mpsc::channel::<Vec<u8>>(1);
+    let write = async move {
+        while let Some(bytes) = to_write.recv().await {
+            results.write_all(&bytes).await?;
+        }
+        io::Result::Ok(())
+    };
+    let read = async move {
+        loop {
+            // Held until the result is written, so that results do not pile up.
+            let Ok(permit) = permits.clone().acquire_owned().await else {
+                return Ok(());
+            };
+            let Some((id, message)) = frame::read::<SendMessage>(&mut requests).await? else {
+                return io::Result::Ok(());
+            };
+            let (shared, finished) = (shared.clone(), finished.clone());
+            tokio::spawn(async move {
+                let (config, sender) = &*shared;
+                let result = send(config, sender, message.grant, message.request).await;
+                if let Ok(bytes) = frame::encode(id, &ResultMessage { result }) {
+                    // The writer is gone with the other process.
+                    let _ = finished.send(bytes).await;
+                }
+                drop(permit);
+            });
+        }
+    };
+    tokio::select! {
+        done = read => done?,
+        done = write => done?,
+    }
+    Ok(())
+}
+
+async fn send(
+    config: &BrokerConfig,
+    sender: &Sender,
+    grant: usize,
+    request: HttpRequest,
+) -> HttpResult {
+    match config.grant(grant) {
+        Some(grant) => sender.send(grant, request).await,
+        None => Err(HttpError::new(
+            HttpErrorCode::NotGranted,
+            "the environment has no grant",
+        )),
+    }
+}

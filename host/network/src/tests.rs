@@ -1,0 +1,359 @@
+//! Requests to servers of this machine, friendly and hostile.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use orwd_model::{HttpErrorCode, HttpPort, HttpRequest, HttpResult};
+use rcgen::{CertificateParams, KeyPair};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::broker::client::Broker;
+use crate::broker::config::BrokerConfig;
+use crate::broker::server;
+use crate::http::resolver::Resolver;
+use crate::http::sender::{MAX_RESPONSE, Sender, Timeouts};
+use crate::http::tls;
+use crate::rules::grant::{Grant, OperatorRules};
+use crate::rules::rule::Rule;
+
+/// Starts a server that answers each connection with these bytes, and returns
+/// its address. What it read is returned by the channel.
+async fn serve(answer: Vec<u8>) -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (sender, asked) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut buffer = vec![0; 65536];
+            let read = stream.read(&mut buffer).await.unwrap();
+            let _ = sender.send(String::from_utf8_lossy(&buffer[..read]).into_owned());
+            let _ = stream.write_all(&answer).await;
+        }
+    });
+    (address, asked)
+}
+
+fn granted(rules: &[String]) -> Grant {
+    let rules: Vec<Rule> = rules
+        .iter()
+        .map(|rule| Rule::parse(rule).unwrap())
+        .collect();
+    Grant::new(&rules, &OperatorRules::Rules(rules.clone()))
+}
+
+fn sender(hosts: &str) -> Sender {
+    Sender {
+        resolver: Resolver::parse("", hosts),
+        tls: tls::config(&[]).unwrap(),
+        timeouts: Timeouts {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_millis(300),
+            total: Duration::from_millis(600),
+        },
+    }
+}
+
+fn get(url: &str) -> HttpRequest {
+    HttpRequest {
+        method: "GET".to_owned(),
+        url: url.to_owned(),
+        headers: Vec::new(),
+        body: Vec::new(),
+    }
+}
+
+async fn fetch(answer: impl Into<Vec<u8>>) -> HttpResult {
+    let (address, _asked) = serve(answer.into()).await;
+    let url = format!("http://{address}");
+    sender("")
+        .send(&granted(std::slice::from_ref(&url)), get(&url))
+        .await
+}
+
+#[tokio::test]
+async fn a_request_is_sent_as_it_is_and_its_response_is_whole() {
+    let (address, mut asked) =
+        serve(b"HTTP/1.1 201 Created\r\nX-A: b\r\nContent-Length: 2\r\n\r\nhi".to_vec()).await;
+    let rule = format!("POST http://{address}/v1");
+    let mut request = get(&format!("http://{address}/v1/x?y=z"));
+    request.method = "POST".to_owned();
+    request
+        .headers
+        .push(("Authorization".to_owned(), "Bearer k".to_owned()));
+    request.body = b"body".to_vec();
+    let response = sender("").send(&granted(&[rule]), request).await.unwrap();
+    assert_eq!(
+        (response.status, response.body.as_slice()),
+        (201, &b"hi"[..])
+    );
+    assert!(
+        response
+            .headers
+            .contains(&("x-a".to_owned(), "b".to_owned()))
+    );
+    let asked = asked.recv().await.unwrap();
+    assert!(asked.starts_with("POST /v1/x?y=z HTTP/1.1\r\n"), "{asked}");
+    assert!(asked.contains(&format!("host: {address}\r\n")), "{asked}");
+    assert!(asked.contains("authorization: Bearer k\r\n"), "{asked}");
+    assert!(asked.ends_with("\r\n\r\nbody"), "{asked}");
+}
+
+#[tokio::test]
+async fn a_name_is_not_followed_to_an_address_that_is_not_public() {
+    let (address, mut asked) = serve(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()).await;
+    let port = address.rsplit(':').next().unwrap();
+    for (hosts, name) in [
+        ("127.0.0.1 inner.example", "inner.example"),
+        ("169.254.169.254 meta.example", "meta.example"),
+        ("::ffff:127.0.0.1 mapped.example", "mapped.example"),
+        // One public address does not excuse the other.
+        (
+            "1.1.1.1 both.example\n127.0.0.1 both.example",
+            "both.example",
+        ),
+    ] {
+        let url = format!("http://{name}:{port}");
+        let grant = granted(std::slice::from_ref(&url));
+        let error = sender(hosts).send(&grant, get(&url)).await.unwrap_err();
+        assert_eq!(error.code, HttpErrorCode::Refused, "{name}: {error}");
+    }
+    // An address that only the manifest names is not enough either.
+    let rules = [Rule::parse(&format!("http://{address}")).unwrap()];
+    let grant = Grant::new(&rules, &OperatorRules::Manifest);
+    let error = sender("")
+        .send(&grant, get(&format!("http://{address}")))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code, HttpErrorCode::Refused);
+    assert!(asked.try_recv().is_err(), "the server was asked");
+}
+
+#[tokio::test]
+async fn a_redirect_is_a_response_and_is_not_followed() {
+    let (inner, mut asked) = serve(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec()).await;
+    let answer =
+        format!("HTTP/1.1 302 Found\r\nLocation: http://{inner}/\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(fetch(answer).await.unwrap().status, 302);
+    assert!(asked.try_recv().is_err(), "the redirect was followed");
+}
+
+#[tokio::test]
+async fn a_hostile_response_ends_in_a_named_error() {
+    use HttpErrorCode::{Failed, Limit, Timeout};
+    let chunk = format!(
+        "{:x}\r\n{}\r\n",
+        MAX_RESPONSE / 2,
+        "x".repeat(MAX_RESPONSE / 2)
+    );
+    let endless = format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}",
+        chunk.repeat(3)
+    );
+    let head = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
+    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(1000));
+    for (what, answer, expected) in [
+        ("an endless body", endless.as_str(), Limit),
+        ("a huge head", &head, Failed),
+        ("many headers", &many, Failed),
+        (
+            "a bad chunk",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            Failed,
+        ),
+        (
+            "two lengths",
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+            Failed,
+        ),
+        (
+            "a body that breaks off",
+            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx",
+            Failed,
+        ),
+        ("no HTTP", "SSH-2.0-x\r\n", Failed),
+        ("nothing", "", Failed),
+    ] {
+        let error = fetch(answer).await.unwrap_err();
+        assert_eq!(error.code, expected, "{what}: {error}");
+    }
+    // A server that says nothing, and one that drips.
+    for drips in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+            let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
+            if drips {
+                let _ = stream.write_all(head).await;
+            }
+            while !drips || stream.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        let error = sender("")
+            .send(&granted(std::slice::from_ref(&url)), get(&url))
+            .await
+            .unwrap_err();
+        assert_eq!(error.code, Timeout, "{error}");
+        server.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_a_certificate_of_a_known_authority_is_refused() {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["judge.example".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let der = CertificateDer::from(certificate.der().to_vec());
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![der.clone()],
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let mut buffer = [0; 4096];
+                let _ = stream.read(&mut buffer).await;
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+                let _ = stream.write_all(answer).await;
+                let _ = stream.shutdown().await;
+            });
+        }
+    });
+    // The certificate is for a name; the rule must name the address, since it is
+    // not public. So both are tried: the name with a checked TLS connection, and
+    // the address whose certificate is for somebody else.
+    let trusting = tls::config(&[der.to_vec()]).unwrap();
+    let url = format!("https://{address}");
+    let grant = granted(std::slice::from_ref(&url));
+    for (config, part) in [
+        (tls::config(&[]).unwrap(), "UnknownIssuer"),
+        (trusting.clone(), "not valid for name"),
+    ] {
+        let sender = Sender {
+            tls: config,
+            ..sender("")
+        };
+        let error = sender.send(&grant, get(&url)).await.unwrap_err();
+        assert_eq!(error.code, HttpErrorCode::Failed);
+        assert!(error.message.contains(part), "{error}");
+    }
+    let host = crate::rules::url::Host::parse("judge.example").unwrap();
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    assert!(tls::connect(trusting, &host, stream).await.is_ok());
+}
+
+/// Starts a broker in this process, with these grants.
+fn broker(grants: Vec<Grant>) -> Arc<Broker> {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    std::thread::spawn(move || {
+        server::serve(theirs, |_| Ok("nothing".to_owned())).unwrap();
+    });
+    Broker::of_stream(ours, &BrokerConfig::of(grants))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_environment_has_its_own_grant_at_the_broker() {
+    let (one, _asked) = serve(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1".to_vec()).await;
+    let (two, _asked) = serve(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n2".to_vec()).await;
+    let urls = [one, two].map(|address| format!("http://{address}"));
+    let broker = broker(
+        urls.iter()
+            .map(|url| granted(std::slice::from_ref(url)))
+            .collect(),
+    );
+    broker.connect().unwrap();
+    for (place, url) in urls.iter().enumerate() {
+        for (other, _) in urls.iter().enumerate() {
+            let result = broker.port(other).send("alice", get(url)).await;
+            match result {
+                Ok(response) => {
+                    assert_eq!(place, other);
+                    assert_eq!(response.body, (place + 1).to_string().as_bytes());
+                }
+                Err(error) => {
+                    assert_ne!(place, other);
+                    assert_eq!(error.code, HttpErrorCode::NotGranted);
+                }
+            }
+        }
+    }
+    let error = broker
+        .port(2)
+        .send("alice", get(&urls[0]))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code, HttpErrorCode::NotGranted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_requests_of_one_owner_leave_places_to_others() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let slow = format!("http://{}", listener.local_addr().unwrap());
+    let (quick, _asked) = serve(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec()).await;
+    let quick = format!("http://{quick}");
+    let broker = broker(vec![granted(&[slow.clone(), quick.clone()])]);
+    broker.connect().unwrap();
+    let waiting: Vec<_> = (0..200)
+        .map(|_| {
+            let (port, request) = (broker.port(0), get(&slow));
+            tokio::spawn(async move { port.send("mallory", request).await })
+        })
+        .collect();
+    let response = broker.port(0).send("alice", get(&quick)).await.unwrap();
+    assert_eq!(response.status, 200);
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+    drop(listener);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_fail_by_name_when_the_broker_has_ended() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let process = std::thread::spawn(move || {
+        crate::broker::frame::read_blocking::<BrokerConfig>(&mut &theirs).unwrap();
+        let ready = crate::broker::frame::ReadyMessage {
+            hardening: String::new(),
+        };
+        let bytes = crate::broker::frame::encode(0, &ready).unwrap();
+        (&theirs).write_all(&bytes).unwrap();
+        ended.recv().unwrap();
+    });
+    let broker = Broker::of_stream(ours, &BrokerConfig::of(Vec::new()));
+    broker.connect().unwrap();
+    let (port, request) = (broker.port(0), get("http://a.com"));
+    let pending = tokio::spawn(async move { port.send("alice", request).await });
+    tokio::task::yield_now().await;
+    end.send(()).unwrap();
+    process.join().unwrap();
+    let error = pending.await.unwrap().unwrap_err();
+    assert_eq!(error.code, HttpErrorCode::Unavailable);
+    let error = broker
+        .port(0)
+        .send("alice", get("http://a.com"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code, HttpErrorCode::Unavailable);
+}

@@ -1,0 +1,382 @@
+//! HTTP requests of environments: who may make them, where they may go, and that a
+//! session sees each response once and for all.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use orwd_tests::background::wait_until;
+use orwd_tests::ors::{SessionClient, TaskSelector};
+use orwd_tests::process::{OrwdCommand, ServeCommand, ServerProcess, unused_address};
+use orwd_tests::test_dir::TestDir;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::support::{TIMEOUT, environment_dir, serve};
+
+/// A server that answers each request with its number, and notes what it was
+/// asked. A request for `/held` is not answered before `release`.
+struct Upstream {
+    address: String,
+    asked: Arc<Mutex<Vec<String>>>,
+    _release: mpsc::Sender<()>,
+}
+
+impl Upstream {
+    fn start() -> Upstream {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (release, held) = mpsc::channel();
+        let held = Arc::new(Mutex::new(held));
+        let noted = asked.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (noted, held) = (noted.clone(), held.clone());
+                std::thread::spawn(move || answer(stream.unwrap(), &noted, &held));
+            }
+        });
+        Upstream {
+            address,
+            asked,
+            _release: release,
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+fn answer(mut stream: std::net::TcpStream, noted: &Mutex<Vec<String>>, held: &Mutex<Receiver<()>>) {
+    let mut buffer = [0; 65536];
+    let Ok(read) = stream.read(&mut buffer) else {
+        return;
+    };
+    let asked = String::from_utf8_lossy(&buffer[..read]).into_owned();
+    let number = {
+        let mut noted = noted.lock().unwrap();
+        noted.push(asked.clone());
+        noted.len()
+    };
+    let redirect = asked.strip_prefix("GET /to/").and_then(|rest| {
+        let target = rest.split(' ').next()?;
+        Some(format!("Location: http://{target}\r\n"))
+    });
+    if asked.contains(" /held ") {
+        let _ = held.lock().unwrap().recv_timeout(Duration::from_secs(60));
+    }
+    let (status, location) = match &redirect {
+        Some(location) => ("302 Found", location.as_str()),
+        None => ("200 OK", ""),
+    };
+    let body = format!("answer {number}");
+    let _ = write!(
+        stream,
+        "HTTP/1.1 {status}\r\n{location}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+}
+
+/// An environment whose manifest asks for this, on a server with its own state.
+struct Scene {
+    scratch: TestDir,
+    folder: String,
+    address: String,
+    flags: Vec<String>,
+}
+
+impl Scene {
+    fn new(asks: &str, allowed: &[String]) -> Scene {
+        orwd_tests::artifacts::components();
+        let scratch = TestDir::new();
+        let tables = match asks {
+            "" => String::new(),
+            asks => format!("[network]\nallow = [{asks:?}]"),
+        };
+        let folder = environment_dir(&scratch, "judge", "caller", "secrets = [\"KEY\"]", &tables);
+        Scene {
+            scratch,
+            folder,
+            address: unused_address(),
+            flags: allowed.to_vec(),
+        }
+    }
+
+    /// Asks for the whole upstream, and allows it.
+    fn allowed(upstream: &Upstream) -> Scene {
+        let rule = upstream.url("");
+        Scene::new(&rule, &[format!("judge={rule}")])
+    }
+
+    fn command(&self) -> ServeCommand {
+        let serve = serve(self.folder.as_str()).set("--state", self.scratch.at("state"));
+        self.flags
+            .iter()
+            .fold(serve, |serve, rule| serve.set("--allow-network", rule))
+    }
+
+    fn start(&self) -> ServerProcess {
+        self.command().start_at(&self.address)
+    }
+
+    fn journal_contains(&self, text: &str) -> bool {
+        orwd_tests::process::journal_contains(self.scratch.path().join("state"), text)
+    }
+}
+
+fn open(server: &ServerProcess) -> SessionClient {
+    server.ors().open("judge", TaskSelector::At("train", 0))
+}
+
+fn send(session: &SessionClient, urls: &[String]) -> String {
+    session.call("send", json!({"urls": urls})).text()
+}
+
+#[test]
+fn a_request_that_both_grant_is_made_and_its_response_returned() {
+    let upstream = Upstream::start();
+    let scene = Scene::allowed(&upstream);
+    let server = scene.start();
+    let session = open(&server);
+    let input = json!({
+        "urls": [upstream.url("/v1/grade?x=y")], "method": "POST", "body": "an answer",
+        "headers": [["X-Trace", "7"]],
+    });
+    assert_eq!(session.call("send", input).text(), "200 answer 1");
+    let asked = upstream.asked();
+    assert!(
+        asked[0].starts_with("POST /v1/grade?x=y HTTP/1.1\r\n"),
+        "{asked:?}"
+    );
+    assert!(asked[0].contains("x-trace: 7\r\n"), "{asked:?}");
+    assert!(asked[0].ends_with("\r\n\r\nan answer"), "{asked:?}");
+    let rule = upstream.url("");
+    server.wait_for_log("network broker started");
+    server.wait_for_log(&rule);
+    let version = server.ors().get("/version").json();
+    assert_eq!(version["environments"][0]["network"], json!([rule]));
+}
+
+#[test]
+fn without_one_of_both_grants_a_request_is_refused_with_its_name() {
+    let upstream = Upstream::start();
+    let rule = upstream.url("");
+    let elsewhere = "https://elsewhere.example".to_owned();
+    for (asks, allowed, part) in [
+        ("", vec![format!("judge={rule}")], "orwd.toml"),
+        (rule.as_str(), vec![], "--allow-network"),
+        (&rule, vec![format!("judge={elsewhere}")], "--allow-network"),
+        (&elsewhere, vec![format!("judge={elsewhere}")], &elsewhere),
+    ] {
+        let scene = Scene::new(asks, &allowed);
+        let server = scene.start();
+        let session = open(&server);
+        let refused = send(&session, &[upstream.url("/")]);
+        assert!(refused.starts_with("NotGranted: "), "{refused}");
+        assert!(refused.contains(part), "{refused}");
+    }
+    assert!(upstream.asked().is_empty());
+}
+
+#[test]
+fn nothing_leads_to_an_address_that_the_operator_has_not_named() {
+    let (upstream, inner) = (Upstream::start(), Upstream::start());
+    let scene = Scene::allowed(&upstream);
+    let server = scene.start();
+    let session = open(&server);
+    // A redirect is a response. Following it is a request like any other.
+    let target = format!("{}/", inner.address);
+    let redirected = send(&session, &[upstream.url(&format!("/to/{target}"))]);
+    assert!(redirected.starts_with("302 "), "{redirected}");
+    let followed = send(
+        &session,
+        &[
+            format!("http://{target}"),
+            "http://169.254.169.254/latest/meta-data/".to_owned(),
+            format!(
+                "http://localhost:{}/",
+                upstream.address.rsplit(':').next().unwrap()
+            ),
+        ],
+    );
+    assert_eq!(followed.matches("NotGranted: ").count(), 3, "{followed}");
+    let input = json!({"urls": [upstream.url("/")], "headers": [["Host", "evil.example"]]});
+    let refused = session.call("send", input).text();
+    assert!(refused.starts_with("Refused: "), "{refused}");
+    assert!(inner.asked().is_empty());
+    drop(server);
+
+    // The operator accepts the manifest, which does not name the address for it.
+    let scene = Scene::new(&inner.url(""), &["judge=manifest".to_owned()]);
+    let server = scene.start();
+    let session = open(&server);
+    let refused = send(&session, &[inner.url("/")]);
+    assert!(
+        refused.starts_with("Refused: ") && refused.contains("loopback"),
+        "{refused}"
+    );
+    assert!(inner.asked().is_empty());
+}
+
+#[test]
+fn no_request_is_made_before_a_session_is_recorded() {
+    let upstream = Upstream::start();
+    let scene = Scene::allowed(&upstream);
+    let server = scene.start();
+    let task = json!({"at_open": upstream.url("/")});
+    let session = server.ors().open("judge", TaskSelector::Spec(task));
+    let seen = session.call("seen", json!({})).text();
+    assert!(
+        seen.starts_with("Refused: ") && seen.contains("setup"),
+        "{seen}"
+    );
+    assert!(upstream.asked().is_empty());
+}
+
+#[test]
+fn a_session_resumes_forks_and_replays_without_asking_again() {
+    let upstream = Upstream::start();
+    let scene = Scene::allowed(&upstream);
+    let mut server = scene.start();
+    let session = open(&server);
+    let urls = [upstream.url("/a"), upstream.url("/b")];
+    let first = send(&session, &urls);
+    assert_eq!(first, "200 answer 1\n200 answer 2");
+    let post = json!({"urls": [upstream.url("/c")], "method": "POST"});
+    assert_eq!(session.call("send", post).text(), "200 answer 3");
+    server.kill();
+
+    // Now the operator allows nothing, and the record is enough.
+    let closed = Scene {
+        flags: Vec::new(),
+        ..scene
+    };
+    let server = closed.start();
+    let all = format!("{first}\n200 answer 3");
+    assert_eq!(
+        session.call("seen", json!({})).text(),
+        all,
+        "{}",
+        server.log()
+    );
+    let path = format!("/orwd/sessions/{}/fork", session.id());
+    let forked = server.ors().post(&path, &json!({"at": 1})).json();
+    let child = forked["sessions"][0].as_str().expect("a child").to_owned();
+    let child = server.ors().session("judge", &child);
+    assert_eq!(child.call("seen", json!({})).text(), first);
+    let cache = orwd_tests::artifacts::target_dir().join("orwd-cache");
+    let state = closed.scratch.at("state");
+    let replayed = OrwdCommand::new([
+        "replay".as_ref(),
+        session.id().as_ref(),
+        "--state".as_ref(),
+        state.as_ref(),
+        "--cache".as_ref(),
+        cache.as_os_str(),
+    ])
+    .timeout(Duration::from_secs(120))
+    .run();
+    assert!(
+        replayed.expect_success().contains(" 0 different"),
+        "{replayed}"
+    );
+    assert_eq!(upstream.asked().len(), 3);
+}
+
+#[test]
+fn a_kill_during_a_call_repeats_only_a_request_that_may_be_repeated() {
+    for (method, expected) in [("GET", "200 answer 3"), ("POST", "InDoubt: ")] {
+        let upstream = Upstream::start();
+        let scene = Scene::allowed(&upstream);
+        let mut server = scene.start();
+        let session = open(&server);
+        let urls = [upstream.url("/first"), upstream.url("/held")];
+        let mut stream = session.start("send", json!({"urls": urls, "method": method}));
+        let task_id = stream.task_id();
+        wait_until("both were asked", TIMEOUT, || upstream.asked().len() == 2);
+        assert!(
+            scene.journal_contains("answer 1"),
+            "the first response is recorded"
+        );
+        server.kill();
+        drop(stream);
+        // Whoever is asked again is answered at once.
+        drop(upstream._release);
+        let server = scene.start();
+        let resumed = session.resume(&task_id).text();
+        let (first, second) = resumed.split_once('\n').expect("two results");
+        assert_eq!(first, "200 answer 1", "from the record");
+        assert!(second.starts_with(expected), "{second}\n{}", server.log());
+        let firsts = upstream.asked.lock().unwrap();
+        let firsts = firsts.iter().filter(|asked| asked.contains("/first"));
+        assert_eq!(firsts.count(), 1);
+    }
+}
+
+/// Returns the broker of a server.
+fn broker(server: &ServerProcess) -> i32 {
+    let pid = server.pid();
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    let is_broker = |child: &&str| {
+        let command = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&command).contains("__broker")
+    };
+    let found = children.split_whitespace().find(is_broker);
+    found.expect("a broker").parse().unwrap()
+}
+
+#[test]
+fn the_broker_is_confined_and_its_end_is_said() {
+    let upstream = Upstream::start();
+    let scene = Scene::allowed(&upstream);
+    let server = scene.start();
+    let session = open(&server);
+    assert_eq!(send(&session, &[upstream.url("/")]), "200 answer 1");
+    let broker = broker(&server);
+    let status = std::fs::read_to_string(format!("/proc/{broker}/status")).unwrap();
+    for line in ["NoNewPrivs:\t1", "Seccomp:\t2", "CapEff:\t0000000000000000"] {
+        assert!(status.contains(line), "no {line} in\n{status}");
+    }
+    kill_process(Pid::from_raw(broker).unwrap(), Signal::KILL).unwrap();
+    server.wait_for_log("network broker lost");
+    let failed = send(&session, &[upstream.url("/")]);
+    assert!(failed.starts_with("Unavailable: "), "{failed}");
+    assert_eq!(session.call("seen", json!({})).text().lines().count(), 2);
+}
+
+#[test]
+fn inspect_shows_what_is_asked_for_and_what_is_allowed() {
+    let scene = Scene::new("https://*.example.com/v1", &[]);
+    let inspect = |more: &[&str]| -> Value {
+        let arguments = [&["inspect", &scene.folder, "--json"], more].concat();
+        let shown = OrwdCommand::new(arguments).run();
+        serde_json::from_str(shown.expect_success()).expect("only JSON")
+    };
+    let closed = inspect(&[]);
+    assert_eq!(
+        closed["network"],
+        json!({"requested": ["https://*.example.com/v1"], "granted": []})
+    );
+    let imports = closed["imports"].to_string();
+    assert!(imports.contains("orwd:network/http@0.1.0"), "{imports}");
+    let open = inspect(&["--allow-network", "judge=GET https://api.example.com"]);
+    assert_eq!(
+        open["network"]["granted"],
+        json!(["GET https://api.example.com/v1"])
+    );
+    for (rule, part) in [
+        ("judge=api.example.com", "https://"),
+        ("other=manifest", "no environment \"other\""),
+        ("judge", "NAME=RULE"),
+    ] {
+        let arguments = ["inspect", &scene.folder, "--allow-network", rule];
+        OrwdCommand::new(arguments).run().expect_failure(&[part]);
+    }
+}
