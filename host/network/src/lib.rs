@@ -1,7 +1,7 @@
 //! HTTP requests of guests.
 //!
 //! A guest reaches what its manifest asks for *and* its operator allows: the
-//! [`Grant`] is the intersection of both lists of [`Rule`]s. The process that runs
+//! [`NetworkGrant`] is the intersection of both lists of [`Rule`]s. The process that runs
 //! guests gives up the network, so requests leave through the *broker*, a process
 //! of its own that runs no guest. The two share a socket pair. The broker checks
 //! each request against the rules, resolves the name, checks every address, and
@@ -18,5 +18,5 @@ mod tests;
 pub use broker::client::{Broker, BrokerPort};
 pub use broker::config::{BrokerConfig, ConfigError};
 pub use broker::server::{BrokerError, serve};
-pub use rules::grant::{Grant, OperatorRules};
+pub use rules::grant::{NetworkGrant, OperatorRules};
 pub use rules::rule::{InvalidRule, Rule};

@@ -20,7 +20,7 @@ use crate::broker::server;
 use crate::http::resolver::Resolver;
 use crate::http::sender::{MAX_RESPONSE, Sender, Timeouts};
 use crate::http::tls;
-use crate::rules::grant::{Grant, OperatorRules};
+use crate::rules::grant::{NetworkGrant, OperatorRules};
 use crate::rules::rule::Rule;
 
 /// Starts a server that answers each connection with these bytes, and returns
@@ -41,12 +41,12 @@ async fn serve(answer: Vec<u8>) -> (String, tokio::sync::mpsc::UnboundedReceiver
     (address, asked)
 }
 
-fn granted(rules: &[String]) -> Grant {
+fn granted(rules: &[String]) -> NetworkGrant {
     let rules: Vec<Rule> = rules
         .iter()
         .map(|rule| Rule::parse(rule).unwrap())
         .collect();
-    Grant::new(&rules, &OperatorRules::Rules(rules.clone()))
+    NetworkGrant::new(&rules, &OperatorRules::Rules(rules.clone()))
 }
 
 fn sender(hosts: &str) -> Sender {
@@ -127,7 +127,7 @@ async fn a_name_is_not_followed_to_an_address_that_is_not_public() {
     }
     // An address that only the manifest names is not enough either.
     let rules = [Rule::parse(&format!("http://{address}")).unwrap()];
-    let grant = Grant::new(&rules, &OperatorRules::Manifest);
+    let grant = NetworkGrant::new(&rules, &OperatorRules::Manifest);
     let error = sender("")
         .send(&grant, get(&format!("http://{address}")))
         .await
@@ -266,7 +266,7 @@ async fn a_server_without_a_certificate_of_a_known_authority_is_refused() {
 }
 
 /// Starts a broker in this process, with these grants.
-fn broker(grants: Vec<Grant>) -> Arc<Broker> {
+fn broker(grants: Vec<NetworkGrant>) -> Arc<Broker> {
     let (ours, theirs) = UnixStream::pair().unwrap();
     std::thread::spawn(move || {
         server::serve(theirs, |_| Ok("nothing".to_owned())).unwrap();

@@ -307,7 +307,7 @@ fn a_kill_during_a_call_repeats_only_a_request_that_may_be_repeated() {
         );
         server.kill();
         drop(stream);
-        // Whoever is asked again is answered at once.
+        // A repeated request is answered at once.
         drop(upstream._release);
         let server = scene.start();
         let resumed = session.resume(&task_id).text();
@@ -352,7 +352,7 @@ fn the_broker_is_confined_and_its_end_is_said() {
 }
 
 #[test]
-fn inspect_shows_what_is_asked_for_and_what_is_allowed() {
+fn inspect_shows_the_requested_and_the_allowed_rules() {
     let scene = Scene::new("https://*.example.com/v1", &[]);
     let inspect = |more: &[&str]| -> Value {
         let arguments = [&["inspect", &scene.folder, "--json"], more].concat();

@@ -1,4 +1,4 @@
-//! HTTP requests of a guest, and what came of them.
+//! HTTP requests of a guest, and their results.
 //!
 //! Their serde form is that of journal records.
 
@@ -72,7 +72,7 @@ pub enum HttpErrorCode {
 pub struct HttpExchange {
     /// The request.
     pub request: HttpRequest,
-    /// What came of it.
+    /// Its result.
     pub result: HttpResult,
 }
 

@@ -11,12 +11,12 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 
 use crate::http::resolver::Resolver;
-use crate::rules::grant::Grant;
+use crate::rules::grant::NetworkGrant;
 
 /// The configuration of a broker.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct BrokerConfig {
-    grants: Vec<Grant>,
+    grants: Vec<NetworkGrant>,
     pub(crate) resolver: Resolver,
     authorities: Vec<ByteBuf>,
 }
@@ -33,7 +33,7 @@ impl BrokerConfig {
     /// Reads the name servers, the host names and the certificate authorities of
     /// the system, and those in `authorities`, a file in PEM.
     pub fn read(
-        grants: Vec<Grant>,
+        grants: Vec<NetworkGrant>,
         authorities: Option<&Path>,
     ) -> Result<BrokerConfig, ConfigError> {
         // A system without such a file has its names from elsewhere.
@@ -60,13 +60,13 @@ impl BrokerConfig {
 
     /// Returns the TCP ports that the broker connects to, in order.
     pub fn ports(&self) -> Vec<u16> {
-        let mut ports: Vec<u16> = self.grants.iter().flat_map(Grant::ports).collect();
+        let mut ports: Vec<u16> = self.grants.iter().flat_map(NetworkGrant::ports).collect();
         ports.sort_unstable();
         ports.dedup();
         ports
     }
 
-    pub(crate) fn grant(&self, place: usize) -> Option<&Grant> {
+    pub(crate) fn grant(&self, place: usize) -> Option<&NetworkGrant> {
         self.grants.get(place)
     }
 
@@ -94,7 +94,7 @@ fn read_authorities(path: &Path) -> Result<Vec<ByteBuf>, ConfigError> {
 
 #[cfg(test)]
 impl BrokerConfig {
-    pub(crate) fn of(grants: Vec<Grant>) -> BrokerConfig {
+    pub(crate) fn of(grants: Vec<NetworkGrant>) -> BrokerConfig {
         BrokerConfig {
             grants,
             resolver: Resolver::parse("", ""),

@@ -8,7 +8,7 @@ use hyper::header::{
 };
 use orwd_model::{HttpError, HttpErrorCode, HttpRequest};
 
-use crate::rules::grant::{Allowed, Grant};
+use crate::rules::grant::{Allowed, NetworkGrant};
 use crate::rules::url::Url;
 
 /// Bytes of a body.
@@ -48,7 +48,10 @@ pub(crate) struct CheckedRequest {
 }
 
 /// Checks a request against the rules, and against what a request may be.
-pub(crate) fn check(grant: &Grant, request: HttpRequest) -> Result<CheckedRequest, HttpError> {
+pub(crate) fn check(
+    grant: &NetworkGrant,
+    request: HttpRequest,
+) -> Result<CheckedRequest, HttpError> {
     let url = Url::parse(&request.url).map_err(|error| refused(error.to_string()))?;
     let Some(allowed) = grant.allows(&request.method, &url) else {
         // The query may hold what nobody is to read in a log.
@@ -155,7 +158,10 @@ mod tests {
 
     fn check_one(request: HttpRequest) -> Result<CheckedRequest, HttpError> {
         let rules = [Rule::parse("https://a.com/v1").unwrap()];
-        check(&Grant::new(&rules, &OperatorRules::Manifest), request)
+        check(
+            &NetworkGrant::new(&rules, &OperatorRules::Manifest),
+            request,
+        )
     }
 
     #[test]

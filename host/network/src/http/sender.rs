@@ -23,7 +23,7 @@ use crate::http::request::{self, CheckedRequest};
 use crate::http::resolver::Resolver;
 use crate::http::tls;
 use crate::rules::address;
-use crate::rules::grant::{Allowed, Grant};
+use crate::rules::grant::{Allowed, NetworkGrant};
 use crate::rules::url::{Host, Scheme, Url};
 
 /// Bytes of a response's body.
@@ -69,7 +69,7 @@ impl Sender {
     /// Checks and sends a request, and reads its response.
     pub(crate) async fn send(
         &self,
-        grant: &Grant,
+        grant: &NetworkGrant,
         request: HttpRequest,
     ) -> Result<HttpResponse, HttpError> {
         let checked = request::check(grant, request)?;

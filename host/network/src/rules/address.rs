@@ -1,7 +1,7 @@
 //! Which addresses a name may resolve to.
 //!
 //! Only public unicast addresses. Everything else may be a service of this
-//! machine, of its network or of its cloud, that trusts whoever reaches it.
+//! machine, of its network or of its cloud, that trusts every program there.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

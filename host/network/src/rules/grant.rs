@@ -19,7 +19,7 @@ pub enum OperatorRules {
 
 /// What an environment may reach.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Grant {
+pub struct NetworkGrant {
     rules: Vec<GrantedRule>,
 }
 
@@ -39,10 +39,10 @@ pub(crate) enum Allowed {
     NamedAddress,
 }
 
-impl Grant {
+impl NetworkGrant {
     /// Returns the intersection of what a manifest asks for and an operator
     /// allows.
-    pub fn new(manifest: &[Rule], operator: &OperatorRules) -> Grant {
+    pub fn new(manifest: &[Rule], operator: &OperatorRules) -> NetworkGrant {
         let mut rules: Vec<GrantedRule> = Vec::new();
         let mut add = |granted: GrantedRule| {
             if !rules.contains(&granted) {
@@ -66,7 +66,7 @@ impl Grant {
                 add(GrantedRule { rule, named: false });
             }
         }
-        Grant { rules }
+        NetworkGrant { rules }
     }
 
     /// Returns whether nothing may be reached.
@@ -116,29 +116,31 @@ mod tests {
             .collect()
     }
 
-    fn allowed(grant: &Grant, url: &str) -> Option<Allowed> {
+    fn allowed(grant: &NetworkGrant, url: &str) -> Option<Allowed> {
         grant.allows("GET", &Url::parse(url).unwrap())
     }
 
     #[test]
     fn without_one_of_both_nothing_is_granted() {
         let some = rules(&["https://a.com"]);
-        assert!(Grant::new(&[], &OperatorRules::Rules(some.clone())).is_empty());
-        assert!(Grant::new(&some, &OperatorRules::Rules(Vec::new())).is_empty());
-        assert!(Grant::new(&some, &OperatorRules::Rules(rules(&["https://b.com"]))).is_empty());
-        assert!(!Grant::new(&some, &OperatorRules::Manifest).is_empty());
+        assert!(NetworkGrant::new(&[], &OperatorRules::Rules(some.clone())).is_empty());
+        assert!(NetworkGrant::new(&some, &OperatorRules::Rules(Vec::new())).is_empty());
+        assert!(
+            NetworkGrant::new(&some, &OperatorRules::Rules(rules(&["https://b.com"]))).is_empty()
+        );
+        assert!(!NetworkGrant::new(&some, &OperatorRules::Manifest).is_empty());
     }
 
     #[test]
     fn only_the_operator_can_name_an_address_that_is_not_public() {
         let manifest = rules(&["http://127.0.0.1:9009", "http://127.0.0.1:9010"]);
-        let grant = Grant::new(&manifest, &OperatorRules::Manifest);
+        let grant = NetworkGrant::new(&manifest, &OperatorRules::Manifest);
         assert_eq!(
             allowed(&grant, "http://127.0.0.1:9009/"),
             Some(Allowed::Public)
         );
         let operator = OperatorRules::Rules(rules(&["http://127.0.0.1:9009/v1"]));
-        let grant = Grant::new(&manifest, &operator);
+        let grant = NetworkGrant::new(&manifest, &operator);
         assert_eq!(grant.in_words(), ["http://127.0.0.1:9009/v1"]);
         let url = "http://127.0.0.1:9009/v1/chat";
         assert_eq!(allowed(&grant, url), Some(Allowed::NamedAddress));
@@ -149,11 +151,11 @@ mod tests {
     fn a_grant_survives_its_encoding() {
         let manifest = rules(&["GET https://*.a.com/x", "http://127.0.0.1:9009"]);
         let operator = OperatorRules::Rules(rules(&["https://*.a.com", "http://127.0.0.1:9009"]));
-        let grant = Grant::new(&manifest, &operator);
+        let grant = NetworkGrant::new(&manifest, &operator);
         let mut bytes = Vec::new();
         ciborium::into_writer(&grant, &mut bytes).unwrap();
         assert_eq!(
-            ciborium::from_reader::<Grant, _>(&bytes[..]).unwrap(),
+            ciborium::from_reader::<NetworkGrant, _>(&bytes[..]).unwrap(),
             grant
         );
     }

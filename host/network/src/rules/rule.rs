@@ -70,7 +70,7 @@ impl Rule {
                 let suffix = suffix.to_ascii_lowercase();
                 // A name of one label is a whole top-level domain.
                 if !is_name(&suffix) || !suffix.contains('.') {
-                    return Err(invalid("after `*.` there is no name of a domain"));
+                    return Err(invalid("after `*.` the name of a domain is missing"));
                 }
                 match Host::parse(&suffix)? {
                     Host::Name(suffix) => HostRule::Below(suffix),
@@ -246,7 +246,7 @@ mod tests {
     fn what_is_no_rule_is_refused_with_the_reason() {
         for (text, part) in [
             ("api.openai.com", "http:// or https://"),
-            ("https://*.com", "no name of a domain"),
+            ("https://*.com", "name of a domain is missing"),
             ("https://*", "no valid host"),
             ("https://a.*.com", "no valid host"),
             ("https://*.0.0.1", "address"),

@@ -11,7 +11,7 @@ use orwd_catalog::EnvironmentNetwork;
 use orwd_catalog::source::Discovered;
 use orwd_config::{NetworkMapping, Paths};
 use orwd_hardening::{Policy, Workload};
-use orwd_network::{Broker, BrokerConfig, Grant, OperatorRules, Rule};
+use orwd_network::{Broker, BrokerConfig, NetworkGrant, OperatorRules, Rule};
 use orwd_sandbox::NetworkAccess;
 
 use crate::bootstrap::compiler::own_program;
@@ -78,7 +78,7 @@ pub(crate) fn networks(discovered: &Discovered, paths: &Paths) -> Result<Network
         let requested = &source.manifest.network;
         let named = paths.network.allow_network.iter();
         let named = named.filter(|mapping| mapping.name == source.name);
-        let grant = Grant::new(requested, &operator_rules(named)?);
+        let grant = NetworkGrant::new(requested, &operator_rules(named)?);
         let access = match (requested.is_empty(), grant.is_empty()) {
             (true, _) => NetworkAccess::NotRequested,
             (false, true) => NetworkAccess::NotAllowed,
@@ -131,7 +131,7 @@ fn operator_rules<'m>(
     })
 }
 
-fn start(grants: Vec<Grant>, paths: &Paths) -> Result<Option<Arc<Broker>>, CommandError> {
+fn start(grants: Vec<NetworkGrant>, paths: &Paths) -> Result<Option<Arc<Broker>>, CommandError> {
     if grants.is_empty() {
         return Ok(None);
     }

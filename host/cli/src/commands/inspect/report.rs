@@ -380,6 +380,10 @@ mod tests {
             },
             clock: "virtual",
             secrets: vec!["KEY".to_owned()],
+            network: Network {
+                requested: Vec::new(),
+                granted: Vec::new(),
+            },
             splits: vec![
                 Split {
                     name: "train".to_owned(),
