@@ -1,8 +1,7 @@
 //! Forks a session: creates sessions that share its history up to a step.
 //!
-//! A child refers to the records of its parent in the journal. Content that is
-//! sealed is bound to its episode, so it is sealed again for each child. The
-//! parent is not involved, and may process requests meanwhile. A guest cannot be
+//! A child refers to the records of its parent in the journal, also if they are
+//! sealed. The parent is not involved, and may process requests meanwhile. A guest cannot be
 //! copied while it lives, so each child replays the history for itself, all of
 //! them concurrently.
 //!
@@ -201,6 +200,7 @@ fn prepare_child(
             episode: past.episode,
             seq: past.last,
         }),
+        sealed_for: past.sealed_for(),
         ..(*past.created).clone()
     };
     let import = parent.shared.identity.import.as_ref();
