@@ -147,7 +147,11 @@ fn a_call_behind_many_busy_sessions_of_its_own_key_gets_a_503() {
         .iter_mut()
         .for_each(|call| drop(call.task_id().to_owned()));
     let burn = json!({"name": "burn", "input": {"millions": 1}});
-    let refused = session.post("call", &burn);
+    // While a guest gives up its turn, the queue is shorter for a moment, and a
+    // call may be admitted.
+    let mut answers = (0..100).map(|_| session.post("call", &burn));
+    let refused = answers.find(|answer| answer.status() != 200);
+    let refused = refused.expect("a call is refused while all others spin");
     let reason = error_detail(&refused, 503);
     assert!(reason.contains("--cpu-queue"), "{reason}");
     assert!(refused.header("retry-after").is_some(), "{refused:?}");
