@@ -146,7 +146,8 @@ fn forks_share_their_past(headers: &[(&str, &str)]) {
         .expect_success();
     let signed = ors.get(&format!("/orwd/sessions/{id}/receipt"));
     let signed = scratch.write("receipt.json", signed.text());
-    OrwdCommand::new(["verify", signed.to_str().unwrap(), "--journal", &file])
+    let [signed, key] = [&signed, &key].map(|path| path.to_str().unwrap());
+    OrwdCommand::new(["verify", signed, "--journal", &file, "--seal-key", key])
         .run()
         .expect_success();
 }
