@@ -286,13 +286,17 @@ fn another_seal_key_than_before_is_refused_until_it_is_meant() {
     let dir = tempfile::TempDir::new().unwrap();
     let state = crate::StateDir::open(dir.path()).unwrap();
     let key = |text: &str| SealKey::parse(text).unwrap();
+    SealKey::check_none_known(&state).unwrap();
     key(KEY).check_known(&state).unwrap();
     key(KEY).check_known(&state).unwrap();
+    let refused = SealKey::check_none_known(&state).unwrap_err().to_string();
+    assert!(refused.contains("--seal-key FILE"), "{refused}");
     let refused = key(OTHER).check_known(&state).unwrap_err().to_string();
     assert!(refused.contains("another than the one"), "{refused}");
     let noted = dir.path().join("seal.fingerprint");
     let text = std::fs::read_to_string(&noted).unwrap();
     assert!(!KEY.contains(text.trim()), "the key itself is nowhere");
     std::fs::remove_file(&noted).unwrap();
+    SealKey::check_none_known(&state).unwrap();
     key(OTHER).check_known(&state).unwrap();
 }
