@@ -32,6 +32,9 @@ use crate::limits::quota::{QuotaExceeded, QuotaPermit};
 /// The most children of one request.
 const MAX_CHILDREN: u32 = 256;
 
+/// Bytes that the journal hashes for children before it serves others again.
+const HASHED_AT_ONCE: u64 = 32 << 20;
+
 /// Bytes of a child's first record and its row in the index, about, without the
 /// task.
 const CHILD_BYTES: u64 = 4 << 10;
@@ -105,11 +108,15 @@ async fn create_children(
     }
     let written = match shared_until {
         Some(slot) => {
-            let records = prepared
-                .iter()
-                .map(|child| (child.episode, child.created.clone(), child.import.clone()));
-            let written = context.journal.fork(past.episode, slot, records.collect());
-            written.await?
+            let mut written = Vec::new();
+            for some in prepared.chunks(children_at_once(past.bytes)) {
+                let records = some
+                    .iter()
+                    .map(|child| (child.episode, child.created.clone(), child.import.clone()));
+                let forked = context.journal.fork(past.episode, slot, records.collect());
+                written.extend(forked.await?);
+            }
+            written
         }
         None => {
             let mut written = Vec::new();
@@ -131,6 +138,13 @@ async fn create_children(
         return Err(error.into());
     }
     Ok(())
+}
+
+/// Returns how many children are written at once. The journal hashes the whole past
+/// for each of them, and writes nothing else meanwhile.
+fn children_at_once(past_bytes: u64) -> usize {
+    let fit = HASHED_AT_ONCE / past_bytes.max(1);
+    usize::try_from(fit).unwrap_or(usize::MAX).max(1)
 }
 
 /// Resumes the children, all of them concurrently.
