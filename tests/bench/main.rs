@@ -1,6 +1,7 @@
 //! The benchmark of orwd: `bench echo` measures throughput and latency, `bench
 //! sessions` the cost of an idle session, `bench files` a guest's file access,
-//! `bench durable` the cost of the journal. See `README.md` beside this file.
+//! `bench durable` the cost of the journal, `bench shell` command lines inside an
+//! environment. See `README.md` beside this file.
 //!
 //! Every response is checked, and any wrong one fails the run. Exit codes: 0
 //! measured, 1 an error or a missed bound, 2 an invalid command line.
@@ -12,6 +13,7 @@ mod load;
 mod process;
 mod servers;
 mod sessions;
+mod shell;
 mod statistics;
 
 use std::process::ExitCode;
@@ -46,6 +48,9 @@ enum BenchCommand {
     Files(FilesArgs),
     /// Measures the cost of the journal, of resuming and of forking.
     Durable(DurableArgs),
+    /// Measures command lines of the tool `bash` beside a native `bash -c`, and the
+    /// memory of a session.
+    Shell(ShellArgs),
 }
 
 #[derive(Args)]
@@ -150,6 +155,16 @@ struct DurableArgs {
     check: bool,
 }
 
+#[derive(Args)]
+struct ShellArgs {
+    /// The number of runs of each command line.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    runs: u32,
+    /// The number of sessions whose memory is measured.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=8000))]
+    sessions: u32,
+}
+
 fn main() -> ExitCode {
     let bench = BenchArgs::parse();
     if cfg!(debug_assertions) {
@@ -165,6 +180,7 @@ fn main() -> ExitCode {
         BenchCommand::Sessions(arguments) => sessions(arguments, bench.json, say),
         BenchCommand::Files(arguments) => files(arguments, bench.json, say),
         BenchCommand::Durable(arguments) => durable(arguments, bench.json, say),
+        BenchCommand::Shell(arguments) => shell(arguments, bench.json, say),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -302,6 +318,19 @@ fn durable(arguments: &DurableArgs, json: bool, say: impl FnMut(&str)) -> Result
         return Err(missed.join("; "));
     }
     Ok(())
+}
+
+fn shell(arguments: &ShellArgs, json: bool, say: impl FnMut(&str)) -> Result<(), String> {
+    let number = |number: u32| usize::try_from(number).map_err(|error| error.to_string());
+    let plan = shell::ShellPlan {
+        runs: number(arguments.runs)?,
+        sessions: number(arguments.sessions)?,
+    };
+    let report = shell::run(plan, say)?;
+    match json {
+        true => print(&report),
+        false => Ok(()),
+    }
 }
 
 /// Starts orwd with default limits, except for the session limit if it is too low

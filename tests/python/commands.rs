@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use orwd_tests::artifacts::workspace_dir;
+use orwd_tests::ors::fresh_id;
 use orwd_tests::process::ServeCommand;
 use orwd_tests::test_dir::TestDir;
 
@@ -166,7 +167,8 @@ fn a_module_that_reads_its_data_waits_for_the_session() {
         "\n\nclass Small",
         "\nwith open('/orwd_data/greeting.txt') as file:\n    GREETING = file.read()\n\n\nclass Small",
     );
-    dir.write("env.py", module);
+    // A source that no earlier run has built, since its messages are checked.
+    dir.write("env.py", format!("{module}\n# {}\n", fresh_id()));
     dir.write("data/greeting.txt", "Hello.");
     dir.write("orwd.toml", "name = 'greeter'\ndata = 'data'\n");
     let script = dir.write(

@@ -1,11 +1,14 @@
 """What an environment requires."""
 
+import json
+import os
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
-from orwd_build import absent, requirements, stage, vendor
+from orwd_build import absent, author_files, requirements, stage, vendor
 from orwd_build.errors import BuildError
 
 
@@ -27,7 +30,7 @@ class Requirements(unittest.TestCase):
         )
         self.write("more.txt", "ors_sdk\nPyYAML ; python_version > '3'\n")
         read = requirements.read(self.folder)
-        self.assertEqual(read.lines, ["networkx>=3", "PyYAML ; python_version > '3'"])
+        self.assertEqual(read.lines, ["networkx>=3", 'PyYAML; python_version > "3"'])
         self.assertEqual(read.left_out, ["openreward==0.1.167", "fastapi", "Pydantic>=2", "ors_sdk"])
 
     def test_a_project_and_its_lock(self):
@@ -46,6 +49,45 @@ class Requirements(unittest.TestCase):
             with self.assertRaises(BuildError, msg=line):
                 requirements.read(self.folder)
 
+    def test_no_text_of_an_author_becomes_an_address_or_an_option_of_pip(self):
+        evil = "evil @ http://127.0.0.1:1/evil-1.tar.gz"
+        for wish in (
+            evil,
+            f"six>=1\n{evil}",
+            "six>=1\n--index-url http://127.0.0.1:1",
+            f"six ; python_version > '3\n{evil}'",
+            "six==${ORWD_SEAL_KEY}",
+            "six ; platform_release == '${ORWD_SEAL_KEY}'",
+            "six\x1b[2J",
+        ):
+            self.write("pyproject.toml", f"[project]\ndependencies = [{json.dumps(wish)}]\n")
+            with self.assertRaises(BuildError, msg=wish):
+                requirements.read(self.folder)
+        self.write("pyproject.toml", "")
+        for name, version in (
+            ("six @ http://127.0.0.1:1/evil.tar.gz#", "1"),
+            ("six", f"1.17.0\n{evil}"),
+            ("six", "1.17.0 ; python_version > '3'"),
+            ("-r/etc/passwd", "1"),
+        ):
+            package = f"name = {json.dumps(name)}\nversion = {json.dumps(version)}\nsource = {{ registry = 'r' }}"
+            self.write("uv.lock", f"[[package]]\n{package}\n")
+            with self.assertRaises(BuildError, msg=name):
+                requirements.read(self.folder)
+
+    def test_only_regular_files_of_bounded_size_are_read(self):
+        path = self.folder / "requirements.txt"
+        path.symlink_to("/etc/hostname")
+        with self.assertRaisesRegex(BuildError, "it is a link"):
+            requirements.read(self.folder)
+        path.unlink()
+        path.write_bytes(b"#" * (requirements.MAX_FILE + 1))
+        with self.assertRaisesRegex(BuildError, "more than"):
+            requirements.read(self.folder)
+        os.mkfifo(self.folder / "pipe")
+        with self.assertRaisesRegex(BuildError, "not a regular file"):
+            author_files.read(self.folder / "pipe", 1)
+
     def test_links_and_virtual_environments_are_no_part_of_an_environment(self):
         for name in ("env.py", "sub/part.py", ".git/x", "dist/x.wasm", "myvenv/pyvenv.cfg", "data/large", "x.pyc"):
             self.write(name, "")
@@ -61,6 +103,27 @@ class Requirements(unittest.TestCase):
         for member in ("../data2", "nothing"):
             with self.assertRaises(BuildError):
                 stage.bake(self.folder / "data", [member], self.folder / f"baked{len(member)}")
+
+    def test_baked_data_has_no_links_and_no_pipes(self):
+        self.write("secret/key", "hunter2")
+        self.write("data/tasks.json", "[]")
+        self.write("data/.hidden/x", "1")
+        stage.bake(self.folder / "data", ["."], self.folder / "whole")
+        self.assertTrue((self.folder / "whole/.hidden/x").exists())
+        for made in (
+            lambda path: path.symlink_to(self.folder / "secret"),
+            lambda path: path.symlink_to(self.folder / "secret/key"),
+            lambda path: path.symlink_to("/dev/zero"),
+            os.mkfifo,
+        ):
+            path = self.folder / "data/x"
+            made(path)
+            for members in (["."], ["x"]):
+                into = self.folder / "baked" / str(time.monotonic_ns())
+                with self.assertRaises(BuildError):
+                    stage.bake(self.folder / "data", members, into)
+                self.assertFalse((into / "x").exists())
+            path.unlink()
 
     def test_a_package_with_native_code_is_named(self):
         said = vendor.failure("ERROR: x (from versions: none)\nERROR: No matching distribution found for torch>=2")

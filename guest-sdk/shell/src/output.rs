@@ -57,9 +57,9 @@ impl Captured {
     /// Returns the text. Bytes that are no UTF-8 become the replacement
     /// character.
     pub(crate) fn into_text(self) -> String {
-        let omitted = self.total - self.head.len() - self.tail.len();
+        let is_complete = !self.is_truncated();
         let tail: Vec<u8> = self.tail.into();
-        if omitted == 0 {
+        if is_complete {
             let mut all = self.head;
             all.extend_from_slice(&tail);
             return match String::from_utf8(all) {
@@ -67,10 +67,12 @@ impl Captured {
                 Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
             };
         }
+        let (head, tail) = (whole_start(&self.head), whole_end(&tail));
+        let omitted = self.total - head.len() - tail.len();
         format!(
             "{}\n[... {omitted} bytes left out ...]\n{}",
-            String::from_utf8_lossy(whole_start(&self.head)),
-            String::from_utf8_lossy(whole_end(&tail)),
+            String::from_utf8_lossy(head),
+            String::from_utf8_lossy(tail),
         )
     }
 }
@@ -123,7 +125,7 @@ mod tests {
     #[test]
     fn no_character_is_cut() {
         let (text, _) = captured(6, &["ab\u{e9}-----\u{e9}yz"]);
-        assert_eq!(text, "ab\n[... 6 bytes left out ...]\nyz");
+        assert_eq!(text, "ab\n[... 9 bytes left out ...]\nyz");
     }
 
     #[test]

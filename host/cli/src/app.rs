@@ -386,6 +386,7 @@ mod tests {
             toolset: None,
             parent: None,
             content: CreationContent::Plain,
+            sealed_for: None,
         }))];
         for n in 0..calls {
             records.push(Record::Request(Box::new(RequestRecord {

@@ -165,6 +165,7 @@ fn created(session: &str) -> CreatedRecord {
         toolset: None,
         parent: None,
         content: CreationContent::Plain,
+        sealed_for: None,
     }
 }
 

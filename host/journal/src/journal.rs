@@ -131,7 +131,7 @@ impl Journal {
         created: CreatedRecord,
         import: Option<ImportOrigin>,
     ) -> (EpisodeWriter, PendingCommit) {
-        let policy = self.content_policy(&created);
+        let policy = self.content_policy(episode, &created);
         let queue = self.queue(created.owner.as_deref());
         let mut writer = EpisodeWriter::new(episode, queue, self.0.budget.clone(), policy);
         let commit = writer.append_first(&Record::Created(Box::new(created)), import);
@@ -140,7 +140,7 @@ impl Journal {
 
     /// Creates a writer that continues after the last record of a history.
     pub fn resume(&self, history: &EpisodeHistory) -> EpisodeWriter {
-        let policy = self.content_policy(history.created());
+        let policy = self.content_policy(history.episode(), history.created());
         let queue = self.queue(history.created().owner.as_deref());
         EpisodeWriter::after(history, queue, self.0.budget.clone(), policy)
     }
@@ -164,8 +164,8 @@ impl Journal {
         backend.map(|backend| backend.queue.for_owner(owner))
     }
 
-    fn content_policy(&self, created: &CreatedRecord) -> ContentPolicy {
-        ContentPolicy::of(&created.secrets, self.0.seal.as_ref())
+    fn content_policy(&self, episode: EpisodeId, created: &CreatedRecord) -> ContentPolicy {
+        ContentPolicy::of(created, episode, self.0.seal.as_ref())
     }
 
     /// Reads and checks the history of an episode, unsealed if the key fits.
@@ -280,7 +280,8 @@ impl Journal {
     }
 
     /// Begins episodes that share the records of another, from slot 1 up to
-    /// `upto`. Returns one result for each child.
+    /// `upto`. Returns one result for each child. The content of children with
+    /// secrets must be sealed for the same episode as that of their parent.
     ///
     /// # Errors
     ///
@@ -291,19 +292,22 @@ impl Journal {
         upto: u64,
         children: Vec<(EpisodeId, CreatedRecord, Option<ImportOrigin>)>,
     ) -> Result<Vec<Result<(), JournalError>>, JournalError> {
+        let seal = self.0.seal.clone();
         self.run_blocking(move |store| -> Result<_, JournalError> {
-            let children: Vec<AppendEntry> = children
+            let children = children
                 .into_iter()
                 .map(|(episode, created, import)| {
+                    let policy = ContentPolicy::of(&created, episode, seal.as_ref());
                     let record = Record::Created(Box::new(created));
+                    let record = policy.apply(&record, episode, 0)?;
                     let initial = ChainLink::initial(episode);
                     let mut entry = AppendEntry::new(episode, 0, initial, &record);
                     if let IndexChange::Begin(header) = &mut entry.change {
                         header.import = import;
                     }
-                    entry
+                    Ok(entry)
                 })
-                .collect();
+                .collect::<Result<Vec<AppendEntry>, JournalError>>()?;
             let results = store.fork(parent, upto, &children)?;
             let results = results.ok_or(JournalError::Unknown(parent))?;
             let results = children.iter().zip(results);

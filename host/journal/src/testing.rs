@@ -60,6 +60,7 @@ pub(crate) fn created(owner: Option<&str>, session: &str) -> CreatedRecord {
         toolset: None,
         parent: None,
         content: CreationContent::Plain,
+        sealed_for: None,
     }
 }
 

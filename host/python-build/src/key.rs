@@ -1,7 +1,14 @@
 //! The identity of a build: everything that decides what the component is.
+//!
+//! The folder is that of an author who may be a stranger, so only regular files of
+//! bounded size are read, and no links are followed.
 
 use std::fs;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use orwd_model::Digest;
 
@@ -11,6 +18,9 @@ use crate::source::PythonSource;
 
 /// Files of an author's folder. More are refused, since they are read each time.
 const MAX_FILES: usize = 20_000;
+
+/// Bytes of all these files. The builder permits less.
+const MAX_BYTES: u64 = 256 << 20;
 
 /// Folders that hold no sources of an environment.
 const SKIPPED: [&str; 6] = [
@@ -37,21 +47,83 @@ pub(crate) fn key(source: &PythonSource) -> Result<Digest, PythonBuildError> {
     collect(&source.folder, data, &mut files)?;
     if let Some(data) = data {
         for member in &source.bake {
-            let path = data.join(member);
-            match path.is_dir() {
-                true => collect(&path, None, &mut files)?,
-                false => files.push(path),
-            }
+            baked(data, member, &mut files)?;
         }
     }
     files.sort();
     files.dedup();
+    let mut left = MAX_BYTES;
     for path in files {
-        let content = fs::read(&path).map_err(PythonBuildError::file(&path))?;
+        let content = read(&path, left).map_err(PythonBuildError::file(&path))?;
+        left = left.saturating_sub(content.len() as u64);
         let name = path.strip_prefix(&source.folder).unwrap_or(&path);
         listing.push_str(&format!("{} {:?}\n", Digest::of(&content), name));
     }
     Ok(Digest::of(listing.as_bytes()))
+}
+
+/// Reads a regular file of at most `limit` bytes. Neither a link nor a pipe is
+/// opened.
+fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    let mut options = fs::OpenOptions::new();
+    options.read(true).custom_flags(flags.bits().cast_signed());
+    let file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut content = Vec::new();
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut content)?;
+    if content.len() as u64 > limit {
+        let message = format!("the files that a component is built from exceed {MAX_BYTES} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(content)
+}
+
+/// Collects the files of one member of the data that becomes part of a component.
+fn baked(data: &Path, member: &str, files: &mut Vec<PathBuf>) -> Result<(), PythonBuildError> {
+    let path = data.join(member);
+    let real = |path: &Path| path.canonicalize().map_err(PythonBuildError::file(path));
+    if !real(&path)?.starts_with(real(data)?) {
+        return Err(PythonBuildError::Environment(format!(
+            "[build] bake: {member:?} is not in the data folder"
+        )));
+    }
+    collect_all(&path, files)
+}
+
+/// Collects a file or all files of a folder.
+fn collect_all(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), PythonBuildError> {
+    let found = path
+        .symlink_metadata()
+        .map_err(PythonBuildError::file(path))?;
+    if found.is_dir() {
+        for entry in path.read_dir().map_err(PythonBuildError::file(path))? {
+            let entry = entry.map_err(PythonBuildError::file(path))?;
+            collect_all(&entry.path(), files)?;
+        }
+        return Ok(());
+    }
+    if !found.is_file() {
+        return Err(PythonBuildError::Environment(format!(
+            "[build] bake: {} is a link or no regular file; put the file itself into the data folder",
+            path.display()
+        )));
+    }
+    add(path.to_owned(), path, files)
+}
+
+fn add(path: PathBuf, folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), PythonBuildError> {
+    if files.len() >= MAX_FILES {
+        return Err(PythonBuildError::Environment(format!(
+            "{} has more than {MAX_FILES} files; build from a folder that has the environment only",
+            folder.display()
+        )));
+    }
+    files.push(path);
+    Ok(())
 }
 
 /// Collects the files of a folder.
@@ -74,13 +146,7 @@ fn collect(
                 collect(&path, data, files)?;
             }
         } else if kind.is_file() && !is_no_source(&name) {
-            if files.len() >= MAX_FILES {
-                return Err(PythonBuildError::Environment(format!(
-                    "{} has more than {MAX_FILES} files; build from a folder that has the environment only",
-                    folder.display()
-                )));
-            }
-            files.push(path);
+            add(path, folder, files)?;
         }
     }
     Ok(())
@@ -130,10 +196,52 @@ mod tests {
             write(folder, part, "2");
             assert_ne!(key(&source).unwrap(), before, "{part}");
         }
+        // All of a baked folder decides.
+        let whole = PythonSource {
+            bake: vec![".".to_owned()],
+            ..source.clone()
+        };
+        for part in ["data/large.bin", "data/.hidden", "data/dist/x"] {
+            let before = key(&whole).unwrap();
+            write(folder, part, "3");
+            assert_ne!(key(&whole).unwrap(), before, "{part}");
+        }
         let named = PythonSource {
             class: Some("Mine".to_owned()),
             ..source.clone()
         };
         assert_ne!(key(&named).unwrap(), key(&source).unwrap());
+    }
+
+    #[test]
+    fn neither_links_nor_pipes_nor_devices_are_read() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let folder = dir.path().join("author");
+        write(&folder, "env.py", "one");
+        write(&folder, "data/tasks.json", "1");
+        write(dir.path(), "secret/key", "hunter2");
+        let trap = folder.join("data/x");
+        let link = |to: &Path| std::os::unix::fs::symlink(to, &trap).unwrap();
+        let traps: [&dyn Fn(); 4] = [
+            &|| link(&dir.path().join("secret")),
+            &|| link(&dir.path().join("secret/key")),
+            &|| link(Path::new("/dev/zero")),
+            &|| {
+                let mode = rustix::fs::Mode::RUSR;
+                rustix::fs::mkfifoat(rustix::fs::CWD, &trap, mode).unwrap();
+            },
+        ];
+        for (number, make) in traps.iter().enumerate() {
+            make();
+            for bake in [".", "x"] {
+                let source = PythonSource {
+                    data: Some(folder.join("data")),
+                    bake: vec![bake.to_owned()],
+                    ..PythonSource::in_folder(&folder).unwrap()
+                };
+                assert!(key(&source).is_err(), "{number} {bake}");
+            }
+            fs::remove_file(&trap).unwrap();
+        }
     }
 }

@@ -17,9 +17,18 @@ const SHOWN: usize = 30;
 /// The environment variables that decide which files Python reads.
 const UNSET: [&str; 4] = ["PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PIP_REQUIREMENT"];
 
-/// Returns a command without variables that would lead Python elsewhere.
+/// Variables that a build does not see: some hold keys.
+const PREFIX: &str = "ORWD_";
+
+/// Returns a command without variables that would lead Python elsewhere, or that
+/// hold keys of the server.
 pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
+            command.env_remove(name);
+        }
+    }
     for variable in UNSET {
         command.env_remove(variable);
     }

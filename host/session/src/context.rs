@@ -12,6 +12,7 @@ use crate::api::principal::Principal;
 use crate::limits::eviction::ResidentSet;
 use crate::limits::history_reader::HistoryReader;
 use crate::limits::listings::Listings;
+use crate::limits::permit_turns::PermitTurns;
 use crate::limits::quota::{KeyQuota, QuotaCounter};
 use crate::limits::resume_limiter::ResumeLimiter;
 use crate::metrics::counters::SessionCounters;
@@ -72,6 +73,7 @@ pub(crate) struct SessionContext {
     pub(crate) versions: VersionRegistry,
     pub(crate) residents: ResidentSet,
     pub(crate) resume_limiter: ResumeLimiter,
+    pub(crate) permit_turns: PermitTurns,
     /// Open sessions per principal, hibernated or not.
     pub(crate) session_quota: QuotaCounter,
     /// Calls in flight per principal.

@@ -109,6 +109,23 @@ fn programs_of_jq() -> Vec<Attack> {
     ]
 }
 
+/// Expressions in arguments, which are evaluated recursively.
+fn expressions() -> Vec<Attack> {
+    let nested = |command: &str, inner: &str| {
+        let (open, close) = ("\\( ".repeat(3000), " \\)".repeat(3000));
+        format!("{command} {open}{inner}{close}")
+    };
+    vec![
+        ("find-parentheses", nested("find .", "-true"), "nest"),
+        ("test-parentheses", nested("test", "x"), "nest"),
+        (
+            "xargs-find-parentheses",
+            nested("echo -true | xargs find .", "-true"),
+            "nest",
+        ),
+    ]
+}
+
 /// Loops of few commands, each of which works on much.
 fn growth() -> Vec<Attack> {
     let too_much = "takes more work than fits";
@@ -206,7 +223,13 @@ fn playground(ors: &OrsClient) -> SessionClient {
 fn command_lines_end_their_call_and_not_the_session() {
     let folder = workbench().to_owned();
     let mut harness = AttackHarness::new("shell", &[], &[folder], &FLAGS).with_slack(SLACK);
-    let attacks = [recursions(), programs_of_jq(), growth(), loops_and_sizes()];
+    let attacks = [
+        recursions(),
+        programs_of_jq(),
+        expressions(),
+        growth(),
+        loops_and_sizes(),
+    ];
     for (name, command, part) in attacks.concat() {
         harness.case(name, "a limit of the shell", |ors| {
             let session = playground(ors);

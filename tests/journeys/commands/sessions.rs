@@ -100,6 +100,7 @@ fn a_running_server_shows_what_its_sessions_did() {
     assert_eq!(ids(&json_of(&run(&["list", "--json"]))).len(), 3);
     let all = json_of(&run(&["list", "--all", "--json"]));
     assert_eq!(ids(&all).len(), 4);
+    run(&["list", "--status", "bogus"]).expect_failure(&["bogus", "asleep"]);
     let ended = json_of(&run(&["list", "--status", "ended", "--json"]));
     assert_eq!(ids(&ended), [session.id()]);
     let again = run(&["show", session.id()]);

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use orwd_tests::expect::error_detail;
-use orwd_tests::ors::{OrsClient, SessionClient, TaskSelector, fresh_id};
+use orwd_tests::ors::{OrsClient, SessionClient, TaskSelector, fresh_id, secrets_header};
 use orwd_tests::process::{OrwdCommand, ServeCommand};
 use orwd_tests::test_dir::TestDir;
 use serde_json::json;
 
 use super::restartable_server::{RestartableServer, bump, until};
+use crate::support::{environment_dir, serve};
 
 /// Bytes of a large result.
 const LARGE: usize = 400_000;
@@ -83,11 +84,26 @@ fn a_key_at_its_disk_quota_loses_its_ended_sessions_and_is_then_refused() {
 
 #[test]
 fn forks_share_the_past_of_their_parent() {
+    forks_share_their_past(&[]);
+}
+
+#[test]
+fn forks_share_the_sealed_past_of_a_parent_with_secrets() {
+    let secrets = secrets_header(&json!({"TOKEN": {"value": "hunter2-hunter2"}}));
+    forks_share_their_past(&[("X-Secrets", secrets.as_str())]);
+}
+
+/// Forks a session that was created with these headers, and its forks.
+fn forks_share_their_past(headers: &[(&str, &str)]) {
     let scratch = TestDir::new();
-    let mut host = RestartableServer::new(&scratch).set("--retention", "1s");
-    let mut server = host.alpha();
+    let key = scratch.write("key", "5a".repeat(32));
+    let alpha = environment_dir(&scratch, "alpha", "alpha", "secrets = [\"TOKEN\"]", "");
+    let mut host = RestartableServer::new(&scratch)
+        .set("--retention", "1s")
+        .set("--seal-key", key.to_str().unwrap());
+    let mut server = host.start(serve(&alpha));
     let ors = server.ors();
-    let parent = open(&ors);
+    let parent = ors.open_with("alpha", TaskSelector::At("train", 0), headers);
     for _ in 0..10 {
         assert_eq!(large(&parent, LARGE), 200);
         bump(&parent, 1);
@@ -118,7 +134,7 @@ fn forks_share_the_past_of_their_parent() {
     };
     until(|| receipt(&parent) == 404 && receipt(&children[0]) == 404);
     server.kill();
-    let server = host.alpha();
+    let server = host.start(serve(&alpha));
     assert_eq!(bump(&children[1], 5), "15", "{}", server.log());
     assert_eq!(bump(&grandchildren[0], 5), "16", "{}", server.log());
     // A fork is exported with its whole past.
@@ -130,7 +146,8 @@ fn forks_share_the_past_of_their_parent() {
         .expect_success();
     let signed = ors.get(&format!("/orwd/sessions/{id}/receipt"));
     let signed = scratch.write("receipt.json", signed.text());
-    OrwdCommand::new(["verify", signed.to_str().unwrap(), "--journal", &file])
+    let [signed, key] = [&signed, &key].map(|path| path.to_str().unwrap());
+    OrwdCommand::new(["verify", signed, "--journal", &file, "--seal-key", key])
         .run()
         .expect_success();
 }

@@ -3,6 +3,7 @@
 
 use std::io::Read;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -111,6 +112,20 @@ fn episodes_are_played_and_listed_over_https() {
     );
     let listed: Value = serde_json::from_str(listed.expect_success()).unwrap();
     assert_eq!(listed["sessions"].as_array().map(Vec::len), Some(1));
+
+    // A path that is not canonical leads to the same scheme.
+    let redirect = "import http.client, ssl, sys\n\
+        trust = ssl.create_default_context(cafile=sys.argv[2])\n\
+        client = http.client.HTTPSConnection(sys.argv[1], context=trust)\n\
+        client.request('GET', '/health/')\n\
+        print(client.getresponse().headers['location'])";
+    let followed = Command::new("python3")
+        .args(["-c", redirect, server.address()])
+        .arg(&ours.file)
+        .output()
+        .expect("python3 starts");
+    let location = String::from_utf8_lossy(&followed.stdout);
+    assert_eq!(location.trim(), format!("{}/health", server.base()));
 
     // The certificate is verified.
     play(&dir, &server, &other).expect_failure(&["no TLS connection", "SSL_CERT_FILE"]);

@@ -1,9 +1,19 @@
-"""What an environment requires, from the files of its folder."""
+"""What an environment requires, from the files of its folder.
+
+Its author may be a stranger, and pip obeys what it is given: an address in place of
+a version is fetched, and the code there runs. So what is read here is parsed, and
+only what was understood is passed on, in a form of our own.
+"""
 
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+# pip has a copy of these packages, and the builder has pip.
+from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
+from pip._vendor.packaging.version import InvalidVersion, Version
+
+from orwd_build import author_files
 from orwd_build.errors import BuildError
 
 #: Packages that this one replaces inside of a component.
@@ -15,7 +25,14 @@ SERVER = {
     "watchfiles", "gunicorn", "hypercorn", "structlog", "python-multipart",
 }  # fmt: skip
 
-_NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^\]]*\])?\s*(?=$|[<>=!~;(])")
+#: Bytes of each file.
+MAX_FILE = 1 << 20
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+#: Characters that mean something to pip beside the requirement: lines, variables,
+#: addresses.
+_REFUSED = re.compile(r"[\x00-\x1f\x7f$@\\]")
 
 
 class Requirements(NamedTuple):
@@ -44,23 +61,31 @@ def read(folder: Path) -> Requirements:
         written = []
     lines, left_out = [], []
     for line in written:
-        found = _NAME.match(line)
-        if found is None:
-            raise BuildError(
-                f"the requirement {line!r} is not the name of a package; expected lines such as `numpy>=2`. "
-                f"Nothing is installed from folders, repositories or addresses"
-            )
-        name = normal(found.group(1))
-        if name in REPLACED | SERVER:
-            left_out.append(line)
+        requirement = _parsed(line)
+        if normal(requirement.name) in REPLACED | SERVER:
+            left_out.append(str(requirement))
         else:
-            lines.append(line)
+            lines.append(str(requirement))
     return Requirements(lines, _locked(folder / "uv.lock"), left_out)
+
+
+def _parsed(line: str) -> Requirement:
+    try:
+        if not _REFUSED.search(line):
+            requirement = Requirement(line)
+            if requirement.url is None and _NAME.fullmatch(requirement.name):
+                return requirement
+    except InvalidRequirement:
+        pass
+    raise BuildError(
+        f"the requirement {line!r} is not the name of a package; expected lines such as `numpy>=2`. "
+        f"Nothing is installed from folders, repositories or addresses"
+    )
 
 
 def _file(path: Path, depth: int) -> list[str]:
     lines = []
-    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+    text = author_files.text(path, MAX_FILE).replace("\\\n", " ")
     for line in text.splitlines():
         line = re.sub(r"(^|\s)#.*$", "", line).strip()
         line = re.sub(r"\s--hash[= ]\S+", "", line).strip()
@@ -86,8 +111,17 @@ def _locked(path: Path) -> list[str]:
         return []
     packages = _toml(path).get("package", [])
     registry = [p for p in packages if "registry" in p.get("source", {}) and "version" in p]
-    wanted = [p for p in registry if normal(p["name"]) not in REPLACED | SERVER]
-    return [f"{p['name']}=={p['version']}" for p in wanted]
+    wanted = [p for p in registry if normal(str(p["name"])) not in REPLACED | SERVER]
+    return [_fixed(path, str(p["name"]), str(p["version"])) for p in wanted]
+
+
+def _fixed(path: Path, name: str, version: str) -> str:
+    try:
+        if _NAME.fullmatch(name):
+            return f"{name}=={Version(version)}"
+    except InvalidVersion:
+        pass
+    raise BuildError(f"{path.name}: {name!r} in version {version!r} is not a package with a version")
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -97,6 +131,6 @@ def _toml(path: Path) -> dict[str, Any]:
         # Python before 3.11; pip has a copy.
         from pip._vendor import tomli as tomllib  # type: ignore[no-redef,import-untyped]
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(author_files.text(path, MAX_FILE * 16))
     except ValueError as error:
         raise BuildError(f"{path.name}: {error}") from None

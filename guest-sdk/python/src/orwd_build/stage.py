@@ -6,11 +6,15 @@ import zlib
 from pathlib import Path
 from typing import Iterator, Optional
 
+from orwd_build import author_files
 from orwd_build.errors import BuildError
 
 #: Bytes of an author's folder, without what is left out. Larger data belongs
 #: into a data folder.
 MAX_AUTHOR = 64 << 20
+
+#: Bytes of the data that becomes part of a component.
+MAX_BAKED = 128 << 20
 
 #: Folders of an author that are no part of an environment.
 LEFT_OUT = {"dist", "build", "target", "node_modules", "__pycache__", "venv"}
@@ -25,15 +29,20 @@ def author(folder: Path, data: Optional[Path], into: Path) -> None:
     size = 0
     into.mkdir(parents=True)
     for path in sorted(walk(folder, data)):
-        size += path.stat().st_size
+        size += path.lstat().st_size
         if size > MAX_AUTHOR:
             raise BuildError(
                 f"{folder} has more than {MAX_AUTHOR >> 20} MiB; move data into a folder of its own "
                 f"and name it with `data` in orwd.toml"
             )
-        target = into / path.relative_to(folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
+        _copy(path, into / path.relative_to(folder), MAX_AUTHOR)
+
+
+def _copy(path: Path, target: Path, limit: int) -> int:
+    content = author_files.read(path, limit)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content)
+    return len(content)
 
 
 def walk(folder: Path, data: Optional[Path]) -> Iterator[Path]:
@@ -52,18 +61,26 @@ def bake(data: Path, members: list[str], into: Path) -> None:
     """Copies the data that the author's module reads while it is imported."""
     into.mkdir(parents=True)
     root = data.resolve()
+    left = MAX_BAKED
     for member in members:
         source = (root / member).resolve()
         if source != root and root not in source.parents:
             raise BuildError(f"[build] bake: {member!r} is not in the data folder")
-        if source.is_dir():
-            shutil.copytree(source, into if source == root else into / member, dirs_exist_ok=True)
-        elif source.is_file():
-            target = into / member
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-        else:
+        if not source.exists():
             raise BuildError(f"[build] bake: there is no {member!r} in the data folder")
+        target = into if source == root else into / member
+        for path in sorted(_members(source)):
+            left -= _copy(path, target / path.relative_to(source), left)
+
+
+def _members(source: Path) -> Iterator[Path]:
+    """Returns a file, or all files of a folder. Links are refused, since they may
+    lead out of it."""
+    if source.is_symlink() or not source.is_dir():
+        yield source
+        return
+    for path in source.iterdir():
+        yield from _members(path)
 
 
 def archive(folders: dict[str, Path], sdk: Path) -> None:

@@ -1,7 +1,8 @@
-//! What the evaluator does not bound itself: the depth of nested commands, the work of
-//! a command, and the programs of `jq`. All would end the session, where a limit
+//! What the evaluator does not bound itself: the depth of nested commands and of some
+//! expressions, the work of a command, and the programs of `jq`. All would end the session, where a limit
 //! should end the command line.
 
+mod expressions;
 mod jq;
 mod jq_arguments;
 mod lexer;
@@ -88,6 +89,7 @@ impl Guard {
             let file = jq_arguments::guard(&event.name, &mut event.args, until);
             self.files.expect_program(file.map(|name| (name, until)));
         }
+        expressions::guard(&event.name, &mut event.args);
         event
     }
 

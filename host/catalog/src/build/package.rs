@@ -5,7 +5,7 @@
 //! folder is completed under another name and then takes the place of the last
 //! one, so that a folder of this name is always complete.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
@@ -142,8 +142,16 @@ fn check_replaceable(author: &Dir) -> io::Result<()> {
 
 /// Returns whether a folder has a manifest that was written here.
 fn is_written_here(author: &Dir, folder: &Path) -> bool {
-    let manifest = author.read_to_string(folder.join(FILE_NAME));
-    manifest.is_ok_and(|text| text.starts_with(HEADER))
+    let mut options = OpenOptions::new();
+    // A pipe in its place is opened without waiting for its other end.
+    options
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let mut begin = vec![0; HEADER.len()];
+    let read = author
+        .open_with(folder.join(FILE_NAME), &options)
+        .and_then(|mut file| file.read_exact(&mut begin));
+    read.is_ok() && begin == HEADER.as_bytes()
 }
 
 fn remove(author: &Dir, name: &str) -> io::Result<()> {

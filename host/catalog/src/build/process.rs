@@ -116,4 +116,20 @@ mod tests {
         assert!(begun.elapsed() < Duration::from_secs(60));
         assert!(!started.wait().unwrap().success());
     }
+
+    /// A process can only be started in a group that exists, so the watchdog was
+    /// there before the first process of the build.
+    #[test]
+    fn a_build_is_from_its_start_in_the_group_of_its_watchdog() {
+        let mut build = command("sh");
+        build.args(["-c", "cut -d ' ' -f 5 /proc/self/stat"]);
+        build.stdout(Stdio::piped());
+        let mut started = BuildProcess::start(&mut build).unwrap();
+        let mut group = String::new();
+        let mut output = BufReader::new(started.stdout().unwrap());
+        output.read_line(&mut group).unwrap();
+        let watchdog = started._watchdog.as_ref().unwrap().group();
+        assert_eq!(group.trim(), watchdog.to_string());
+        assert!(started.wait().unwrap().success());
+    }
 }

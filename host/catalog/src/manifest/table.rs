@@ -11,6 +11,9 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::error::ManifestError;
 use crate::files::stays_below;
 
+/// Entries of each list in a manifest. Sessions compare them with each other.
+pub(super) const MAX_LIST: usize = 256;
+
 /// Table of the manifest, with its text for positions.
 pub(super) struct Table<'a> {
     text: &'a str,

@@ -84,8 +84,9 @@ impl Persistence {
         let store = SqliteStore::open(dir, durability)?;
         // Damaged keys are reported before anything runs.
         ReceiptSigner::open(store.dir())?;
-        if let Some(seal) = &seal {
-            seal.check_known(store.dir())?;
+        match &seal {
+            Some(seal) => seal.check_known(store.dir())?,
+            None => SealKey::check_none_known(store.dir())?,
         }
         let components = ComponentStore::open(dir.join("components")).map_err(|error| {
             let dir = dir.display();

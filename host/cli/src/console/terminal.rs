@@ -23,8 +23,9 @@ pub(crate) fn styled(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// Prints an error.
+/// Prints an error. It may name what an author or a guest wrote.
 pub(crate) fn error(message: &str) {
+    let message = escape_control(message);
     let label = styled(RED, "error:");
     // If standard error is gone, there is nothing left to report to.
     writeln!(anstream::stderr(), "{label} {message}").ok();
@@ -37,9 +38,10 @@ pub(crate) fn unlabelled_error(message: &str) {
     writeln!(anstream::stderr(), "{message}").ok();
 }
 
-/// Prints progress.
+/// Prints progress. It may name what an author or a guest wrote.
 pub(crate) fn note(message: &str) {
-    writeln!(anstream::stderr(), "{}", styled(DIM, message)).ok();
+    let message = escape_control(message);
+    writeln!(anstream::stderr(), "{}", styled(DIM, &message)).ok();
 }
 
 /// Prints a result for people, with colours if standard output shows them.

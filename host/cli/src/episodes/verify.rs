@@ -95,7 +95,7 @@ impl Verify {
         }
         let body = &receipt.receipt;
         let ended = match &body.ended {
-            Some(reason) => format!("ended ({reason})"),
+            Some(reason) => format!("ended ({})", reason.escape_debug()),
             None => "not ended".to_owned(),
         };
         if body.imported_records > 0 {
@@ -107,8 +107,8 @@ impl Verify {
         }
         report.push_str(&format!(
             "episode {} of {}: {} calls, total reward {}, {ended}\n",
-            body.episode,
-            body.environment,
+            body.episode.escape_debug(),
+            body.environment.escape_debug(),
             body.calls.len(),
             body.total_reward,
         ));

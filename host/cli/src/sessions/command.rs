@@ -12,6 +12,21 @@ use super::types::{ListedSession, ShownStep};
 use crate::bootstrap::runtime;
 use crate::console::{CommandError, CommandStatus, terminal};
 
+/// The states of sessions, open and ended.
+const STATES: [&str; 11] = [
+    "starting",
+    "ready",
+    "asleep",
+    "data_differs",
+    "waking",
+    "setup_failed",
+    "faulted",
+    "lost",
+    "stopping",
+    "live",
+    "ended",
+];
+
 /// List, show, delete and fork sessions
 ///
 /// Sessions are those of a running server, or those in the journal of a state
@@ -59,9 +74,8 @@ struct List {
     #[arg(long, value_name = "NAME")]
     environment: Option<String>,
 
-    /// Only sessions in this state, such as `ready`, `asleep`, `faulted`, `live`
-    /// (in a journal: not ended) or `ended`
-    #[arg(long, value_name = "STATE")]
+    /// Only sessions in this state; `live` is one in a journal that has not ended
+    #[arg(long, value_name = "STATE", value_parser = STATES)]
     status: Option<String>,
 
     /// With a state directory: only sessions of the API key of this name

@@ -57,7 +57,8 @@ const MAX_VERSION: usize = 1 << 20;
 /// Serves a request of a session.
 pub(crate) async fn serve(state: &Shared, request: Request) -> Result<Response, ApiError> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    if method == Method::GET && matches!(path.as_str(), "/health" | "/ready") {
+    let reads = method == Method::GET || method == Method::HEAD;
+    if reads && matches!(path.as_str(), "/health" | "/ready") {
         let status = if path == "/health" { "ok" } else { "ready" };
         return Ok(axum::Json(json!({ "status": status })).into_response());
     }

@@ -203,13 +203,14 @@ impl EpisodeHistory {
     /// input and their outcomes are missing.
     pub fn unseal(&mut self, key: &SealKey) -> Result<(), JournalError> {
         sealing::unseal_created(&mut self.created, key, self.episode)?;
+        let line = self.created.sealed_for(self.episode);
         for step in &mut self.steps {
-            sealing::unseal_request(&mut step.record, key, self.episode, step.seq)?;
+            sealing::unseal_request(&mut step.record, key, line, step.seq)?;
             for made in &mut step.exchanges {
-                sealing::unseal_exchange(&mut made.record, key, self.episode, made.seq)?;
+                sealing::unseal_exchange(&mut made.record, key, line, made.seq)?;
             }
             if let Some(outcome) = &mut step.outcome {
-                sealing::unseal_outcome(&mut outcome.record, key, self.episode, outcome.seq)?;
+                sealing::unseal_outcome(&mut outcome.record, key, line, outcome.seq)?;
             }
         }
         Ok(())

@@ -47,7 +47,8 @@ pub(super) struct RecordScanner {
     /// The link at the head that the index names.
     head: Option<ChainLink>,
     seal: Option<Arc<SealKey>>,
-    unseals: bool,
+    /// The episode that the content is sealed for, if it can be unsealed.
+    sealed_for: Option<EpisodeId>,
     bytes: u64,
     imported: u64,
 }
@@ -65,7 +66,7 @@ impl RecordScanner {
             index,
             head: None,
             seal,
-            unseals: false,
+            sealed_for: None,
             bytes: 0,
         }
     }
@@ -88,7 +89,7 @@ impl RecordScanner {
                     && key.unseal(sealed, episode, created.component).is_ok()
                 {
                     sealing::unseal_created(created, key, episode)?;
-                    self.unseals = true;
+                    self.sealed_for = Some(created.sealed_for(episode));
                 }
             }
             _ if first => {
@@ -98,22 +99,22 @@ impl RecordScanner {
                     "it does not say how the episode began",
                 ));
             }
-            Record::Request(request) if self.unseals => {
-                if let Some(key) = &self.seal {
-                    sealing::unseal_request(request, key, episode, stored.seq)?;
+            Record::Request(request) => {
+                if let (Some(key), Some(line)) = (&self.seal, self.sealed_for) {
+                    sealing::unseal_request(request, key, line, stored.seq)?;
                 }
             }
-            Record::Outcome(outcome) if self.unseals => {
-                if let Some(key) = &self.seal {
-                    sealing::unseal_outcome(outcome, key, episode, stored.seq)?;
+            Record::Outcome(outcome) => {
+                if let (Some(key), Some(line)) = (&self.seal, self.sealed_for) {
+                    sealing::unseal_outcome(outcome, key, line, stored.seq)?;
                 }
             }
-            Record::Exchange(exchange) if self.unseals => {
-                if let Some(key) = &self.seal {
-                    sealing::unseal_exchange(exchange, key, episode, stored.seq)?;
+            Record::Exchange(exchange) => {
+                if let (Some(key), Some(line)) = (&self.seal, self.sealed_for) {
+                    sealing::unseal_exchange(exchange, key, line, stored.seq)?;
                 }
             }
-            _ => {}
+            Record::Created(_) | Record::Ended(_) => {}
         }
         Ok(ScannedRecord {
             seq: stored.seq,

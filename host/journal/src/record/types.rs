@@ -83,6 +83,18 @@ pub struct CreatedRecord {
     /// for them are empty.
     #[serde(default, skip_serializing_if = "CreationContent::is_plain")]
     pub content: CreationContent,
+    /// The episode that the content of the later records is sealed for, if it is
+    /// another: the first one of a line of forks, which share these records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_for: Option<EpisodeId>,
+}
+
+impl CreatedRecord {
+    /// Returns the episode that the content of the records after this one is
+    /// sealed for.
+    pub fn sealed_for(&self, episode: EpisodeId) -> EpisodeId {
+        self.sealed_for.unwrap_or(episode)
+    }
 }
 
 /// Where the content of the first record is.

@@ -3,8 +3,10 @@
 //! A guest may repeat its secrets, and a client may send them in calls. So in an
 //! episode with secrets, the content of requests and outcomes is as sensitive as
 //! the secrets themselves. With a seal key, it is sealed, each record for its
-//! slot. Without one it is left out, and results cannot be fetched from the
-//! journal; such an episode cannot be resumed anyway.
+//! slot. Forks share records, so all episodes of a line of forks seal for the
+//! first one of them, except for their first records. Without a key it is left
+//! out, and results cannot be fetched from the journal; such an episode cannot be
+//! resumed anyway.
 //!
 //! That holds for all that a client or guest says: the task, inputs, idempotency
 //! keys, outcomes, messages and HTTP requests. What stays readable are the names that the
@@ -31,16 +33,23 @@ pub(crate) enum ContentPolicy {
     Plain,
     /// Not at all.
     Withheld,
-    /// Sealed with this key.
-    Sealed(Arc<SealKey>),
+    /// Sealed with this key for this episode, or for the first of its line of
+    /// forks.
+    Sealed(Arc<SealKey>, EpisodeId),
 }
 
 impl ContentPolicy {
-    /// Chooses the policy for an episode with these secrets.
-    pub(crate) fn of(secrets: &SealedSecrets, key: Option<&Arc<SealKey>>) -> ContentPolicy {
-        match (secrets, key) {
+    /// Chooses the policy for an episode that begins with this record.
+    pub(crate) fn of(
+        created: &CreatedRecord,
+        episode: EpisodeId,
+        key: Option<&Arc<SealKey>>,
+    ) -> ContentPolicy {
+        match (&created.secrets, key) {
             (SealedSecrets::None, _) => ContentPolicy::Plain,
-            (SealedSecrets::Sealed(_), Some(key)) => ContentPolicy::Sealed(Arc::clone(key)),
+            (SealedSecrets::Sealed(_), Some(key)) => {
+                ContentPolicy::Sealed(Arc::clone(key), created.sealed_for(episode))
+            }
             (SealedSecrets::Sealed(_), None) | (SealedSecrets::Withheld, _) => {
                 ContentPolicy::Withheld
             }
@@ -55,7 +64,11 @@ impl ContentPolicy {
         seq: u64,
     ) -> Result<Cow<'r, Record>, JournalError> {
         let seal = |content: Vec<u8>| match self {
-            ContentPolicy::Sealed(key) => key.seal_content(&content, episode, seq).map(Some),
+            ContentPolicy::Sealed(key, line) => {
+                // The first record is never shared.
+                let bound = if seq == 0 { episode } else { *line };
+                key.seal_content(&content, bound, seq).map(Some)
+            }
             ContentPolicy::Plain | ContentPolicy::Withheld => Ok(None),
         };
         match (self, record) {
@@ -168,7 +181,7 @@ fn encode_request(request: &GuestRequest, key: Option<&str>) -> Vec<u8> {
     content
 }
 
-/// Unseals the content of a request.
+/// Unseals the content of a request that is sealed for this episode.
 pub(crate) fn unseal_request(
     request: &mut RequestRecord,
     key: &SealKey,
@@ -190,7 +203,7 @@ pub(crate) fn unseal_request(
     Ok(())
 }
 
-/// Unseals an outcome.
+/// Unseals an outcome that is sealed for this episode.
 pub(crate) fn unseal_outcome(
     outcome: &mut OutcomeRecord,
     key: &SealKey,

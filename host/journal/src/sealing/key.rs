@@ -103,6 +103,22 @@ impl SealKey {
         )))
     }
 
+    /// Checks that this state directory was never used with a key, for a server that
+    /// is given none. Its sessions with secrets could not be resumed, and their
+    /// clients would get errors until the key is back.
+    pub fn check_none_known(dir: &StateDir) -> Result<(), JournalError> {
+        let path = dir.seal_fingerprint();
+        if !path.exists() {
+            return Ok(());
+        }
+        Err(JournalError::Seal(format!(
+            "this state directory was used with a seal key, and none is given: pass it with \
+             --seal-key FILE or in ORWD_SEAL_KEY. To go on without it, remove {}; sessions that \
+             were sealed with it can then not be resumed",
+            path.display(),
+        )))
+    }
+
     /// Seals secrets for an episode on this component.
     pub(crate) fn seal(
         &self,

@@ -36,6 +36,8 @@ pub(crate) struct RequestContext<'x, S: SessionService> {
     pub(crate) rate_limits: &'x RateLimits,
     /// Limits the warnings about deployments that no environment has the name of.
     pub(crate) deployment_warning: &'x LogThrottle,
+    /// The scheme of the server's own addresses.
+    pub(crate) scheme: &'static str,
     /// Whether the server is shutting down.
     pub(crate) stopping: bool,
     pub(crate) memory: &'x TransferMemory,

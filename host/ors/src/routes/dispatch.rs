@@ -81,7 +81,7 @@ impl<S: SessionService> RequestContext<'_, S> {
             RoutingDecision::RedirectWithoutSlash => {
                 let path = uri.path().trim_end_matches('/');
                 let host = self.head.headers.get(HOST).and_then(|h| h.to_str().ok());
-                let base = host.map(|host| format!("http://{host}"));
+                let base = host.map(|host| format!("{}://{host}", self.scheme));
                 let location = format!("{}{path}{query}", base.unwrap_or_default());
                 (StatusCode::TEMPORARY_REDIRECT, location)
             }

@@ -96,6 +96,11 @@ pub(super) async fn respond<S: SessionService>(
                 from,
                 rate_limits: &service.rate_limits,
                 deployment_warning: &service.deployment_warning,
+                scheme: if config.tls.is_some() {
+                    "https"
+                } else {
+                    "http"
+                },
                 stopping: service.stopping.is_cancelled(),
                 memory: &service.memory,
             };

@@ -1,8 +1,7 @@
 //! Forks a session: creates sessions that share its history up to a step.
 //!
-//! A child refers to the records of its parent in the journal. Content that is
-//! sealed is bound to its episode, so it is sealed again for each child. The
-//! parent is not involved, and may process requests meanwhile. A guest cannot be
+//! A child refers to the records of its parent in the journal, also if they are
+//! sealed. The parent is not involved, and may process requests meanwhile. A guest cannot be
 //! copied while it lives, so each child replays the history for itself, all of
 //! them concurrently.
 //!
@@ -32,6 +31,9 @@ use crate::limits::quota::{QuotaExceeded, QuotaPermit};
 
 /// The most children of one request.
 const MAX_CHILDREN: u32 = 256;
+
+/// Bytes that the journal hashes for children before it serves others again.
+const HASHED_AT_ONCE: u64 = 32 << 20;
 
 /// Bytes of a child's first record and its row in the index, about, without the
 /// task.
@@ -106,11 +108,15 @@ async fn create_children(
     }
     let written = match shared_until {
         Some(slot) => {
-            let records = prepared
-                .iter()
-                .map(|child| (child.episode, child.created.clone(), child.import.clone()));
-            let written = context.journal.fork(past.episode, slot, records.collect());
-            written.await?
+            let mut written = Vec::new();
+            for some in prepared.chunks(children_at_once(past.bytes)) {
+                let records = some
+                    .iter()
+                    .map(|child| (child.episode, child.created.clone(), child.import.clone()));
+                let forked = context.journal.fork(past.episode, slot, records.collect());
+                written.extend(forked.await?);
+            }
+            written
         }
         None => {
             let mut written = Vec::new();
@@ -132,6 +138,13 @@ async fn create_children(
         return Err(error.into());
     }
     Ok(())
+}
+
+/// Returns how many children are written at once. The journal hashes the whole past
+/// for each of them, and writes nothing else meanwhile.
+fn children_at_once(past_bytes: u64) -> usize {
+    let fit = HASHED_AT_ONCE / past_bytes.max(1);
+    usize::try_from(fit).unwrap_or(usize::MAX).max(1)
 }
 
 /// Resumes the children, all of them concurrently.
@@ -201,6 +214,7 @@ fn prepare_child(
             episode: past.episode,
             seq: past.last,
         }),
+        sealed_for: past.sealed_for(),
         ..(*past.created).clone()
     };
     let import = parent.shared.identity.import.as_ref();

@@ -24,11 +24,17 @@ pub(super) struct SharedPast {
 
 impl SharedPast {
     /// Returns the slot up to which the children can share the parent's records.
-    /// `None` if the steps must be copied: there are none, they are sealed for the
-    /// parent, or records of no step lie between them.
+    /// `None` if the steps must be copied: there are none, or records of no step lie
+    /// between them.
     pub(super) fn shared_until(&self) -> Option<u64> {
-        let sealed = self.created.secrets != SealedSecrets::None;
-        (self.last > 0 && self.is_contiguous && !sealed).then_some(self.last)
+        (self.last > 0 && self.is_contiguous).then_some(self.last)
+    }
+
+    /// Returns the episode that the records are sealed for. The records that a
+    /// child adds must be sealed for the same one.
+    pub(super) fn sealed_for(&self) -> Option<EpisodeId> {
+        let sealed = matches!(self.created.secrets, SealedSecrets::Sealed(_));
+        sealed.then(|| self.created.sealed_for(self.episode))
     }
 }
 

@@ -6,7 +6,7 @@ use orwd_journal::{
     EpisodeHistory, EpisodeId, EpisodePages, GuestOutcome, GuestRequest, Journal, JournalError,
     JournalStore, OutcomeRecord, Record, RequestRecord, ScannedRecord, SealKey,
 };
-use orwd_model::Block;
+use orwd_model::{Block, Json};
 
 use crate::admin::summary::{summarize_outcome, summarize_request, whole_history};
 use crate::api::content::{StepContent, StepCursor, StepInput, StepOutput, StepPage};
@@ -148,29 +148,95 @@ impl PageCollector {
 /// Returns about how many bytes of a request a page shows.
 fn request_bytes(request: &GuestRequest) -> usize {
     match request {
-        GuestRequest::Call { input, .. } => input.as_str().len(),
+        GuestRequest::Call { tool, input } => tool.len() + input.as_str().len(),
         // As large as the body of a request may be.
         GuestRequest::Score { .. } => PAGE_BYTES / 4,
-        _ => 0,
+        GuestRequest::Setup
+        | GuestRequest::Prompt
+        | GuestRequest::Messages
+        | GuestRequest::TaskTools
+        | GuestRequest::Teardown => 0,
     }
 }
 
-/// Returns about how many bytes of an outcome a page shows.
+/// Returns about how many bytes of an outcome a page shows. Every text of a guest
+/// counts.
 fn outcome_bytes(outcome: &GuestOutcome) -> usize {
+    let json = |json: &Option<Json>| json.as_ref().map_or(0, |json| json.as_str().len());
     let blocks = |blocks: &[Block]| -> usize {
         let size = |block: &Block| match block {
-            Block::Text { text, .. } => text.len(),
-            Block::Image { .. } => 0,
+            Block::Text { text, detail } => text.len() + json(detail),
+            // The bytes of an image are not shown.
+            Block::Image {
+                mime_type, detail, ..
+            } => mime_type.len() + json(detail),
         };
         blocks.iter().map(size).sum()
     };
     match outcome {
-        GuestOutcome::Output(output) => {
-            let metadata = output.metadata.as_ref();
-            blocks(&output.blocks) + metadata.map_or(0, |json| json.as_str().len())
-        }
+        GuestOutcome::Output(output) => blocks(&output.blocks) + json(&output.metadata),
         GuestOutcome::Blocks(prompt) => blocks(prompt),
+        GuestOutcome::Failed(message) => message.len(),
+        GuestOutcome::Refused(refusal) => refusal.message.len(),
+        GuestOutcome::Tools(tools) => tools.iter().map(|tool| tool.name.len()).sum(),
         GuestOutcome::Messages(_) | GuestOutcome::Scores(_) => PAGE_BYTES / 4,
-        _ => 0,
+        // A message of the host, at most once in an episode.
+        GuestOutcome::Faulted(_) | GuestOutcome::Done | GuestOutcome::Published { .. } => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orwd_model::{Refusal, ToolOutput};
+
+    use super::*;
+
+    /// A page could otherwise hold any number of long texts.
+    #[test]
+    fn every_text_of_a_guest_counts_for_the_size_of_a_page() {
+        let text = "x".repeat(5000);
+        let json = Json::object(format!("{{\"a\":\"{text}\"}}")).unwrap();
+        let with = |blocks, metadata| {
+            GuestOutcome::Output(ToolOutput {
+                blocks,
+                metadata,
+                reward: None,
+                finished: false,
+            })
+        };
+        let output = |block| with(vec![block], None);
+        for outcome in [
+            GuestOutcome::Failed(text.clone()),
+            GuestOutcome::Refused(Refusal {
+                message: text.clone(),
+                ..Refusal::not_found("x")
+            }),
+            output(Block::Text {
+                text: text.clone(),
+                detail: None,
+            }),
+            output(Block::Text {
+                text: String::new(),
+                detail: Some(json.clone()),
+            }),
+            output(Block::Image {
+                data: Vec::new(),
+                mime_type: text.clone(),
+                detail: None,
+            }),
+            output(Block::Image {
+                data: Vec::new(),
+                mime_type: String::new(),
+                detail: Some(json.clone()),
+            }),
+            with(Vec::new(), Some(json)),
+        ] {
+            assert!(outcome_bytes(&outcome) >= 5000, "{}", outcome.as_str());
+        }
+        let named = GuestRequest::Call {
+            tool: text,
+            input: Json::object("{}".to_owned()).unwrap(),
+        };
+        assert!(request_bytes(&named) >= 5000);
     }
 }

@@ -8,7 +8,7 @@
 //! the caller, which performs it as if it had just arrived.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use orwd_engine::SessionPermit;
 use orwd_journal::{
@@ -244,17 +244,26 @@ async fn wait_for_permit(
     context: &SessionContext,
     owner: &Principal,
 ) -> Result<SessionPermit, RestoreError> {
-    let start = Instant::now();
-    loop {
-        if let Some(permit) = context.acquire_permit(owner).await {
-            return Ok(permit);
-        }
-        if start.elapsed() >= context.settings.setup_wait {
-            let reason = "all session permits are taken, or memory is short";
-            return Err(RestoreError::Temporary(reason.to_owned()));
-        }
-        tokio::time::sleep(PERMIT_INTERVAL).await;
+    if let Some(permit) = context.acquire_permit(owner).await {
+        return Ok(permit);
     }
+    let waiting = async {
+        // One session of an owner asks at a time: each time, all sessions in memory
+        // are looked at.
+        let turn = context.permit_turns.of(owner);
+        let _turn = turn.lock().await;
+        loop {
+            if let Some(permit) = context.acquire_permit(owner).await {
+                return permit;
+            }
+            tokio::time::sleep(PERMIT_INTERVAL).await;
+        }
+    };
+    let waited = tokio::time::timeout(context.settings.setup_wait, waiting).await;
+    waited.map_err(|_| {
+        let reason = "all session permits are taken, or memory is short";
+        RestoreError::Temporary(reason.to_owned())
+    })
 }
 
 /// Returns what is left to do after this history.

@@ -156,6 +156,7 @@ pub(crate) async fn create(
             toolset: offered.clone(),
             parent: None,
             content: CreationContent::Plain,
+            sealed_for: None,
         };
         let writer = journal_creation(context, episode, created).await?;
         EpisodeLog::new(writer, limits.journal, guest.observed())

@@ -28,6 +28,7 @@ use crate::limits::eviction::ResidentSet;
 use crate::limits::history_reader::HistoryReader;
 use crate::limits::listings::Listings;
 use crate::limits::memory_pressure::{self, MemoryMonitor};
+use crate::limits::permit_turns::PermitTurns;
 use crate::limits::quota::{QuotaCounter, QuotaExceeded, QuotaPermit};
 use crate::limits::resume_limiter::ResumeLimiter;
 use crate::metrics::counters::SessionCounters;
@@ -81,6 +82,7 @@ impl SessionManager {
                 counters.evicted.clone(),
             ),
             resume_limiter: ResumeLimiter::new(threads * 2),
+            permit_turns: PermitTurns::default(),
             session_quota: QuotaCounter::new(settings.key_quota.sessions),
             call_quota: QuotaCounter::new(settings.key_quota.calls),
             requests: ByteBudget::new(settings.memory.requests, settings.memory.requests / 2),

@@ -4,5 +4,6 @@ pub(crate) mod eviction;
 pub(crate) mod history_reader;
 pub(crate) mod listings;
 pub(crate) mod memory_pressure;
+pub(crate) mod permit_turns;
 pub(crate) mod quota;
 pub(crate) mod resume_limiter;

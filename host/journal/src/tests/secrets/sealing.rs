@@ -165,6 +165,66 @@ async fn sealed_content_is_bound_to_its_slot() {
     assert!(key.unseal_content(&sealed(3), EpisodeId::new(), 3).is_err());
 }
 
+/// Forks an episode with secrets at its last outcome, in a line of forks. Returns
+/// the child after one more call.
+async fn forked(journal: &Journal, parent: EpisodeId, upto: u64, session: &str) -> EpisodeId {
+    let history = journal.history(parent).await.unwrap();
+    let id = EpisodeId::new();
+    let created = CreatedRecord {
+        secrets: journal.seal(&secrets(), id, component()).unwrap(),
+        sealed_for: Some(history.created().sealed_for(parent)),
+        ..sample::created(None, session)
+    };
+    let children = vec![(id, created, None)];
+    let written = journal.fork(parent, upto, children).await.unwrap();
+    assert!(written.iter().all(Result::is_ok), "{written:?}");
+    let mut writer = journal.resume(&journal.history(id).await.unwrap());
+    let of = writer.next();
+    writer.append(&sample::call(of)).await.unwrap();
+    writer
+        .append(&sample::outcome(of, Some(0.25)))
+        .await
+        .unwrap();
+    id
+}
+
+#[tokio::test]
+async fn forks_share_what_is_sealed_and_can_be_read_without_their_parent() {
+    let (journal, store, parent) = with_secrets(Some(KEY)).await;
+    let child = forked(&journal, parent, 2, "child").await;
+    let grandchild = forked(&journal, child, 4, "grandchild").await;
+    let (theirs, own) = (
+        store.read(child, 0).unwrap(),
+        store.read(parent, 0).unwrap(),
+    );
+    for seq in [1, 2] {
+        assert_eq!(theirs[seq].bytes, own[seq].bytes, "sealed again");
+    }
+    let text = String::from_utf8_lossy(&theirs[0].bytes).into_owned();
+    assert!(!text.contains("amount"), "{text}");
+    journal.purge(parent).await.unwrap();
+    let history = journal.history(grandchild).await.unwrap();
+    let calls = history
+        .steps()
+        .iter()
+        .map(|step| step.record.request.clone());
+    let expected = [41, 3, 5].map(|amount| match sample::call(amount) {
+        Record::Request(request) => request.request,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(calls.collect::<Vec<_>>(), expected);
+    assert!(history.steps().iter().all(|step| {
+        let outcome = step.outcome.as_ref().unwrap();
+        matches!(outcome.record.outcome, Some(GuestOutcome::Output(_)))
+    }));
+    assert_eq!(journal.history(child).await.unwrap().steps().len(), 2);
+    // The task of a child is sealed for itself.
+    assert_eq!(
+        history.created().task,
+        sample::created(None, "grandchild").task
+    );
+}
+
 #[test]
 fn an_error_says_why_secrets_cannot_be_unsealed() {
     let id = EpisodeId::new();
@@ -226,13 +286,17 @@ fn another_seal_key_than_before_is_refused_until_it_is_meant() {
     let dir = tempfile::TempDir::new().unwrap();
     let state = crate::StateDir::open(dir.path()).unwrap();
     let key = |text: &str| SealKey::parse(text).unwrap();
+    SealKey::check_none_known(&state).unwrap();
     key(KEY).check_known(&state).unwrap();
     key(KEY).check_known(&state).unwrap();
+    let refused = SealKey::check_none_known(&state).unwrap_err().to_string();
+    assert!(refused.contains("--seal-key FILE"), "{refused}");
     let refused = key(OTHER).check_known(&state).unwrap_err().to_string();
     assert!(refused.contains("another than the one"), "{refused}");
     let noted = dir.path().join("seal.fingerprint");
     let text = std::fs::read_to_string(&noted).unwrap();
     assert!(!KEY.contains(text.trim()), "the key itself is nowhere");
     std::fs::remove_file(&noted).unwrap();
+    SealKey::check_none_known(&state).unwrap();
     key(OTHER).check_known(&state).unwrap();
 }
