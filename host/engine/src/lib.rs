@@ -17,7 +17,6 @@ mod episode;
 pub mod fuzzing;
 mod instance;
 mod schedule;
-mod session_shares;
 mod settings;
 mod ticker;
 
@@ -35,5 +34,4 @@ pub use episode::Episode;
 pub use instance::Instance;
 pub use orwd_sandbox::{ExchangeToRecord, HttpMode, LiveHttp, NetworkAccess};
 pub use schedule::account::Owner;
-pub use session_shares::leaves_a_share;
 pub use settings::{ENGINE_SERIES, EngineSettings};

@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use orwd_engine::leaves_a_share;
 use orwd_journal::Hash;
 use orwd_model::SessionId;
 use tokio::sync::watch;
@@ -21,34 +20,7 @@ use crate::handle::session_handle::SessionHandle;
 /// The table of sessions.
 pub(crate) struct SessionTable {
     max_entries: usize,
-    entries: Mutex<Entries>,
-}
-
-/// The entries, and how many each owner has.
-#[derive(Default)]
-struct Entries {
-    by_key: HashMap<SessionKey, TableEntry>,
-    of_owner: HashMap<Principal, usize>,
-}
-
-impl Entries {
-    fn insert(&mut self, key: SessionKey, entry: TableEntry) {
-        let owner = key.owner.clone();
-        if self.by_key.insert(key, entry).is_none() {
-            *self.of_owner.entry(owner).or_default() += 1;
-        }
-    }
-
-    fn remove(&mut self, key: &SessionKey) -> Option<TableEntry> {
-        let removed = self.by_key.remove(key)?;
-        if let Entry::Occupied(mut held) = self.of_owner.entry(key.owner.clone()) {
-            *held.get_mut() = held.get().saturating_sub(1);
-            if *held.get() == 0 {
-                held.remove();
-            }
-        }
-        Some(removed)
-    }
+    entries: Mutex<HashMap<SessionKey, TableEntry>>,
 }
 
 /// What a session is found by; nobody finds the session of another owner.
@@ -90,7 +62,7 @@ pub(crate) struct PendingCreation {
 pub(crate) enum ReserveError {
     /// The id has this entry.
     Taken(TableEntry),
-    /// The table is full, or this owner has its share of it.
+    /// The table is full.
     Full,
 }
 
@@ -104,13 +76,13 @@ impl SessionTable {
         }
     }
 
-    fn entries(&self) -> MutexGuard<'_, Entries> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<SessionKey, TableEntry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the open session of this key.
     pub(crate) fn find(&self, key: &SessionKey) -> Option<SessionHandle> {
-        match self.entries().by_key.get(key) {
+        match self.entries().get(key) {
             Some(TableEntry::Open(handle)) => Some(handle.clone()),
             Some(TableEntry::Reserved(_)) | None => None,
         }
@@ -122,12 +94,12 @@ impl SessionTable {
             TableEntry::Open(handle) => Some((key.clone(), handle.clone())),
             TableEntry::Reserved(_) => None,
         };
-        self.entries().by_key.iter().filter_map(open).collect()
+        self.entries().iter().filter_map(open).collect()
     }
 
     /// Looks at all open sessions, while the table is locked.
     pub(crate) fn visit(&self, mut look: impl FnMut(&SessionHandle)) {
-        for entry in self.entries().by_key.values() {
+        for entry in self.entries().values() {
             if let TableEntry::Open(handle) = entry {
                 look(handle);
             }
@@ -151,11 +123,11 @@ impl SessionTable {
         condition: impl FnOnce(&SessionHandle) -> bool,
     ) -> Option<SessionHandle> {
         let mut entries = self.entries();
-        let found = entries.by_key.get(key);
-        if !matches!(found, Some(TableEntry::Open(handle)) if condition(handle)) {
+        let Entry::Occupied(entry) = entries.entry(key.clone()) else {
             return None;
-        }
-        match entries.remove(key) {
+        };
+        let holds = matches!(entry.get(), TableEntry::Open(handle) if condition(handle));
+        match holds.then(|| entry.remove()) {
             Some(TableEntry::Open(handle)) => Some(handle),
             Some(TableEntry::Reserved(_)) | None => None,
         }
@@ -176,20 +148,18 @@ impl Reservation {
         creation: PendingCreation,
     ) -> Result<Reservation, ReserveError> {
         let mut entries = table.entries();
-        if let Some(entry) = entries.by_key.get(&key) {
-            return Err(ReserveError::Taken(entry.clone()));
+        let full = entries.len() >= table.max_entries;
+        match entries.entry(key.clone()) {
+            Entry::Occupied(entry) => Err(ReserveError::Taken(entry.get().clone())),
+            Entry::Vacant(_) if full => Err(ReserveError::Full),
+            Entry::Vacant(entry) => {
+                entry.insert(TableEntry::Reserved(creation));
+                Ok(Reservation {
+                    table: table.clone(),
+                    key,
+                })
+            }
         }
-        let free = table.max_entries.saturating_sub(entries.by_key.len());
-        let held = entries.of_owner.get(&key.owner).copied();
-        let shared = key.owner != Principal::Anyone;
-        if free == 0 || shared && !leaves_a_share(held.unwrap_or_default(), free) {
-            return Err(ReserveError::Full);
-        }
-        entries.insert(key.clone(), TableEntry::Reserved(creation));
-        Ok(Reservation {
-            table: table.clone(),
-            key,
-        })
     }
 
     /// Replaces the reservation by an open session.
@@ -201,8 +171,10 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         let mut entries = self.table.entries();
-        if matches!(entries.by_key.get(&self.key), Some(TableEntry::Reserved(_))) {
-            entries.remove(&self.key);
+        if let Entry::Occupied(entry) = entries.entry(self.key.clone())
+            && matches!(entry.get(), TableEntry::Reserved(_))
+        {
+            entry.remove();
         }
     }
 }
