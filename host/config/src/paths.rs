@@ -40,7 +40,7 @@ pub struct NetworkFlags {
     /// What an environment may request by HTTP, of what its manifest asks for with
     /// `[network] allow`. A rule is a URL: a scheme, an exact host or `*.` and a
     /// domain, a port, and a path whose subpaths are allowed too; methods may come
-    /// before it, as in "GET,POST https://api.example.com/v1". `manifest` allows all
+    /// before it, as in `GET,POST https://api.example.com/v1`. `manifest` allows all
     /// that the manifest asks for, except addresses that are not public, which only
     /// a rule here can name. Repeat the flag for more rules
     #[arg(long, value_name = "NAME=RULE|NAME=manifest")]

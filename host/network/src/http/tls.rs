@@ -1,6 +1,5 @@
 //! TLS to servers, with certificate authorities that were read before.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
@@ -38,7 +37,7 @@ pub(crate) async fn connect(
         Host::Name(name) => {
             ServerName::try_from(name.clone()).map_err(|error| error.to_string())?
         }
-        Host::Address(address) => ServerName::from(IpAddr::from(*address)),
+        Host::Address(address) => ServerName::from(*address),
     };
     let connected = TlsConnector::from(config).connect(name, stream).await;
     connected.map_err(|error| error.to_string())
