@@ -1,6 +1,6 @@
 //! What the evaluator does not bound itself: the depth of nested commands and of some
-//! expressions, the work of a command, and the programs of `jq`. All would end the session, where a limit
-//! should end the command line.
+//! expressions, the work of a command, and the programs of `jq`. All would end the
+//! session, where a limit should end the command line.
 
 mod expressions;
 mod jq;

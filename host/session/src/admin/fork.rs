@@ -1,9 +1,9 @@
 //! Forks a session: creates sessions that share its history up to a step.
 //!
 //! A child refers to the records of its parent in the journal, also if they are
-//! sealed. The parent is not involved, and may process requests meanwhile. A guest cannot be
-//! copied while it lives, so each child replays the history for itself, all of
-//! them concurrently.
+//! sealed. The parent is not involved, and may process requests meanwhile. A guest
+//! cannot be copied while it lives, so each child replays the history for itself,
+//! all of them concurrently.
 //!
 //! A child passes the same admission as a session that a client creates.
 
@@ -310,4 +310,16 @@ fn start_child(
     let handle = registry.start(shared, GuestState::Hibernated, quota);
     reservation.fill(handle.clone());
     (id, handle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_of_a_long_session_are_written_a_few_at_a_time() {
+        for (past, children) in [(0, 32 << 20), (1 << 20, 32), (16 << 20, 2), (192 << 20, 1)] {
+            assert_eq!(children_at_once(past), children, "{past}");
+        }
+    }
 }
