@@ -51,6 +51,6 @@ pub use limits::memory_pressure::MemoryMonitor;
 pub use limits::quota::KeyQuota;
 pub use orwd_catalog::{ListingLimits, TaskList};
 pub use runs::run::{HeldOutcome, OutcomeReader, OutcomeSender, Run, StartSignal};
-pub use versions::{OlderVersion, VersionData, VersionKey};
+pub use versions::{OlderVersion, VersionData, VersionError, VersionKey};
 
 pub use orwd_journal::{DiskLimits, DiskRefusal};
