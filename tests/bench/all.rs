@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::echo::{EchoPlan, EchoReport, EchoRow, MeasuredServer};
 use crate::first_calls::{self, FirstCallRow};
+use crate::large_results::{self, LargeCallPlan, LargeResultRow};
 use crate::statistics::median;
 
 /// The names of the servers in a run.
@@ -17,6 +18,18 @@ pub(crate) const REFERENCE: &str = "reference";
 
 /// Sessions that each server creates in a round, to measure their first calls.
 const SESSIONS: usize = 2000;
+
+/// Calls with large results, of which the CPU time is compared.
+const LARGE: LargeCallPlan = LargeCallPlan {
+    bytes: 100_000,
+    calls: 300,
+};
+
+/// Calls with larger results, of which the latency is compared.
+const LARGER: LargeCallPlan = LargeCallPlan {
+    bytes: 900_000,
+    calls: 30,
+};
 
 /// A ratio within a run, and what it must not exceed, or fall below.
 #[derive(Clone, Debug, Serialize)]
@@ -34,6 +47,7 @@ pub(crate) struct AllReport {
     bench: &'static str,
     echo: EchoReport,
     first_calls: Vec<Vec<FirstCallRow>>,
+    large_results: [Vec<Vec<LargeResultRow>>; 2],
     bars: Vec<Bar>,
 }
 
@@ -62,7 +76,17 @@ pub(crate) fn run(
         });
         first_calls.push(rows.collect::<Result<Vec<_>, String>>()?);
     }
-    let bars = bars(echo.rounds(), &first_calls);
+    let mut large_results = [Vec::new(), Vec::new()];
+    for (rounds, calls) in large_results.iter_mut().zip([LARGE, LARGER]) {
+        for _ in 0..plan.rounds {
+            let rows = servers.iter().map(|server| {
+                let row = large_results::round(server, calls);
+                row.map_err(|error| format!("{}: {error}", server.target.name))
+            });
+            rounds.push(rows.collect::<Result<Vec<_>, String>>()?);
+        }
+    }
+    let bars = bars(echo.rounds(), &first_calls, &large_results);
     say(&format!(
         "\n{:<52} {:>8} {:>8} {:>8}",
         "ratio", "value", "bar", "goal"
@@ -78,12 +102,17 @@ pub(crate) fn run(
         bench: "all",
         echo,
         first_calls,
+        large_results,
         bars,
     })
 }
 
 /// Returns the bars for the servers that are in the run.
-fn bars(rounds: &[Vec<EchoRow>], first_calls: &[Vec<FirstCallRow>]) -> Vec<Bar> {
+fn bars(
+    rounds: &[Vec<EchoRow>],
+    first_calls: &[Vec<FirstCallRow>],
+    [large, larger]: &[Vec<Vec<LargeResultRow>>; 2],
+) -> Vec<Bar> {
     let at_most = |name, value: Option<f64>, bar, goal| {
         value.map(|value| Bar {
             name,
@@ -143,6 +172,30 @@ fn bars(rounds: &[Vec<EchoRow>], first_calls: &[Vec<FirstCallRow>]) -> Vec<Bar> 
             4.0,
             2.0,
         ),
+        at_most(
+            "CPU of a call with a result of 100 kB, default",
+            ratio(
+                large,
+                DEFAULT,
+                BARE,
+                |row| &row.server,
+                |row| row.cpu_us_per_call,
+            ),
+            4.0,
+            2.0,
+        ),
+        at_most(
+            "latency of a call with a result of 900 kB, default",
+            ratio(
+                larger,
+                DEFAULT,
+                BARE,
+                |row| &row.server,
+                |row| Some(row.p50_us),
+            ),
+            3.0,
+            2.0,
+        ),
     ];
     bars.into_iter().flatten().collect()
 }
@@ -178,7 +231,7 @@ mod tests {
         // The machine is slow in the second round.
         let rounds = [(20.0, 10.0), (90.0, 30.0), (40.0, 10.0)]
             .map(|(none, bare)| vec![row(NONE, none), row(BARE, bare)]);
-        let bars = bars(&rounds, &[]);
+        let bars = bars(&rounds, &[], &[Vec::new(), Vec::new()]);
         assert_eq!(bars.len(), 1, "what is not in the run has no bar");
         assert_eq!((bars[0].value, bars[0].ok), (3.0, false));
     }

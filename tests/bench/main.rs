@@ -11,6 +11,7 @@ mod durable;
 mod echo;
 mod files;
 mod first_calls;
+mod large_results;
 mod load;
 mod process;
 mod servers;

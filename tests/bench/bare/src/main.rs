@@ -20,7 +20,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
 /// What follows the text in the input of a call, and what is around it in a result.
-const INPUT_END: &[u8] = b"\"";
+const INPUT_END: u8 = b'"';
 const INPUT_START: &[u8] = b"\"text\":\"";
 const RESULT_START: &[u8] =
     b"event: end\r\ndata: {\"ok\":true,\"output\":{\"blocks\":[{\"text\":\"";
@@ -97,7 +97,8 @@ async fn respond(
 fn text_of(body: &[u8]) -> &[u8] {
     let start = find(body, INPUT_START).map_or(body.len(), |at| at + INPUT_START.len());
     let rest = body.get(start..).unwrap_or_default();
-    let end = find(rest, INPUT_END).unwrap_or(rest.len());
+    let end = rest.iter().position(|byte| *byte == INPUT_END);
+    let end = end.unwrap_or(rest.len());
     rest.get(..end).unwrap_or_default()
 }
 
