@@ -50,7 +50,7 @@ pub use lifecycle::manager::SessionManager;
 pub use limits::memory_pressure::MemoryMonitor;
 pub use limits::quota::KeyQuota;
 pub use orwd_catalog::{ListingLimits, TaskList};
-pub use runs::run::{HeldOutcome, OutcomeReader, OutcomeSender, Run, StartSignal};
+pub use runs::run::{HeldOutcome, IdOrder, OutcomeReader, OutcomeSender, Run, StartSignal};
 pub use versions::{OlderVersion, VersionData, VersionError, VersionKey};
 
 pub use orwd_journal::{DiskLimits, DiskRefusal};

@@ -191,6 +191,7 @@ impl Body for LoggedBody {
             Payload::Run(stream) => {
                 let polled = stream.poll_next(cx);
                 this.entry.run_end = stream.run_end();
+                this.entry.set_hold(stream.hold());
                 polled
             }
         };

@@ -5,6 +5,10 @@
 //! calls again, and the tool must not have run by then. After that the client may
 //! leave; the run continues.
 //!
+//! The kernel holds the id for [`ID_HOLD`] at most, so that the id and the result
+//! of a short call are one packet. What the kernel holds is sent even if this
+//! process is killed, so the client can always ask for the result.
+//!
 //! If the host itself failed, the stream is aborted without a last event. Clients
 //! then retry; an `error` event would count as an answer of the environment.
 
@@ -18,7 +22,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use orwd_limiter::{BudgetExceeded, ByteBudget};
 use orwd_model::{Fault, RunOutcome};
-use orwd_session::{HeldOutcome, OutcomeReader, Run};
+use orwd_session::{HeldOutcome, IdOrder, OutcomeReader, Run};
 use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::time::{Instant, Sleep};
@@ -27,11 +31,16 @@ use super::json::json_length;
 use super::sse::{ResultEvents, event, event_length, result_events};
 use super::wire::{CallResult, ScoringResult, Wire};
 use crate::connection::access_log::RunEnd;
+use crate::connection::activity::WriteHold;
 use crate::limit::client::Client;
 use crate::limit::transfer_memory::{ChargedBytes, held_bytes};
 
 /// The time between two pings; clients give up after 30 s of silence.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long the id waits in the kernel for the result. A call that takes longer
+/// costs a second packet.
+const ID_HOLD: Duration = Duration::from_millis(10);
 
 /// The time between two attempts to get memory for a result.
 const MEMORY_INTERVAL: Duration = Duration::from_millis(50);
@@ -43,6 +52,7 @@ pub(crate) struct RunStream {
     memory: Arc<ByteBudget<Client>>,
     client: Client,
     ping_interval: Duration,
+    hold: WriteHold,
     state: StreamState,
     /// The outcome of the run for the log, once it has ended.
     run_end: Option<RunEnd>,
@@ -76,27 +86,36 @@ struct MemoryWait {
     pings: Pings,
 }
 
-/// Comments at intervals, since clients give up on a silent stream.
+/// Comments at intervals, since clients give up on a silent stream. If the id is
+/// held, the first interval ends with the hold.
 struct Pings {
     interval: Duration,
     next: Pin<Box<Sleep>>,
 }
 
 impl Pings {
-    fn new(interval: Duration) -> Pings {
+    fn new(interval: Duration, hold: WriteHold) -> Pings {
+        let first = match hold {
+            WriteHold::Held => ID_HOLD,
+            WriteHold::None | WriteHold::Push => interval,
+        };
         Pings {
             interval,
-            next: Box::pin(tokio::time::sleep(interval)),
+            next: Box::pin(tokio::time::sleep(first)),
         }
     }
 
-    /// Polls for the next comment.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+    /// Polls for the next comment. Ends the hold after its time.
+    fn poll_next(&mut self, cx: &mut Context<'_>, hold: &mut WriteHold) -> Poll<Bytes> {
         if self.next.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
         let next = self.next.deadline() + self.interval;
         self.next.as_mut().reset(next.max(Instant::now()));
+        if *hold == WriteHold::Held {
+            *hold = WriteHold::Push;
+            return self.poll_next(cx, hold);
+        }
         let comment = format!(": ping - {}\r\n\r\n", utc(SystemTime::now()));
         Poll::Ready(comment.into())
     }
@@ -123,6 +142,7 @@ impl RunStream {
             memory: memory.clone(),
             client,
             ping_interval: PING_INTERVAL,
+            hold: WriteHold::None,
             state: StreamState::Created,
             run_end: None,
         }
@@ -131,6 +151,14 @@ impl RunStream {
     /// Returns the outcome of the run for the log; none before it has ended.
     pub(crate) fn run_end(&self) -> Option<RunEnd> {
         self.run_end
+    }
+
+    /// Returns what the connection does with the bytes that it writes now.
+    pub(crate) fn hold(&mut self) -> WriteHold {
+        match self.hold {
+            WriteHold::Push => std::mem::take(&mut self.hold),
+            hold => hold,
+        }
     }
 
     /// Polls for the next bytes; `None` at the end.
@@ -145,46 +173,45 @@ impl RunStream {
                     // once.
                     self.run.announce();
                     self.state = StreamState::Announced;
+                    if self.run.id_order() == IdOrder::Any {
+                        self.start();
+                    }
                     let announced = event("task_id", &self.run.id().to_string());
                     return Poll::Ready(Some(Ok(announced.into())));
+                }
+                // Nothing is left to run, and so nothing can be lost.
+                StreamState::Announced if let Some(outcome) = self.run.try_outcome() => {
+                    self.run.start();
+                    if let Some(last) = self.send_outcome(outcome) {
+                        return last;
+                    }
                 }
                 // A connection flushes its buffer when its body is pending, so
                 // the body is pending for one poll.
                 StreamState::Announced => {
                     self.state = StreamState::Flushed;
+                    if self.run.id_order() == IdOrder::Held {
+                        self.hold = WriteHold::Held;
+                    }
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                StreamState::Flushed => {
-                    self.run.start();
-                    let run = self.run.clone();
-                    self.state = StreamState::Waiting(OutcomeWait {
-                        outcome: Box::pin(async move { run.outcome().await }),
-                        pings: Pings::new(self.ping_interval),
-                    });
-                }
+                StreamState::Flushed => self.start(),
                 StreamState::Waiting(wait) => match wait.outcome.as_mut().poll(cx) {
                     Poll::Ready(outcome) => {
-                        self.run_end = Some(RunEnd::of(&outcome));
-                        match &**outcome {
-                            RunOutcome::Output(_)
-                            | RunOutcome::Scores(_)
-                            | RunOutcome::Refused(_)
-                            | RunOutcome::Failed(_) => self.send(outcome),
-                            RunOutcome::Faulted(fault) if fault.code.is_host_fault() => {
-                                return self.end(Err(StreamAborted(fault.clone())));
-                            }
-                            RunOutcome::Faulted(fault) => {
-                                let message = fault.owner_message("");
-                                return self.end(Ok(event("error", &message).into()));
-                            }
+                        if let Some(last) = self.send_outcome(outcome) {
+                            return last;
                         }
                     }
-                    Poll::Pending => return wait.pings.poll_next(cx).map(|ping| Some(Ok(ping))),
+                    Poll::Pending => {
+                        let ping = wait.pings.poll_next(cx, &mut self.hold);
+                        return ping.map(|ping| Some(Ok(ping)));
+                    }
                 },
                 StreamState::Blocked(wait) => {
                     if wait.retry.as_mut().poll(cx).is_pending() {
-                        return wait.pings.poll_next(cx).map(|ping| Some(Ok(ping)));
+                        let ping = wait.pings.poll_next(cx, &mut self.hold);
+                        return ping.map(|ping| Some(Ok(ping)));
                     }
                     let outcome = wait.outcome.clone();
                     self.send(outcome);
@@ -206,12 +233,53 @@ impl RunStream {
         }
     }
 
+    /// Starts the run, and waits for its outcome.
+    fn start(&mut self) {
+        if self.run.id_order() == IdOrder::Any {
+            self.hold = WriteHold::Held;
+        }
+        self.run.start();
+        let run = self.run.clone();
+        self.state = StreamState::Waiting(OutcomeWait {
+            outcome: Box::pin(async move { run.outcome().await }),
+            pings: Pings::new(self.ping_interval, self.hold),
+        });
+    }
+
+    /// Sends an outcome. Returns the last item of the stream if that is all of it.
+    fn send_outcome(
+        &mut self,
+        outcome: Arc<HeldOutcome>,
+    ) -> Option<Poll<Option<Result<Bytes, StreamAborted>>>> {
+        self.run_end = Some(RunEnd::of(&outcome));
+        match &**outcome {
+            RunOutcome::Output(_)
+            | RunOutcome::Scores(_)
+            | RunOutcome::Refused(_)
+            | RunOutcome::Failed(_) => {
+                self.send(outcome);
+                None
+            }
+            RunOutcome::Faulted(fault) if fault.code.is_host_fault() => {
+                Some(self.end(Err(StreamAborted(fault.clone()))))
+            }
+            RunOutcome::Faulted(fault) => {
+                Some(self.end(Ok(event("error", &fault.owner_message("")).into())))
+            }
+        }
+    }
+
     /// Sends a result, or waits until there is memory for it.
     fn send(&mut self, outcome: Arc<HeldOutcome>) {
+        // Its bytes take the id along.
+        let held = std::mem::take(&mut self.hold) != WriteHold::None;
         let encoded = self.run.shared_text(|| self.encode(&outcome));
         if let Ok(events) = encoded {
             self.state = StreamState::Sending(ResultEvents::new(held_bytes(events)));
             return;
+        }
+        if held {
+            self.hold = WriteHold::Push;
         }
         let retry = Instant::now() + MEMORY_INTERVAL;
         match &mut self.state {
@@ -220,7 +288,7 @@ impl RunStream {
                 self.state = StreamState::Blocked(MemoryWait {
                     outcome,
                     retry: Box::pin(tokio::time::sleep_until(retry)),
-                    pings: Pings::new(self.ping_interval),
+                    pings: Pings::new(self.ping_interval, WriteHold::None),
                 });
             }
         }
@@ -261,6 +329,7 @@ impl RunStream {
         last: Result<Bytes, StreamAborted>,
     ) -> Poll<Option<Result<Bytes, StreamAborted>>> {
         self.state = StreamState::Done;
+        self.hold = WriteHold::None;
         if last.is_ok() {
             self.reader.mark_delivered();
         }
@@ -387,6 +456,45 @@ mod tests {
         assert_eq!(first, expected);
         assert!(stream.poll_next(&mut cx).is_pending());
         assert!(!announced.started());
+    }
+
+    #[tokio::test]
+    async fn an_id_is_held_until_its_result_comes_or_a_moment_has_passed() {
+        for comes in [true, false] {
+            let (run, announced) = run();
+            let mut stream = stream_of(run);
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(stream.poll_next(&mut cx).is_ready());
+            assert!(stream.poll_next(&mut cx).is_pending());
+            // The connection writes the id now, and the run starts after that.
+            assert_eq!(stream.hold(), WriteHold::Held);
+            assert!(stream.poll_next(&mut cx).is_pending());
+            assert_eq!(stream.hold(), WriteHold::Held);
+            if comes {
+                announced.outcome_sender().send(long(10));
+                assert!(stream.poll_next(&mut cx).is_ready());
+            } else {
+                tokio::time::sleep(ID_HOLD * 2).await;
+                assert!(stream.poll_next(&mut cx).is_pending());
+                assert_eq!(stream.hold(), WriteHold::Push);
+                assert!(stream.poll_next(&mut cx).is_pending());
+            }
+            assert_eq!(stream.hold(), WriteHold::None);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_known_outcome_is_written_with_its_id() {
+        let (run, announced) = run();
+        run.start();
+        announced.outcome_sender().send(long(10));
+        let mut stream = stream_of(run);
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..2 {
+            assert!(stream.poll_next(&mut cx).is_ready());
+            assert_eq!(stream.hold(), WriteHold::None);
+        }
+        assert!(matches!(stream.poll_next(&mut cx), Poll::Ready(None)));
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use orwd_journal::Durability;
 use orwd_model::{
     Fault, FaultCode, JsonDepth, Refusal, RefusalReason, RunId, RunOutcome, ToolLookup, python_repr,
 };
@@ -15,7 +16,7 @@ use crate::handle::session_handle::SessionHandle;
 use crate::limits::quota::QuotaExceeded;
 use crate::runs::idempotency::Match;
 use crate::runs::recorded_runs::RunLookup;
-use crate::runs::run::Run;
+use crate::runs::run::{IdOrder, Run};
 
 /// Why a call is not taken at the moment.
 const TOO_LARGE_CALLS: &str = "calls that wait take all memory for them; try again \
@@ -198,7 +199,7 @@ impl SessionHandle {
         let memory = self.context.requests.try_take(owner, request.memory());
         let memory = memory.map_err(|_| SessionError::Busy(TOO_LARGE_CALLS))?;
         let handle = self.clone();
-        Ok(Run::new(id, move |run, outcome, start| {
+        let run = Run::new(id, move |run, outcome, start| {
             handle.shared.runs().insert(run.clone());
             let activity = ActivityGuard::new(&handle.shared);
             let (code, message) = match handle.commands.try_reserve() {
@@ -228,6 +229,12 @@ impl SessionHandle {
             handle.shared.runs().remove(id);
             handle.shared.retries().remove(id);
             outcome.send(RunOutcome::Faulted(Fault::new(code, message)));
+        });
+        Ok(run.with_id_order(match self.context.journal.durability() {
+            // A loss of power takes what the kernel holds, but not the journal.
+            Durability::Power => IdOrder::Sent,
+            Durability::Process => IdOrder::Held,
+            Durability::None => IdOrder::Any,
         }))
     }
 
