@@ -30,6 +30,7 @@ pub use compile::error::CompileError;
 pub use compile::worker::{WorkerError, run_worker};
 pub use engine::{ENGINE_VERSION, Engine, EngineError, SessionPermit};
 pub use entry::error::{CallError, EntryError, TaskLookupError};
+pub use entry::result_gate::{ResultGate, Room, RoomWait};
 pub use episode::Episode;
 pub use instance::Instance;
 pub use orwd_sandbox::{ExchangeToRecord, HttpMode, LiveHttp, NetworkAccess};
