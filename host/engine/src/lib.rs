@@ -17,6 +17,7 @@ mod episode;
 pub mod fuzzing;
 mod instance;
 mod schedule;
+mod session_shares;
 mod settings;
 mod ticker;
 
@@ -35,4 +36,5 @@ pub use episode::Episode;
 pub use instance::Instance;
 pub use orwd_sandbox::{ExchangeToRecord, HttpMode, LiveHttp, NetworkAccess};
 pub use schedule::account::Owner;
+pub use session_shares::leaves_a_share;
 pub use settings::{ENGINE_SERIES, EngineSettings};
