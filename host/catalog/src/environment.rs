@@ -223,7 +223,7 @@ impl Environment {
         split: &str,
         (start, stop): (u64, u64),
         limits: &ListingLimits,
-        memory: BytePermit<EnvName>,
+        memory: BytePermit<Owner>,
     ) -> Result<TaskList, ListingError> {
         self.check_split(split)?;
         limits.check_count(start, stop)?;

@@ -30,6 +30,7 @@ mod runs;
 mod versions;
 
 pub use admin::steps::{history_detail, step_page};
+pub use api::charged::Charged;
 pub use api::content::{
     BlockContent, CandidateContent, MessageContent, ScoreContent, StepContent, StepCursor,
     StepError, StepInput, StepOutput, StepPage,

@@ -12,6 +12,7 @@ mod output;
 mod space;
 mod support;
 mod time;
+mod waiting;
 
 use orwd_tests::artifacts::{binary, component};
 use orwd_tests::expect::error_detail;

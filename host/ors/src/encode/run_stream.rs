@@ -12,6 +12,7 @@
 //! If the host itself failed, the stream is aborted without a last event. Clients
 //! then retry; an `error` event would count as an answer of the environment.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -20,10 +21,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use orwd_limiter::{BudgetExceeded, ByteBudget};
+use orwd_limiter::{ByteBudget, BytePermit};
 use orwd_model::{Fault, RunOutcome};
 use orwd_session::{HeldOutcome, IdOrder, OutcomeReader, Run};
-use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::time::{Instant, Sleep};
 
@@ -42,8 +42,11 @@ const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// costs a second packet.
 const ID_HOLD: Duration = Duration::from_millis(10);
 
-/// The time between two attempts to get memory for a result.
-const MEMORY_INTERVAL: Duration = Duration::from_millis(50);
+/// How long a result waits for memory. The client's other responses hold it, and
+/// one that is not read is cut off after `--write-timeout`. Until this one is
+/// encoded, the result takes memory too, and so must not wait without end. Its
+/// client fetches it again.
+const MAX_BLOCKED: Duration = Duration::from_secs(60);
 
 /// The stream of one reader of a run.
 pub(crate) struct RunStream {
@@ -53,6 +56,7 @@ pub(crate) struct RunStream {
     client: Client,
     ping_interval: Duration,
     hold: WriteHold,
+    max_blocked: Duration,
     state: StreamState,
     /// The outcome of the run for the log, once it has ended.
     run_end: Option<RunEnd>,
@@ -82,7 +86,10 @@ struct OutcomeWait {
 
 struct MemoryWait {
     outcome: Arc<HeldOutcome>,
-    retry: Pin<Box<Sleep>>,
+    /// The length of the result's JSON, which takes long to find out.
+    length: usize,
+    memory: Pin<Box<dyn Future<Output = BytePermit<Client>> + Send>>,
+    timeout: Pin<Box<Sleep>>,
     pings: Pings,
 }
 
@@ -121,13 +128,24 @@ impl Pings {
     }
 }
 
-/// Why a stream ends without its last event: a fault of the host.
+/// Why a stream ends without its last event.
 #[derive(Debug)]
-pub(crate) struct StreamAborted(Fault);
+pub(crate) enum StreamAborted {
+    /// A fault of the host.
+    Failed(Fault),
+    /// The client's other responses take its memory.
+    Blocked,
+}
 
 impl fmt::Display for StreamAborted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the run failed: {}", self.0)
+        match self {
+            StreamAborted::Failed(fault) => write!(f, "the run failed: {fault}"),
+            StreamAborted::Blocked => f.write_str(
+                "the result waited too long for memory, which other responses to this client \
+                 hold (--response-memory)",
+            ),
+        }
     }
 }
 
@@ -143,6 +161,7 @@ impl RunStream {
             client,
             ping_interval: PING_INTERVAL,
             hold: WriteHold::None,
+            max_blocked: MAX_BLOCKED,
             state: StreamState::Created,
             run_end: None,
         }
@@ -208,14 +227,21 @@ impl RunStream {
                         return ping.map(|ping| Some(Ok(ping)));
                     }
                 },
-                StreamState::Blocked(wait) => {
-                    if wait.retry.as_mut().poll(cx).is_pending() {
+                StreamState::Blocked(wait) => match wait.memory.as_mut().poll(cx) {
+                    Poll::Ready(memory) => {
+                        let (outcome, length) = (wait.outcome.clone(), wait.length);
+                        let encode = || Ok::<_, Infallible>(encode(&outcome, length, memory));
+                        let Ok(events) = self.run.shared_text(encode);
+                        self.send_events(events);
+                    }
+                    Poll::Pending if wait.timeout.as_mut().poll(cx).is_ready() => {
+                        return self.end(Err(StreamAborted::Blocked));
+                    }
+                    Poll::Pending => {
                         let ping = wait.pings.poll_next(cx, &mut self.hold);
                         return ping.map(|ping| Some(Ok(ping)));
                     }
-                    let outcome = wait.outcome.clone();
-                    self.send(outcome);
-                }
+                },
                 StreamState::Sending(events) => match events.next_batch() {
                     Some(bytes) => {
                         // A client that has the last piece may leave before the
@@ -261,7 +287,7 @@ impl RunStream {
                 None
             }
             RunOutcome::Faulted(fault) if fault.code.is_host_fault() => {
-                Some(self.end(Err(StreamAborted(fault.clone()))))
+                Some(self.end(Err(StreamAborted::Failed(fault.clone()))))
             }
             RunOutcome::Faulted(fault) => {
                 Some(self.end(Ok(event("error", &fault.owner_message("")).into())))
@@ -273,55 +299,34 @@ impl RunStream {
     fn send(&mut self, outcome: Arc<HeldOutcome>) {
         // Its bytes take the id along.
         let held = std::mem::take(&mut self.hold) != WriteHold::None;
-        let encoded = self.run.shared_text(|| self.encode(&outcome));
-        if let Ok(events) = encoded {
-            self.state = StreamState::Sending(ResultEvents::new(held_bytes(events)));
-            return;
-        }
+        let mut needed = None;
+        let encoded = self.run.shared_text(|| {
+            let length = encoded_length(&outcome);
+            needed = Some(length);
+            if self.memory.is_awaited_by(&self.client) {
+                return Err(());
+            }
+            let memory = self.memory.try_take(&self.client, held_length(length));
+            Ok(encode(&outcome, length, memory.map_err(drop)?))
+        });
+        let length = match encoded {
+            Ok(events) => return self.send_events(events),
+            Err(()) => needed.unwrap_or_default(),
+        };
         if held {
             self.hold = WriteHold::Push;
         }
-        let retry = Instant::now() + MEMORY_INTERVAL;
-        match &mut self.state {
-            StreamState::Blocked(wait) => wait.retry.as_mut().reset(retry),
-            _ => {
-                self.state = StreamState::Blocked(MemoryWait {
-                    outcome,
-                    retry: Box::pin(tokio::time::sleep_until(retry)),
-                    pings: Pings::new(self.ping_interval, WriteHold::None),
-                });
-            }
-        }
+        self.state = StreamState::Blocked(MemoryWait {
+            memory: Box::pin(self.memory.take(&self.client, held_length(length))),
+            outcome,
+            length,
+            timeout: Box::pin(tokio::time::sleep(self.max_blocked)),
+            pings: Pings::new(self.ping_interval, WriteHold::None),
+        });
     }
 
-    /// Encodes a result, which is charged before.
-    fn encode(&self, outcome: &RunOutcome) -> Result<ChargedBytes, BudgetExceeded> {
-        match outcome {
-            RunOutcome::Output(output) => self.encode_result(&CallResult::new(output)),
-            RunOutcome::Scores(scores) => self.encode_result(&ScoringResult::new(scores)),
-            RunOutcome::Refused(refusal) => self.encode_result(&Wire(refusal)),
-            RunOutcome::Failed(message) => {
-                let size = event_length("error", message);
-                let memory = self.memory.try_take(&self.client, size)?;
-                let event = event("error", message);
-                Ok(ChargedBytes::new(event.into(), memory))
-            }
-            // These are events of their own.
-            RunOutcome::Faulted(_) => {
-                let memory = self.memory.try_take(&self.client, 0)?;
-                Ok(ChargedBytes::new(Bytes::new(), memory))
-            }
-        }
-    }
-
-    /// Encodes a result, of which there are two copies meanwhile.
-    fn encode_result(&self, result: &impl Serialize) -> Result<ChargedBytes, BudgetExceeded> {
-        let length = json_length(result);
-        let copies = length.saturating_mul(2);
-        let mut memory = self.memory.try_take(&self.client, copies)?;
-        let events = result_events(result, length);
-        memory.shrink_to(events.capacity());
-        Ok(ChargedBytes::new(events.into(), memory))
+    fn send_events(&mut self, events: Arc<ChargedBytes>) {
+        self.state = StreamState::Sending(ResultEvents::new(held_bytes(events)));
     }
 
     fn end(
@@ -344,6 +349,36 @@ impl Drop for RunStream {
             self.run.start();
         }
     }
+}
+
+/// Returns the length of a result before it is split into events.
+fn encoded_length(outcome: &RunOutcome) -> usize {
+    match outcome {
+        RunOutcome::Output(output) => json_length(&CallResult::new(output)),
+        RunOutcome::Scores(scores) => json_length(&ScoringResult::new(scores)),
+        RunOutcome::Refused(refusal) => json_length(&Wire(refusal)),
+        RunOutcome::Failed(message) => event_length("error", message),
+        // These are events of their own.
+        RunOutcome::Faulted(_) => 0,
+    }
+}
+
+/// Returns the memory that encoding takes, while there are two copies.
+fn held_length(length: usize) -> usize {
+    length.saturating_mul(2)
+}
+
+/// Encodes a result, whose [`held_length`] is charged.
+fn encode(outcome: &RunOutcome, length: usize, mut memory: BytePermit<Client>) -> ChargedBytes {
+    let events = match outcome {
+        RunOutcome::Output(output) => result_events(&CallResult::new(output), length),
+        RunOutcome::Scores(scores) => result_events(&ScoringResult::new(scores), length),
+        RunOutcome::Refused(refusal) => result_events(&Wire(refusal), length),
+        RunOutcome::Failed(message) => event("error", message),
+        RunOutcome::Faulted(_) => String::new(),
+    };
+    memory.shrink_to(events.capacity());
+    ChargedBytes::new(events.into(), memory)
 }
 
 /// Formats a time like `2026-01-31 23:59:59.000123+00:00`.
@@ -640,6 +675,56 @@ mod tests {
         drop(taken);
         let result = next().await.unwrap().unwrap();
         assert!(result.starts_with(b"event: chunk"), "{result:?}");
+    }
+
+    #[tokio::test]
+    async fn a_result_that_stays_without_memory_ends_its_stream() {
+        let (run, announced) = run();
+        run.start();
+        announced.outcome_sender().send(long(LONG));
+        let memory = ByteBudget::new(LONG * 8, LONG * 4);
+        let _taken = memory.try_take(&alice(), LONG * 3).unwrap();
+        let mut stream = RunStream::new(run.clone(), &memory, alice());
+        stream.max_blocked = Duration::from_millis(20);
+        let items = rest(&mut stream).await;
+        let error = items.last().unwrap().as_ref().unwrap_err();
+        assert!(error.contains("--response-memory"), "{error}");
+        assert!(!run.is_delivered());
+        drop(stream);
+        assert!(!memory.is_awaited_by(&alice()));
+        // Another client is not concerned.
+        let bob = Client::Key("bob".into());
+        let mut stream = RunStream::new(run, &memory, bob);
+        let items = rest(&mut stream).await;
+        assert!(items.iter().all(Result::is_ok) && items.len() > 1);
+    }
+
+    #[tokio::test]
+    async fn a_blocked_result_is_not_polled_until_there_is_memory() {
+        let (run, announced) = run();
+        run.start();
+        announced.outcome_sender().send(long(LONG));
+        let memory = ByteBudget::new(LONG * 4, LONG * 4);
+        let taken = memory.try_take(&alice(), LONG * 3).unwrap();
+        let mut stream = RunStream::new(run, &memory, alice());
+        let polls = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counter = polls.clone();
+        let sent = tokio::spawn(async move {
+            loop {
+                let item = std::future::poll_fn(|cx| {
+                    counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    stream.poll_next(cx)
+                });
+                if item.await.unwrap().unwrap().starts_with(b"event: chunk") {
+                    return;
+                }
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let before = polls.load(std::sync::atomic::Ordering::Relaxed);
+        assert!(before <= 5, "{before}");
+        drop(taken);
+        sent.await.unwrap();
     }
 
     #[tokio::test]

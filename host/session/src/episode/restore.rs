@@ -258,8 +258,8 @@ async fn wait_for_permit(
     let waiting = async {
         // One session of an owner asks at a time: each time, all sessions in memory
         // are looked at.
-        let turn = context.permit_turns.of(owner);
-        let _turn = turn.lock().await;
+        let turns = context.permit_turns.of(owner);
+        let _turn = turns.acquire().await;
         loop {
             if let Some(permit) = context.acquire_permit(owner).await {
                 return permit;
