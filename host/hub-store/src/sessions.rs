@@ -54,6 +54,22 @@ pub fn find(
     .transpose()
 }
 
+/// Returns the newest generations of the files with which a principal plays a
+/// deployment.
+pub fn generations_of(
+    transaction: &mut dyn Transaction,
+    principal: &str,
+    deployment: &str,
+    limit: i64,
+) -> Result<Vec<i64>, HubStoreError> {
+    let rows = transaction.query(
+        "SELECT DISTINCT generation FROM sessions WHERE principal = ?1 AND deployment = ?2 \
+         ORDER BY generation DESC LIMIT ?3",
+        params![principal, deployment, limit],
+    )?;
+    rows.iter().map(|row| row.integer(0)).collect()
+}
+
 /// Forgets a session that was deleted.
 pub fn forget(
     transaction: &mut dyn Transaction,

@@ -50,6 +50,12 @@ impl Layout {
         self.root.join("lock")
     }
 
+    /// The secret of the link by which the first administrator signs in, until that
+    /// has happened.
+    pub(crate) fn first_sign_in(&self) -> PathBuf {
+        self.root.join("first-sign-in")
+    }
+
     /// Compiled code, which host processes share.
     pub(crate) fn cache(&self) -> PathBuf {
         self.root.join("cache")
@@ -86,6 +92,11 @@ impl Layout {
     /// The sources of a deployment that was admitted.
     pub(crate) fn version(&self, deployment: &str) -> PathBuf {
         self.root.join("versions").join(deployment)
+    }
+
+    /// What `orwd inspect` says of the environments of a version.
+    pub(crate) fn about(&self, deployment: &str) -> PathBuf {
+        self.version(deployment).with_extension("about.json")
     }
 
     pub(crate) fn data_of(&self, environment: &str) -> PathBuf {

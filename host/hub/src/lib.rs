@@ -18,6 +18,7 @@ mod layout;
 mod sessions;
 mod storage;
 mod supervisor;
+mod web;
 
 pub use config::HubConfig;
 pub use error::HubError;

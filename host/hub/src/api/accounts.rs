@@ -17,7 +17,7 @@ use crate::http::auth::Authenticated;
 use crate::http::body::{self, MANAGEMENT};
 use crate::http::error::ApiError;
 use crate::http::query::QueryParameters;
-use crate::http::state::Shared;
+use crate::http::state::{HubState, Shared};
 
 /// Passwords that are checked at once. A check takes memory and time, and a
 /// wrong password keeps its place for [`PENALTY`].
@@ -65,22 +65,7 @@ pub(crate) async fn login(
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
     let login: Login = body::json(body, MANAGEMENT).await?;
-    let wrong = || ApiError::new(StatusCode::UNAUTHORIZED, "wrong name or password");
-    let name = login.name.clone();
-    let hash = state
-        .database
-        .run(move |transaction| password_of(transaction, &name))
-        .await?;
-    let place = CHECKS.acquire().await.map_err(|_| wrong())?;
-    let password = login.password;
-    let is_right = tokio::task::spawn_blocking(move || verify(&password, hash.as_deref()))
-        .await
-        .map_err(|error| ApiError::internal("password check failed", error))?;
-    if !is_right {
-        tokio::time::sleep(PENALTY).await;
-        return Err(wrong());
-    }
-    drop(place);
+    check_password(&state, &login.name, login.password).await?;
     let key = generate_key();
     let hash = KeyHash::of(&key);
     let (name, key_name) = (login.name, login.key_name);
@@ -89,6 +74,30 @@ pub(crate) async fn login(
         .run(move |transaction| add_key(transaction, &name, &key_name, &hash))
         .await?;
     Ok(Json(json!({ "key": key })))
+}
+
+/// Checks the password of a user. A wrong one takes time, and is a 401.
+pub(crate) async fn check_password(
+    state: &HubState,
+    name: &str,
+    password: String,
+) -> Result<(), ApiError> {
+    let wrong = || ApiError::new(StatusCode::UNAUTHORIZED, "wrong name or password");
+    let name = name.to_owned();
+    let hash = state
+        .database
+        .run(move |transaction| password_of(transaction, &name))
+        .await?;
+    let place = CHECKS.acquire().await.map_err(|_| wrong())?;
+    let is_right = tokio::task::spawn_blocking(move || verify(&password, hash.as_deref()))
+        .await
+        .map_err(|error| ApiError::internal("password check failed", error))?;
+    if !is_right {
+        tokio::time::sleep(PENALTY).await;
+        return Err(wrong());
+    }
+    drop(place);
+    Ok(())
 }
 
 /// Returns whether a password has this hash. It takes as long without one, so

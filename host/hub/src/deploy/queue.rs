@@ -108,13 +108,15 @@ fn build(state: &HubState, deployment: &DeploymentRecord) -> Result<DeployedVers
     let directory = tempfile::TempDir::new_in(state.layout.temp()).map_err(failed)?;
     let paths = fetch(state, deployment, directory.path())?;
     let is_build = state.config.allow_native_builds;
-    let version = admit(&state.layout, directory.path(), &paths, is_build, &log)?;
+    let (version, about) = admit(&state.layout, directory.path(), &paths, is_build, &log)?;
     let place = state.layout.version(id);
     // What an interrupted deployment left.
     if place.exists() {
         fs::remove_dir_all(&place).map_err(failed)?;
     }
     fs::rename(directory.keep(), &place).map_err(failed)?;
+    let about = serde_json::to_vec(&about).map_err(|error| failed(error.into()))?;
+    crate::layout::write_private(&state.layout.about(id), &about, 0o600).map_err(failed)?;
     write_paths(&place, &paths).map_err(failed)?;
     Ok(version)
 }

@@ -79,6 +79,11 @@ impl ApiError {
         error
     }
 
+    /// Returns the status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// Returns the sentence.
     pub(crate) fn message(&self) -> &str {
         &self.message

@@ -176,9 +176,10 @@ async fn respond(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, std::convert::Infallible> {
     let (method, start) = (request.method().clone(), Instant::now());
-    // The address of an upload is a capability.
+    // The address of an upload, and that of the first sign-in, is a capability.
     let path = match request.uri().path() {
         path if path.starts_with("/v1/uploads/") => "/v1/uploads/…".to_owned(),
+        path if path.starts_with("/setup/") => "/setup/…".to_owned(),
         path => path.chars().take(256).collect(),
     };
     let response = router.call(request.map(Body::new)).await?;

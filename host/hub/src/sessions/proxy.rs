@@ -3,10 +3,13 @@
 //! `X-Deployment` chooses a version once, when the session gets its id. From
 //! then on the session's id decides, so a later deployment does not affect it.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use orwd_hub_store::accounts::Caller;
 use orwd_hub_store::sessions;
@@ -50,6 +53,12 @@ const NOT_FORWARDED: [&str; 17] = [
 
 /// Bytes of the id of a session.
 const MAX_ID: usize = 1024;
+
+/// Bytes of a response for a page.
+const MAX_PAGE: usize = 32 << 20;
+
+/// The time for a response for a page.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes of the response to `/version`.
 const MAX_VERSION: usize = 1 << 20;
@@ -105,6 +114,55 @@ pub(crate) async fn serve(state: &Shared, request: Request) -> Result<Response, 
             .await?;
     }
     Ok(response)
+}
+
+/// Sends a request for a page to the host process of a version, and returns the
+/// body of a success.
+pub(crate) async fn ask(
+    state: &Shared,
+    caller: &Caller,
+    target: &Target,
+    path: &str,
+    body: Option<Value>,
+) -> Result<Bytes, ApiError> {
+    let build = Request::builder()
+        .method(if body.is_some() {
+            Method::POST
+        } else {
+            Method::GET
+        })
+        .uri(path);
+    let build = match &body {
+        Some(_) => build.header(header::CONTENT_TYPE, "application/json"),
+        None => build,
+    };
+    let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+    let request = build
+        .body(body)
+        .map_err(|error| ApiError::internal("request of a page not made", error))?;
+    let response = async {
+        let response = forward(state, caller, target, request).await?;
+        let status = response.status();
+        let body = body::read(response.into_body(), MAX_PAGE).await?;
+        Ok((status, body))
+    };
+    let response = tokio::time::timeout(PAGE_TIMEOUT, response).await;
+    let (status, body) = response.unwrap_or_else(|_| {
+        Err(ApiError::starting(
+            "the environment did not respond in time; try again",
+        ))
+    })?;
+    if status.is_success() {
+        return Ok(body);
+    }
+    let detail: Option<Value> = serde_json::from_slice(&body).ok();
+    let detail = detail
+        .as_ref()
+        .and_then(|body| body.get("detail")?.as_str());
+    Err(ApiError::new(
+        status,
+        detail.unwrap_or("the environment refused the request"),
+    ))
 }
 
 /// Returns the text of a header without white space around it; none if it is
