@@ -327,12 +327,8 @@ mod tests {
             .map(|id| alice.runs().get(id, Instant::now()).unwrap())
             .collect();
         assert!(memory.wait_for_room(owner, 4000).is_none());
-        readers.push(
-            alice
-                .runs()
-                .get(finish(&memory, &alice, 4000), Instant::now())
-                .unwrap(),
-        );
+        let last = finish(&memory, &alice, 4000);
+        readers.push(alice.runs().get(last, Instant::now()).unwrap());
         let mut waits = Box::pin(memory.wait_for_room(owner, 4000).unwrap());
         assert!(!memory.has_space(owner), "nobody overtakes");
         assert!(memory.wait_for_room(other, 10_000).is_none());
