@@ -9,6 +9,9 @@ use crate::sql::params;
 /// Characters of a build log. What follows is dropped.
 const MAX_LOG: i64 = 1 << 20;
 
+/// Bytes of the reason of a failure, which listings show.
+const MAX_REASON: usize = 16 << 10;
+
 /// A version that can be served.
 #[derive(Clone, Debug)]
 pub struct DeployedVersion {
@@ -73,11 +76,17 @@ pub fn finish(
             transaction.execute(
                 "UPDATE deployments SET status = 'failed', error = ?2, updated_at = ?3 \
                  WHERE id = ?1",
-                params![&deployment.id, reason, now()],
+                params![&deployment.id, beginning(reason), now()],
             )?;
             append_log(transaction, &deployment.id, &format!("error: {reason}\n"))
         }
     }
+}
+
+/// Returns the beginning of a reason; the build log has the whole.
+fn beginning(reason: &str) -> &str {
+    let end = reason.floor_char_boundary(MAX_REASON);
+    reason.get(..end).unwrap_or_default()
 }
 
 /// Makes an environment serve a deployment.

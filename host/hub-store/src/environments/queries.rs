@@ -3,7 +3,7 @@
 use super::record::{COLUMNS, EnvironmentRecord, TABLES};
 use crate::accounts::Caller;
 use crate::error::HubStoreError;
-use crate::sql::backend::Transaction;
+use crate::sql::backend::{RowBound, Transaction};
 use crate::sql::params;
 use crate::sql::value::SqlValue;
 
@@ -151,7 +151,7 @@ pub fn list(
         "SELECT {COLUMNS} FROM {TABLES} WHERE {condition} ORDER BY e.number DESC LIMIT {limit} \
          OFFSET {offset}"
     );
-    let rows = transaction.query(&sql, &parameters)?;
+    let rows = transaction.query_within(&sql, &parameters, RowBound::PAGE)?;
     let found = rows
         .iter()
         .map(EnvironmentRecord::of)

@@ -5,7 +5,10 @@ use super::params;
 use crate::error::HubStoreError;
 
 /// The migrations in order. A released one never changes.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_tables.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../migrations/0001_tables.sql"),
+    include_str!("../../migrations/0002_bounds.sql"),
+];
 
 /// Applies the migrations that the database lacks.
 pub(super) fn apply(transaction: &mut dyn Transaction) -> Result<(), HubStoreError> {

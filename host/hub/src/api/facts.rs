@@ -21,7 +21,7 @@ async fn served(
 ) -> Result<(EnvironmentRecord, Option<DeploymentRecord>), ApiError> {
     let found = state
         .database
-        .run(move |transaction| {
+        .read(move |transaction| {
             let environment = find(transaction, &owner, &name, caller.as_ref())?;
             match version_of(transaction, &environment, None) {
                 Ok(version) => Ok((environment, Some(version))),
@@ -59,7 +59,7 @@ pub(crate) async fn secrets(
     Ok(Json(json!({ "secrets": names })))
 }
 
-/// Returns how hard the tasks are, by the rollouts of all users.
+/// Returns how hard the tasks are, by the rollouts of the members of its owner.
 pub(crate) async fn difficulty(
     State(state): State<Shared>,
     MaybeCaller(caller): MaybeCaller,
@@ -76,7 +76,7 @@ pub(crate) async fn difficulty(
     };
     let tasks = state
         .database
-        .run(move |transaction| {
+        .report(move |transaction| {
             let environment = find(transaction, &owner, &name, caller.as_ref())?;
             task_difficulty(transaction, &environment.id, &query)
         })

@@ -30,6 +30,11 @@ pub(crate) struct HubState {
 }
 
 impl HubState {
+    /// Returns the bytes that may be kept for one owner, as the database counts.
+    pub(crate) fn owner_quota(&self) -> i64 {
+        i64::try_from(self.config.owner_quota).unwrap_or(i64::MAX)
+    }
+
     /// Returns the address under which the client reaches the platform, without a
     /// slash at its end.
     pub(crate) fn base_url(&self, headers: &HeaderMap) -> String {
