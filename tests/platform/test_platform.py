@@ -9,6 +9,7 @@ another one each time.
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -276,6 +277,28 @@ def test_a_private_environment_is_for_its_members(platform):
             assert platform.send(method, path, body, key=key)[0] == status, (method, path, key)
     totals = [platform.ok("GET", "/v1/environments?search=secret", key=key)["total"] for key in (None, "bob", "carol", "alice")]
     assert totals == [0, 0, 1, 1]
+
+
+def test_clients_that_send_nothing_shut_nobody_out(platform):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    host, port = platform.address.split(":")
+    stalled = []
+    try:
+        for _ in range(4200):
+            connection = socket.create_connection((host, int(port)), timeout=10)
+            connection.sendall(b"POST /v1/orwd/login HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+            stalled.append(connection)
+        start = time.monotonic()
+        for _ in range(20):
+            platform.ok("GET", "/v1/namespace/current")
+        body = {"name": "alice", "password": PASSWORD, "key_name": "beside"}
+        assert platform.send("POST", "/v1/orwd/login", body, key=None)[0] == 200
+        assert time.monotonic() - start < 10
+    finally:
+        for connection in stalled:
+            connection.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_sessions_and_repositories_belong_to_their_owner(platform):

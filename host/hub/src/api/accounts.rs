@@ -4,26 +4,23 @@ use std::time::Duration;
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordVerifier, phc::PasswordHash};
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use orwd_hub_store::accounts::{KeyHash, NamespaceKind, add_key, generate_key, password_of};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
+use crate::admission::shares::place;
+use crate::admission::source::RequestSource;
 use crate::http::auth::Authenticated;
-use crate::http::body::{self, MANAGEMENT};
+use crate::http::body::{self, SIGN_IN};
 use crate::http::error::ApiError;
 use crate::http::query::QueryParameters;
 use crate::http::state::Shared;
 
-/// Passwords that are checked at once. A check takes memory and time, and a
-/// wrong password keeps its place for [`PENALTY`].
-static CHECKS: Semaphore = Semaphore::const_new(2);
-
-/// The time by which a wrong password delays the next check.
+/// The time by which a wrong password delays the next check for its address.
 const PENALTY: Duration = Duration::from_secs(1);
 
 /// Returns the namespace of the key. One that is not of the wanted type is a 404,
@@ -62,16 +59,17 @@ struct Login {
 /// Creates an API key for the user with this password.
 pub(crate) async fn login(
     State(state): State<Shared>,
+    Extension(source): Extension<RequestSource>,
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
-    let login: Login = body::json(body, MANAGEMENT).await?;
+    let login: Login = body::json(body, SIGN_IN).await?;
     let wrong = || ApiError::new(StatusCode::UNAUTHORIZED, "wrong name or password");
     let name = login.name.clone();
     let hash = state
         .database
-        .run(move |transaction| password_of(transaction, &name))
+        .read(move |transaction| password_of(transaction, &name))
         .await?;
-    let place = CHECKS.acquire().await.map_err(|_| wrong())?;
+    let place = place(&state.shares.logins, &source.network(), 1).await?;
     let password = login.password;
     let is_right = tokio::task::spawn_blocking(move || verify(&password, hash.as_deref()))
         .await

@@ -1,7 +1,7 @@
 //! What is known of the served version of an environment, and of its tasks.
 
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use orwd_hub_store::HubStoreError;
 use orwd_hub_store::accounts::Caller;
 use orwd_hub_store::deployments::{DeploymentRecord, version_of};
@@ -9,6 +9,8 @@ use orwd_hub_store::environments::{EnvironmentRecord, find};
 use orwd_hub_store::rollouts::{DifficultyQuery, task_difficulty};
 use serde_json::{Value, json};
 
+use crate::admission::shares::place;
+use crate::admission::source::RequestSource;
 use crate::http::auth::MaybeCaller;
 use crate::http::error::ApiError;
 use crate::http::query::QueryParameters;
@@ -63,6 +65,7 @@ pub(crate) async fn secrets(
 pub(crate) async fn difficulty(
     State(state): State<Shared>,
     MaybeCaller(caller): MaybeCaller,
+    Extension(source): Extension<RequestSource>,
     Path((owner, name)): Path<(String, String)>,
     query: QueryParameters,
 ) -> Result<Json<Value>, ApiError> {
@@ -74,6 +77,11 @@ pub(crate) async fn difficulty(
         max_model_params: query.number("max_model_params")?,
         training_stage: query.text("training_stage"),
     };
+    let whose = match &caller {
+        Some(caller) => caller.name.to_string(),
+        None => source.network().to_string(),
+    };
+    let _place = place(&state.shares.reports, &whose, 1).await?;
     let tasks = state
         .database
         .report(move |transaction| {

@@ -3,14 +3,16 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use orwd_hub_store::rollouts::{self as store, RolloutEvent, RolloutRecord, RunRecord};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::page;
+use crate::admission::shares::place;
 use crate::http::auth::Authenticated;
-use crate::http::body::{self, ROLLOUTS};
+use crate::http::body::{self, ROLLOUTS, announced};
 use crate::http::error::ApiError;
 use crate::http::query::QueryParameters;
 use crate::http::state::Shared;
@@ -24,8 +26,12 @@ struct Batch {
 pub(crate) async fn ingest(
     State(state): State<Shared>,
     Authenticated(caller): Authenticated,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
+    let bytes = announced(&headers).unwrap_or(ROLLOUTS as u64);
+    let bytes = usize::try_from(bytes).unwrap_or(ROLLOUTS).min(ROLLOUTS);
+    let _place = place(&state.shares.batches, &caller.name, bytes).await?;
     let batch: Batch = body::json(body, ROLLOUTS).await?;
     let (accepted, quota) = (batch.events.len(), state.owner_quota());
     state

@@ -13,21 +13,24 @@ use http_body_util::BodyExt;
 use orwd_hub_store::HubStoreError;
 use orwd_hub_store::accounts::Caller;
 use orwd_hub_store::environments::{EnvironmentRecord, find, linked_to};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::command::git;
 use super::repository;
+use crate::admission::shares::place;
 use crate::deploy::repositories::deploy_heads_of;
 use crate::http::auth::caller_of_git;
 use crate::http::error::ApiError;
 use crate::http::state::Shared;
 use crate::storage::channel_body::channel_body;
 
-/// Programs of git at once.
-static PLACES: Semaphore = Semaphore::const_new(32);
-
 /// The time for one request.
 const TIMEOUT: Duration = Duration::from_secs(1800);
+
+/// The time in which a client must take some of the response.
+const STALL: Duration = Duration::from_secs(60);
 
 /// Bytes that are read or written at once.
 const CHUNK: usize = 64 << 10;
@@ -79,13 +82,10 @@ async fn respond(state: &Shared, request: Request) -> Result<Response, ApiError>
             "there is no such repository; its address is /git/OWNER/NAME.git",
         ));
     };
-    let caller = caller_of_git(state, &head.headers).await?;
+    let caller = caller_of_git(state, &head.headers, &head.extensions).await?;
     let (environment, note) = authorize(state, &caller, &git_request).await?;
     repository::create(state, &environment.id).await?;
-    let place = PLACES
-        .acquire()
-        .await
-        .map_err(|error| ApiError::internal("git not started", error))?;
+    let place = place(&state.shares.git, &caller.name, 1).await?;
     let mut command = git(&state.layout);
     command
         .arg("http-backend")
@@ -134,7 +134,7 @@ async fn respond(state: &Shared, request: Request) -> Result<Response, ApiError>
         drop(sender);
         drop(place);
     });
-    let head = tokio::time::timeout(TIMEOUT, head_of_response)
+    let head = timeout(TIMEOUT, head_of_response)
         .await
         .map_err(|_| ApiError::new(StatusCode::REQUEST_TIMEOUT, "git took too long"))?
         .map_err(|_| ApiError::internal("git failed", "it ended without a response"))?;
@@ -152,7 +152,7 @@ async fn authorize(
     let (caller, is_push) = (caller.clone(), request.is_push);
     let found = state
         .database
-        .run(move |transaction| {
+        .read(move |transaction| {
             let environment = find(transaction, &owner, &name, Some(&caller))?;
             // Sources may have what tasks do not show, so they are for members.
             if !caller.may_read(&owner) {
@@ -185,7 +185,7 @@ async fn authorize(
 /// Writes the body of a request to the program, in a thread that may block.
 fn feed(mut body: Body, mut stdin: ChildStdin) {
     let (sender, mut chunks) = mpsc::channel::<Bytes>(4);
-    tokio::spawn(async move {
+    let send = async move {
         while let Some(Ok(frame)) = body.frame().await {
             if let Ok(data) = frame.into_data()
                 && sender.send(data).await.is_err()
@@ -193,7 +193,9 @@ fn feed(mut body: Body, mut stdin: ChildStdin) {
                 return;
             }
         }
-    });
+    };
+    // The program ends with its input.
+    tokio::spawn(timeout(TIMEOUT, send));
     tokio::task::spawn_blocking(move || {
         while let Some(chunk) = chunks.blocking_recv() {
             // A program that needs no more input has closed its end.
@@ -273,8 +275,9 @@ fn forward(
             return Ok(());
         }
         let (length, bytes) = (chunk.len(), Bytes::copy_from_slice(chunk));
-        sender
-            .blocking_send(bytes)
+        Handle::current()
+            .block_on(timeout(STALL, sender.send(bytes)))
+            .map_err(|_| "the client does not read")?
             .map_err(|_| "the client is gone")?;
         output.consume(length);
     }

@@ -1,6 +1,7 @@
 //! The control process: it starts what it consists of, and serves.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdStream;
 use std::sync::Arc;
@@ -14,15 +15,19 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use orwd_hub_store::{Database, deployments};
-use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::process::{Resource, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tower_service::Service;
 
 use super::bootstrap::bootstrap;
 use super::router::router;
 use super::state::HubState;
+use crate::admission::connections::{Connection, ConnectionLimits, Connections};
+use crate::admission::shares::Shares;
+use crate::admission::source::RequestSource;
+use crate::admission::timed_body::TimedBody;
 use crate::config::HubConfig;
 use crate::deploy::{queue, repositories};
 use crate::error::HubError;
@@ -33,11 +38,17 @@ use crate::sessions::instances::Instances;
 use crate::sessions::pending::PendingSessions;
 use crate::storage::blobs::Blobs;
 
-/// Connections at once. Further ones wait to be accepted.
+/// Connections at once.
 const MAX_CONNECTIONS: usize = 4096;
+
+/// Open files that a connection needs: its own, and those of what it asks for.
+const FILES: usize = 3;
 
 /// The time from the first byte of a request head to its last.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The time in which some of a request's body must arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes of the head of a request. Secrets are a header.
 const MAX_HEAD: usize = 256 << 10;
@@ -96,6 +107,7 @@ pub fn run_control(config: HubConfig) -> Result<(), HubError> {
             upload_key,
             instances,
             pending: PendingSessions::default(),
+            shares: Shares::default(),
             queued: Notify::new(),
         });
         queue::start(&state);
@@ -120,13 +132,14 @@ async fn serve(listener: TcpListener, router: Router) -> Result<(), HubError> {
     let listen = |kind| signal(kind).map_err(HubError::io("cannot install signal handlers"));
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let connections = Connections::new(ConnectionLimits::of(
+        MAX_CONNECTIONS.min(open_files() / FILES),
+    ));
     let stopping = Arc::new(Notify::new());
     loop {
-        let place = places.clone().acquire_owned().await;
-        let stream = tokio::select! {
+        let (stream, address) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok((stream, peer)) => (stream, peer.ip()),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -136,23 +149,55 @@ async fn serve(listener: TcpListener, router: Router) -> Result<(), HubError> {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
         };
+        let Some((place, ended)) = connections.admit(address) else {
+            tracing::warn!(%address, "connection refused: all places are taken");
+            continue;
+        };
+        let source = (address, Arc::new(place));
         let (router, stopping) = (router.clone(), stopping.clone());
         tokio::spawn(async move {
-            connection(stream, router, &stopping).await;
-            drop(place);
+            tokio::select! {
+                () = connection(stream, router, source, &stopping) => {}
+                // Without a reason, it has a user.
+                Ok(()) = ended => tracing::debug!(%address, "connection closed to make room"),
+            }
         });
     }
     stopping.notify_waiters();
-    let connections = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
+    let deadline = Instant::now() + DRAIN;
     // Those that remain after this time are cut.
-    let _ = tokio::time::timeout(DRAIN, places.acquire_many(connections)).await;
+    while connections.open() > 0 && Instant::now() < deadline {
+        tokio::time::sleep(DRAIN / 200).await;
+    }
     Ok(())
 }
 
-async fn connection(stream: TcpStream, router: Router, stopping: &Notify) {
+/// Permits as many open files as the system does, and returns how many.
+fn open_files() -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "limit of open files not raised");
+    }
+    let current = getrlimit(Resource::Nofile).current;
+    current.map_or(usize::MAX, |files| {
+        usize::try_from(files).unwrap_or(usize::MAX)
+    })
+}
+
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    (address, place): (IpAddr, Arc<Connection>),
+    stopping: &Notify,
+) {
     // Events of a stream are small.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request: Request<Incoming>| respond(router.clone(), request));
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let source = RequestSource::new(address, place.clone());
+        request.extensions_mut().insert(source);
+        respond(router.clone(), request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
@@ -181,7 +226,9 @@ async fn respond(
         path if path.starts_with("/v1/uploads/") => "/v1/uploads/…".to_owned(),
         path => path.chars().take(256).collect(),
     };
-    let response = router.call(request.map(Body::new)).await?;
+    let response = router
+        .call(request.map(|body| Body::new(TimedBody::new(body, BODY_TIMEOUT))))
+        .await?;
     tracing::info!(
         %method,
         path = %path.escape_debug(),

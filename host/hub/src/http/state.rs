@@ -8,6 +8,7 @@ use blake3::Hash;
 use orwd_hub_store::Database;
 use tokio::sync::Notify;
 
+use crate::admission::shares::Shares;
 use crate::config::HubConfig;
 use crate::layout::Layout;
 use crate::sessions::instances::Instances;
@@ -25,6 +26,8 @@ pub(crate) struct HubState {
     pub(crate) instances: Instances,
     /// Sessions that have an id and do not exist yet.
     pub(crate) pending: PendingSessions,
+    /// Places for costly work.
+    pub(crate) shares: Shares,
     /// Wakes the builders.
     pub(crate) queued: Notify,
 }

@@ -62,7 +62,7 @@ pub(crate) async fn serve(state: &Shared, request: Request) -> Result<Response, 
         let status = if path == "/health" { "ok" } else { "ready" };
         return Ok(axum::Json(json!({ "status": status })).into_response());
     }
-    let caller = caller(state, request.headers()).await?;
+    let caller = caller(state, request.headers(), request.extensions()).await?;
     let caller = caller.ok_or_else(ApiError::unauthorized)?;
     let deployment = text(request.headers(), &DEPLOYMENT)?;
     let session = text(request.headers(), &SESSION)?;
@@ -130,7 +130,7 @@ async fn version_of(
     let (principal, id) = (caller.name.clone(), id.to_owned());
     let found = state
         .database
-        .run(move |transaction| sessions::find(transaction, &principal, &id))
+        .read(move |transaction| sessions::find(transaction, &principal, &id))
         .await?;
     Ok(found)
 }

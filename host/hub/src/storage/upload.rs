@@ -1,16 +1,21 @@
 //! Storing a file at the address that a client was given.
 
-use axum::Json;
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
 use orwd_hub_store::deployments::{DeploymentSource, NewDeployment, enqueue};
+use orwd_hub_store::environments::of_platform;
 use orwd_hub_store::files::{self, FileChange};
 use serde_json::{Value, json};
 
 use super::receive::{receive, too_large};
 use super::upload_token::UploadToken;
+use crate::admission::shares::place;
+use crate::admission::source::RequestSource;
+use crate::http::body::announced;
 use crate::http::error::ApiError;
 use crate::http::state::{HubState, Shared};
 
@@ -20,6 +25,7 @@ const MAX_COMPONENT: u64 = 256 << 20;
 /// Stores a file, or deploys a component.
 pub(crate) async fn put(
     State(state): State<Shared>,
+    Extension(source): Extension<RequestSource>,
     Path(token): Path<String>,
     headers: HeaderMap,
     body: Body,
@@ -30,14 +36,18 @@ pub(crate) async fn put(
             "this upload address is not valid or has expired; ask for another",
         )
     })?;
+    let id = token.environment.clone();
+    let environment = state
+        .database
+        .read(move |transaction| of_platform(transaction, &id))
+        .await?;
+    source.identify(&Arc::from(environment.owner.as_str()))?;
+    let _place = place(&state.shares.uploads, &environment.owner, 1).await?;
     let limit = match token.component() {
         Some(_) => MAX_COMPONENT,
         None => free_space(&state, &token).await?,
     };
-    let announced = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok());
-    if announced.and_then(|text| text.parse::<u64>().ok()) > Some(limit) {
+    if announced(&headers) > Some(limit) {
         return Err(too_large(limit));
     }
     let received = receive(body, limit, &state.layout.temp()).await?;
@@ -57,7 +67,7 @@ async fn free_space(state: &HubState, token: &UploadToken) -> Result<u64, ApiErr
     let environment = token.environment.clone();
     let used = state
         .database
-        .run(move |transaction| files::total_size(transaction, &environment))
+        .read(move |transaction| files::total_size(transaction, &environment))
         .await?;
     let used = u64::try_from(used).unwrap_or_default();
     Ok(state.config.file_quota.saturating_sub(used))
