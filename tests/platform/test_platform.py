@@ -33,7 +33,8 @@ ACCOUNTS += '[[organisations]]\nname = "acme"\nmembers = { alice = "maintainer",
 
 
 class Platform:
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, *arguments):
+        self.arguments = arguments
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -44,7 +45,7 @@ class Platform:
     def start(self):
         with open(self.folder / "log", "ab") as log:
             command = [ORWD, "hub", "--state", self.folder / "hub", "--bootstrap", self.folder / "accounts.toml",
-                       "--listen", self.address]
+                       "--listen", self.address, *self.arguments]
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         assert "is listening on" in self.process.stdout.readline(), self.log()
 
@@ -159,12 +160,21 @@ def wait(what, seconds=60):
         time.sleep(0.1)
 
 
-@pytest.fixture
-def platform(tmp_path):
-    platform = Platform(tmp_path)
+def running(folder, *arguments):
+    platform = Platform(folder, *arguments)
     yield platform
     platform.process.terminate()
     platform.process.wait(90)
+
+
+@pytest.fixture
+def platform(tmp_path):
+    yield from running(tmp_path)
+
+
+@pytest.fixture
+def small_platform(tmp_path):
+    yield from running(tmp_path, "--owner-quota", "8MiB")
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -277,6 +287,51 @@ def test_a_private_environment_is_for_its_members(platform):
             assert platform.send(method, path, body, key=key)[0] == status, (method, path, key)
     totals = [platform.ok("GET", "/v1/environments?search=secret", key=key)["total"] for key in (None, "bob", "carol", "alice")]
     assert totals == [0, 0, 1, 1]
+
+
+def test_everything_that_is_kept_is_charged_to_one_quota(small_platform):
+    platform = small_platform
+    ident, copy = platform.deploy("kept")
+    events = [{"eventType": "rollout", "eventId": "r", "runName": "run", "environment": "alice/kept"}]
+    full = "disk quota exceeded: alice"
+
+    def put(path, size):
+        files = {"environmentId": ident, "files": [{"fileName": path}]}
+        address = platform.ok("POST", "/v1/files/upload-urls", files)["urls"][0]["uploadUrl"]
+        return platform.send("PUT", address.removeprefix(platform.base), b"x" * size, key=None)
+
+    status, text = put("large", 9 << 20)
+    assert status == 413 and "file store is full" in text, text
+    assert put("small", 100)[0] == 200
+    for number in range(9):
+        events.append({"eventType": "message", "eventId": f"m{number}", "rolloutEventId": "r", "index": number,
+                       "type": "user_message", "content": "x" * (1 << 20)})
+        status, text = platform.send("POST", "/v1/rollouts", {"events": events})
+        if status != 200:
+            break
+        events.clear()
+    assert status == 403 and full in text, text
+    (copy / "more").write_bytes(os.urandom(1 << 20))
+    git(copy, "add", "-A")
+    git(copy, "commit", "-q", "-m", "more")
+    # Nearly full: what would exceed the quota is refused, whatever it is.
+    git(copy, "push", "-q", platform.remote("kept"), "main", ok=False)
+    assert put("more", 1 << 20)[0] == 413
+    assert put(".orwd/deploy/kept.wasm", 1 << 20)[0] == 413
+    # Fill the rest, so that nothing is left.
+    for size in (1 << 19, 1 << 17, 1 << 15, 1 << 13, 1 << 11, 1 << 9):
+        while put(uuid.uuid4().hex, size)[0] == 200:
+            pass
+    while put(uuid.uuid4().hex, 1)[0] == 200:
+        pass
+    platform.ok("POST", "/v1/github/environments/alice/kept/connect", {"githubRepoId": ident})
+    wait(lambda: platform.deployments(ident)[0]["status"] == "failed")
+    assert "disk quota exceeded" in platform.deployments(ident)[0]["error"]
+    status, text = platform.send("POST", "/create_session", {}, headers={"X-Deployment": "alice/kept"})
+    assert status == 403 and full in text, text
+    # Others are not affected.
+    platform.ok("POST", "/v1/rollouts", {"events": [{"eventType": "rollout", "eventId": "r", "runName": "run"}]}, key="bob")
+    platform.ok("POST", "/v1/environments", {"name": "other"}, key="bob")
 
 
 def test_clients_that_send_nothing_shut_nobody_out(platform):

@@ -19,7 +19,7 @@ pub mod sessions;
 mod sql;
 pub mod usage;
 
-pub use clock::{now, unix_seconds};
+pub use clock::{now, time_before, unix_seconds};
 pub use database::Database;
 pub use error::HubStoreError;
 pub use sql::backend::{Backend, RowBound, Transaction};

@@ -19,6 +19,7 @@ mod layout;
 mod sessions;
 mod storage;
 mod supervisor;
+mod upkeep;
 
 pub use config::HubConfig;
 pub use error::HubError;

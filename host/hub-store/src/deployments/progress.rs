@@ -5,6 +5,7 @@ use crate::clock::now;
 use crate::error::HubStoreError;
 use crate::sql::backend::Transaction;
 use crate::sql::params;
+use crate::usage;
 
 /// Characters of a build log. What follows is dropped.
 const MAX_LOG: i64 = 1 << 20;
@@ -21,7 +22,12 @@ pub struct DeployedVersion {
     pub variants: Vec<String>,
     /// The secrets that they declare.
     pub secrets: Vec<String>,
+    /// Bytes of its files.
+    pub bytes: i64,
 }
+
+/// Bytes by which a deployment is charged beside its files and its build log.
+const ROW: i64 = 16 << 10;
 
 /// Sets the status of a deployment.
 pub fn set_status(
@@ -52,6 +58,20 @@ pub fn append_log(
 /// Ends a deployment: with a version, which the environment then serves, or with
 /// the reason for its failure, which changes nothing else.
 pub fn finish(
+    transaction: &mut dyn Transaction,
+    deployment: &DeploymentRecord,
+    result: &Result<DeployedVersion, String>,
+) -> Result<(), HubStoreError> {
+    end(transaction, deployment, result)?;
+    let bytes = result.as_ref().map_or(0, |version| version.bytes);
+    transaction.execute(
+        "UPDATE deployments SET bytes = ?2 + ?3 + LENGTH(log) WHERE id = ?1",
+        params![&deployment.id, bytes, ROW],
+    )?;
+    usage::count_versions(transaction, Some(&deployment.environment))
+}
+
+fn end(
     transaction: &mut dyn Transaction,
     deployment: &DeploymentRecord,
     result: &Result<DeployedVersion, String>,

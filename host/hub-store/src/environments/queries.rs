@@ -181,6 +181,14 @@ pub fn repositories(
     Ok(found)
 }
 
+/// Returns the ids of all environments, each with the generation of its files.
+pub fn generations(transaction: &mut dyn Transaction) -> Result<Vec<(String, i64)>, HubStoreError> {
+    let rows = transaction.query("SELECT id, generation FROM environments", &[])?;
+    rows.iter()
+        .map(|row| Ok((row.text(0)?, row.integer(1)?)))
+        .collect()
+}
+
 /// Returns the environments that are deployed from a repository, or from any.
 pub fn linked_to(
     transaction: &mut dyn Transaction,

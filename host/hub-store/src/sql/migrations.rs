@@ -5,9 +5,10 @@ use super::params;
 use crate::error::HubStoreError;
 
 /// The migrations in order. A released one never changes.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../migrations/0001_tables.sql"),
     include_str!("../../migrations/0002_bounds.sql"),
+    include_str!("../../migrations/0003_usage.sql"),
 ];
 
 /// Applies the migrations that the database lacks.

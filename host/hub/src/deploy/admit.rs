@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::program::inspect;
 use crate::layout::Layout;
+use crate::upkeep::measure::measure;
 
 /// What `orwd inspect` says of an environment.
 #[derive(Deserialize)]
@@ -54,6 +55,7 @@ pub(super) fn admit(
         digest: digests.join("+"),
         variants,
         secrets: secrets.into_iter().collect(),
+        bytes: measure(directory).map_err(|error| error.to_string())?.bytes,
     })
 }
 

@@ -10,14 +10,14 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use orwd_hub_store::HubStoreError;
 use orwd_hub_store::accounts::Caller;
 use orwd_hub_store::environments::{EnvironmentRecord, find, linked_to};
+use orwd_hub_store::{HubStoreError, usage};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::command::git;
+use super::command::git_with_space;
 use super::repository;
 use crate::admission::shares::place;
 use crate::deploy::repositories::deploy_heads_of;
@@ -83,10 +83,10 @@ async fn respond(state: &Shared, request: Request) -> Result<Response, ApiError>
         ));
     };
     let caller = caller_of_git(state, &head.headers, &head.extensions).await?;
-    let (environment, note) = authorize(state, &caller, &git_request).await?;
+    let (environment, note, left) = authorize(state, &caller, &git_request).await?;
     repository::create(state, &environment.id).await?;
     let place = place(&state.shares.git, &caller.name, 1).await?;
-    let mut command = git(&state.layout);
+    let mut command = git_with_space(&state.layout, left);
     command
         .arg("http-backend")
         .env("GIT_PROJECT_ROOT", state.layout.repositories())
@@ -127,6 +127,9 @@ async fn respond(state: &Shared, request: Request) -> Result<Response, ApiError>
             tracing::debug!(%error, "output of git not forwarded");
         }
         end(&mut child);
+        if is_push && let Err(error) = repository::count(&after, &id) {
+            tracing::error!(error, "repository not measured");
+        }
         // Before the end of the response, so that the user finds the deployment.
         if is_push && let Err(error) = deploy_heads_of(&after, &id, &author) {
             tracing::error!(%error, "pushed commits not deployed");
@@ -142,14 +145,14 @@ async fn respond(state: &Shared, request: Request) -> Result<Response, ApiError>
 }
 
 /// Checks what the caller may do with the repository, and returns the text that
-/// a push prints.
+/// a push prints, and the bytes that the owner may still keep.
 async fn authorize(
     state: &Shared,
     caller: &Caller,
     request: &GitRequest,
-) -> Result<(EnvironmentRecord, String), ApiError> {
+) -> Result<(EnvironmentRecord, String, u64), ApiError> {
     let (owner, name) = (request.owner.clone(), request.name.clone());
-    let (caller, is_push) = (caller.clone(), request.is_push);
+    let (caller, is_push, quota) = (caller.clone(), request.is_push, state.owner_quota());
     let found = state
         .database
         .read(move |transaction| {
@@ -165,12 +168,16 @@ async fn authorize(
                     "you may fetch {owner}/{name} and not push to it"
                 )));
             }
+            let left = match is_push {
+                true => usage::remaining(transaction, &owner, quota)?,
+                false => 0,
+            };
             let linked = linked_to(transaction, Some(&environment.id))?;
             let names: Vec<String> = linked.iter().map(EnvironmentRecord::full_name).collect();
-            Ok((environment, names))
+            Ok((environment, names, left))
         })
         .await?;
-    let (environment, linked) = found;
+    let (environment, linked, left) = found;
     let name = environment.full_name();
     let note = match linked.as_slice() {
         [] => format!("linked to nothing yet; run `orwd link {name} {name}` to deploy it"),
@@ -179,7 +186,7 @@ async fn authorize(
             names.join(", ")
         ),
     };
-    Ok((environment, note))
+    Ok((environment, note, u64::try_from(left).unwrap_or_default()))
 }
 
 /// Writes the body of a request to the program, in a thread that may block.

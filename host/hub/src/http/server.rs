@@ -37,6 +37,8 @@ use crate::sessions::idle::stop_idle;
 use crate::sessions::instances::Instances;
 use crate::sessions::pending::PendingSessions;
 use crate::storage::blobs::Blobs;
+use crate::storage::reservations::Reservations;
+use crate::upkeep::rounds;
 
 /// Connections at once.
 const MAX_CONNECTIONS: usize = 4096;
@@ -107,12 +109,14 @@ pub fn run_control(config: HubConfig) -> Result<(), HubError> {
             upload_key,
             instances,
             pending: PendingSessions::default(),
+            reserved: Reservations::default(),
             shares: Shares::default(),
             queued: Notify::new(),
         });
         queue::start(&state);
         tokio::spawn(repositories::deploy_all_heads(state.clone()));
         tokio::spawn(stop_idle(state.clone()));
+        tokio::spawn(rounds::run(state.clone()));
         let listener = TcpListener::from_std(listener)
             .map_err(HubError::io("cannot use the listening socket"))?;
         serve(listener, router(state)).await

@@ -14,6 +14,7 @@ use crate::layout::Layout;
 use crate::sessions::instances::Instances;
 use crate::sessions::pending::PendingSessions;
 use crate::storage::blobs::Blobs;
+use crate::storage::reservations::Reservations;
 
 /// What the handlers share.
 pub(crate) struct HubState {
@@ -26,6 +27,8 @@ pub(crate) struct HubState {
     pub(crate) instances: Instances,
     /// Sessions that have an id and do not exist yet.
     pub(crate) pending: PendingSessions,
+    /// What uploads in progress may still bring.
+    pub(crate) reserved: Reservations,
     /// Places for costly work.
     pub(crate) shares: Shares,
     /// Wakes the builders.

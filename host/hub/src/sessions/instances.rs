@@ -1,6 +1,6 @@
 //! The host processes, as the control process sees them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::net::UnixStream as StdStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -85,6 +85,11 @@ impl Instances {
             }
             Done::Stops => Err("the supervisor sent an unexpected reply".to_owned()),
         }
+    }
+
+    /// Returns the names of the host processes that run.
+    pub(crate) fn names(&self) -> HashSet<String> {
+        self.lock().keys().cloned().collect()
     }
 
     /// Forgets the port of a host process that does not accept connections.

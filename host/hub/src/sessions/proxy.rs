@@ -3,13 +3,16 @@
 //! `X-Deployment` chooses a version once, when the session gets its id. From
 //! then on the session's id decides, so a later deployment does not affect it.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, Limited};
 use orwd_hub_store::accounts::Caller;
-use orwd_hub_store::sessions;
+use orwd_hub_store::environments::of_platform;
+use orwd_hub_store::{sessions, time_before, usage};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -51,6 +54,9 @@ const NOT_FORWARDED: [&str; 17] = [
 /// Bytes of the id of a session.
 const MAX_ID: usize = 1024;
 
+/// The time after which the use of a session is noted again.
+const NOTED: Duration = Duration::from_secs(24 * 3600);
+
 /// Bytes of the response to `/version`.
 const MAX_VERSION: usize = 1 << 20;
 
@@ -91,6 +97,7 @@ pub(crate) async fn serve(state: &Shared, request: Request) -> Result<Response, 
     if let (Some(id), "/create") = (&session, path.as_str()) {
         let (principal, id) = (caller.name.clone(), id.clone());
         let version = target.version.clone();
+        check_quota(state, &target).await?;
         state
             .database
             .run(move |transaction| sessions::bind(transaction, &principal, &id, &version))
@@ -105,6 +112,17 @@ pub(crate) async fn serve(state: &Shared, request: Request) -> Result<Response, 
             .await?;
     }
     Ok(response)
+}
+
+/// Refuses a new session of an environment whose owner has reached the quota:
+/// what the session keeps is the owner's.
+async fn check_quota(state: &Shared, target: &Target) -> Result<(), ApiError> {
+    let (id, quota) = (target.environment.clone(), state.owner_quota());
+    let checked = state.database.read(move |transaction| {
+        let environment = of_platform(transaction, &id)?;
+        usage::check(transaction, &environment.owner, quota)
+    });
+    Ok(checked.await?)
 }
 
 /// Returns the text of a header without white space around it; none if it is
@@ -130,9 +148,21 @@ async fn version_of(
     let (principal, id) = (caller.name.clone(), id.to_owned());
     let found = state
         .database
-        .read(move |transaction| sessions::find(transaction, &principal, &id))
+        .read(move |transaction| {
+            let found = sessions::find(transaction, &principal, &id)?;
+            Ok(found.map(|found| (found, principal, id)))
+        })
         .await?;
-    Ok(found)
+    let Some(((version, used_at), principal, id)) = found else {
+        return Ok(None);
+    };
+    if used_at < time_before(NOTED) {
+        let noted = state
+            .database
+            .run(move |transaction| sessions::touch(transaction, &principal, &id));
+        noted.await?;
+    }
+    Ok(Some(version))
 }
 
 /// Gives a new session its id, and notes the version that it will run on.
@@ -147,6 +177,7 @@ async fn create_session(
     let id = Uuid::new_v4().to_string();
     if let Some(name) = deployment {
         let target = by_name(state, caller, &name).await?;
+        check_quota(state, &target).await?;
         state.pending.insert(&caller.name, &id, target.version);
     }
     let events = format!("event: task_id\r\ndata: {id}\r\n\r\nevent: end\r\ndata: \r\n\r\n");
