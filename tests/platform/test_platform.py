@@ -13,6 +13,7 @@ import resource
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -289,6 +290,53 @@ def test_a_private_environment_is_for_its_members(platform):
     assert totals == [0, 0, 1, 1]
 
 
+def test_a_request_has_a_line_in_the_log_and_an_id(platform):
+    request = urllib.request.Request(platform.base + "/v1/namespace/current", headers={"X-API-Key": KEYS["alice"], "X-Request-ID": "my-id"})
+    with urllib.request.urlopen(request) as response:
+        assert response.headers["X-Request-ID"] == "my-id"
+    wait(lambda: "my-id" in platform.log())
+    [line] = [line for line in platform.log().splitlines() if "my-id" in line]
+    for part in ("address=127.0.0.1", 'key="alice"', "status=200", "path=/v1/namespace/current"):
+        assert part in line, line
+
+
+def test_readiness_is_that_of_the_supervisor_and_the_database(platform):
+    assert platform.ok("GET", "/ready", key=None) == {"status": "ready"}
+    os.kill(platform.process.pid, signal.SIGSTOP)
+    try:
+        wait(lambda: platform.send("GET", "/ready", key=None)[0] == 503)
+        status, text = platform.send("GET", "/ready", key=None)
+        assert status == 503 and "supervisor" in text, text
+        assert platform.send("GET", "/health", key=None)[0] == 200
+    finally:
+        os.kill(platform.process.pid, signal.SIGCONT)
+    wait(lambda: platform.send("GET", "/ready", key=None)[0] == 200)
+    database = sqlite3.connect(platform.folder / "hub" / "hub.sqlite", isolation_level=None)
+    database.execute("BEGIN IMMEDIATE")
+    wait(lambda: platform.send("GET", "/ready", key=None)[0] == 503)
+    # Reading goes on.
+    platform.ok("GET", "/v1/namespace/current")
+    database.execute("ROLLBACK")
+    wait(lambda: platform.send("GET", "/ready", key=None)[0] == 200)
+
+
+def test_an_orderly_stop_tells_probes_and_warns_of_nothing(platform):
+    platform.deploy("stopped")
+    host, port = platform.address.split(":")
+    # A request that takes the time until the stop is seen.
+    with socket.create_connection((host, int(port))) as running:
+        running.sendall(b"POST /v1/environments HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nX-API-Key: "
+                        + KEYS["alice"].encode() + b"\r\n\r\n{")
+        platform.ok("GET", "/ready", key=None)
+        platform.process.terminate()
+        wait(lambda: platform.send("GET", "/ready", key=None)[0] == 503, seconds=8)
+        running.sendall(b"}")
+        assert b" 400 " in running.recv(100)
+    platform.process.wait(90)
+    log = platform.log().split("platform stopping")[1]
+    assert "process stopped" in log and "WARN" not in log and "ERROR" not in log, log
+
+
 def test_everything_that_is_kept_is_charged_to_one_quota(small_platform):
     platform = small_platform
     ident, copy = platform.deploy("kept")
@@ -311,13 +359,13 @@ def test_everything_that_is_kept_is_charged_to_one_quota(small_platform):
             break
         events.clear()
     assert status == 403 and full in text, text
-    (copy / "more").write_bytes(os.urandom(1 << 20))
+    (copy / "more").write_bytes(os.urandom(2 << 20))
     git(copy, "add", "-A")
     git(copy, "commit", "-q", "-m", "more")
     # Nearly full: what would exceed the quota is refused, whatever it is.
     git(copy, "push", "-q", platform.remote("kept"), "main", ok=False)
-    assert put("more", 1 << 20)[0] == 413
-    assert put(".orwd/deploy/kept.wasm", 1 << 20)[0] == 413
+    assert put("more", 2 << 20)[0] == 413
+    assert put(".orwd/deploy/kept.wasm", 2 << 20)[0] == 413
     # Fill the rest, so that nothing is left.
     for size in (1 << 19, 1 << 17, 1 << 15, 1 << 13, 1 << 11, 1 << 9):
         while put(uuid.uuid4().hex, size)[0] == 200:

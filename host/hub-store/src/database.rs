@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::clock::now;
 use crate::error::HubStoreError;
 use crate::sql::backend::{Backend, Transaction};
 use crate::sql::lane::{Lane, stopped};
+use crate::sql::params;
 use crate::sql::sqlite::SqliteBackend;
 
 /// Connections for short queries.
@@ -94,6 +96,16 @@ async fn run_in<T: Send + 'static>(
         }
     }))?;
     result.await.unwrap_or_else(|_| Err(stopped()))
+}
+
+/// Writes to the database, so that an error tells if it cannot be written.
+pub fn check_writable(transaction: &mut dyn Transaction) -> Result<(), HubStoreError> {
+    transaction.execute(
+        "INSERT INTO checks (name, checked_at) VALUES ('ready', ?1) \
+         ON CONFLICT (name) DO UPDATE SET checked_at = excluded.checked_at",
+        params![now()],
+    )?;
+    Ok(())
 }
 
 fn in_transaction<T>(

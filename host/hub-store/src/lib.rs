@@ -20,7 +20,7 @@ mod sql;
 pub mod usage;
 
 pub use clock::{now, time_before, unix_seconds};
-pub use database::Database;
+pub use database::{Database, check_writable};
 pub use error::HubStoreError;
 pub use sql::backend::{Backend, RowBound, Transaction};
 pub use sql::value::{SqlRow, SqlValue};

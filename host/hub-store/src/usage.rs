@@ -144,7 +144,17 @@ pub fn check(
     owner: &str,
     quota: i64,
 ) -> Result<(), HubStoreError> {
-    let used = of_owner(transaction, owner)?;
+    check_space(transaction, owner, quota, 0)
+}
+
+/// Refuses if more would be kept for an owner than the quota with these bytes.
+pub fn check_space(
+    transaction: &mut dyn Transaction,
+    owner: &str,
+    quota: i64,
+    bytes: i64,
+) -> Result<(), HubStoreError> {
+    let used = of_owner(transaction, owner)?.saturating_add(bytes);
     if used <= quota {
         return Ok(());
     }

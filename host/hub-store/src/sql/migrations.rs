@@ -5,10 +5,11 @@ use super::params;
 use crate::error::HubStoreError;
 
 /// The migrations in order. A released one never changes.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../migrations/0001_tables.sql"),
     include_str!("../../migrations/0002_bounds.sql"),
     include_str!("../../migrations/0003_usage.sql"),
+    include_str!("../../migrations/0004_checks.sql"),
 ];
 
 /// Applies the migrations that the database lacks.

@@ -40,6 +40,16 @@ impl RequestSource {
         Ok(())
     }
 
+    /// Returns the address.
+    pub(super) fn address(&self) -> IpAddr {
+        self.0.address.to_canonical()
+    }
+
+    /// Returns whose request it is, if that is known.
+    pub(super) fn caller(&self) -> Option<&str> {
+        self.0.caller.get().map(|name| &**name)
+    }
+
     /// Returns the address, or the network that counts as one.
     pub(crate) fn network(&self) -> IpAddr {
         network_of(self.0.address)

@@ -19,12 +19,14 @@ use rustix::process::{Resource, Signal, getrlimit, set_parent_process_death_sign
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use tower_service::Service;
 
 use super::bootstrap::bootstrap;
 use super::router::router;
-use super::state::HubState;
+use super::state::{HubState, Shared};
 use crate::admission::connections::{Connection, ConnectionLimits, Connections};
+use crate::admission::request_log::{REQUEST_ID, RequestLog};
 use crate::admission::shares::Shares;
 use crate::admission::source::RequestSource;
 use crate::admission::timed_body::TimedBody;
@@ -36,6 +38,7 @@ use crate::layout::Layout;
 use crate::sessions::idle::stop_idle;
 use crate::sessions::instances::Instances;
 use crate::sessions::pending::PendingSessions;
+use crate::sessions::readiness::Readiness;
 use crate::storage::blobs::Blobs;
 use crate::storage::reservations::Reservations;
 use crate::upkeep::rounds;
@@ -110,6 +113,7 @@ pub fn run_control(config: HubConfig) -> Result<(), HubError> {
             instances,
             pending: PendingSessions::default(),
             reserved: Reservations::default(),
+            readiness: Readiness::default(),
             shares: Shares::default(),
             queued: Notify::new(),
         });
@@ -119,7 +123,7 @@ pub fn run_control(config: HubConfig) -> Result<(), HubError> {
         tokio::spawn(rounds::run(state.clone()));
         let listener = TcpListener::from_std(listener)
             .map_err(HubError::io("cannot use the listening socket"))?;
-        serve(listener, router(state)).await
+        serve(listener, &state).await
     });
     runtime.shutdown_background();
     served
@@ -132,48 +136,67 @@ fn clear(layout: &Layout) -> io::Result<()> {
 }
 
 /// Accepts connections until a signal to stop.
-async fn serve(listener: TcpListener, router: Router) -> Result<(), HubError> {
+async fn serve(listener: TcpListener, state: &Shared) -> Result<(), HubError> {
     let listen = |kind| signal(kind).map_err(HubError::io("cannot install signal handlers"));
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
     let connections = Connections::new(ConnectionLimits::of(
         MAX_CONNECTIONS.min(open_files() / FILES),
     ));
-    let stopping = Arc::new(Notify::new());
+    let acceptor = Acceptor {
+        router: router(state.clone()),
+        connections,
+        stopping: Arc::new(Notify::new()),
+    };
     loop {
-        let (stream, address) = tokio::select! {
+        tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => (stream, peer.ip()),
+                Ok((stream, peer)) => acceptor.start(stream, peer.ip(), true),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
                 }
             },
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-        };
-        let Some((place, ended)) = connections.admit(address) else {
-            tracing::warn!(%address, "connection refused: all places are taken");
-            continue;
+        }
+    }
+    state.readiness.stop();
+    acceptor.stopping.notify_waiters();
+    let deadline = Instant::now() + DRAIN;
+    // Those that remain after this time are cut. New ones are served meanwhile, so
+    // that a proxy learns from `/ready` that it is to use another server.
+    while acceptor.connections.open() > 0 && Instant::now() < deadline {
+        if let Ok(Ok((stream, peer))) = timeout(DRAIN / 200, listener.accept()).await {
+            acceptor.start(stream, peer.ip(), false);
+        }
+    }
+    Ok(())
+}
+
+/// What all connections share.
+struct Acceptor {
+    router: Router,
+    connections: Arc<Connections>,
+    stopping: Arc<Notify>,
+}
+
+impl Acceptor {
+    /// Serves a connection; `keep_alive` permits further requests on it.
+    fn start(&self, stream: TcpStream, address: IpAddr, keep_alive: bool) {
+        let Some((place, ended)) = self.connections.admit(address) else {
+            return tracing::warn!(%address, "connection refused: all places are taken");
         };
         let source = (address, Arc::new(place));
-        let (router, stopping) = (router.clone(), stopping.clone());
+        let (router, stopping) = (self.router.clone(), self.stopping.clone());
         tokio::spawn(async move {
             tokio::select! {
-                () = connection(stream, router, source, &stopping) => {}
+                () = connection(stream, router, source, keep_alive, &stopping) => {}
                 // Without a reason, it has a user.
                 Ok(()) = ended => tracing::debug!(%address, "connection closed to make room"),
             }
         });
     }
-    stopping.notify_waiters();
-    let deadline = Instant::now() + DRAIN;
-    // Those that remain after this time are cut.
-    while connections.open() > 0 && Instant::now() < deadline {
-        tokio::time::sleep(DRAIN / 200).await;
-    }
-    Ok(())
 }
 
 /// Permits as many open files as the system does, and returns how many.
@@ -193,17 +216,18 @@ async fn connection(
     stream: TcpStream,
     router: Router,
     (address, place): (IpAddr, Arc<Connection>),
+    keep_alive: bool,
     stopping: &Notify,
 ) {
     // Events of a stream are small.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |mut request: Request<Incoming>| {
+    let service = service_fn(move |request: Request<Incoming>| {
         let source = RequestSource::new(address, place.clone());
-        request.extensions_mut().insert(source);
-        respond(router.clone(), request)
+        respond(router.clone(), request, source)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        .keep_alive(keep_alive)
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service);
@@ -222,23 +246,16 @@ async fn connection(
 
 async fn respond(
     mut router: Router,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
+    source: RequestSource,
 ) -> Result<Response<Body>, std::convert::Infallible> {
-    let (method, start) = (request.method().clone(), Instant::now());
-    // The address of an upload is a capability.
-    let path = match request.uri().path() {
-        path if path.starts_with("/v1/uploads/") => "/v1/uploads/…".to_owned(),
-        path => path.chars().take(256).collect(),
-    };
-    let response = router
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let log = RequestLog::begin(&method, &uri, request.headers_mut(), source.clone());
+    request.extensions_mut().insert(source);
+    let mut response = router
         .call(request.map(|body| Body::new(TimedBody::new(body, BODY_TIMEOUT))))
         .await?;
-    tracing::info!(
-        %method,
-        path = %path.escape_debug(),
-        status = response.status().as_u16(),
-        milliseconds = start.elapsed().as_millis() as u64,
-        "request served"
-    );
+    let id = log.end(response.status().as_u16());
+    response.headers_mut().insert(REQUEST_ID, id);
     Ok(response)
 }

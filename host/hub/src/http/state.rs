@@ -13,6 +13,7 @@ use crate::config::HubConfig;
 use crate::layout::Layout;
 use crate::sessions::instances::Instances;
 use crate::sessions::pending::PendingSessions;
+use crate::sessions::readiness::Readiness;
 use crate::storage::blobs::Blobs;
 use crate::storage::reservations::Reservations;
 
@@ -29,6 +30,7 @@ pub(crate) struct HubState {
     pub(crate) pending: PendingSessions,
     /// What uploads in progress may still bring.
     pub(crate) reserved: Reservations,
+    pub(crate) readiness: Readiness,
     /// Places for costly work.
     pub(crate) shares: Shares,
     /// Wakes the builders.

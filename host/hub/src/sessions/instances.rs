@@ -83,7 +83,7 @@ impl Instances {
                 self.lock().insert(target.host.name.clone(), instance);
                 Ok(port)
             }
-            Done::Stops => Err("the supervisor sent an unexpected reply".to_owned()),
+            Done::Stops | Done::Runs => Err("the supervisor sent an unexpected reply".to_owned()),
         }
     }
 
@@ -129,6 +129,11 @@ impl Instances {
                 _ => tokio::time::sleep(POLL).await,
             }
         }
+    }
+
+    /// Checks that the supervisor replies.
+    pub(super) async fn check(&self) -> Result<(), String> {
+        self.request(Action::Check).await.map(drop)
     }
 
     /// Stops the host processes of an environment. They start again with its

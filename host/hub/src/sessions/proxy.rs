@@ -54,6 +54,9 @@ const NOT_FORWARDED: [&str; 17] = [
 /// Bytes of the id of a session.
 const MAX_ID: usize = 1024;
 
+/// Bytes that must be left for a new session.
+const SESSION_SPACE: i64 = 64 << 10;
+
 /// The time after which the use of a session is noted again.
 const NOTED: Duration = Duration::from_secs(24 * 3600);
 
@@ -64,9 +67,14 @@ const MAX_VERSION: usize = 1 << 20;
 pub(crate) async fn serve(state: &Shared, request: Request) -> Result<Response, ApiError> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let reads = method == Method::GET || method == Method::HEAD;
-    if reads && matches!(path.as_str(), "/health" | "/ready") {
-        let status = if path == "/health" { "ok" } else { "ready" };
-        return Ok(axum::Json(json!({ "status": status })).into_response());
+    match path.as_str() {
+        "/health" if reads => return Ok(axum::Json(json!({ "status": "ok" })).into_response()),
+        "/ready" if reads => {
+            let checked = state.readiness.check(&state.database, &state.instances);
+            checked.await.map_err(ApiError::busy)?;
+            return Ok(axum::Json(json!({ "status": "ready" })).into_response());
+        }
+        _ => {}
     }
     let caller = caller(state, request.headers(), request.extensions()).await?;
     let caller = caller.ok_or_else(ApiError::unauthorized)?;
@@ -120,7 +128,7 @@ async fn check_quota(state: &Shared, target: &Target) -> Result<(), ApiError> {
     let (id, quota) = (target.environment.clone(), state.owner_quota());
     let checked = state.database.read(move |transaction| {
         let environment = of_platform(transaction, &id)?;
-        usage::check(transaction, &environment.owner, quota)
+        usage::check_space(transaction, &environment.owner, quota, SESSION_SPACE)
     });
     Ok(checked.await?)
 }
