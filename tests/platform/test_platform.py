@@ -6,6 +6,8 @@ who may reach what.
 Each test has a platform of its own. ENV_SOURCE is a folder with a manifest and a component, and ENV_CALL a call whose result is
 another one each time.
 """
+import base64
+import http.client
 import json
 import os
 import re
@@ -26,11 +28,11 @@ import pytest
 
 ORWD, SOURCE = os.environ["ORWD_BIN"], Path(os.environ["ENV_SOURCE"])
 CALL = json.loads(os.environ["ENV_CALL"])
-KEYS = {name: f"the-key-of-{name}-for-tests" for name in ("alice", "bob", "carol")}
+KEYS = {name: f"the-key-of-{name}-for-tests" for name in ("alice", "bob", "carol", "dave", "root")}
 PASSWORD = "correct horse battery staple"
 ACCOUNTS = "".join(f'[[users]]\nname = "{n}"\npassword = "{PASSWORD}"\nkeys = [{{ name = "test", key = "{k}" }}]\n'
-                   for n, k in KEYS.items())
-ACCOUNTS += '[[organisations]]\nname = "acme"\nmembers = { alice = "maintainer", carol = "reader" }\n'
+                   for n, k in KEYS.items()).replace('"root"', '"root"\nadmin = true', 1)
+ACCOUNTS += '[[organisations]]\nname = "acme"\nmembers = { alice = "maintainer", carol = "reader", dave = "owner" }\n'
 
 
 class Platform:
@@ -269,26 +271,58 @@ def test_a_second_platform_with_the_same_state_is_refused(platform):
     assert done.returncode == 1 and "is in use by another `orwd hub`" in done.stderr, done
 
 
-def test_a_private_environment_is_for_its_members(platform):
+# Who may send a request about a private environment of an organisation: nobody, a stranger, a reader, a maintainer, an owner and
+# an administrator of the platform, who has no rights in the organisations of others.
+ROLES = [None, "bob", "carol", "alice", "dave", "root"]
+READ, CHANGE, KEY, GONE = [404, 404, 200, 200, 200, 404], [401, 404, 403, 200, 200, 404], [401] + [200] * 5, [401] + [404] * 5
+OWN, ABSENT = [401, 404, 404, 200, 200, 404], [401, 404, 403, 404, 404, 404]
+
+
+def test_every_route_is_for_those_who_may(platform):
     ident = platform.ok("POST", "/v1/environments", {"name": "secret", "namespace": "acme", "isPrivate": True})["id"]
     name, gone = "/v1/environments/acme/secret", str(uuid.uuid4())
-    read, change = [404, 404, 200], [401, 404, 403]
-    upload = {"environmentId": ident, "files": [{"fileName": "f"}]}
-    for method, path, body, expected in [
-        ("GET", name, None, read), ("GET", f"{name}/variants", None, read), ("GET", f"{name}/required-secrets", None, read),
-        ("GET", f"{name}/task-difficulty", None, read), ("PUT", f"{name}/details", {"new_description": "x"}, change),
-        ("POST", "/v1/github/environments/acme/secret/connect", {"githubRepoId": ident}, change),
-        ("PUT", f"/v1/github/environments/{ident}", {}, change), ("DELETE", f"/v1/github/environments/{ident}", None, change),
-        ("GET", f"/v1/github/environments/{ident}/deployments", None, change), ("POST", "/v1/files/upload-urls", upload, change),
-        ("GET", f"/v1/files/{ident}", None, change), ("DELETE", f"/v1/files/{ident}/f", None, change),
-        ("DELETE", f"/v1/files/{ident}/folder/f", None, change),
-        ("POST", "/v1/orwd/environments/acme/secret/rollback", {"deployment": gone}, change),
-    ]:
-        for key, status in zip([None, "bob", "carol"], expected):
-            assert platform.send(method, path, body, key=key)[0] == status, (method, path, key)
-    totals = [platform.ok("GET", "/v1/environments?search=secret", key=key)["total"] for key in (None, "bob", "carol", "alice")]
-    assert totals == [0, 0, 1, 1]
-
+    upload = {"environmentId": ident, "files": [{"fileName": ".orwd/deploy/none.wasm"}]}
+    address = platform.ok("POST", "/v1/files/upload-urls", upload)["urls"][0]["uploadUrl"].removeprefix(platform.base)
+    deployment = json.loads(platform.send("PUT", address, b"nothing", key=None)[1])["deploymentId"]
+    rows = [
+        ("GET", "/v1/namespace/current", None, KEY), ("POST", "/v1/orwd/login", {}, [400] * 6),
+        ("GET", "/v1/environments", None, [200] * 6), ("GET", name, None, READ), ("GET", f"{name}/variants", None, READ),
+        ("GET", f"{name}/required-secrets", None, READ), ("GET", f"{name}/task-difficulty", None, READ),
+        ("PUT", f"{name}/details", {"new_description": "x"}, CHANGE),
+        ("POST", "/v1/orwd/environments/acme/secret/rollback", {"deployment": gone}, ABSENT),
+        ("GET", "/v1/github/auth-status", None, KEY), ("GET", "/v1/github/repos", None, KEY),
+        ("POST", "/v1/github/environments/acme/secret/connect", {"githubRepoId": ident}, CHANGE),
+        ("PUT", f"/v1/github/environments/{ident}", {}, CHANGE),
+        ("GET", f"/v1/github/environments/{ident}/deployments", None, CHANGE),
+        ("GET", f"/v1/github/deployments/{deployment}/logs", None, OWN),
+        ("GET", f"/v1/github/deployments/{deployment}/runtime-logs", None, OWN),
+        ("GET", f"/v1/github/deployments/{deployment}/task-builds", None, OWN),
+        ("GET", f"/v1/github/task-builds/{gone}/logs", None, GONE),
+        ("POST", "/v1/files/upload-urls", upload, CHANGE), ("GET", f"/v1/files/{ident}", None, CHANGE),
+        ("DELETE", f"/v1/files/{ident}/f", None, ABSENT), ("DELETE", f"/v1/files/{ident}/folder/f", None, ABSENT),
+        ("PUT", "/v1/uploads/guess.00", b"x", [403] * 6), ("GET", "/v1/runs", None, KEY), ("GET", f"/v1/runs/{gone}", None, GONE),
+        ("GET", f"/v1/runs/{gone}/rollouts", None, GONE), ("POST", "/v1/rollouts", {"events": []}, KEY),
+        ("GET", f"/v1/rollouts/{gone}", None, GONE), ("GET", "/v1/billing/api-usage", None, KEY),
+        ("POST", "/create_session", {}, GONE), ("GET", "/list_environments", None, GONE),
+        ("GET", "/git/acme/secret.git/info/refs?service=git-upload-pack", None, [401, 404, 200, 200, 200, 404]),
+        ("GET", "/git/acme/secret.git/info/refs?service=git-receive-pack", None, CHANGE),
+        # The second to remove the link finds none.
+        ("DELETE", f"/v1/github/environments/{ident}", None, [401, 404, 403, 200, 409, 404]),
+    ]
+    found = []
+    for method, path, body, _ in rows:
+        statuses = []
+        for role in ROLES:
+            headers = {"X-Deployment": "acme/secret"}
+            if role and path.startswith("/git/"):
+                headers["Authorization"] = "Basic " + base64.b64encode(f"git:{KEYS[role]}".encode()).decode()
+            statuses.append(platform.send(method, path, body, key=role, headers=headers)[0])
+        found.append((method, path, body, statuses))
+    assert found == rows
+    created = [platform.send("POST", "/v1/environments", {"name": f"by-{role}", "namespace": "acme"}, key=role)[0] for role in ROLES]
+    assert created == [401, 403, 403, 200, 200, 403]
+    totals = [platform.ok("GET", "/v1/environments?search=secret", key=role)["total"] for role in ROLES]
+    assert totals == [0, 0, 1, 1, 1, 0]
 
 def test_a_request_has_a_line_in_the_log_and_an_id(platform):
     request = urllib.request.Request(platform.base + "/v1/namespace/current", headers={"X-API-Key": KEYS["alice"], "X-Request-ID": "my-id"})
@@ -346,7 +380,17 @@ def test_everything_that_is_kept_is_charged_to_one_quota(small_platform):
     def put(path, size):
         files = {"environmentId": ident, "files": [{"fileName": path}]}
         address = platform.ok("POST", "/v1/files/upload-urls", files)["urls"][0]["uploadUrl"]
-        return platform.send("PUT", address.removeprefix(platform.base), b"x" * size, key=None)
+        connection = http.client.HTTPConnection(platform.address, timeout=60)
+        connection.putrequest("PUT", address.removeprefix(platform.base))
+        connection.putheader("Content-Length", str(size))
+        connection.endheaders()
+        # A refusal comes before the body, and the connection is closed.
+        if size <= 1 << 20:
+            connection.send(b"x" * size)
+        response = connection.getresponse()
+        text = response.read().decode()
+        connection.close()
+        return response.status, text
 
     status, text = put("large", 9 << 20)
     assert status == 413 and "file store is full" in text, text

@@ -20,7 +20,7 @@ const READERS: usize = 2;
 const REPORTERS: usize = 2;
 
 /// The time of a query that only reads. A longer one is interrupted.
-const READ_LIMIT: Duration = Duration::from_secs(5);
+const READ_LIMIT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 5 });
 
 /// Handle of the database.
 #[derive(Clone)]

@@ -133,7 +133,7 @@ mod tests {
             let folder = TempDir::new().unwrap();
             let layout = Layout::create(folder.path()).unwrap();
             let database = Database::open(&layout.database()).unwrap();
-            let key = "a key of at least sixteen characters";
+            let key = "a-key-of-at-least-sixteen-characters";
             let accounts = Bootstrap {
                 users: vec![BootstrapUser {
                     name: "alice".to_owned(),
