@@ -53,8 +53,8 @@ pub struct ResponseChars {
     p99: f64,
 }
 
-/// Ranks the rollouts of each task by their characters, and reads what is asked
-/// for in one pass. All columns of `o` are in one index.
+/// Ranks the rollouts of each task by their characters, and reads all figures
+/// in one pass. All columns of `o` are in one index.
 const SQL: &str = "\
     WITH counted AS (SELECT o.split, o.variant, o.task_index, o.max_reward, o.response_chars, \
         ROW_NUMBER() OVER (PARTITION BY o.split, o.variant, o.task_index \
