@@ -89,9 +89,21 @@ impl Layout {
         self.root.join("temp")
     }
 
+    pub(crate) fn versions(&self) -> PathBuf {
+        self.root.join("versions")
+    }
+
+    pub(crate) fn instances(&self) -> PathBuf {
+        self.root.join("instances")
+    }
+
+    pub(crate) fn all_data(&self) -> PathBuf {
+        self.root.join("data")
+    }
+
     /// The sources of a deployment that was admitted.
     pub(crate) fn version(&self, deployment: &str) -> PathBuf {
-        self.root.join("versions").join(deployment)
+        self.versions().join(deployment)
     }
 
     /// What `orwd inspect` says of the environments of a version.
@@ -100,7 +112,7 @@ impl Layout {
     }
 
     pub(crate) fn data_of(&self, environment: &str) -> PathBuf {
-        self.root.join("data").join(environment)
+        self.all_data().join(environment)
     }
 
     /// The files of an environment at a generation.
@@ -110,7 +122,7 @@ impl Layout {
 
     /// The journal of the sessions of a version.
     pub(crate) fn instance(&self, version: &SessionVersion) -> PathBuf {
-        self.root.join("instances").join(instance_name(version))
+        self.instances().join(instance_name(version))
     }
 
     /// The file of the secret by which host processes know the control process.

@@ -55,6 +55,12 @@ pub(crate) struct Hub {
     #[arg(long, value_name = "SIZE", default_value = "10GiB")]
     file_quota: ByteSize,
 
+    /// Bytes of everything that is kept for one user or organisation: files,
+    /// repositories, versions, sessions, runs and rollouts. What would exceed
+    /// them is refused with `disk quota exceeded`
+    #[arg(long, value_name = "SIZE", default_value = "50GiB")]
+    owner_quota: ByteSize,
+
     /// Build pushed sources that have no component. This runs code of their
     /// authors on this machine with your rights, so allow it only if you trust
     /// everyone who may push
@@ -77,6 +83,7 @@ impl Hub {
             listen: self.listen.0,
             public_url: self.public_url,
             file_quota: self.file_quota.get(),
+            owner_quota: self.owner_quota.get(),
             allow_native_builds: self.allow_native_builds,
             log_arguments,
             host_arguments: vec!["--hardening".to_owned(), name(self.hardening.hardening)],

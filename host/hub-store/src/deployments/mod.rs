@@ -4,6 +4,7 @@ mod progress;
 mod queries;
 mod queue;
 mod record;
+mod retention;
 mod runtime_log;
 
 pub use progress::{DeployedVersion, append_log, finish, requeue_interrupted, serve, set_status};
@@ -12,4 +13,5 @@ pub use queries::{
 };
 pub use queue::{NewDeployment, enqueue, enqueue_head, take_next};
 pub use record::{DeploymentRecord, DeploymentSource, DeploymentStatus};
+pub use retention::{owners_of_versions, remove_old};
 pub use runtime_log::{RuntimeEntry, Severity, add_entry, latest_entries};

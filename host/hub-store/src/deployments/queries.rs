@@ -4,7 +4,7 @@ use super::record::{COLUMNS, DeploymentRecord};
 use crate::accounts::Caller;
 use crate::environments::EnvironmentRecord;
 use crate::error::HubStoreError;
-use crate::sql::backend::Transaction;
+use crate::sql::backend::{RowBound, Transaction};
 use crate::sql::params;
 
 /// Characters of an id that name a deployment. The table of the command line
@@ -34,7 +34,7 @@ pub fn of_environment(
         "SELECT {COLUMNS} FROM deployments d WHERE d.environment = ?1 ORDER BY d.number DESC \
          LIMIT 1000"
     );
-    let rows = transaction.query(&sql, params![environment])?;
+    let rows = transaction.query_within(&sql, params![environment], RowBound::PAGE)?;
     rows.iter().map(DeploymentRecord::of).collect()
 }
 

@@ -5,9 +5,12 @@ use super::params;
 use crate::error::HubStoreError;
 
 /// The migrations in order. A released one never changes.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../migrations/0001_tables.sql"),
-    include_str!("../../migrations/0002_sign_in.sql"),
+    include_str!("../../migrations/0002_bounds.sql"),
+    include_str!("../../migrations/0003_usage.sql"),
+    include_str!("../../migrations/0004_checks.sql"),
+    include_str!("../../migrations/0005_sign_in.sql"),
 ];
 
 /// Applies the migrations that the database lacks.

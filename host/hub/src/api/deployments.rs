@@ -45,7 +45,7 @@ pub(crate) async fn list(
 ) -> Result<Json<Value>, ApiError> {
     let (environment, deployments) = state
         .database
-        .run(move |transaction| {
+        .read(move |transaction| {
             let environment = by_id_to_change(transaction, &id, &caller)?;
             let deployments = of_environment(transaction, &environment.id)?;
             Ok((environment, deployments))
@@ -64,7 +64,7 @@ pub(crate) async fn build_log(
 ) -> Result<Json<Value>, ApiError> {
     let (deployment, log) = state
         .database
-        .run(move |transaction| {
+        .read(move |transaction| {
             let deployment = by_prefix(transaction, &caller, &id)?;
             let log = log_text(transaction, &deployment.id)?;
             Ok((deployment, log))
@@ -86,7 +86,7 @@ pub(crate) async fn runtime_log(
     let limit = page::limit(&query, 50)?;
     let (deployment, entries) = state
         .database
-        .run(move |transaction| {
+        .read(move |transaction| {
             let deployment = by_prefix(transaction, &caller, &id)?;
             let entries = latest_entries(transaction, &deployment.id, limit)?;
             Ok((deployment, entries))
@@ -105,7 +105,7 @@ pub(crate) async fn task_builds(
 ) -> Result<Json<Value>, ApiError> {
     state
         .database
-        .run(move |transaction| by_prefix(transaction, &caller, &id))
+        .read(move |transaction| by_prefix(transaction, &caller, &id))
         .await?;
     Ok(Json(json!({ "taskBuilds": [] })))
 }

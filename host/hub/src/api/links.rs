@@ -33,7 +33,7 @@ pub(crate) async fn repositories(
 ) -> Result<Json<Value>, ApiError> {
     let rows = state
         .database
-        .run(move |transaction| listed(transaction, &caller))
+        .read(move |transaction| listed(transaction, &caller))
         .await?;
     let base = state.base_url(&headers);
     let rows: Vec<Value> = rows

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::program::inspect;
 use crate::layout::Layout;
+use crate::upkeep::measure::measure;
 
 /// What `orwd inspect` says of an environment.
 #[derive(Deserialize)]
@@ -61,6 +62,7 @@ pub(super) fn admit(
         digest: digests.join("+"),
         variants,
         secrets: secrets.into_iter().collect(),
+        bytes: measure(directory).map_err(|error| error.to_string())?.bytes,
     };
     Ok((version, reports))
 }

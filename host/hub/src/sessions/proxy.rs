@@ -12,7 +12,8 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use orwd_hub_store::accounts::Caller;
-use orwd_hub_store::sessions;
+use orwd_hub_store::environments::of_platform;
+use orwd_hub_store::{sessions, time_before, usage};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -60,6 +61,12 @@ const MAX_PAGE: usize = 32 << 20;
 /// The time for a response for a page.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Bytes that must be left for a new session.
+const SESSION_SPACE: i64 = 64 << 10;
+
+/// The time after which the use of a session is noted again.
+const NOTED: Duration = Duration::from_secs(24 * 3600);
+
 /// Bytes of the response to `/version`.
 const MAX_VERSION: usize = 1 << 20;
 
@@ -67,11 +74,16 @@ const MAX_VERSION: usize = 1 << 20;
 pub(crate) async fn serve(state: &Shared, request: Request) -> Result<Response, ApiError> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let reads = method == Method::GET || method == Method::HEAD;
-    if reads && matches!(path.as_str(), "/health" | "/ready") {
-        let status = if path == "/health" { "ok" } else { "ready" };
-        return Ok(axum::Json(json!({ "status": status })).into_response());
+    match path.as_str() {
+        "/health" if reads => return Ok(axum::Json(json!({ "status": "ok" })).into_response()),
+        "/ready" if reads => {
+            let checked = state.readiness.check(&state.database, &state.instances);
+            checked.await.map_err(ApiError::busy)?;
+            return Ok(axum::Json(json!({ "status": "ready" })).into_response());
+        }
+        _ => {}
     }
-    let caller = caller(state, request.headers()).await?;
+    let caller = caller(state, request.headers(), request.extensions()).await?;
     let caller = caller.ok_or_else(ApiError::unauthorized)?;
     let deployment = text(request.headers(), &DEPLOYMENT)?;
     let session = text(request.headers(), &SESSION)?;
@@ -100,6 +112,7 @@ pub(crate) async fn serve(state: &Shared, request: Request) -> Result<Response, 
     if let (Some(id), "/create") = (&session, path.as_str()) {
         let (principal, id) = (caller.name.clone(), id.clone());
         let version = target.version.clone();
+        check_quota(state, &target).await?;
         state
             .database
             .run(move |transaction| sessions::bind(transaction, &principal, &id, &version))
@@ -165,6 +178,17 @@ pub(crate) async fn ask(
     ))
 }
 
+/// Refuses a new session of an environment whose owner has reached the quota:
+/// what the session keeps is the owner's.
+async fn check_quota(state: &Shared, target: &Target) -> Result<(), ApiError> {
+    let (id, quota) = (target.environment.clone(), state.owner_quota());
+    let checked = state.database.read(move |transaction| {
+        let environment = of_platform(transaction, &id)?;
+        usage::check_space(transaction, &environment.owner, quota, SESSION_SPACE)
+    });
+    Ok(checked.await?)
+}
+
 /// Returns the text of a header without white space around it; none if it is
 /// absent or blank. Of repeated headers the first counts.
 fn text(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, ApiError> {
@@ -188,9 +212,21 @@ async fn version_of(
     let (principal, id) = (caller.name.clone(), id.to_owned());
     let found = state
         .database
-        .run(move |transaction| sessions::find(transaction, &principal, &id))
+        .read(move |transaction| {
+            let found = sessions::find(transaction, &principal, &id)?;
+            Ok(found.map(|found| (found, principal, id)))
+        })
         .await?;
-    Ok(found)
+    let Some(((version, used_at), principal, id)) = found else {
+        return Ok(None);
+    };
+    if used_at < time_before(NOTED) {
+        let noted = state
+            .database
+            .run(move |transaction| sessions::touch(transaction, &principal, &id));
+        noted.await?;
+    }
+    Ok(Some(version))
 }
 
 /// Gives a new session its id, and notes the version that it will run on.
@@ -205,6 +241,7 @@ async fn create_session(
     let id = Uuid::new_v4().to_string();
     if let Some(name) = deployment {
         let target = by_name(state, caller, &name).await?;
+        check_quota(state, &target).await?;
         state.pending.insert(&caller.name, &id, target.version);
     }
     let events = format!("event: task_id\r\ndata: {id}\r\n\r\nevent: end\r\ndata: \r\n\r\n");

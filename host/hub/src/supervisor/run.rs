@@ -203,7 +203,7 @@ impl Supervisor {
     }
 
     /// Ends all processes at once.
-    fn kill(&self) -> Result<(), HubError> {
+    fn kill(&mut self) -> Result<(), HubError> {
         self.control.signal(Signal::KILL);
         self.hosts.kill();
         Ok(())
@@ -239,6 +239,7 @@ impl Supervisor {
                     .and_then(|arguments| self.hosts.start(&spec.name, arguments))
                     .map(Done::Listens),
             },
+            Action::Check => Ok(Done::Runs),
             Action::Stop(name) => {
                 self.hosts.stop(&name);
                 Ok(Done::Stops)

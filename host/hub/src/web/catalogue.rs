@@ -59,7 +59,7 @@ async fn page(
     let caller = viewer.maybe();
     let (rows, total) = state
         .database
-        .run(move |transaction| list(transaction, caller.as_ref(), &listed))
+        .read(move |transaction| list(transaction, caller.as_ref(), &listed))
         .await?;
     let page = pages::CataloguePage {
         owner,

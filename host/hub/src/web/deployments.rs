@@ -52,7 +52,7 @@ pub(super) async fn list(
     let finder = caller.clone();
     let (environment, mut rows) = state
         .database
-        .run(move |transaction| {
+        .read(move |transaction| {
             let environment = find_to_change(transaction, &owner, &name, &finder)?;
             let offset = (number - 1).saturating_mul(ROWS);
             let rows = page_of_environment(transaction, &environment.id, ROWS + 1, offset)?;
@@ -82,7 +82,7 @@ pub(super) async fn found(
 ) -> Result<(EnvironmentRecord, DeploymentRecord, String), ApiError> {
     let found = state
         .database
-        .run(move |transaction| {
+        .read(move |transaction| {
             let environment = find_to_change(transaction, &owner, &name, &caller)?;
             let missing = || {
                 HubStoreError::Missing(format!(

@@ -61,7 +61,7 @@ pub(super) async fn served(
 ) -> Result<(EnvironmentRecord, Option<DeploymentRecord>), ApiError> {
     let found = state
         .database
-        .run(move |transaction| {
+        .read(move |transaction| {
             let environment = find(transaction, &owner, &name, caller.as_ref())?;
             match version_of(transaction, &environment, None) {
                 Ok(version) => Ok((environment, Some(version))),
@@ -240,7 +240,7 @@ pub(super) async fn settings_page(
     let finder = caller.clone();
     let environment = state
         .database
-        .run(move |transaction| find_to_change(transaction, &owner, &name, &finder))
+        .read(move |transaction| find_to_change(transaction, &owner, &name, &finder))
         .await?;
     let form = settings_form(&environment, &caller, &environment.settings);
     Ok(Html(pages::settings(&viewer.frame(), &form)))

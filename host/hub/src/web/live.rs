@@ -100,7 +100,7 @@ pub(super) async fn first_push(
     let caller = viewer.signed_in()?;
     let environment = state
         .database
-        .run(move |transaction| find_to_change(transaction, &owner, &name, &caller))
+        .read(move |transaction| find_to_change(transaction, &owner, &name, &caller))
         .await?;
     let (mut stream, response) = Stream::begin()?;
     tokio::spawn(async move {
@@ -108,7 +108,7 @@ pub(super) async fn first_push(
             let id = environment.id.clone();
             let newest = state
                 .database
-                .run(move |transaction| newest_of(transaction, &id))
+                .read(move |transaction| newest_of(transaction, &id))
                 .await;
             if let Ok(Some(deployment)) = newest {
                 let address = format!("/{}/deployments/{}", environment.full_name(), deployment.id);
@@ -135,7 +135,7 @@ pub(super) async fn build_log(
         let mut status = deployment.status;
         loop {
             let id = deployment.id.clone();
-            let looked = state.database.run(move |transaction| {
+            let looked = state.database.read(move |transaction| {
                 let deployment = get(transaction, &id)?;
                 Ok((deployment, log_after(transaction, &id, sent)?))
             });

@@ -12,6 +12,7 @@ use super::accounts::{account, sign_in, users};
 use super::page::PageError;
 use super::viewer::{Viewer, redirect};
 use super::{catalogue, deployments, environment, live, sessions};
+use crate::admission::source::identify;
 use crate::http::error::ApiError;
 use crate::http::state::Shared;
 
@@ -113,7 +114,14 @@ pub(crate) async fn serve(state: &Shared, mut pages: Router, mut request: Reques
         .to_owned();
     let reads = request.method() == Method::GET;
     let is_file = path.starts_with("/static/");
-    let viewer = match Viewer::of(state, request.headers(), path.clone()).await {
+    let viewer = Viewer::of(state, request.headers(), path.clone()).await;
+    let identified = viewer.and_then(|viewer| {
+        if let Some(caller) = viewer.maybe() {
+            identify(request.extensions(), &caller.name)?;
+        }
+        Ok(viewer)
+    });
+    let viewer = match identified {
         Ok(viewer) => viewer,
         Err(error) => {
             let response = error_page(&Viewer::default(), error.status(), Some(&error));

@@ -82,7 +82,7 @@ pub(super) async fn list(
     let (finder, wanted) = (caller.clone(), query.text("version"));
     let (environment, versions, chosen, generations) = state
         .database
-        .run(move |transaction| {
+        .read(move |transaction| {
             let environment = find(transaction, &owner, &name, Some(&finder))?;
             let mut versions = page_of_environment(transaction, &environment.id, VERSIONS, 0)?;
             versions.retain(|version| version.status == DeploymentStatus::Deployed);
@@ -227,7 +227,7 @@ async fn found(
     let (finder, wanted) = (caller.clone(), version.deployment.clone());
     let environment = state
         .database
-        .run(move |transaction| {
+        .read(move |transaction| {
             let environment = find(transaction, &owner, &name, Some(&finder))?;
             of_environment(transaction, &environment, &wanted)?;
             Ok(environment)
@@ -287,7 +287,7 @@ async fn forked(
     let (principal, wanted) = (found.caller.name.clone(), id.clone());
     let version = state
         .database
-        .run(move |transaction| version_of_session(transaction, &principal, &wanted))
+        .read(move |transaction| version_of_session(transaction, &principal, &wanted))
         .await?;
     Ok((version.as_ref() == Some(&found.version)).then(|| Fork {
         addresses: vec![found.address(&id)],

@@ -53,7 +53,7 @@ impl Viewer {
         let hash = BrowserSecretHash::of(&secret);
         viewer.caller = state
             .database
-            .run(move |transaction| caller_of_browser(transaction, &hash))
+            .read(move |transaction| caller_of_browser(transaction, &hash))
             .await?;
         viewer.secret = viewer.caller.is_some().then_some(secret);
         Ok(viewer)

@@ -11,6 +11,7 @@ use orwd_hub_store::accounts::{
 use orwd_web::pages;
 
 use super::sign_in::new_password;
+use crate::admission::source::RequestSource;
 use crate::api::accounts::check_password;
 use crate::http::error::ApiError;
 use crate::http::state::Shared;
@@ -21,11 +22,13 @@ use crate::web::viewer::{Viewer, redirect, sign_in};
 /// Changes the password of a user, and ends their other browser sessions.
 pub(in crate::web) async fn password(
     State(state): State<Shared>,
+    Extension(source): Extension<RequestSource>,
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, PageError> {
     let caller = form.viewer.signed_in()?;
-    let problem = match check_password(&state, &caller.name, form.text("current")).await {
+    let current = form.text("current");
+    let problem = match check_password(&state, &source, &caller.name, current).await {
         Ok(()) => None,
         Err(error) if error.status() == StatusCode::UNAUTHORIZED => {
             Some("The current password is wrong.")
@@ -75,7 +78,7 @@ async fn account_page(
     let name = caller.name.clone();
     let (keys, is_admin) = state
         .database
-        .run(move |transaction| {
+        .read(move |transaction| {
             Ok((
                 keys_of(transaction, &name)?,
                 is_administrator(transaction, &name)?,

@@ -12,6 +12,7 @@ use orwd_hub_store::accounts::{
 };
 use orwd_web::{Theme, pages};
 
+use crate::admission::source::RequestSource;
 use crate::api::accounts::check_password;
 use crate::http::bootstrap::hash;
 use crate::http::error::ApiError;
@@ -39,6 +40,7 @@ pub(in crate::web) async fn login_page(
 /// Signs a user in.
 pub(in crate::web) async fn login(
     State(state): State<Shared>,
+    Extension(source): Extension<RequestSource>,
     form: Form,
 ) -> Result<Response, PageError> {
     let (name, next) = (form.text("name"), form.text("next"));
@@ -49,7 +51,7 @@ pub(in crate::web) async fn login(
             "wrong name or password",
         ))
     } else {
-        check_password(&state, &name, password).await
+        check_password(&state, &source, &name, password).await
     };
     match checked {
         Ok(()) => Ok(sign_in(&state, &form.viewer, name, &next).await?),
@@ -120,7 +122,7 @@ async fn link(state: &Shared, secret: &str) -> Result<Link, ApiError> {
     let hash = InvitationHash::of(secret);
     let user = state
         .database
-        .run(move |transaction| invited(transaction, &hash))
+        .read(move |transaction| invited(transaction, &hash))
         .await?;
     if let Some(user) = user {
         return Ok(Link::Invitation(user));
@@ -130,7 +132,7 @@ async fn link(state: &Shared, secret: &str) -> Result<Link, ApiError> {
     if blake3::hash(expected.as_bytes()) != blake3::hash(secret.as_bytes()) {
         return Err(no_link());
     }
-    let found = state.database.run(administrator_without_password).await?;
+    let found = state.database.read(administrator_without_password).await?;
     found.map(Link::First).ok_or_else(no_link)
 }
 

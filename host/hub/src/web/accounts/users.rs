@@ -33,7 +33,7 @@ async fn rendered(
     let caller = viewer.signed_in()?;
     let found = state
         .database
-        .run(move |transaction| users(transaction, &caller.name, ROWS))
+        .read(move |transaction| users(transaction, &caller.name, ROWS))
         .await?;
     page.rows = found
         .into_iter()
