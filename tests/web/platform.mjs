@@ -16,6 +16,8 @@ export async function platform(state, accounts) {
     args.push("--bootstrap", `${state}/accounts.toml`);
   }
   const child = spawn(process.env.ORWD_BIN, args, { stdio: ["ignore", "pipe", "pipe"] });
+  // A walk that fails leaves nothing running.
+  process.on("exit", () => child.kill("SIGKILL"));
   let log = "";
   child.stderr.on("data", (data) => { log += data; });
   const lines = createInterface({ input: child.stdout });
