@@ -307,7 +307,10 @@ fn unread_results(ors: &OrsClient, count: usize) -> String {
     for (session, run) in &runs {
         assert_eq!(session.resume(run).text().len(), 3 << 20);
     }
-    format!("{} of {count} began, and were fetched afterwards", runs.len())
+    format!(
+        "{} of {count} began, and were fetched afterwards",
+        runs.len()
+    )
 }
 
 /// A session with this many results of 3 MiB.
