@@ -1,17 +1,15 @@
-//! Sessions that wait cost nothing, and what one key does delays no other.
+//! Sessions that wait cost nothing.
 
 use std::fs;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use orwd_tests::background::{BackgroundTask, wait_until};
+use orwd_tests::background::wait_until;
 use orwd_tests::http::HttpConnection;
-use orwd_tests::ors::{OrsClient, SessionClient, TaskSelector};
-use orwd_tests::process::{OrwdCommand, ServeCommand, ServerProcess};
-use orwd_tests::test_dir::TestDir;
+use orwd_tests::ors::{SessionClient, TaskSelector};
+use orwd_tests::process::{ServeCommand, ServerProcess};
 use serde_json::json;
 
-use super::support::open;
 use crate::support::TIMEOUT;
 
 /// How long a server is watched.
@@ -100,49 +98,4 @@ fn sessions_that_wait_for_room_for_their_results_use_no_cpu() {
             session.post("call", &echo).status() == 200
         });
     }
-}
-
-#[test]
-fn a_fork_of_a_long_session_does_not_delay_another_key() {
-    let scratch = TestDir::new();
-    let keys = scratch.at("keys.toml");
-    let [alice, mallory] = ["alice", "mallory"].map(|name| {
-        let made = OrwdCommand::new(["keys", "new", name, "--api-keys", &keys]).run();
-        made.expect_success().trim_end().to_owned()
-    });
-    let server = ServeCommand::fixtures(&["alpha"])
-        .set("--api-keys", &keys)
-        .start();
-    let [alice, mallory] = [&alice, &mallory].map(|key| server.ors().with_api_key(key));
-    let long = open(&mallory, "alpha", json!({"id": "train-0"}));
-    let text = "x".repeat(4 << 20);
-    for _ in 0..24 {
-        long.call("noargs", json!({"x": text}));
-    }
-    let session = open(&alice, "alpha", json!({"id": "train-0"}));
-    let call = || {
-        let start = Instant::now();
-        let echo = session.call("echo", json!({"text": "here"}));
-        assert_eq!(echo.text(), "here");
-        start.elapsed()
-    };
-    let alone = (0..5).map(|_| call()).max().unwrap_or_default();
-    let path = format!("/orwd/sessions/{}/fork", long.id());
-    let fork = {
-        let mallory: OrsClient = mallory.clone();
-        BackgroundTask::spawn(move || mallory.post(&path, &json!({"count": 12})))
-    };
-    let mut worst = Duration::ZERO;
-    let mut calls = 0;
-    while !fork.is_finished() {
-        worst = worst.max(call());
-        calls += 1;
-    }
-    let (forked, took) = fork.join_timed();
-    assert_eq!(forked.status(), 200, "{forked:?}");
-    let limit = alone * 4 + Duration::from_millis(700);
-    assert!(
-        calls >= 3 && worst < limit,
-        "{worst:?} at most in {calls} calls, {alone:?} alone, of {took:?}"
-    );
 }
