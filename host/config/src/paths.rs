@@ -50,7 +50,7 @@ pub struct NetworkFlags {
     /// requests, if its manifest asks for that with `secrets-in-guest = true`.
     /// Otherwise they get placeholders, and the host puts the values into headers.
     /// May be repeated
-    #[arg(long, value_name = "NAME", value_parser = environment_name)]
+    #[arg(long, value_name = "ENVIRONMENT", value_parser = environment_name)]
     pub secrets_in_guest: Vec<EnvName>,
 
     /// File of further certificate authorities, in PEM, for requests of
