@@ -18,13 +18,13 @@ use toml::de::DeTable;
 
 use orwd_config::LimitOverrides;
 use orwd_model::{ClockMode, DataMode, EnvName, RESERVED_PATHS, Seed};
-use orwd_network::Rule;
 use table::Table;
 
 use crate::files::AuthorFolder;
 
 pub use build::{BuildRule, PythonRule};
 pub use error::{FILE_NAME, ManifestError};
+pub use network::NetworkRequest;
 
 /// Bytes of a manifest.
 const MAX_SIZE: u64 = 1 << 20;
@@ -50,7 +50,7 @@ pub struct Manifest {
     /// Secrets that it declares, in order. It gets no others.
     pub secrets: Vec<String>,
     /// What its sessions ask to reach by HTTP.
-    pub network: Vec<Rule>,
+    pub network: NetworkRequest,
     /// Toolsets that clients can request.
     pub toolsets: Vec<String>,
     /// Clock of its sessions.
@@ -82,7 +82,7 @@ impl Manifest {
             mode: DataMode::default(),
             limits: LimitOverrides::default(),
             secrets: Vec::new(),
-            network: Vec::new(),
+            network: NetworkRequest::default(),
             toolsets: Vec::new(),
             clock: ClockMode::default(),
             seed: None,

@@ -42,8 +42,19 @@ pub struct EnvironmentNetwork {
     pub requested: Vec<String>,
     /// The rules that both its manifest and the operator allow.
     pub granted: Vec<String>,
+    /// Its guests get the values of secrets, not placeholders, as both its manifest
+    /// and the operator permit.
+    pub secrets_in_guest: bool,
     /// How requests are made.
     pub access: NetworkAccess,
+}
+
+impl EnvironmentNetwork {
+    /// Returns whether its guests get placeholders in place of secrets. Those of an
+    /// environment that makes no requests would be of no use.
+    pub fn hides_secrets(&self) -> bool {
+        !self.requested.is_empty() && !self.secrets_in_guest
+    }
 }
 
 impl EnvironmentSpec {

@@ -46,6 +46,13 @@ pub struct NetworkFlags {
     #[arg(long, value_name = "NAME=RULE|NAME=manifest")]
     pub allow_network: Vec<NetworkMapping>,
 
+    /// Environment whose sessions get the values of secrets although they make
+    /// requests, if its manifest asks for that with `secrets-in-guest = true`.
+    /// Otherwise they get placeholders, and the host puts the values into headers.
+    /// May be repeated
+    #[arg(long, value_name = "ENVIRONMENT", value_parser = environment_name)]
+    pub secrets_in_guest: Vec<EnvName>,
+
     /// File of further certificate authorities, in PEM, for requests of
     /// environments over https
     #[arg(long, value_name = "FILE")]
@@ -208,6 +215,10 @@ impl FromStr for DataMapping {
             _ => mapping(None, text),
         }
     }
+}
+
+fn environment_name(text: &str) -> Result<EnvName, String> {
+    EnvName::new(text).map_err(|error| error.to_string())
 }
 
 impl FromStr for NetworkMapping {

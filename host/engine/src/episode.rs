@@ -55,8 +55,7 @@ impl Episode {
         seed: Seed,
     ) -> Result<Episode, EntryError> {
         let session = instance.exports.orwd_environment_orwd_episode().session();
-        instance.state.redact_secrets(&secrets);
-        let secrets = lower::secrets(secrets);
+        let secrets = instance.state.take_secrets(secrets);
         let opened = instance
             .state
             .enter(

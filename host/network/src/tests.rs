@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use orwd_model::{HttpErrorCode, HttpPort, HttpRequest, HttpResult};
+use orwd_model::{HttpErrorCode, HttpPort, HttpRequest, HttpResult, Secret, Secrets};
 use rcgen::{CertificateParams, KeyPair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -13,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use zeroize::Zeroizing;
 
 use crate::broker::client::Broker;
 use crate::broker::config::BrokerConfig;
@@ -74,7 +75,11 @@ async fn fetch(answer: impl Into<Vec<u8>>) -> HttpResult {
     let (address, _asked) = serve(answer.into()).await;
     let url = format!("http://{address}");
     sender("")
-        .send(&granted(std::slice::from_ref(&url)), get(&url))
+        .send(
+            &granted(std::slice::from_ref(&url)),
+            get(&url),
+            &Secrets::default(),
+        )
         .await
 }
 
@@ -89,7 +94,10 @@ async fn a_request_is_sent_as_it_is_and_its_response_is_whole() {
         .headers
         .push(("Authorization".to_owned(), "Bearer k".to_owned()));
     request.body = b"body".to_vec();
-    let response = sender("").send(&granted(&[rule]), request).await.unwrap();
+    let response = sender("")
+        .send(&granted(&[rule]), request, &Secrets::default())
+        .await
+        .unwrap();
     assert_eq!(
         (response.status, response.body.as_slice()),
         (201, &b"hi"[..])
@@ -122,14 +130,21 @@ async fn a_name_is_not_followed_to_an_address_that_is_not_public() {
     ] {
         let url = format!("http://{name}:{port}");
         let grant = granted(std::slice::from_ref(&url));
-        let error = sender(hosts).send(&grant, get(&url)).await.unwrap_err();
+        let error = sender(hosts)
+            .send(&grant, get(&url), &Secrets::default())
+            .await
+            .unwrap_err();
         assert_eq!(error.code, HttpErrorCode::Refused, "{name}: {error}");
     }
     // An address that only the manifest names is not enough either.
     let rules = [Rule::parse(&format!("http://{address}")).unwrap()];
     let grant = NetworkGrant::new(&rules, &OperatorRules::Manifest);
     let error = sender("")
-        .send(&grant, get(&format!("http://{address}")))
+        .send(
+            &grant,
+            get(&format!("http://{address}")),
+            &Secrets::default(),
+        )
         .await
         .unwrap_err();
     assert_eq!(error.code, HttpErrorCode::Refused);
@@ -200,12 +215,136 @@ async fn a_hostile_response_ends_in_a_named_error() {
             }
         });
         let error = sender("")
-            .send(&granted(std::slice::from_ref(&url)), get(&url))
+            .send(
+                &granted(std::slice::from_ref(&url)),
+                get(&url),
+                &Secrets::default(),
+            )
             .await
             .unwrap_err();
         assert_eq!(error.code, Timeout, "{error}");
         server.abort();
     }
+}
+
+const VALUE: &str = "kanarienvogel/5f1c";
+
+fn hidden(domains: &[&str]) -> Secrets {
+    let mut secret = Secret::new("KEY".to_owned(), Zeroizing::new(VALUE.to_owned()));
+    secret.allowed_domains = Some(domains.iter().map(|name| (*name).to_owned()).collect());
+    let mut secrets = Secrets::new(vec![secret]);
+    secrets.hide_as("s".to_owned());
+    secrets
+}
+
+fn with_key(url: &str) -> HttpRequest {
+    let mut request = get(url);
+    let header = (
+        "authorization".to_owned(),
+        "Bearer __SECRET:s:KEY__".to_owned(),
+    );
+    request.headers.push(header);
+    request
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_broker_puts_a_secret_in_and_takes_its_echo_out() {
+    // Raw and across chunks, in base64, escaped for a URL, and in a header.
+    let (one, two) = VALUE.split_at(7);
+    let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nX-Echo: Bearer {VALUE}\r\nTransfer-Encoding: chunked\r\n\r\n{}{}{}0\r\n\r\n",
+        chunk(&format!("raw {one}")),
+        chunk(two),
+        chunk(" base64 a2FuYXJpZW52b2dlbC81ZjFj url kanarienvogel%2F5f1c end"),
+    );
+    let (address, mut asked) = serve(answer.into()).await;
+    let url = format!("http://{address}");
+    let broker = broker(vec![granted(std::slice::from_ref(&url))]);
+    broker.connect().unwrap();
+    let port = broker.port(0);
+    let secrets = hidden(&["127.0.0.1"]);
+    let response = port.send("alice", with_key(&url), &secrets).await.unwrap();
+    let asked = asked.recv().await.unwrap();
+    assert!(
+        asked.contains(&format!("authorization: Bearer {VALUE}\r\n")),
+        "{asked}"
+    );
+    let body = String::from_utf8(response.body).unwrap();
+    assert_eq!(body, "raw [secret] base64 [secret] url [secret] end");
+    let echo = ("x-echo".to_owned(), "Bearer [secret]".to_owned());
+    assert!(response.headers.contains(&echo), "{:?}", response.headers);
+}
+
+#[tokio::test]
+async fn the_length_of_a_redacted_body_is_its_own_and_a_compressed_one_is_refused() {
+    let length = VALUE.len();
+    let (address, _asked) =
+        serve(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{VALUE}").into()).await;
+    let url = format!("http://{address}");
+    let grant = granted(std::slice::from_ref(&url));
+    let response = sender("")
+        .send(&grant, get(&url), &hidden(&[]))
+        .await
+        .unwrap();
+    assert_eq!(response.body, b"[secret]");
+    let header = ("content-length".to_owned(), "8".to_owned());
+    assert!(response.headers.contains(&header), "{:?}", response.headers);
+
+    let (address, mut asked) =
+        serve(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx".to_vec())
+            .await;
+    let url = format!("http://{address}");
+    let grant = granted(std::slice::from_ref(&url));
+    let mut request = get(&url);
+    request
+        .headers
+        .push(("Accept-Encoding".to_owned(), "gzip".to_owned()));
+    let error = sender("")
+        .send(&grant, request.clone(), &hidden(&[]))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code, HttpErrorCode::Refused, "{error}");
+    let asked_for = asked.recv().await.unwrap();
+    assert!(
+        asked_for.contains("accept-encoding: identity\r\n"),
+        "{asked_for}"
+    );
+    // Without a hidden secret there is nothing to search for.
+    assert!(
+        sender("")
+            .send(&grant, request, &Secrets::default())
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn a_secret_is_not_sent_where_it_may_not_go() {
+    let (address, mut asked) = serve(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()).await;
+    let url = format!("http://{address}");
+    let grant = granted(std::slice::from_ref(&url));
+    let refused = sender("")
+        .send(&grant, with_key(&url), &hidden(&["a.com"]))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code, HttpErrorCode::NotGranted, "{refused}");
+    let query = get(&format!("{url}/?key=__SECRET:s:KEY__"));
+    let refused = sender("")
+        .send(&grant, query, &hidden(&["127.0.0.1"]))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code, HttpErrorCode::Refused, "{refused}");
+    assert!(asked.try_recv().is_err(), "the server was asked");
+    // In a body it is a text like any other.
+    let mut request = get(&url);
+    request.method = "POST".to_owned();
+    request.body = b"__SECRET:s:KEY__".to_vec();
+    sender("")
+        .send(&grant, request, &hidden(&["127.0.0.1"]))
+        .await
+        .unwrap();
+    assert!(asked.recv().await.unwrap().ends_with("__SECRET:s:KEY__"));
 }
 
 #[tokio::test]
@@ -256,7 +395,10 @@ async fn a_server_without_a_certificate_of_a_known_authority_is_refused() {
             tls: config,
             ..sender("")
         };
-        let error = sender.send(&grant, get(&url)).await.unwrap_err();
+        let error = sender
+            .send(&grant, get(&url), &Secrets::default())
+            .await
+            .unwrap_err();
         assert_eq!(error.code, HttpErrorCode::Failed);
         assert!(error.message.contains(part), "{error}");
     }
@@ -287,7 +429,10 @@ async fn each_environment_has_its_own_grant_at_the_broker() {
     broker.connect().unwrap();
     for (place, url) in urls.iter().enumerate() {
         for (other, _) in urls.iter().enumerate() {
-            let result = broker.port(other).send("alice", get(url)).await;
+            let result = broker
+                .port(other)
+                .send("alice", get(url), &Secrets::default())
+                .await;
             match result {
                 Ok(response) => {
                     assert_eq!(place, other);
@@ -302,7 +447,7 @@ async fn each_environment_has_its_own_grant_at_the_broker() {
     }
     let error = broker
         .port(2)
-        .send("alice", get(&urls[0]))
+        .send("alice", get(&urls[0]), &Secrets::default())
         .await
         .unwrap_err();
     assert_eq!(error.code, HttpErrorCode::NotGranted);
@@ -319,10 +464,14 @@ async fn slow_requests_of_one_owner_leave_places_to_others() {
     let waiting: Vec<_> = (0..200)
         .map(|_| {
             let (port, request) = (broker.port(0), get(&slow));
-            tokio::spawn(async move { port.send("mallory", request).await })
+            tokio::spawn(async move { port.send("mallory", request, &Secrets::default()).await })
         })
         .collect();
-    let response = broker.port(0).send("alice", get(&quick)).await.unwrap();
+    let response = broker
+        .port(0)
+        .send("alice", get(&quick), &Secrets::default())
+        .await
+        .unwrap();
     assert_eq!(response.status, 200);
     waiting.iter().for_each(tokio::task::JoinHandle::abort);
     drop(listener);
@@ -344,7 +493,8 @@ async fn requests_fail_by_name_when_the_broker_has_ended() {
     let broker = Broker::of_stream(ours, &BrokerConfig::of(Vec::new()));
     broker.connect().unwrap();
     let (port, request) = (broker.port(0), get("http://a.com"));
-    let pending = tokio::spawn(async move { port.send("alice", request).await });
+    let pending =
+        tokio::spawn(async move { port.send("alice", request, &Secrets::default()).await });
     tokio::task::yield_now().await;
     end.send(()).unwrap();
     process.join().unwrap();
@@ -352,7 +502,7 @@ async fn requests_fail_by_name_when_the_broker_has_ended() {
     assert_eq!(error.code, HttpErrorCode::Unavailable);
     let error = broker
         .port(0)
-        .send("alice", get("http://a.com"))
+        .send("alice", get("http://a.com"), &Secrets::default())
         .await
         .unwrap_err();
     assert_eq!(error.code, HttpErrorCode::Unavailable);

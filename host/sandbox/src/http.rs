@@ -9,7 +9,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use orwd_bindings::network::orwd::network::http as wit;
-use orwd_model::{HttpError, HttpErrorCode, HttpExchange, HttpPort, HttpRequest, HttpResult};
+use orwd_model::{
+    HttpError, HttpErrorCode, HttpExchange, HttpPort, HttpRequest, HttpResult, Secrets,
+};
 use tokio::sync::{mpsc, oneshot};
 use wasmtime::component::HasData;
 
@@ -30,8 +32,14 @@ pub enum NetworkAccess {
     NotRequested,
     /// Its manifest asks for something, and the operator allows nothing of it.
     NotAllowed,
-    /// What both grant, by this port.
-    Granted(Arc<dyn HttpPort>),
+    /// What both grant.
+    Granted {
+        /// Sends requests.
+        port: Arc<dyn HttpPort>,
+        /// Both the manifest and the operator permit that guests with secrets in
+        /// their memory make requests.
+        secrets_in_guest: bool,
+    },
 }
 
 /// A result that is to be recorded.
@@ -83,6 +91,10 @@ pub enum HttpFault {
 pub(crate) struct HttpState {
     access: NetworkAccess,
     owner: Arc<str>,
+    /// Those that the guest does not get.
+    secrets: Secrets,
+    /// The guest got its secrets.
+    exposed: bool,
     clock: SessionClock,
     mode: HttpMode,
     requests: u32,
@@ -94,11 +106,23 @@ impl HttpState {
         HttpState {
             access,
             owner,
+            secrets: Secrets::default(),
+            exposed: false,
             clock,
             mode: HttpMode::Closed,
             requests: 0,
             entry_bytes: 0,
         }
+    }
+
+    /// Keeps secrets that the guest does not get.
+    pub(crate) fn hide_secrets(&mut self, secrets: Secrets) {
+        self.secrets = secrets;
+    }
+
+    /// Notes that the guest got its secrets.
+    pub(crate) fn expose_secrets(&mut self) {
+        self.exposed = true;
     }
 
     /// Sets where the results of the next entry come from.
@@ -159,13 +183,21 @@ impl HttpState {
                 "the operator allows none of what the manifest asks for; start the server with \
                  --allow-network ENVIRONMENT=RULE or ENVIRONMENT=manifest",
             )),
-            NetworkAccess::Granted(_) if in_doubt => Err(HttpError::new(
+            NetworkAccess::Granted {
+                secrets_in_guest: false,
+                ..
+            } if self.exposed => Err(HttpError::new(
+                HttpErrorCode::NotGranted,
+                "the session has the values of its secrets, so it may send nothing; the manifest \
+                 and the operator can permit it with secrets-in-guest",
+            )),
+            NetworkAccess::Granted { .. } if in_doubt => Err(HttpError::new(
                 HttpErrorCode::InDoubt,
                 "the host stopped while this request may have been sent, so it is not sent again",
             )),
-            NetworkAccess::Granted(port) => {
+            NetworkAccess::Granted { port, .. } => {
                 let waiting = self.clock.begin_request();
-                let result = port.send(&self.owner, request.clone()).await;
+                let result = port.send(&self.owner, request.clone(), &self.secrets).await;
                 drop(waiting);
                 result
             }
@@ -271,6 +303,7 @@ mod tests {
             &'p self,
             _owner: &'p str,
             _request: HttpRequest,
+            _secrets: &'p Secrets,
         ) -> Pin<Box<dyn Future<Output = HttpResult> + Send + 'p>> {
             let mut asked = self.0.lock().unwrap();
             *asked += 1;
@@ -282,6 +315,13 @@ mod tests {
                     body: Vec::new(),
                 })
             })
+        }
+    }
+
+    fn granted(port: Arc<Counting>) -> NetworkAccess {
+        NetworkAccess::Granted {
+            port,
+            secrets_in_guest: false,
         }
     }
 
@@ -347,7 +387,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_guest_sees_no_result_that_is_not_recorded() {
-        let mut state = state(NetworkAccess::Granted(Arc::new(Counting::default())));
+        let mut state = state(granted(Arc::default()));
         let records = go_live(&mut state, Vec::new(), false);
         drop(records);
         let fault = state.send(request("GET")).await.unwrap_err();
@@ -362,14 +402,11 @@ mod tests {
     #[tokio::test]
     async fn a_replay_is_served_from_the_record_and_asks_nobody() {
         let port = Arc::new(Counting::default());
-        let mut live = state(NetworkAccess::Granted(port.clone()));
+        let mut live = state(granted(port.clone()));
         let mut records = go_live(&mut live, Vec::new(), false);
         let (first, one) = send(&mut live, &mut records, "GET").await;
         let (second, two) = send(&mut live, &mut records, "POST").await;
-        for access in [
-            NetworkAccess::Granted(port.clone()),
-            NetworkAccess::NotRequested,
-        ] {
+        for access in [granted(port.clone()), NetworkAccess::NotRequested] {
             let mut replay = state(access);
             replay.set_mode(HttpMode::Replay([one.clone(), two.clone()].into()));
             assert_eq!(replay.send(request("GET")).await.unwrap(), first);
@@ -385,7 +422,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_in_doubt_is_repeated_only_if_that_is_harmless() {
         let port = Arc::new(Counting::default());
-        let mut state = state(NetworkAccess::Granted(port.clone()));
+        let mut state = state(granted(port.clone()));
         let mut records = go_live(&mut state, Vec::new(), true);
         let (result, _) = send(&mut state, &mut records, "POST").await;
         assert_eq!(result.unwrap_err().code, HttpErrorCode::InDoubt);
@@ -397,9 +434,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_guest_with_the_values_of_secrets_sends_nothing_unless_both_permit_it() {
+        for permitted in [false, true] {
+            let port = Arc::new(Counting::default());
+            let mut state = state(NetworkAccess::Granted {
+                port: port.clone(),
+                secrets_in_guest: permitted,
+            });
+            state.expose_secrets();
+            let mut records = go_live(&mut state, Vec::new(), false);
+            let (result, _) = send(&mut state, &mut records, "GET").await;
+            assert_eq!(result.is_ok(), permitted, "{result:?}");
+            assert_eq!(*port.0.lock().unwrap(), u16::from(permitted));
+        }
+    }
+
+    #[tokio::test]
     async fn before_the_session_is_open_nothing_is_sent() {
         let port = Arc::new(Counting::default());
-        let mut state = state(NetworkAccess::Granted(port.clone()));
+        let mut state = state(granted(port.clone()));
         let error = state.send(request("GET")).await.unwrap().unwrap_err();
         assert_eq!(error.code, HttpErrorCode::Refused);
         assert_eq!(*port.0.lock().unwrap(), 0);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use orwd_model::{DataMode, PublishRules};
+use orwd_model::{DataMode, PublishRules, Secrets};
 use orwd_overlay::{FileLimits, FilesystemView, Overlay, QuotaRefusal};
 
 use crate::config::{InstanceConfig, InstanceLabel};
@@ -158,6 +158,16 @@ impl GuestState {
     /// Sets where the results of the next entry's HTTP requests come from.
     pub fn set_http_mode(&mut self, mode: HttpMode) {
         self.http.set_mode(mode);
+    }
+
+    /// Keeps secrets that the guest does not get, for its requests.
+    pub fn hide_secrets(&mut self, secrets: Secrets) {
+        self.http.hide_secrets(secrets);
+    }
+
+    /// Notes that the guest gets its secrets.
+    pub fn expose_secrets(&mut self) {
+        self.http.expose_secrets();
     }
 
     /// Returns the state for the HTTP interface.

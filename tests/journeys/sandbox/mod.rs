@@ -3,6 +3,7 @@
 mod data_directory;
 mod determinism;
 mod faults;
+mod hidden_secrets;
 mod hostile_guests;
 mod network;
 mod secrets;

@@ -18,14 +18,14 @@ use crate::support::{TIMEOUT, environment_dir, serve};
 
 /// A server that answers each request with its number, and notes what it was
 /// asked. A request for `/held` is not answered before `release`.
-struct Upstream {
+pub(super) struct Upstream {
     address: String,
     asked: Arc<Mutex<Vec<String>>>,
     _release: mpsc::Sender<()>,
 }
 
 impl Upstream {
-    fn start() -> Upstream {
+    pub(super) fn start() -> Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -45,11 +45,11 @@ impl Upstream {
         }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(super) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    fn asked(&self) -> Vec<String> {
+    pub(super) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 }
@@ -76,7 +76,11 @@ fn answer(mut stream: std::net::TcpStream, noted: &Mutex<Vec<String>>, held: &Mu
         Some(location) => ("302 Found", location.as_str()),
         None => ("200 OK", ""),
     };
-    let body = format!("answer {number}");
+    // An echo is what a secret could come back by.
+    let body = match asked.contains(" /echo ") {
+        true => asked,
+        false => format!("answer {number}"),
+    };
     let _ = write!(
         stream,
         "HTTP/1.1 {status}\r\n{location}Content-Length: {}\r\n\r\n{body}",
@@ -85,22 +89,27 @@ fn answer(mut stream: std::net::TcpStream, noted: &Mutex<Vec<String>>, held: &Mu
 }
 
 /// An environment whose manifest asks for this, on a server with its own state.
-struct Scene {
-    scratch: TestDir,
+pub(super) struct Scene {
+    pub(super) scratch: TestDir,
     folder: String,
-    address: String,
-    flags: Vec<String>,
+    pub(super) address: String,
+    pub(super) flags: Vec<String>,
 }
 
 impl Scene {
-    fn new(asks: &str, allowed: &[String]) -> Scene {
+    pub(super) fn new(asks: &str, allowed: &[String]) -> Scene {
         orwd_tests::artifacts::components();
         let scratch = TestDir::new();
         let tables = match asks {
             "" => String::new(),
             asks => format!("[network]\nallow = [{asks:?}]"),
         };
-        let folder = environment_dir(&scratch, "judge", "caller", "secrets = [\"KEY\"]", &tables);
+        Scene::of_tables(&tables, scratch, allowed)
+    }
+
+    /// An environment with these tables in its manifest.
+    pub(super) fn of_tables(tables: &str, scratch: TestDir, allowed: &[String]) -> Scene {
+        let folder = environment_dir(&scratch, "judge", "caller", "secrets = [\"KEY\"]", tables);
         Scene {
             scratch,
             folder,
@@ -115,18 +124,18 @@ impl Scene {
         Scene::new(&rule, &[format!("judge={rule}")])
     }
 
-    fn command(&self) -> ServeCommand {
+    pub(super) fn command(&self) -> ServeCommand {
         let serve = serve(self.folder.as_str()).set("--state", self.scratch.at("state"));
         self.flags
             .iter()
             .fold(serve, |serve, rule| serve.set("--allow-network", rule))
     }
 
-    fn start(&self) -> ServerProcess {
+    pub(super) fn start(&self) -> ServerProcess {
         self.command().start_at(&self.address)
     }
 
-    fn journal_contains(&self, text: &str) -> bool {
+    pub(super) fn journal_contains(&self, text: &str) -> bool {
         orwd_tests::process::journal_contains(self.scratch.path().join("state"), text)
     }
 }
@@ -321,7 +330,7 @@ fn a_kill_during_a_call_repeats_only_a_request_that_may_be_repeated() {
 }
 
 /// Returns the broker of a server.
-fn broker(server: &ServerProcess) -> i32 {
+pub(super) fn broker(server: &ServerProcess) -> i32 {
     let pid = server.pid();
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
     let is_broker = |child: &&str| {
@@ -362,7 +371,9 @@ fn inspect_shows_the_requested_and_the_allowed_rules() {
     let closed = inspect(&[]);
     assert_eq!(
         closed["network"],
-        json!({"requested": ["https://*.example.com/v1"], "granted": []})
+        json!({
+            "requested": ["https://*.example.com/v1"], "granted": [], "secrets_in_guest": false,
+        })
     );
     let imports = closed["imports"].to_string();
     assert!(imports.contains("orwd:network/http@0.1.0"), "{imports}");

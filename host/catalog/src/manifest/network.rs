@@ -5,12 +5,21 @@ use orwd_network::Rule;
 use super::error::ManifestError;
 use super::table::{MAX_LIST, Table};
 
+/// What an environment asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkRequest {
+    /// What it asks to reach.
+    pub rules: Vec<Rule>,
+    /// It asks for the values of secrets.
+    pub secrets_in_guest: bool,
+}
+
 /// Reads the table.
-pub(super) fn network(root: &Table<'_>) -> Result<Vec<Rule>, ManifestError> {
+pub(super) fn network(root: &Table<'_>) -> Result<NetworkRequest, ManifestError> {
     let Some(table) = root.table("network")? else {
-        return Ok(Vec::new());
+        return Ok(NetworkRequest::default());
     };
-    table.only(&["allow"])?;
+    table.only(&["allow", "secrets-in-guest"])?;
     let mut rules = Vec::new();
     for text in table.texts("allow")?.unwrap_or_default() {
         if rules.len() >= MAX_LIST {
@@ -24,5 +33,8 @@ pub(super) fn network(root: &Table<'_>) -> Result<Vec<Rule>, ManifestError> {
             "`network.allow` is empty; list what the environment requests, such as [\"https://api.example.com\"]",
         ));
     }
-    Ok(rules)
+    Ok(NetworkRequest {
+        rules,
+        secrets_in_guest: table.flag("secrets-in-guest")?.unwrap_or(false),
+    })
 }

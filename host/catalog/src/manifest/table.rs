@@ -110,6 +110,16 @@ impl<'a> Table<'a> {
             .map(Some)
     }
 
+    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, ManifestError> {
+        match self.value(key) {
+            None => Ok(None),
+            Some(value) => match value.get_ref() {
+                DeValue::Boolean(flag) => Ok(Some(*flag)),
+                other => Err(self.mistyped(key, value, "true or false", other)),
+            },
+        }
+    }
+
     /// Reads a path, which stays below the folder of the manifest.
     pub(super) fn path(
         &self,

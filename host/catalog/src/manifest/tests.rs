@@ -237,6 +237,10 @@ fn errors_name_the_key_and_the_position() {
             "orwd.toml:3:1: unknown key `network.alow`; did you mean `network.allow`?",
         ),
         (
+            "name = 'abc'\n[network]\nallow = ['https://a.com']\nsecrets-in-guest = 'yes'",
+            "orwd.toml:4:20: `network.secrets-in-guest`: expected true or false, found a string",
+        ),
+        (
             "name = 'abc'\nnetwork.allow = []",
             "orwd.toml:2:17: `network.allow` is empty; list what the environment requests, such as [\"https://api.example.com\"]",
         ),

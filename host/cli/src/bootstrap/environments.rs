@@ -263,6 +263,7 @@ fn reachable(environment: &Environment) -> Option<String> {
     }
     Some(match network.granted.as_slice() {
         [] => "not allowed".to_owned(),
+        granted if network.secrets_in_guest => format!("{} secrets-in-guest", granted.join(" ")),
         granted => granted.join(" "),
     })
 }

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use orwd_bindings::orwd::environment::types as wit;
 use zeroize::Zeroize;
 
-use orwd_model::{Block, Candidate, Json, Message, MessageBlock, Role, Secrets};
+use orwd_model::{Block, Candidate, Json, Message, MessageBlock, PLACEHOLDER_END, Role, Secrets};
 
 fn text(json: Json) -> String {
     json.as_str().to_owned()
@@ -36,6 +36,16 @@ pub(crate) fn secrets(secrets: Secrets) -> LoweredSecrets {
         name: secret.name.clone(),
         // Moved, not copied.
         value: mem::take(&mut *secret.into_value()),
+    });
+    LoweredSecrets(lowered.collect())
+}
+
+/// Returns placeholders in place of the values.
+pub(crate) fn placeholders(secrets: &Secrets) -> LoweredSecrets {
+    let start = secrets.placeholder_start().unwrap_or_default();
+    let lowered = secrets.iter().map(|secret| wit::Secret {
+        name: secret.name.clone(),
+        value: format!("{start}{}{PLACEHOLDER_END}", secret.name),
     });
     LoweredSecrets(lowered.collect())
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use wasmtime::{Store, UpdateDeadline};
 
+use crate::convert::lower::{self, LoweredSecrets};
 use crate::entry::fault::{EntryFailure, classify};
 use crate::entry::result_gate::ResultGate;
 use crate::entry::scheduled_guest::ScheduledGuest;
@@ -57,11 +58,22 @@ pub(crate) fn prepare(store: &mut Store<GuestState>, limits: &SessionLimits) {
 }
 
 impl StoreState {
-    /// Redacts these secrets from the guest's output from now on.
-    pub(crate) fn redact_secrets(&self, secrets: &Secrets) {
-        if let StoreState::Live(store) = self {
-            store.data().log.redact(secrets);
+    /// Redacts these secrets from the guest's output from now on, and returns what
+    /// the guest gets: the values, or placeholders if they are hidden from it.
+    pub(crate) fn take_secrets(&mut self, secrets: Secrets) -> LoweredSecrets {
+        let StoreState::Live(store) = self else {
+            return lower::secrets(Secrets::default());
+        };
+        store.data().log.redact(&secrets);
+        if secrets.hidden_as().is_some() {
+            let placeholders = lower::placeholders(&secrets);
+            store.data_mut().hide_secrets(secrets);
+            return placeholders;
         }
+        if !secrets.is_empty() {
+            store.data_mut().expose_secrets();
+        }
+        lower::secrets(secrets)
     }
 
     /// Enters the guest through `entry` under a budget. `what` names the entry

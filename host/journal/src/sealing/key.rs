@@ -26,6 +26,9 @@ const VERSION: u8 = 1;
 /// The first byte of sealed secrets that are bound to their component too.
 const WITH_COMPONENT: u8 = 2;
 
+/// The first byte of such secrets that are hidden from the guest.
+const HIDDEN: u8 = 3;
+
 /// Bytes of the fingerprint that identifies a key.
 const FINGERPRINT: usize = 8;
 
@@ -126,17 +129,37 @@ impl SealKey {
         episode: EpisodeId,
         component: Digest,
     ) -> Result<Vec<u8>, JournalError> {
-        let pairs: Vec<(&str, &str)> = secrets
-            .iter()
-            .map(|secret| (secret.name.as_str(), secret.expose()))
-            .collect();
         // Allocated large enough at once, so that no copy stays in freed memory.
-        let size = pairs
-            .iter()
-            .map(|(name, value)| name.len() + value.len() + 32);
-        let mut text = Zeroizing::new(Vec::with_capacity(size.sum::<usize>() + 32));
-        record::encode_value(&pairs, &mut text);
-        self.encrypt(WITH_COMPONENT, &text, &on_component(episode, component))
+        let size = secrets.iter().map(|secret| {
+            let domains = secret.allowed_domains.iter().flatten();
+            let domains = domains.map(|domain| domain.len() + 16).sum::<usize>();
+            secret.name.len() + secret.expose().len() + domains + 32
+        });
+        let session = secrets.hidden_as();
+        let size = size.sum::<usize>() + session.map_or(0, str::len) + 32;
+        let mut text = Zeroizing::new(Vec::with_capacity(size));
+        let version = match session {
+            None => {
+                let pairs: Vec<(&str, &str)> = secrets
+                    .iter()
+                    .map(|secret| (secret.name.as_str(), secret.expose()))
+                    .collect();
+                record::encode_value(&pairs, &mut text);
+                WITH_COMPONENT
+            }
+            Some(session) => {
+                let entries: Vec<(&str, &str, &Option<Vec<String>>)> = secrets
+                    .iter()
+                    .map(|secret| {
+                        let domains = &secret.allowed_domains;
+                        (secret.name.as_str(), secret.expose(), domains)
+                    })
+                    .collect();
+                record::encode_value(&(session, entries), &mut text);
+                HIDDEN
+            }
+        };
+        self.encrypt(version, &text, &on_component(episode, component))
     }
 
     /// Seals content for the record in this slot.
@@ -169,6 +192,10 @@ impl SealKey {
         let text = match sealed.first() {
             // Earlier versions did not bind them to the component.
             Some(&VERSION) => self.decrypt(VERSION, sealed, episode.as_bytes())?,
+            Some(&HIDDEN) => {
+                let text = self.decrypt(HIDDEN, sealed, &on_component(episode, component))?;
+                return hidden(&text);
+            }
             _ => self.decrypt(WITH_COMPONENT, sealed, &on_component(episode, component))?,
         };
         let pairs: Vec<(String, String)> = record::decode_value(&text).map_err(|_| broken())?;
@@ -230,6 +257,22 @@ impl SealKey {
             .for_each(|(to, from)| *to = from);
         fingerprint
     }
+}
+
+/// Secrets that are hidden, and what their placeholders name.
+type Hidden = (String, Vec<(String, String, Option<Vec<String>>)>);
+
+/// Reads secrets that are hidden from the guest.
+fn hidden(text: &[u8]) -> Result<Secrets, JournalError> {
+    let (session, entries): Hidden = record::decode_value(text).map_err(|_| broken())?;
+    let secrets = entries.into_iter().map(|(name, value, domains)| {
+        let mut secret = Secret::new(name, Zeroizing::new(value));
+        secret.allowed_domains = domains;
+        secret
+    });
+    let mut secrets = Secrets::new(secrets.collect());
+    secrets.hide_as(session);
+    Ok(secrets)
 }
 
 fn broken() -> JournalError {

@@ -7,6 +7,8 @@ use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
 
+use crate::session::secret::Secrets;
+
 /// A request of a guest.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,10 +84,13 @@ pub type HttpResult = Result<HttpResponse, HttpError>;
 /// Sends the requests of an environment's guests.
 pub trait HttpPort: fmt::Debug + Send + Sync {
     /// Sends a request on behalf of an owner, and waits for the whole response.
+    /// If the secrets are hidden, it puts their values in place of placeholders in
+    /// headers, and the response has none of them.
     fn send<'p>(
         &'p self,
         owner: &'p str,
         request: HttpRequest,
+        secrets: &'p Secrets,
     ) -> Pin<Box<dyn Future<Output = HttpResult> + Send + 'p>>;
 }
 

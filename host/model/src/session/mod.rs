@@ -14,6 +14,6 @@ pub use disk_budget::DiskBudget;
 pub use http_exchange::{
     HttpError, HttpErrorCode, HttpExchange, HttpPort, HttpRequest, HttpResponse, HttpResult,
 };
-pub use secret::{Secret, Secrets};
+pub use secret::{PLACEHOLDER_END, Secret, Secrets};
 pub use seed::{InvalidSeed, Seed};
 pub use timestamp::Timestamp;

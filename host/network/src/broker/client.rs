@@ -11,12 +11,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use orwd_model::{HttpError, HttpErrorCode, HttpPort, HttpRequest, HttpResult};
+use orwd_model::{HttpError, HttpErrorCode, HttpPort, HttpRequest, HttpResult, Secrets};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use zeroize::Zeroizing;
 
 use crate::broker::config::BrokerConfig;
-use crate::broker::frame::{self, ReadyMessage, ResultMessage, SendMessage};
+use crate::broker::frame::{self, ReadyMessage, ResultMessage, SecretsMessage, SendMessage};
 use crate::broker::server::{BrokerError, MAX_AT_ONCE};
 use crate::http::request::MAX_BODY;
 
@@ -39,8 +40,8 @@ pub struct Broker {
     stream: Mutex<Option<UnixStream>>,
     /// Reaped when this process ends.
     _process: Option<Child>,
-    to_write: mpsc::Sender<Vec<u8>>,
-    written: Mutex<Option<mpsc::Receiver<Vec<u8>>>>,
+    to_write: mpsc::Sender<Zeroizing<Vec<u8>>>,
+    written: Mutex<Option<mpsc::Receiver<Zeroizing<Vec<u8>>>>>,
     pending: Mutex<Pending>,
     owners: Mutex<HashMap<String, Arc<Semaphore>>>,
     next: AtomicU64,
@@ -169,7 +170,13 @@ impl Broker {
         pending.requests.clear();
     }
 
-    async fn send(&self, owner: &str, grant: usize, request: HttpRequest) -> HttpResult {
+    async fn send(
+        &self,
+        owner: &str,
+        grant: usize,
+        request: HttpRequest,
+        secrets: &Secrets,
+    ) -> HttpResult {
         let size = request.size();
         if size > MAX_REQUEST {
             let message = format!("the request has {size} bytes; at most {MAX_REQUEST} are sent");
@@ -180,8 +187,12 @@ impl Broker {
             return Err(unavailable());
         };
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let bytes =
-            frame::encode(id, &SendMessage { grant, request }).map_err(|_| unavailable())?;
+        let message = SendMessage {
+            grant,
+            request,
+            secrets: SecretsMessage::of(secrets),
+        };
+        let bytes = message.encode(id).map_err(|_| unavailable())?;
         let (reply, result) = oneshot::channel();
         {
             let mut pending = lock(&self.pending);
@@ -266,8 +277,9 @@ impl HttpPort for BrokerPort {
         &'p self,
         owner: &'p str,
         request: HttpRequest,
+        secrets: &'p Secrets,
     ) -> Pin<Box<dyn Future<Output = HttpResult> + Send + 'p>> {
-        Box::pin(self.broker.send(owner, self.grant, request))
+        Box::pin(self.broker.send(owner, self.grant, request, secrets))
     }
 }
 

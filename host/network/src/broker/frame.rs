@@ -1,12 +1,14 @@
 //! Messages between the serving process and the broker: a length and an id of
 //! the request, each of fixed size, then CBOR.
 
+use std::fmt;
 use std::io;
 
-use orwd_model::{HttpRequest, HttpResult};
+use orwd_model::{HttpRequest, HttpResult, Secret, Secrets};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
+use zeroize::Zeroizing;
 
 /// Bytes of the length and the id.
 const HEADER: usize = 12;
@@ -24,6 +26,99 @@ pub(crate) struct SendMessage {
     /// The place of the environment's grant in the configuration.
     pub(crate) grant: usize,
     pub(crate) request: HttpRequest,
+    /// The secrets that the session's guest does not have.
+    pub(crate) secrets: Option<SecretsMessage>,
+}
+
+/// The hidden secrets of a session.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SecretsMessage {
+    session: String,
+    list: Vec<SecretMessage>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SecretMessage {
+    name: String,
+    allowed_domains: Option<Vec<String>>,
+    #[serde(with = "wiped")]
+    value: Zeroizing<String>,
+}
+
+/// A text that is wiped on drop.
+mod wiped {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use zeroize::Zeroizing;
+
+    pub(super) fn serialize<S: Serializer>(
+        text: &Zeroizing<String>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(text)
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(
+        deserializer: D,
+    ) -> Result<Zeroizing<String>, D::Error> {
+        String::deserialize(deserializer).map(Zeroizing::new)
+    }
+}
+
+impl SecretsMessage {
+    /// Copies the secrets of a session; none if its guest has them, or if there are
+    /// none.
+    pub(crate) fn of(secrets: &Secrets) -> Option<SecretsMessage> {
+        let session = secrets.hidden_as()?.to_owned();
+        let list = secrets.iter().map(|secret| SecretMessage {
+            name: secret.name.clone(),
+            allowed_domains: secret.allowed_domains.clone(),
+            value: Zeroizing::new(secret.expose().to_owned()),
+        });
+        Some(SecretsMessage {
+            session,
+            list: list.collect(),
+        })
+    }
+
+    /// Returns the secrets.
+    pub(crate) fn into_secrets(self) -> Secrets {
+        let list = self.list.into_iter().map(|message| {
+            let mut secret = Secret::new(message.name, message.value);
+            secret.allowed_domains = message.allowed_domains;
+            secret
+        });
+        let mut secrets = Secrets::new(list.collect());
+        secrets.hide_as(self.session);
+        secrets
+    }
+
+    fn size(&self) -> usize {
+        let sizes = self.list.iter().map(|secret| {
+            let domains = secret.allowed_domains.iter().flatten();
+            let domains = domains.map(|domain| domain.len() + 16).sum::<usize>();
+            secret.name.len() + secret.value.len() + domains + 64
+        });
+        sizes.sum::<usize>() + self.session.len()
+    }
+}
+
+// Shows no value.
+impl fmt::Debug for SecretMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}=…", self.name)
+    }
+}
+
+impl SendMessage {
+    /// Encodes the message. It is wiped on drop, and no copy is left by a
+    /// reallocation.
+    pub(crate) fn encode(&self, id: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+        let secrets = self.secrets.as_ref().map_or(0, SecretsMessage::size);
+        let size = 2 * self.request.size() + secrets + 1024;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(size));
+        encode_into(&mut bytes, id, self)?;
+        Ok(bytes)
+    }
 }
 
 /// The broker's answer.
@@ -41,8 +136,15 @@ pub(crate) struct ReadyMessage {
 
 /// Encodes a message.
 pub(crate) fn encode(id: u64, message: &impl Serialize) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; HEADER];
-    ciborium::into_writer(message, &mut bytes).map_err(io::Error::other)?;
+    let mut bytes = Vec::new();
+    encode_into(&mut bytes, id, message)?;
+    Ok(bytes)
+}
+
+/// Encodes a message into an empty buffer.
+fn encode_into(bytes: &mut Vec<u8>, id: u64, message: &impl Serialize) -> io::Result<()> {
+    bytes.resize(HEADER, 0);
+    ciborium::into_writer(message, &mut *bytes).map_err(io::Error::other)?;
     let length = bytes.len() - HEADER;
     let length = u32::try_from(length)
         .ok()
@@ -52,7 +154,7 @@ pub(crate) fn encode(id: u64, message: &impl Serialize) -> io::Result<Vec<u8>> {
     for (place, byte) in bytes.iter_mut().zip(header) {
         *place = byte;
     }
-    Ok(bytes)
+    Ok(())
 }
 
 /// Returns the length of a message, and its id.
@@ -81,7 +183,8 @@ pub(crate) async fn read<T: DeserializeOwned>(
         Err(error) => return Err(error),
     }
     let (length, id) = header(head)?;
-    let mut bytes = vec![0; length];
+    // It may have secrets.
+    let mut bytes = Zeroizing::new(vec![0; length]);
     stream.read_exact(&mut bytes).await?;
     Ok(Some((id, decode(&bytes)?)))
 }

@@ -4,13 +4,13 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use orwd_model::{HttpError, HttpErrorCode, HttpRequest, HttpResult};
+use orwd_model::{HttpError, HttpErrorCode, HttpResult};
 use tokio::io::AsyncWriteExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::broker::config::BrokerConfig;
-use crate::broker::frame::{self, ReadyMessage, ResultMessage, SendMessage};
+use crate::broker::frame::{self, ReadyMessage, ResultMessage, SecretsMessage, SendMessage};
 use crate::http::sender::{Sender, Timeouts};
 use crate::http::tls;
 
@@ -99,7 +99,7 @@ pub(crate) async fn run(
             let (shared, finished) = (shared.clone(), finished.clone());
             tokio::spawn(async move {
                 let (config, sender) = &*shared;
-                let result = send(config, sender, message.grant, message.request).await;
+                let result = send(config, sender, message).await;
                 if let Ok(bytes) = frame::encode(id, &ResultMessage { result }) {
                     // The writer is gone with the other process.
                     let _ = finished.send(bytes).await;
@@ -115,14 +115,11 @@ pub(crate) async fn run(
     Ok(())
 }
 
-async fn send(
-    config: &BrokerConfig,
-    sender: &Sender,
-    grant: usize,
-    request: HttpRequest,
-) -> HttpResult {
-    match config.grant(grant) {
-        Some(grant) => sender.send(grant, request).await,
+async fn send(config: &BrokerConfig, sender: &Sender, message: SendMessage) -> HttpResult {
+    let secrets = message.secrets.map(SecretsMessage::into_secrets);
+    let secrets = secrets.unwrap_or_default();
+    match config.grant(message.grant) {
+        Some(grant) => sender.send(grant, message.request, &secrets).await,
         None => Err(HttpError::new(
             HttpErrorCode::NotGranted,
             "the environment has no grant",

@@ -3,5 +3,6 @@
 pub(crate) mod dns_message;
 pub(crate) mod request;
 pub(crate) mod resolver;
+pub(crate) mod secrets;
 pub(crate) mod sender;
 pub(crate) mod tls;

@@ -6,8 +6,9 @@ use hyper::header::{
     ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue,
     USER_AGENT,
 };
-use orwd_model::{HttpError, HttpErrorCode, HttpRequest};
+use orwd_model::{HttpError, HttpErrorCode, HttpRequest, Secrets};
 
+use crate::http::secrets;
 use crate::rules::grant::{Allowed, NetworkGrant};
 use crate::rules::url::Url;
 
@@ -17,6 +18,9 @@ pub(crate) const MAX_BODY: usize = 1 << 20;
 /// Headers of a request, and their bytes.
 const MAX_HEADERS: usize = 64;
 const MAX_HEADER_BYTES: usize = 16 << 10;
+
+/// Bytes of the values of headers with the secrets in them.
+const MAX_FILLED_BYTES: usize = 64 << 10;
 
 /// Headers that frame the request, choose its destination or identify somebody
 /// to a proxy; the broker sets what is needed of them.
@@ -51,6 +55,7 @@ pub(crate) struct CheckedRequest {
 pub(crate) fn check(
     grant: &NetworkGrant,
     request: HttpRequest,
+    hidden: &Secrets,
 ) -> Result<CheckedRequest, HttpError> {
     let url = Url::parse(&request.url).map_err(|error| refused(error.to_string()))?;
     let Some(allowed) = grant.allows(&request.method, &url) else {
@@ -64,6 +69,11 @@ pub(crate) fn check(
         );
         return Err(HttpError::new(HttpErrorCode::NotGranted, message));
     };
+    if secrets::has_placeholder(hidden, &request.url) {
+        return Err(refused(
+            "the URL has the placeholder of a secret; secrets are sent in headers only",
+        ));
+    }
     if request.body.len() > MAX_BODY {
         let message = format!(
             "the body has {} bytes; at most {MAX_BODY} are sent",
@@ -71,7 +81,7 @@ pub(crate) fn check(
         );
         return Err(HttpError::new(HttpErrorCode::Limit, message));
     }
-    let headers = headers(&request, &url)?;
+    let headers = headers(&request, &url, allowed, hidden)?;
     let mut built = hyper::Request::builder()
         .method(request.method.as_str())
         .uri(format!("{}{}", url.path, url.query))
@@ -85,7 +95,12 @@ pub(crate) fn check(
     })
 }
 
-fn headers(request: &HttpRequest, url: &Url) -> Result<HeaderMap, HttpError> {
+fn headers(
+    request: &HttpRequest,
+    url: &Url,
+    allowed: Allowed,
+    hidden: &Secrets,
+) -> Result<HeaderMap, HttpError> {
     let bytes: usize = request
         .headers
         .iter()
@@ -99,6 +114,7 @@ fn headers(request: &HttpRequest, url: &Url) -> Result<HeaderMap, HttpError> {
         );
         return Err(HttpError::new(HttpErrorCode::Limit, message));
     }
+    let mut filled = 0;
     let mut headers = HeaderMap::new();
     for (name, value) in &request.headers {
         let shown = name.escape_debug();
@@ -111,9 +127,17 @@ fn headers(request: &HttpRequest, url: &Url) -> Result<HeaderMap, HttpError> {
         if is_refused {
             return Err(refused(format!("the header {name} cannot be set")));
         }
+        let value = secrets::insert(hidden, value, url, allowed)?;
+        filled += value.len();
+        if filled > MAX_FILLED_BYTES {
+            let message =
+                format!("the headers with their secrets have more than {MAX_FILLED_BYTES} bytes");
+            return Err(HttpError::new(HttpErrorCode::Limit, message));
+        }
         // Refuses line breaks and other control characters.
-        let value = HeaderValue::from_str(value)
+        let mut value = HeaderValue::from_str(&value)
             .map_err(|_| refused(format!("the value of the header {name} is not valid")))?;
+        value.set_sensitive(true);
         headers.append(name, value);
     }
     let set = |text: String| {
@@ -127,7 +151,8 @@ fn headers(request: &HttpRequest, url: &Url) -> Result<HeaderMap, HttpError> {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(request.body.len()));
     }
     // The broker unpacks nothing, so that a small response stays small.
-    if !headers.contains_key(ACCEPT_ENCODING) {
+    // What is compressed cannot be searched for secrets.
+    if !headers.contains_key(ACCEPT_ENCODING) || hidden.hidden_as().is_some() {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
     if !headers.contains_key(USER_AGENT) {
@@ -161,6 +186,7 @@ mod tests {
         check(
             &NetworkGrant::new(&rules, &OperatorRules::Manifest),
             request,
+            &Secrets::default(),
         )
     }
 

@@ -12,8 +12,9 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
+use hyper::header::CONTENT_LENGTH;
 use hyper_util::rt::TokioIo;
-use orwd_model::{HttpError, HttpErrorCode, HttpRequest, HttpResponse};
+use orwd_model::{HttpError, HttpErrorCode, HttpRequest, HttpResponse, Secrets};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -21,6 +22,7 @@ use tokio_rustls::rustls::ClientConfig;
 
 use crate::http::request::{self, CheckedRequest};
 use crate::http::resolver::Resolver;
+use crate::http::secrets::ResponseFilter;
 use crate::http::tls;
 use crate::rules::address;
 use crate::rules::grant::{Allowed, NetworkGrant};
@@ -71,16 +73,22 @@ impl Sender {
         &self,
         grant: &NetworkGrant,
         request: HttpRequest,
+        secrets: &Secrets,
     ) -> Result<HttpResponse, HttpError> {
-        let checked = request::check(grant, request)?;
+        let checked = request::check(grant, request, secrets)?;
+        let filter = ResponseFilter::new(secrets);
         let limit = self.timeouts.total;
-        match timeout(limit, self.send_checked(checked)).await {
+        match timeout(limit, self.send_checked(checked, &filter)).await {
             Ok(result) => result,
             Err(_) => Err(too_slow("the response was not complete", limit)),
         }
     }
 
-    async fn send_checked(&self, checked: CheckedRequest) -> Result<HttpResponse, HttpError> {
+    async fn send_checked(
+        &self,
+        checked: CheckedRequest,
+        filter: &ResponseFilter,
+    ) -> Result<HttpResponse, HttpError> {
         let CheckedRequest {
             url,
             allowed,
@@ -90,7 +98,7 @@ impl Sender {
         let stream = self.connect(&url, &addresses).await?;
         let until = Instant::now() + self.timeouts.first_byte;
         match url.scheme {
-            Scheme::Http => self.exchange(stream, request, until).await,
+            Scheme::Http => self.exchange(stream, request, filter, until).await,
             Scheme::Https => {
                 let connected = tls::connect(self.tls.clone(), &url.host, stream);
                 let stream = timeout_at(until, connected)
@@ -99,7 +107,7 @@ impl Sender {
                     .map_err(|error| {
                         failed(format!("no TLS connection to {}: {error}", url.host))
                     })?;
-                self.exchange(stream, request, until).await
+                self.exchange(stream, request, filter, until).await
             }
         }
     }
@@ -158,6 +166,7 @@ impl Sender {
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         request: hyper::Request<Full<Bytes>>,
+        filter: &ResponseFilter,
         until: Instant,
     ) -> Result<HttpResponse, HttpError> {
         let (mut sender, connection) = http1::Builder::new()
@@ -171,7 +180,7 @@ impl Sender {
                 .await
                 .map_err(|_| too_slow("no response", self.timeouts.first_byte))?
                 .map_err(|error| failed(format!("no valid response: {error}")))?;
-            read_response(response).await
+            read_response(response, filter).await
         };
         // Both end when the response is read, or with this future.
         tokio::pin!(connection, read);
@@ -185,24 +194,44 @@ impl Sender {
     }
 }
 
-async fn read_response(response: hyper::Response<Incoming>) -> Result<HttpResponse, HttpError> {
+async fn read_response(
+    response: hyper::Response<Incoming>,
+    filter: &ResponseFilter,
+) -> Result<HttpResponse, HttpError> {
     let (head, mut body) = response.into_parts();
+    filter.check(&head.headers)?;
     let headers = head.headers.iter().map(|(name, value)| {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        (name.as_str().to_owned(), value)
+        (name.as_str().to_owned(), filter.header(value))
     });
-    let headers = headers.collect();
+    let mut headers: Vec<(String, String)> = headers.collect();
     let mut bytes = Vec::new();
+    let mut read = 0;
+    let mut filtered = filter.body();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| failed(format!("the response breaks off: {error}")))?;
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        if bytes.len() + data.len() > MAX_RESPONSE {
+        read += data.len();
+        // What replaces a short secret is longer.
+        if read.max(bytes.len()) > MAX_RESPONSE {
             let message = format!("the response has more than {MAX_RESPONSE} bytes");
             return Err(HttpError::new(HttpErrorCode::Limit, message));
         }
-        bytes.extend_from_slice(&data);
+        filtered.feed(&data, &mut bytes);
+    }
+    filtered.finish(&mut bytes);
+    if bytes.len() > MAX_RESPONSE {
+        let message = format!("the response has more than {MAX_RESPONSE} bytes");
+        return Err(HttpError::new(HttpErrorCode::Limit, message));
+    }
+    if bytes.len() != read {
+        for (name, value) in &mut headers {
+            if name == CONTENT_LENGTH.as_str() {
+                *value = bytes.len().to_string();
+            }
+        }
     }
     Ok(HttpResponse {
         status: head.status.as_u16(),

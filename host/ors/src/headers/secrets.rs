@@ -38,7 +38,7 @@ pub(crate) fn read(header: &[u8]) -> Result<Secrets, String> {
     let members = ObjectMembers::parse(text).map_err(|error| json_error(&error))?;
     let mut secrets: Vec<Secret> = Vec::new();
     for (name, raw) in members.into_list() {
-        let secret = Secret::new(name.into_owned(), read_value(raw.get())?);
+        let secret = read_secret(name.into_owned(), raw.get())?;
         // The last of a repeated name counts, at the position of the first.
         match secrets.iter_mut().find(|known| known.name == secret.name) {
             Some(known) => *known = secret,
@@ -53,19 +53,24 @@ fn json_error(error: &serde_json::Error) -> String {
     format!("JSONDecodeError: {error}")
 }
 
-fn read_value(entry: &str) -> Result<Zeroizing<String>, String> {
+fn read_secret(name: String, entry: &str) -> Result<Secret, String> {
     let members = entry
         .starts_with('{')
         .then(|| ObjectMembers::parse(entry).ok())
         .flatten()
         .ok_or_else(|| "TypeError: a secret is not a JSON object".to_owned())?;
-    let raw = members
-        .into_list()
-        .into_iter()
-        .rfind(|(key, _)| key == "value")
-        .map(|(_, raw)| raw)
-        .ok_or_else(|| "KeyError: 'value'".to_owned())?;
-    unescape(raw.get()).ok_or_else(|| "TypeError: the value of a secret is not a string".to_owned())
+    let members = members.into_list();
+    let last = |name: &str| members.iter().rfind(|(key, _)| key == name);
+    let (_, raw) = last("value").ok_or_else(|| "KeyError: 'value'".to_owned())?;
+    let value = unescape(raw.get())
+        .ok_or_else(|| "TypeError: the value of a secret is not a string".to_owned())?;
+    let mut secret = Secret::new(name, value);
+    secret.allowed_domains = last("allowed_domains").and_then(|(_, raw)| {
+        // The reference takes any value. One that is not a list names no host.
+        let domains: Option<Option<Vec<String>>> = serde_json::from_str(raw.get()).ok();
+        domains.unwrap_or_else(|| Some(Vec::new()))
+    });
+    Ok(secret)
 }
 
 /// Unescapes a JSON string of valid syntax; `None` for another value, or if an
@@ -194,6 +199,28 @@ mod tests {
             assert_eq!(pairs(&encoded(text)), Ok(expected), "{text}");
         }
         assert_eq!(pairs(""), Ok(vec![]));
+    }
+
+    #[test]
+    fn reads_the_hosts_of_a_secret() {
+        for (member, expected) in [
+            ("", None),
+            (r#","allowed_domains":null"#, None),
+            (r#","allowed_domains":[]"#, Some(vec![])),
+            (
+                r#","allowed_domains":["a.com","*.b.com"]"#,
+                Some(vec!["a.com", "*.b.com"]),
+            ),
+            (r#","allowed_domains":"a.com""#, Some(vec![])),
+            (r#","allowed_domains":[1]"#, Some(vec![])),
+        ] {
+            let header = encoded(&format!(r#"{{"K":{{"value":"v"{member}}}}}"#));
+            let secrets = read(header.as_bytes()).unwrap();
+            let domains = secrets.iter().next().unwrap().allowed_domains.clone();
+            let expected: Option<Vec<String>> =
+                expected.map(|domains| domains.into_iter().map(str::to_owned).collect());
+            assert_eq!(domains, expected, "{member}");
+        }
     }
 
     #[test]

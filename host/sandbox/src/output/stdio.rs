@@ -1,7 +1,7 @@
 //! Sends a guest's standard output and standard error to the log: line by line,
 //! escaped, bounded, and labelled with environment and session.
 //!
-//! Secrets are redacted on the way (see [`super::redact`]).
+//! Secrets are redacted on the way by `orwd_redaction`.
 //!
 //! Writing never fails and never blocks. Output over the limit of an entry, of
 //! the session, or of the [rate](super::rate) is dropped, so that a guest that
@@ -19,10 +19,9 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError};
 
 use crate::config::InstanceLabel;
-use crate::output::patterns::SecretPatterns;
 use crate::output::rate::{Allowance, GuestLogRate};
-use crate::output::redact::Redactor;
 use orwd_model::Secrets;
+use orwd_redaction::{Redactor, SecretPatterns};
 
 /// A longer line is split into pieces of this many bytes.
 const LINE: usize = 4096;

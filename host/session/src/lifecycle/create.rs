@@ -55,7 +55,7 @@ pub(crate) async fn create(
         env,
         task,
         task_by_client,
-        secrets,
+        mut secrets,
         toolset,
         seed,
         fingerprint,
@@ -88,6 +88,10 @@ pub(crate) async fn create(
         None
     };
     let episode = EpisodeId::new();
+    if !secrets.is_empty() && env.network().hides_secrets() {
+        // The id of the session would tell the guest how to name it to this server.
+        secrets.hide_as(episode.to_string());
+    }
     let sealed = context
         .journal
         .seal(&secrets, episode, env.component().digest())

@@ -72,10 +72,25 @@ pub(crate) fn networks(discovered: &Discovered, paths: &Paths) -> Result<Network
             )));
         }
     }
+    for name in &paths.network.secrets_in_guest {
+        let source = sources.iter().find(|source| source.name == *name);
+        let reason = match source {
+            Some(source) if source.manifest.network.secrets_in_guest => continue,
+            Some(_) => "its manifest does not ask for that with `secrets-in-guest = true`",
+            None if discovered.problems.is_empty() => "there is no such environment",
+            None => continue,
+        };
+        let name = name.as_str();
+        return Err(CommandError::usage(format!(
+            "--secrets-in-guest {name}: {reason}"
+        )));
+    }
     let mut grants = Vec::new();
     let mut environments = Vec::new();
     for source in sources {
-        let requested = &source.manifest.network;
+        let requested = &source.manifest.network.rules;
+        // The check above has found that the manifest asks for it.
+        let secrets_in_guest = paths.network.secrets_in_guest.contains(&source.name);
         let named = paths.network.allow_network.iter();
         let named = named.filter(|mapping| mapping.name == source.name);
         let grant = NetworkGrant::new(requested, &operator_rules(named)?);
@@ -91,6 +106,7 @@ pub(crate) fn networks(discovered: &Discovered, paths: &Paths) -> Result<Network
         environments.push(EnvironmentNetwork {
             requested: requested.iter().map(Rule::to_string).collect(),
             granted: grant.in_words(),
+            secrets_in_guest,
             access,
         });
     }
@@ -100,7 +116,10 @@ pub(crate) fn networks(discovered: &Discovered, paths: &Paths) -> Result<Network
             .iter_mut()
             .filter(|network| !network.granted.is_empty());
         for (place, network) in granted.enumerate() {
-            network.access = NetworkAccess::Granted(Arc::new(broker.port(place)));
+            network.access = NetworkAccess::Granted {
+                port: Arc::new(broker.port(place)),
+                secrets_in_guest: network.secrets_in_guest,
+            };
         }
     }
     Ok(Networks {

@@ -62,6 +62,8 @@ struct Network {
     requested: Vec<String>,
     /// What the operator allows of it.
     granted: Vec<String>,
+    /// Whether a guest gets the values of secrets, and not placeholders.
+    secrets_in_guest: bool,
 }
 
 /// What happens to files that a session writes.
@@ -156,6 +158,7 @@ impl InspectReport {
             network: Network {
                 requested: environment.network().requested.clone(),
                 granted: environment.network().granted.clone(),
+                secrets_in_guest: !environment.network().hides_secrets(),
             },
             splits,
             tools: description.tools.iter().map(ToolReport::of).collect(),
@@ -193,6 +196,12 @@ impl InspectReport {
                 granted => granted.join(", "),
             };
             out.line(&format!("allowed  {granted}"));
+            if !self.secrets.is_empty() {
+                out.line(match self.network.secrets_in_guest {
+                    true => "keeps    values of secrets in the guest",
+                    false => "keeps    values of secrets out of the guest, which gets placeholders",
+                });
+            }
         }
         out.title("\nSplits");
         for split in &self.splits {
@@ -383,6 +392,7 @@ mod tests {
             network: Network {
                 requested: Vec::new(),
                 granted: Vec::new(),
+                secrets_in_guest: true,
             },
             splits: vec![
                 Split {

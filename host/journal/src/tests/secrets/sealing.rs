@@ -70,6 +70,33 @@ fn sealed_secrets_can_be_unsealed_with_the_key_only() {
 }
 
 #[test]
+fn hidden_secrets_stay_hidden_with_the_hosts_that_they_may_go_to() {
+    let (journal, id) = (journal(Some(KEY)), EpisodeId::new());
+    let mut given = Secret::new("TOKEN".to_owned(), Zeroizing::new("hunter2".to_owned()));
+    given.allowed_domains = Some(vec!["a.com".to_owned()]);
+    let other = Secret::new("OTHER".to_owned(), Zeroizing::new("hunter3".to_owned()));
+    let mut all = Secrets::new(vec![given, other]);
+    all.hide_as("here".to_owned());
+    let sealed = journal.seal(&all, id, component()).unwrap();
+    let opened = unseal(Some(KEY), &sealed, id).unwrap();
+    assert_eq!(opened.hidden_as(), Some("here"));
+    let domains: Vec<_> = opened
+        .iter()
+        .map(|secret| secret.allowed_domains.clone())
+        .collect();
+    assert_eq!(domains, [Some(vec!["a.com".to_owned()]), None]);
+    assert_eq!(pairs(opened), pairs(all));
+    let SealedSecrets::Sealed(mut bytes) = sealed else {
+        panic!("not sealed");
+    };
+    // The version decides whether the guest sees the values, so it is fixed by
+    // what is sealed.
+    bytes[0] = 2;
+    let opened = unseal(Some(KEY), &SealedSecrets::Sealed(bytes), id);
+    assert!(opened.is_err(), "hidden secrets were opened as plain ones");
+}
+
+#[test]
 fn without_a_key_secrets_are_withheld() {
     let (journal, id) = (journal(None), EpisodeId::new());
     let withheld = journal.seal(&secrets(), id, component()).unwrap();

@@ -1,6 +1,7 @@
-//! Redacts the secrets of a session from the output of its guest.
+//! Redacts the secrets of a session from a stream.
 //!
-//! The output goes to the host's log, whose readers may not see the secrets. So
+//! The output of a guest goes to the host's log, whose readers may not see the
+//! secrets, and a response goes to a guest that may not see them. So
 //! each value is searched for in the stream, as it is and in the encodings that
 //! ordinary code produces (base64, hexadecimal, percent-encoding, JSON
 //! escapes), across write boundaries, and replaced by `[secret]`. Bytes that
@@ -14,9 +15,11 @@
 //! zeroize their patterns. The cost is one step per byte and pattern, for any
 //! output.
 
+use std::fmt;
+
 use zeroize::Zeroizing;
 
-use crate::output::patterns::SecretPatterns;
+use crate::patterns::SecretPatterns;
 
 /// The replacement of a secret.
 const PLACEHOLDER: &[u8] = b"[secret]";
@@ -30,7 +33,7 @@ struct MatchState {
 }
 
 /// The redaction of one stream.
-pub(crate) struct Redactor {
+pub struct Redactor {
     patterns: SecretPatterns,
     states: Vec<MatchState>,
     /// Bytes held back, since they may be part of a secret.
@@ -44,7 +47,8 @@ pub(crate) struct Redactor {
 }
 
 impl Redactor {
-    pub(crate) fn new(patterns: SecretPatterns) -> Redactor {
+    /// Begins a stream.
+    pub fn new(patterns: SecretPatterns) -> Redactor {
         Redactor {
             states: vec![MatchState::default(); patterns.iter().len()],
             patterns,
@@ -56,7 +60,7 @@ impl Redactor {
     }
 
     /// Receives bytes, and emits those that cannot begin a secret.
-    pub(crate) fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+    pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         for &byte in bytes {
             self.pending.push(byte);
             self.secret.push(false);
@@ -83,7 +87,7 @@ impl Redactor {
 
     /// Ends the stream: emits the rest, unless the stream was `cut` by a limit,
     /// in which case the rest may be the beginning of a secret.
-    pub(crate) fn finish(&mut self, cut: bool, out: &mut Vec<u8>) {
+    pub fn finish(&mut self, cut: bool, out: &mut Vec<u8>) {
         if !cut {
             self.emit(self.pending.len(), out);
         }
@@ -92,6 +96,15 @@ impl Redactor {
         self.states.fill(MatchState::default());
         self.seen = 0;
         self.marked = false;
+    }
+
+    /// Redacts a whole text.
+    pub fn redact(patterns: &SecretPatterns, bytes: &[u8]) -> Vec<u8> {
+        let mut redactor = Redactor::new(patterns.clone());
+        let mut out = Vec::with_capacity(bytes.len());
+        redactor.feed(bytes, &mut out);
+        redactor.finish(false, &mut out);
+        out
     }
 
     fn emit(&mut self, count: usize, out: &mut Vec<u8>) {
@@ -104,6 +117,13 @@ impl Redactor {
             }
             self.marked = secret;
         }
+    }
+}
+
+// Shows nothing of the stream.
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Redactor({:?})", self.patterns)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The byte patterns of a session's secrets, in the encodings that ordinary
 //! code produces.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -67,13 +67,13 @@ impl Pattern {
     }
 }
 
-/// All patterns to redact from the output of one session.
+/// All patterns to redact for one session.
 #[derive(Clone)]
-pub(crate) struct SecretPatterns(Arc<[Pattern]>);
+pub struct SecretPatterns(Arc<[Pattern]>);
 
 impl SecretPatterns {
     /// Returns none if there is nothing to search for.
-    pub(crate) fn new(secrets: &Secrets) -> Option<SecretPatterns> {
+    pub fn new(secrets: &Secrets) -> Option<SecretPatterns> {
         // White space around a value is seldom printed with it.
         let values = || {
             let values = secrets.iter().map(|secret| secret.expose().trim());
@@ -90,6 +90,13 @@ impl SecretPatterns {
 
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, Pattern> {
         self.0.iter()
+    }
+}
+
+// Shows no pattern.
+impl fmt::Debug for SecretPatterns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretPatterns({})", self.0.len())
     }
 }
 
