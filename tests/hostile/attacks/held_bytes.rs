@@ -274,7 +274,7 @@ fn unread_ranges(ors: &OrsClient, bystander: &OrsClient) -> String {
 }
 
 /// Makes results of 3 MiB in many sessions at the same time, and reads none of them.
-/// Most wait for those before them or are told to; each that began can be fetched
+/// Most wait for those before them or get a 503; each that began can be fetched
 /// afterwards.
 fn unread_results(ors: &OrsClient, count: usize) -> String {
     let body = json!({"name": "big", "input": {"unit": "0123456789abcdef", "count": 192 << 10}});

@@ -289,6 +289,7 @@ async fn forked(
         .database
         .read(move |transaction| version_of_session(transaction, &principal, &wanted))
         .await?;
+    let version = version.map(|(version, _)| version);
     Ok((version.as_ref() == Some(&found.version)).then(|| Fork {
         addresses: vec![found.address(&id)],
         sessions: vec![id],

@@ -124,7 +124,7 @@ impl ResultMemory {
         if self.has_room(owner, room) {
             return None;
         }
-        // Not all of a share, which others may leave nobody for long.
+        // Not all of a share: that may be free only after a long wait.
         let permit = self
             .budget
             .take(owner, largest.min(self.share / 2).max(room));
