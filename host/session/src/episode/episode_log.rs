@@ -59,11 +59,6 @@ impl EpisodeLog {
         })
     }
 
-    /// Returns how many copies of a response there are until it is written.
-    pub(crate) fn copies(&self) -> usize {
-        if self.writer.is_some() { 2 } else { 1 }
-    }
-
     /// Queues a request, and returns its sequence number. Nobody waits for it:
     /// a response is committed after its request or not at all.
     pub(crate) fn append_request(&mut self, request: impl FnOnce() -> RequestRecord) -> u64 {

@@ -94,9 +94,8 @@ impl LiveGuest {
         {
             return Err(NoResponse::Overloaded(fault.clone()));
         }
-        // Until it is written there is the copy for the journal as well.
-        let (size, copies) = (response.size(), self.log.copies());
-        let mut memory = room.charge(size.saturating_mul(copies));
+        // The copy for the journal is within the journal's own budget.
+        let memory = room.charge(response.size());
         let cpu_time = self.guest.cpu_time();
         counters.used(cpu_time);
         let outcome = || response.clone().into_outcome();
@@ -107,7 +106,6 @@ impl LiveGuest {
         let start = Instant::now();
         written.await.map_err(NoResponse::Journal)?;
         counters.appended(start.elapsed());
-        memory.shrink_to(size);
         Ok(ChargedResponse { response, memory })
     }
 
