@@ -76,7 +76,7 @@ const HOLDINGS: &[Holding] = holdings! {
     "calls and creations that wait or run", "key", ["--request-memory"], HELD, "held_bytes";
     "calls in flight of a key", "key", ["--max-calls-per-key"], RATES, "calls_in_flight_per_key_are_limited";
     "responses that are not read", "address or key", ["--response-memory"], HTTP, "responses_that_are_not_read_share_a_memory";
-    "a result that is sent", "run: its readers share it", ["--response-memory"], "host/ors/src/encode/run_stream.rs", "readers_of_a_result_share_its_bytes";
+    "a result that is sent", "run: its readers share it", ["--response-memory"], "host/ors/src/encode/run_stream/tests.rs", "readers_of_a_result_share_its_bytes";
     "lists of tasks that are sent", "reader", ["--response-memory"], "host/ors/src/limit/transfer_memory.rs", "a_list_is_charged_once_to_each_client_that_is_being_sent_it";
     "results that are read", "owner of the session", ["--result-memory"], "host/session/src/runs/result_memory.rs", "calls_of_an_owner_without_room_wait_for_its_readers_and_not_for_others";
     "results that can be fetched again", "owner of the session", ["--result-memory"], "host/session/src/runs/result_memory.rs", "the_oldest_results_of_an_owner_leave_for_its_newer_ones";
