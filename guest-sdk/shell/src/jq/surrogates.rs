@@ -1,4 +1,4 @@
-//! Characters beyond the first 65,536 in the strings of programs, which JSON and
+//! Characters above U+FFFF in the strings of programs, which JSON and
 //! `jq` write as two escapes. The parser knows single escapes only.
 
 use std::borrow::Cow;
