@@ -16,7 +16,9 @@ use crate::http::error::ApiError;
 use crate::http::query::QueryParameters;
 use crate::http::state::Shared;
 
-async fn served(
+/// Returns an environment that the caller may see, and the version that it serves, if
+/// any.
+pub(crate) async fn served(
     state: &Shared,
     caller: Option<Caller>,
     (owner, name): (String, String),

@@ -8,12 +8,10 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
-use orwd_hub_store::HubStoreError;
 use orwd_hub_store::accounts::Caller;
-use orwd_hub_store::deployments::{DeploymentRecord, version_of};
 use orwd_hub_store::environments::{
     DetailsChange, EnvironmentRecord, ScalingChange, ScalingSettings, change_details,
-    change_settings, find, find_to_change,
+    change_settings, find_to_change,
 };
 use orwd_web::markdown::MAX_MARKDOWN;
 use orwd_web::pages::{self, About, EnvironmentHead};
@@ -23,6 +21,7 @@ use serde_json::{Value, json};
 use super::form::Form;
 use super::page::{Page, PageError};
 use super::viewer::Viewer;
+use crate::api::facts::served;
 use crate::api::links::apply_settings;
 use crate::http::error::ApiError;
 use crate::http::query::QueryParameters;
@@ -51,26 +50,6 @@ pub(super) fn head(environment: &EnvironmentRecord, caller: Option<&Caller>) -> 
         is_private: environment.is_private,
         may_change: caller.is_some_and(|caller| caller.may_change(&environment.owner)),
     }
-}
-
-/// Returns an environment and the version that it serves, if any.
-pub(super) async fn served(
-    state: &Shared,
-    caller: Option<Caller>,
-    (owner, name): Name,
-) -> Result<(EnvironmentRecord, Option<DeploymentRecord>), ApiError> {
-    let found = state
-        .database
-        .read(move |transaction| {
-            let environment = find(transaction, &owner, &name, caller.as_ref())?;
-            match version_of(transaction, &environment, None) {
-                Ok(version) => Ok((environment, Some(version))),
-                Err(HubStoreError::Missing(_)) => Ok((environment, None)),
-                Err(error) => Err(error),
-            }
-        })
-        .await?;
-    Ok(found)
 }
 
 /// Shows the card of an environment. It is made from what was noted when the
