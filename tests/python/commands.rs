@@ -2,6 +2,7 @@
 //! commands say where an environment cannot be built.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use orwd_tests::artifacts::workspace_dir;
@@ -77,6 +78,9 @@ fn several_classes_are_laid_out_in_a_folder_each() {
         let said = built.expect_success();
         assert!(said.contains("environment sums\n"), "{said}");
     }
+    // They are one file, since each has tens of megabytes.
+    let component = fs::metadata(dir.at("gallery/dist/sums/sums.wasm")).expect("a component");
+    assert_eq!(component.nlink(), 17);
     let shown = orwd(&["inspect", &dir.at("gallery/dist/sums"), "--json"]).run();
     let shown: serde_json::Value =
         serde_json::from_str(shown.expect_success()).expect("a report is JSON");

@@ -132,24 +132,34 @@ fn queries_about_tasks_of_many_owners_take_turns() {
     };
     query(&alice);
     const MANY: usize = 120;
-    let answered = Arc::new(AtomicUsize::new(0));
-    let flood: Vec<BackgroundTask<()>> = (0..MANY)
-        .map(|_| {
-            let (mallory, answered) = (mallory.clone(), answered.clone());
-            BackgroundTask::spawn(move || {
-                query(&mallory);
-                answered.fetch_add(1, Ordering::Relaxed);
+    // Returns how many of the others' queries were answered before Alice's.
+    let answered_before = || {
+        let answered = Arc::new(AtomicUsize::new(0));
+        let flood: Vec<BackgroundTask<()>> = (0..MANY)
+            .map(|_| {
+                let (mallory, answered) = (mallory.clone(), answered.clone());
+                BackgroundTask::spawn(move || {
+                    query(&mallory);
+                    answered.fetch_add(1, Ordering::Relaxed);
+                })
             })
-        })
-        .collect();
-    while answered.load(Ordering::Relaxed) == 0 {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    let before = answered.load(Ordering::Relaxed);
-    query(&alice);
-    let meanwhile = answered.load(Ordering::Relaxed) - before;
-    assert!(meanwhile < MANY / 4, "{meanwhile} of {MANY} were first");
-    flood.into_iter().for_each(BackgroundTask::join);
+            .collect();
+        while answered.load(Ordering::Relaxed) == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let before = answered.load(Ordering::Relaxed);
+        query(&alice);
+        let meanwhile = answered.load(Ordering::Relaxed) - before;
+        flood.into_iter().for_each(BackgroundTask::join);
+        meanwhile
+    };
+    // A busy machine may keep Alice's thread from its CPU for a while. Without
+    // turns she is among the last every time.
+    let rounds: Vec<usize> = (0..3).map(|_| answered_before()).collect();
+    assert!(
+        rounds.iter().any(|before| *before < MANY / 4),
+        "{rounds:?} of {MANY} were first"
+    );
 }
 
 #[test]

@@ -187,9 +187,8 @@ impl ServeCommand {
     /// Starts it at this address and waits until it listens.
     pub fn start_at(self, address: &str) -> ServerProcess {
         let state = fresh_state();
-        let mut server = ServerProcess::start(self.command_with(address, &state).into_command());
-        server.state = Some(state);
-        server
+        let command = self.command_with(address, &state).into_command();
+        ServerProcess::start(command, Some(state))
     }
 
     /// Starts it at this address and kills it after this time, listening or not.
@@ -222,7 +221,7 @@ impl ServeCommand {
         if let Some(folder) = inner.get_current_dir() {
             outer.current_dir(folder);
         }
-        ServerProcess::start(outer)
+        ServerProcess::start(outer, None)
     }
 }
 
@@ -232,14 +231,14 @@ impl ServerProcess {
         ServeCommand::fixtures(&artifacts::CONTRACT_FIXTURES).start()
     }
 
-    fn start(mut command: Command) -> Self {
+    fn start(mut command: Command, state: Option<PathBuf>) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let watchdog = start_watchdog(&child);
+        let watchdog = start_watchdog(&child, state.as_deref());
         let log = ServerLog::default();
         let (announce, announced) = mpsc::channel();
         follow(child.stderr.take(), log.clone(), |_| {});
@@ -256,7 +255,7 @@ impl ServerProcess {
                 watchdog,
                 base,
                 log,
-                state: None,
+                state,
             },
             Err(_) => {
                 let code = wait(&mut child, Duration::from_secs(5));
@@ -373,14 +372,16 @@ fn pid_of(child: &Child) -> Pid {
     Pid::from_child(child)
 }
 
-/// Starts the shell that ends `child` when this process has ended.
-fn start_watchdog(child: &Child) -> Child {
+/// Starts the shell that ends `child` when this process has ended, and removes its
+/// state: a server that tests share is never dropped.
+fn start_watchdog(child: &Child, state: Option<&Path>) -> Child {
     let script = format!(
-        "read -r _; kill -TERM {0}; sleep 5; kill -KILL {0}",
+        "read -r _; kill -TERM {0}; sleep 5; kill -KILL {0}; test -z \"$1\" || rm -rf \"$1\"",
         child.id()
     );
     Command::new("sh")
-        .args(["-c", &script])
+        .args(["-c", &script, "sh"])
+        .arg(state.unwrap_or(Path::new("")))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -93,13 +93,21 @@ fn replace(
     remove(author, &draft)?;
     author.create_dir(&draft)?;
     let written = author.open_dir(&draft).and_then(|dir| match members {
-        [only] => write(folder, *only, component, &dir),
-        several => several.iter().try_fold(Vec::new(), |_, member| {
-            let name = member.manifest.name.as_str();
-            dir.create_dir(name)?;
-            // All of them have the same data.
-            write(folder, *member, component, &dir.open_dir(name)?)
-        }),
+        [only] => {
+            dir.write(component_name(only.manifest), component)?;
+            write(folder, *only, &dir)
+        }
+        several => {
+            let mut first = None;
+            several.iter().try_fold(Vec::new(), |_, member| {
+                let name = member.manifest.name.as_str();
+                dir.create_dir(name)?;
+                let file = Path::new(name).join(component_name(member.manifest));
+                share(&dir, &file, component, &mut first)?;
+                // All of them have the same data.
+                write(folder, *member, &dir.open_dir(name)?)
+            })
+        }
     });
     let left_out = match written {
         Ok(left_out) => left_out,
@@ -161,14 +169,23 @@ fn remove(author: &Dir, name: &str) -> io::Result<()> {
     }
 }
 
-fn write(
-    folder: &AuthorFolder,
-    member: PackageMember<'_>,
-    component: &[u8],
-    to: &Dir,
-) -> io::Result<Vec<PathBuf>> {
+/// Writes a component that several environments share: as another name of the
+/// first file where the file system has hard links, since a component has tens of
+/// megabytes.
+fn share(dir: &Dir, file: &Path, component: &[u8], first: &mut Option<PathBuf>) -> io::Result<()> {
+    if let Some(first) = first
+        && dir.hard_link(first, dir, file).is_ok()
+    {
+        return Ok(());
+    }
+    dir.write(file, component)?;
+    *first = Some(file.to_owned());
+    Ok(())
+}
+
+/// Writes the manifest of an environment and its data.
+fn write(folder: &AuthorFolder, member: PackageMember<'_>, to: &Dir) -> io::Result<Vec<PathBuf>> {
     to.write(FILE_NAME, manifest(member.text, member.manifest)?)?;
-    to.write(component_name(member.manifest), component)?;
     let mut left_out = Vec::new();
     if let Some(data) = &member.manifest.data {
         let from = match folder.open_dir(data) {
