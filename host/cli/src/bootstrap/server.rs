@@ -170,6 +170,7 @@ pub(crate) async fn serve(
             results: limits.result_memory,
             histories: limits.history_memory,
             listings: limits.listing_memory,
+            guests: limits.guest_memory,
         },
     };
     let LoadedEnvironments {
