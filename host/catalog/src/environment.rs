@@ -43,6 +43,8 @@ struct Inner {
     component: Component,
     description: EnvironmentDescription,
     queries: TaskQueries,
+    /// One scan of the data at a time.
+    digest_turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl PreparedEnvironment {
@@ -108,6 +110,7 @@ impl PreparedEnvironment {
             component,
             description,
             queries,
+            digest_turn: Arc::default(),
         })))
     }
 }
@@ -182,7 +185,17 @@ impl Environment {
         if let Some(recent) = data.recent_digest() {
             return Ok(Some(recent));
         }
-        let digest = tokio::task::spawn_blocking(move || data.digest()).await;
+        // Those that wait for a scan take no thread.
+        let turn = self.0.digest_turn.clone().lock_owned().await;
+        if let Some(recent) = data.recent_digest() {
+            return Ok(Some(recent));
+        }
+        let digest = tokio::task::spawn_blocking(move || {
+            let digest = data.digest();
+            drop(turn);
+            digest
+        });
+        let digest = digest.await;
         digest.map_err(std::io::Error::other)?
     }
 

@@ -78,6 +78,7 @@ impl EnvironmentSpec {
             limits: self.limits,
             observe: false,
             disk: None,
+            memory: None,
             network: self.network.access.clone(),
         }
     }

@@ -165,6 +165,12 @@ orwd_model::declare_limits! {
         /// gets half. Above it, inspections, receipts, forks and resumes wait.
         history_memory: usize = "history-memory"
             (Size, Fixed(256 * MIB), MIB, 1024 * GIB);
+        /// Memory that guests have grown by since they began, all together, of those
+        /// that grew by more than 4MiB; one key gets half. Above it, idle sessions
+        /// of the key hibernate; if that is not enough, its calls wait for
+        /// --setup-wait and then get 503.
+        guest_memory: usize = "guest-memory"
+            (Size, Fixed(GIB), 16 * MIB, 1024 * GIB);
         /// Sessions of one key that wait for each CPU. Above it, a further call
         /// of the key waits for --setup-wait and then gets 503.
         cpu_queue: usize = "cpu-queue"

@@ -169,6 +169,8 @@ impl Episode {
     /// Tears the episode down and drops the guest's resource, which runs its
     /// destructor.
     pub async fn teardown(&mut self) -> Result<(), EntryError> {
+        // It frees what others wait for.
+        self.instance.cpu.memory = None;
         let torn = enter!(self, teardown, "teardown", |session, handle, store| session
             .call_teardown(store, handle))?;
         let handle = self.session.take();

@@ -78,6 +78,7 @@ impl Instance {
             scheduler: engine.scheduler().clone(),
             account: CpuAccount::new(owner),
             gate: None,
+            memory: config.memory.clone(),
         };
         let state = GuestState::new(config, engine.host_memory().clone());
         let mut store =
@@ -87,7 +88,9 @@ impl Instance {
         let mut state = StoreState::Live(Box::new(store));
         let exports = state
             .enter(&cpu, limits.setup(), "instantiate", async |store| {
-                component.pre.instantiate_async(store).await
+                let exports = component.pre.instantiate_async(&mut *store).await?;
+                store.data_mut().memory.end_instantiation();
+                Ok(exports)
             })
             .await?;
         Ok(Instance {

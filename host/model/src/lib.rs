@@ -42,6 +42,7 @@ pub use outcome::{
 };
 pub use session::{
     ClockMode, DataMode, DeterminismConfig, DiskBudget, HttpError, HttpErrorCode, HttpExchange,
-    HttpPort, HttpRequest, HttpResponse, HttpResult, InvalidSeed, OnConflict, PLACEHOLDER_END,
-    PublishRules, Secret, Secrets, Seed, SleepMode, Timestamp,
+    HttpPort, HttpRequest, HttpResponse, HttpResult, InvalidSeed, MemoryBudget, MemoryTurn,
+    MemoryWait, OnConflict, PLACEHOLDER_END, PublishRules, Secret, Secrets, Seed, SleepMode,
+    Timestamp,
 };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use orwd_model::{DataMode, DeterminismConfig, DiskBudget, SessionLimits, SleepMode};
+use orwd_model::{DataMode, DeterminismConfig, DiskBudget, MemoryBudget, SessionLimits, SleepMode};
 
 use crate::data::dir::DataDir;
 use crate::http::NetworkAccess;
@@ -38,6 +38,8 @@ pub struct InstanceConfig {
     pub observe: bool,
     /// What its temporary file is charged to, if anything.
     pub disk: Option<Arc<dyn DiskBudget>>,
+    /// What the memory that it grows by is charged to, if anything.
+    pub memory: Option<Arc<dyn MemoryBudget>>,
     /// What it may reach by HTTP.
     pub network: NetworkAccess,
 }

@@ -13,6 +13,9 @@
 //! fault of the host, since the guest's behaviour must not depend on the
 //! machine.
 
+use std::sync::Arc;
+
+use orwd_model::MemoryBudget;
 use wasmtime::{Error, ResourceLimiter, Result};
 
 use crate::host_memory::HostMemory;
@@ -34,6 +37,11 @@ pub struct MemoryLimiter {
     limit: Charge,
     used: Charge,
     refused: Option<MemoryRefusal>,
+    /// What growth is charged to, if anything.
+    budget: Option<Arc<dyn MemoryBudget>>,
+    /// Whether the instance exists: what a memory has at first is the
+    /// environment's image, which sessions share until they write to it.
+    is_instantiated: bool,
 }
 
 /// The cost of a growth. A table also costs memory.
@@ -61,7 +69,19 @@ impl MemoryLimiter {
             limit: Charge { bytes, elements },
             used: Charge::default(),
             refused: None,
+            budget: None,
+            is_instantiated: false,
         }
+    }
+
+    /// Charges what the guest grows by to a budget, too.
+    pub(crate) fn charge_to(&mut self, budget: Arc<dyn MemoryBudget>) {
+        self.budget = Some(budget);
+    }
+
+    /// Notes that the instance exists: its further memory is its own.
+    pub fn end_instantiation(&mut self) {
+        self.is_instantiated = true;
     }
 
     /// Returns and clears the last refusal.
@@ -126,6 +146,13 @@ impl ResourceLimiter for MemoryLimiter {
         if allowed && bytes > 0 && !self.host.allows_growth(self.used.bytes) {
             return Err(HostOutOfMemory.into());
         }
+        let is_image = now == 0 && !self.is_instantiated;
+        if allowed
+            && !is_image
+            && let Some(budget) = &self.budget
+        {
+            budget.charge(bytes);
+        }
         Ok(allowed)
     }
 
@@ -173,6 +200,37 @@ mod tests {
         assert_eq!(memory.take_refused(), Some(MemoryRefusal::Memory));
         assert_eq!(memory.take_refused(), None);
         assert!(!memory.memory_growing(40, 90, None).unwrap());
+    }
+
+    #[derive(Debug, Default)]
+    struct Charged(std::sync::Mutex<usize>);
+
+    impl MemoryBudget for Charged {
+        fn charge(&self, bytes: usize) {
+            *self.0.lock().unwrap() += bytes;
+        }
+
+        fn wait(&self) -> Option<orwd_model::MemoryWait> {
+            None
+        }
+    }
+
+    #[test]
+    fn what_a_guest_grows_by_is_charged_and_its_image_is_not() {
+        let budget = Arc::new(Charged::default());
+        let mut memory = MemoryLimiter::new(1000, 0, HostMemory::default());
+        memory.charge_to(budget.clone());
+        let charged = || *budget.0.lock().unwrap();
+        assert!(memory.memory_growing(0, 600, None).unwrap());
+        assert_eq!(charged(), 0);
+        // A start function is the guest's own.
+        assert!(memory.memory_growing(600, 610, None).unwrap());
+        assert_eq!(charged(), 10);
+        memory.end_instantiation();
+        assert!(memory.memory_growing(0, 100, None).unwrap());
+        assert_eq!(charged(), 110, "a memory that was empty at first");
+        assert!(!memory.memory_growing(100, 900, None).unwrap());
+        assert_eq!(charged(), 110, "a growth that was refused");
     }
 
     #[test]

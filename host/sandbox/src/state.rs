@@ -117,13 +117,17 @@ impl GuestState {
         };
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
+        let mut memory = MemoryLimiter::new(limits.memory, limits.tables, host_memory);
+        if let Some(budget) = config.memory {
+            memory.charge_to(budget);
+        }
         GuestState {
             wasi: wasi.build(),
             table,
             overlay,
             publishable,
             http,
-            memory: MemoryLimiter::new(limits.memory, limits.tables, host_memory),
+            memory,
             clock,
             random: RandomStreams::new(config.determinism.seed),
             meter: CpuMeter::default(),

@@ -11,6 +11,7 @@ use orwd_limiter::ByteBudget;
 use crate::actor::state::SharedState;
 use crate::api::principal::Principal;
 use crate::limits::eviction::ResidentSet;
+use crate::limits::guest_memory::GuestMemory;
 use crate::limits::history_reader::HistoryReader;
 use crate::limits::listings::Listings;
 use crate::limits::permit_turns::PermitTurns;
@@ -64,6 +65,8 @@ pub struct MemoryLimits {
     pub histories: usize,
     /// Lists of tasks.
     pub listings: usize,
+    /// What guests have grown by.
+    pub guests: usize,
 }
 
 /// The services that every session uses.
@@ -73,7 +76,8 @@ pub(crate) struct SessionContext {
     pub(crate) journal: Journal,
     pub(crate) run_ids: RunIdSigner,
     pub(crate) versions: VersionRegistry,
-    pub(crate) residents: ResidentSet,
+    pub(crate) residents: Arc<ResidentSet>,
+    pub(crate) guest_memory: Arc<GuestMemory>,
     pub(crate) resume_limiter: ResumeLimiter,
     pub(crate) permit_turns: PermitTurns,
     /// Open sessions per principal, hibernated or not.

@@ -2,9 +2,7 @@
 //! long histories, and results that nobody fetches. During each, the memory of
 //! the server stays near that before.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use orwd_tests::background::run_concurrently;
@@ -14,7 +12,7 @@ use orwd_tests::ors::{OrsClient, SessionClient, TaskSelector};
 use serde_json::json;
 
 use crate::guests::{WatGuest, wat_guest};
-use crate::harness::{AttackHarness, ProcessStats, quick_or_soak};
+use crate::harness::{AttackHarness, MemoryWatch, ProcessStats, quick_or_soak};
 
 const FLAGS: [&str; 22] = [
     "--create-rate",
@@ -98,58 +96,14 @@ fn lister(name: &str, tasks: u64, size: usize, listing: bool) -> WatGuest {
         )
 }
 
-/// Watches the memory of a process until it is dropped.
-struct MemoryWatch {
-    most: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl MemoryWatch {
-    fn start(pid: u32) -> Self {
-        let (most, stop) = (
-            Arc::new(AtomicU64::new(0)),
-            Arc::new(AtomicBool::new(false)),
-        );
-        let thread = thread::spawn({
-            let (most, stop) = (most.clone(), stop.clone());
-            move || {
-                while !stop.load(Ordering::Relaxed) {
-                    most.fetch_max(ProcessStats::of(pid).memory, Ordering::Relaxed);
-                    thread::sleep(Duration::from_millis(10));
-                }
-            }
-        });
-        Self {
-            most,
-            stop,
-            thread: Some(thread),
-        }
-    }
-
-    /// Asserts that the process never had much more memory than this before.
-    fn assert_at_most(&self, before: u64) -> u64 {
-        let most = self.most.load(Ordering::Relaxed).saturating_sub(before) >> 20;
-        assert!(most <= MOST >> 20, "{most} MiB more than before");
-        most
-    }
-}
-
-impl Drop for MemoryWatch {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
 /// Runs an attack and adds the most memory that the server took.
 fn watched(pid: u32, attack: impl FnOnce() -> String) -> String {
     let before = ProcessStats::of(pid).memory;
     let watch = MemoryWatch::start(pid);
     let saw = attack();
-    format!("{saw}; {} MiB more", watch.assert_at_most(before))
+    let most = watch.most().saturating_sub(before) >> 20;
+    assert!(most <= MOST >> 20, "{most} MiB more than before");
+    format!("{saw}; {most} MiB more")
 }
 
 /// Asks for lists that are too long or too large: each refusal names the limit.

@@ -7,7 +7,7 @@ use orwd_tests::background::run_concurrently;
 use orwd_tests::ors::{OrsClient, SessionClient, TaskSelector, fresh_id};
 
 use crate::guests::wat_guest;
-use crate::harness::{AttackHarness, open, quick_or_soak};
+use crate::harness::{AttackHarness, MemoryWatch, open, quick_or_soak};
 
 /// The open sessions that the attacker's key gets of those below, most of them
 /// hibernated. The rest is left for others.
@@ -27,6 +27,12 @@ const FLAGS: [&str; 6] = [
 const PAST: usize = 5;
 const ITERATIONS: u32 = 100_000_000;
 
+/// The pages that each of many sessions grows by: together three gigabytes.
+const PAGES: u64 = 320;
+
+/// The most memory of the server meanwhile.
+const MOST: u64 = 1 << 30;
+
 /// Opens as many sessions of the attacker as possible.
 fn all(ors: &OrsClient) -> Vec<SessionClient> {
     all_but(ors, 0)
@@ -45,7 +51,13 @@ fn oversubscription() {
            (local.set $n (i32.sub (local.get $n) (i32.const 1)))
            (br_if $on (local.get $n)))",
     );
-    let mut harness = AttackHarness::new("oversubscription", &[], &[slow_guest.file()], &FLAGS);
+    let large_guest = wat_guest("large").act(format!(
+        "(if (i32.eq (i32.const -1) (memory.grow (i32.const {PAGES}))) (then unreachable))
+         (memory.fill (i32.const 131072) (i32.const 7) (i32.const {}))",
+        (PAGES - 2) << 16,
+    ));
+    let files = [slow_guest.file(), large_guest.file()];
+    let mut harness = AttackHarness::new("oversubscription", &[], &files, &FLAGS);
     harness.case(
         "more sessions than slots",
         "max-open-sessions; below it, the attacker's own sessions are evicted",
@@ -57,6 +69,31 @@ fn oversubscription() {
             assert!(refused.header("retry-after").is_some(), "{refused:?}");
             drop(held);
             format!("503 after {OPEN} sessions")
+        },
+    );
+    let pid = harness.server().pid();
+    harness.case(
+        "150 sessions that grow by 20 MiB each, and then sit",
+        "guest-memory: the attacker's own idle sessions hibernate",
+        |ors| {
+            let watch = MemoryWatch::start(pid);
+            let held: Vec<SessionClient> = (0..150).map(|_| open(ors, "large")).collect();
+            for tool in ["act", "fine"] {
+                for part in held.chunks(25) {
+                    let answers = run_concurrently(part.iter().map(|session| {
+                        let session = ors.session("large", session.id());
+                        move || {
+                            let answer = session.call(tool, json!({})).text();
+                            session.leave_open();
+                            answer
+                        }
+                    }));
+                    assert!(answers.iter().all(|text| text == "fine"), "{answers:?}");
+                }
+            }
+            let most = watch.most();
+            assert!(most < MOST, "{} MiB", most >> 20);
+            format!("{} MiB at most", most >> 20)
         },
     );
     let rounds = quick_or_soak(2, 20);

@@ -3,6 +3,7 @@
 mod assertions;
 mod attack_harness;
 mod canary;
+mod memory_watch;
 mod process_stats;
 mod report;
 
@@ -12,4 +13,5 @@ pub(crate) use assertions::{
 };
 pub(crate) use attack_harness::{ATTACKER_SESSIONS, AttackHarness, open, quick_or_soak};
 pub(crate) use canary::catch_panic;
+pub(crate) use memory_watch::MemoryWatch;
 pub(crate) use process_stats::ProcessStats;

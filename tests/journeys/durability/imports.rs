@@ -155,6 +155,11 @@ fn a_live_episode_of_another_host_continues_without_borrowing_its_reward() {
     let child = forked.json()["sessions"][0].as_str().unwrap().to_owned();
     let child = ors.session("victim", &child);
     assert_eq!(bump(&child, 1), "7");
+    let parent = &show(&ors, child.id())["parent"];
+    assert_eq!(parent["imported"], true, "{parent}");
+    let listed = OrwdCommand::new(["sessions", "list", "--url", server.base()]).run();
+    let listed = listed.expect_success();
+    assert_eq!(listed.matches("imported:victim").count(), 2, "{listed}");
     let body = receipt(&ors, child.id())["receipt"].clone();
     assert_eq!(body["environment"], "imported:victim");
     assert_eq!(body["total_reward"], 0.5);

@@ -1,6 +1,8 @@
 //! Who may use a server: API keys, host names, the limits on connections, and
 //! timeouts of idle ones (`timeouts` has stalled readers).
 
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use orwd_tests::background::wait_until;
@@ -10,6 +12,7 @@ use orwd_tests::ors::{OrsClient, SESSION_HEADER, TaskSelector, fresh_id};
 use orwd_tests::process::{OrwdCommand, ServeCommand};
 use orwd_tests::test_dir::TestDir;
 use serde_json::json;
+use socket2::{Domain, Socket, Type};
 
 use crate::support::TIMEOUT;
 
@@ -251,6 +254,38 @@ fn connections_per_address_are_limited() {
         assert!(begin.elapsed() < TIMEOUT, "the slot is never free");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Connects from this address of the machine, and asks for the health of the server.
+fn asks_from(address: [u8; 4], server: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from((address, 0)).into())?;
+    socket.connect_timeout(&server.into(), TIMEOUT)?;
+    let mut stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+    let mut status = [0; 12];
+    stream.read_exact(&mut status)?;
+    match &status {
+        b"HTTP/1.1 200" => Ok(stream),
+        other => Err(std::io::Error::other(format!("{other:?}"))),
+    }
+}
+
+#[test]
+fn one_address_of_this_machine_leaves_connections_for_another() {
+    let scratch = TestDir::new();
+    let file = scratch.at("keys.toml");
+    new_key(&file, "alice");
+    let server = ServeCommand::fixtures(&["alpha"])
+        .set("--api-keys", &file)
+        .set("--max-connections", "20")
+        .start();
+    let to = server.address().parse().expect("an address");
+    let first: Vec<TcpStream> = std::iter::from_fn(|| asks_from([127, 0, 0, 1], to).ok()).collect();
+    assert!((12..=16).contains(&first.len()), "{}", first.len());
+    let second = asks_from([127, 0, 0, 2], to).expect("there is one for another address");
+    drop((first, second));
 }
 
 #[test]

@@ -156,10 +156,13 @@ fn memory_that_the_host_lacks_ends_no_session() {
     let machine = scratch.write("meminfo", "MemTotal:  1048576 kB\n");
     let machine = machine.display();
     // As on a machine of one gibibyte.
-    let server = ServeCommand::fixtures(&["consumer"]).start_in_shell(&format!(
-        "exec unshare -m sh -c 'mount --bind {machine} /proc/meminfo && exec \"$0\" \"$@\"' \
+    let server = ServeCommand::fixtures(&["consumer"])
+        // More than the machine has.
+        .set("--guest-memory", "64GiB")
+        .start_in_shell(&format!(
+            "exec unshare -m sh -c 'mount --bind {machine} /proc/meminfo && exec \"$0\" \"$@\"' \
              \"$0\" \"$@\""
-    ));
+        ));
     let ors = server.ors();
     let sessions: Vec<SessionClient> = (0..24)
         .map(|_| ors.open("consumer", TaskSelector::Spec(json!({}))))

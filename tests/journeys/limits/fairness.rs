@@ -200,3 +200,44 @@ fn a_call_behind_many_busy_sessions_of_its_own_key_gets_a_503() {
     });
     drop(calls);
 }
+
+#[test]
+fn calls_of_another_key_go_on_while_long_sessions_are_forked() {
+    let scratch = TestDir::new();
+    let keys = scratch.at("keys.toml");
+    let [alice, mallory] = ["alice", "mallory"].map(|name| {
+        let made = OrwdCommand::new(["keys", "new", name, "--api-keys", &keys]).run();
+        made.expect_success().trim_end().to_owned()
+    });
+    let server = ServeCommand::fixtures(&["alpha"])
+        .set("--api-keys", &keys)
+        .start();
+    let [alice, mallory] = [alice, mallory].map(|key| server.ors().with_api_key(&key));
+    let long = mallory.open("alpha", TaskSelector::At("train", 0));
+    for _ in 0..1500 {
+        long.call("bump", json!({}));
+    }
+    let session = alice.open("alpha", TaskSelector::At("train", 0));
+    session.call("bump", json!({}));
+    let forks: Vec<BackgroundTask<usize>> = (0..3)
+        .map(|_| {
+            let (mallory, id) = (mallory.clone(), long.id().to_owned());
+            BackgroundTask::spawn(move || {
+                let path = format!("/orwd/sessions/{id}/fork");
+                let forked = mallory.post(&path, &json!({"count": 8})).json();
+                forked["sessions"].as_array().map_or(0, Vec::len)
+            })
+        })
+        .collect();
+    let (mut calls, mut longest) = (1, Duration::ZERO);
+    while !forks.iter().all(BackgroundTask::is_finished) {
+        let start = Instant::now();
+        calls += 1;
+        assert_eq!(session.call("bump", json!({})).text(), calls.to_string());
+        longest = longest.max(start.elapsed());
+    }
+    assert!(calls > 20, "{calls} calls were answered meanwhile");
+    assert!(longest < Duration::from_secs(5), "{longest:?}");
+    let forked: Vec<usize> = forks.into_iter().map(BackgroundTask::join).collect();
+    assert_eq!(forked, [8, 8, 8]);
+}

@@ -93,6 +93,8 @@ const HOLDINGS: &[Holding] = holdings! {
     "guests that wait for a CPU", "key", ["--cpu-queue"], FAIRNESS, "a_call_behind_many_busy_sessions_of_its_own_key_gets_a_503";
     "temporary files of sessions", "owner of the session", ["--max-disk-per-key"], "host/overlay/src/storage/pages.rs", "the_temporary_file_is_charged_to_the_budget_of_its_owner";
     "queries about tasks", "owner", ["4096 an environment, half of them for one owner"], "host/limiter/src/fair_queue.rs", "keys_take_turns_where_only_one_is_admitted";
+    "what guests have grown by", "owner of the session", ["--guest-memory"], "host/session/src/limits/guest_memory.rs", "guests_of_an_owner_above_its_share_run_one_at_a_time";
+    "guests that have grown by less than 4 MiB, and the images of environments", "process", ["--max-sessions", "--memory-high-watermark"], "host/session/src/limits/guest_memory.rs", "small_guests_cost_nothing_and_large_ones_all_that_they_grew_by";
     "idle guests", "process", ["--memory-high-watermark"], "host/session/src/limits/memory_pressure.rs", "the_number_of_evictions_follows_the_excess";
     // What an author makes it hold.
     "a component", "author", ["--component-limit"], "tests/journeys/startup/component_admission.rs", "a_component_that_is_too_large_is_refused";

@@ -7,6 +7,7 @@
 
 mod capacity;
 mod fairness;
+mod guest_memory;
 mod holdings;
 mod output;
 mod space;

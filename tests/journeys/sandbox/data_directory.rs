@@ -4,12 +4,14 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 
-use orwd_tests::ors::{OrsClient, SessionClient, StreamTranscript, TaskSelector};
+use orwd_tests::background::wait_until;
+use orwd_tests::expect::error_detail;
+use orwd_tests::ors::{OrsClient, SessionClient, StreamTranscript, TaskSelector, fresh_id};
 use orwd_tests::process::ServeCommand;
 use orwd_tests::test_dir::TestDir;
 use serde_json::{Value, json};
 
-use crate::support::{environment_dir, serve};
+use crate::support::{TIMEOUT, environment_dir, serve};
 
 fn open(ors: &OrsClient) -> SessionClient {
     ors.open("files", TaskSelector::Spec(json!({})))
@@ -311,4 +313,42 @@ fn a_guest_has_neither_network_nor_environment_nor_arguments() {
     }
     listener.set_nonblocking(true).unwrap();
     assert!(listener.accept().is_err(), "a guest connected");
+}
+
+#[test]
+fn data_that_outgrows_its_limits_makes_sessions_wait() {
+    let scratch = TestDir::new();
+    scratch.write("files/data/hello.txt", "guten Tag");
+    let alpha = environment_dir(&scratch, "alpha", "alpha", "", "");
+    let server = with_data(&scratch, "data-mode = \"read-only\"", "")
+        .and_path(&alpha)
+        .start();
+    let ors = server.ors();
+    let before = open(&ors);
+    assert_eq!(
+        before.call("read", read("/orwd_data/hello.txt")).text(),
+        "guten Tag"
+    );
+    let huge = scratch.path().join("files/data/huge");
+    fs::File::create(&huge).unwrap().set_len(8 << 40).unwrap();
+    // A scan is not repeated for a while.
+    let body = TaskSelector::Spec(json!({})).body("files");
+    let refused = || {
+        let answer = ors.create(&fresh_id(), &body);
+        (answer.status() != 200).then_some(answer)
+    };
+    wait_until("the growth is noticed", TIMEOUT, || refused().is_some());
+    let answer = refused().expect("it stays refused");
+    error_detail(&answer, 503);
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    server.wait_for_log("is sparse");
+    // What is in memory goes on, and so do others.
+    assert_eq!(
+        before.call("read", read("/orwd_data/hello.txt")).text(),
+        "guten Tag"
+    );
+    let other = ors.open("alpha", TaskSelector::At("train", 0));
+    assert_eq!(other.call("noargs", json!({})).text(), "noargs ok");
+    fs::remove_file(&huge).unwrap();
+    wait_until("the data is usable again", TIMEOUT, || refused().is_none());
 }

@@ -170,6 +170,7 @@ pub(crate) async fn serve(
             results: limits.result_memory,
             histories: limits.history_memory,
             listings: limits.listing_memory,
+            guests: limits.guest_memory,
         },
     };
     let LoadedEnvironments {
@@ -217,6 +218,7 @@ pub(crate) async fn serve(
         per_address: orwd_ors::PerAddressLimit {
             connections: limits.max_connections_per_address.unwrap_or(PER_ADDRESS),
             count_loopback: limits.max_connections_per_address.is_some(),
+            share_loopback: access.keys.is_some(),
         },
         connections_per_key: limits.max_connections_per_key,
         tls: access.tls,

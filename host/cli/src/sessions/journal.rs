@@ -109,7 +109,8 @@ impl JournalSource {
     fn history(&self, session: &ListedSession) -> Result<EpisodeHistory, CommandError> {
         let id = episode_id(session)?;
         let rows = self.store.read(id, 0).map_err(JournalError::from)?;
-        let mut history = EpisodeHistory::read(id, &rows)?;
+        let imported = session.imported_records.unwrap_or_default();
+        let mut history = EpisodeHistory::read(id, &rows)?.with_imported(imported);
         if let (Some(key), SealedSecrets::Sealed(_)) = (&self.key, &history.created().secrets) {
             history.unseal(key)?;
         }
@@ -135,6 +136,7 @@ fn listed(episode: &IndexedEpisode) -> ListedSession {
         state: state.to_owned(),
         created_ms: header.created.as_millis(),
         ended_ms,
+        imported_records: header.import.as_ref().map(|import| import.records),
         key: header.owner.clone(),
     }
 }

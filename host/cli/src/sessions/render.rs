@@ -24,7 +24,7 @@ pub(super) fn list(sessions: &[ListedSession]) -> String {
     let row = |listed: &ListedSession| {
         [
             listed.session.clone(),
-            listed.environment.clone(),
+            environment(&listed.environment, listed.imported_records),
             listed.state.clone(),
             since(listed.created_ms),
             listed.ended_ms.map_or_else(|| "-".to_owned(), since),
@@ -47,6 +47,15 @@ pub(super) fn list(sessions: &[ListedSession]) -> String {
     }
 }
 
+/// Returns the name of an environment, which is the claim of a file if the session
+/// was imported.
+fn environment(name: &str, imported_records: Option<u64>) -> String {
+    match imported_records {
+        Some(_) => format!("imported:{name}"),
+        None => name.to_owned(),
+    }
+}
+
 /// Formats a session without its steps.
 pub(super) fn session(shown: &ShownSession, key: Option<&str>) -> String {
     let mut out = String::new();
@@ -55,7 +64,8 @@ pub(super) fn session(shown: &ShownSession, key: Option<&str>) -> String {
     let mut field = |name: &str, value: &str| {
         writeln!(out, "{name:<13}{}", escape_control(value)).ok();
     };
-    field("environment", &shown.environment);
+    let name = environment(&shown.environment, shown.imported_records);
+    field("environment", &name);
     field("component", &shown.component);
     field("episode", &shown.episode);
     if let Some(key) = key {
@@ -75,7 +85,10 @@ pub(super) fn session(shown: &ShownSession, key: Option<&str>) -> String {
         );
     }
     if let Some(parent) = &shown.parent {
-        let text = format!("episode {}, record {}", parent.episode, parent.record);
+        let mut text = format!("episode {}, record {}", parent.episode, parent.record);
+        if parent.imported {
+            text.push_str(", which this server did not run");
+        }
         field("forked from", &text);
     }
     out
@@ -255,6 +268,47 @@ mod tests {
              \x20 input     {\"by\": 12345678901234567890123}\n\
              \x20 output    one\n            two\\u{1b}\n\
              \x20 metadata  {\"a\": 1}\n  reward    1.0\n  finished  yes\n"
+        );
+    }
+
+    #[test]
+    fn what_another_server_ran_is_marked() {
+        let listed = |imported_records| ListedSession {
+            session: "s".to_owned(),
+            episode: "e".to_owned(),
+            environment: "wordle".to_owned(),
+            state: "ready".to_owned(),
+            created_ms: 0,
+            ended_ms: None,
+            imported_records,
+            key: None,
+        };
+        let shown = list(&[listed(None), listed(Some(4))]);
+        assert_eq!(shown.matches("wordle").count(), 2, "{shown}");
+        assert_eq!(shown.matches("imported:wordle").count(), 1, "{shown}");
+        let mut json = json!({
+            "session": "s", "episode": "e", "environment": "wordle", "component": "c",
+            "state": "ready", "created_ms": 0, "seed": "1", "replayable": true,
+            "parent": {"episode": "p", "record": 3, "imported": false},
+        });
+        let shown = |json: &Value| {
+            plain(&session(
+                &serde_json::from_value(json.clone()).unwrap(),
+                None,
+            ))
+        };
+        let own = shown(&json);
+        assert!(
+            !own.contains("imported") && !own.contains("did not run"),
+            "{own}"
+        );
+        json["imported_records"] = json!(4);
+        json["parent"]["imported"] = json!(true);
+        let other = shown(&json);
+        assert!(other.contains("imported:wordle"), "{other}");
+        assert!(
+            other.contains("record 3, which this server did not run"),
+            "{other}"
         );
     }
 

@@ -247,6 +247,7 @@ mod tests {
             state: "ready".to_owned(),
             created_ms: 0,
             ended_ms: None,
+            imported_records: None,
             key: key.map(str::to_owned),
         }
     }

@@ -15,6 +15,9 @@ pub(super) struct ListedSession {
     pub(super) created_ms: u64,
     #[serde(default)]
     pub(super) ended_ms: Option<u64>,
+    /// How many of its first records another server ran.
+    #[serde(default)]
+    pub(super) imported_records: Option<u64>,
     /// The name of its API key, which only a journal tells.
     #[serde(default)]
     pub(super) key: Option<String>,
@@ -45,6 +48,9 @@ pub(super) struct ShownSession {
 pub(super) struct ShownParent {
     pub(super) episode: String,
     pub(super) record: u64,
+    /// Whether it is no session that this server ran.
+    #[serde(default)]
+    pub(super) imported: bool,
 }
 
 /// A page of steps, each as the JSON that `--json` prints.

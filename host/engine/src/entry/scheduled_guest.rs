@@ -4,7 +4,8 @@
 //! duration that it asked for. Waiting for a turn is not charged, and neither
 //! is waiting for the host, such as for a file that must come from disk; only a
 //! host that does not answer at all ends the wait. Where the host has no room
-//! for what the guest may return, its turn ends at once, and it waits for room.
+//! for what the guest may return, or no memory for more of its owner's guests, its
+//! turn ends at once, and it waits.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,6 +17,7 @@ use tokio::time::{Sleep, sleep};
 
 use crate::entry::result_gate::{ResultGate, Room, RoomWait};
 use crate::schedule::scheduler::Turns;
+use orwd_model::{MemoryBudget, MemoryTurn, MemoryWait};
 use orwd_sandbox::{CpuMeter, SessionClock};
 
 /// How long a guest waits for one answer of the host.
@@ -32,6 +34,8 @@ pub(crate) struct ScheduledGuest<F> {
     wait: Option<Wait>,
     gate: Option<Arc<dyn ResultGate>>,
     room: RoomState,
+    budget: Option<Arc<dyn MemoryBudget>>,
+    memory: MemoryState,
     guest: Pin<Box<F>>,
 }
 
@@ -49,6 +53,16 @@ enum RoomState {
     Awaited(RoomWait),
     /// It was waited for, and is kept for the next turn.
     Reserved { _room: Room },
+}
+
+/// What is known of the memory for the guests of its owner.
+enum MemoryState {
+    /// It is asked for when the next turn begins.
+    Unknown,
+    /// There was none.
+    Awaited(MemoryWait),
+    /// The guest runs to the end of its entry, whatever its owner's others hold.
+    Granted { _turn: MemoryTurn },
 }
 
 /// Why a guest was stopped.
@@ -77,6 +91,8 @@ impl<F> ScheduledGuest<F> {
             wait: None,
             gate: None,
             room: RoomState::Unknown,
+            budget: None,
+            memory: MemoryState::Unknown,
             guest: Box::pin(guest),
         }
     }
@@ -86,22 +102,52 @@ impl<F> ScheduledGuest<F> {
         self.gate = gate;
     }
 
-    /// Waits for a turn, and for room at its beginning.
+    /// Sets what its memory is charged to.
+    pub(crate) fn set_memory(&mut self, budget: Option<Arc<dyn MemoryBudget>>) {
+        self.budget = budget;
+    }
+
+    /// Waits for a turn, and for memory and room at its beginning.
     fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
             if let RoomState::Awaited(wait) = &mut self.room {
                 let room = ready!(wait.as_mut().poll(context));
                 self.room = RoomState::Reserved { _room: room };
             }
+            if let MemoryState::Awaited(wait) = &mut self.memory {
+                self.memory = match ready!(wait.as_mut().poll(context)) {
+                    Some(turn) => MemoryState::Granted { _turn: turn },
+                    None => MemoryState::Unknown,
+                };
+            }
             ready!(self.turns.poll_begin(context));
-            let gate = self.gate.as_ref();
-            let gate = gate.filter(|_| matches!(self.room, RoomState::Unknown));
-            let Some(wait) = gate.and_then(|gate| gate.wait()) else {
+            if let Some(wait) = self.memory_wait() {
+                self.memory = MemoryState::Awaited(wait);
+            } else if let Some(wait) = self.room_wait() {
+                self.room = RoomState::Awaited(wait);
+            } else {
                 return Poll::Ready(());
-            };
+            }
             self.turns.end(Duration::ZERO, None);
-            self.room = RoomState::Awaited(wait);
         }
+    }
+
+    /// Asks for memory, unless there was room already: nothing is kept while a guest
+    /// waits for what others hold.
+    fn memory_wait(&self) -> Option<MemoryWait> {
+        let is_asked = matches!(
+            (&self.memory, &self.room),
+            (MemoryState::Unknown, RoomState::Unknown)
+        );
+        let budget = self.budget.as_ref().filter(|_| is_asked);
+        budget.and_then(|budget| budget.wait())
+    }
+
+    /// Asks for room, unless there was some.
+    fn room_wait(&self) -> Option<RoomWait> {
+        let gate = self.gate.as_ref();
+        let gate = gate.filter(|_| matches!(self.room, RoomState::Unknown));
+        gate.and_then(|gate| gate.wait())
     }
 
     /// Returns what is left of the wall time, without the sleep in progress.
@@ -267,6 +313,43 @@ mod tests {
         door.add_permits(1);
         assert_eq!(waits.await.unwrap(), Ok(7));
         assert_eq!(door.available_permits(), 1, "the room is given back");
+    }
+
+    /// Memory that is short until it is given.
+    #[derive(Debug)]
+    struct Memory(Arc<tokio::sync::Semaphore>);
+
+    impl MemoryBudget for Memory {
+        fn charge(&self, _bytes: usize) {}
+
+        fn wait(&self) -> Option<MemoryWait> {
+            let turns = self.0.clone();
+            Some(Box::pin(async move {
+                let turn = turns.acquire_owned().await.ok()?;
+                Some(Box::new(turn) as MemoryTurn)
+            }))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_guest_whose_owner_has_no_memory_waits_and_then_runs_to_its_end() {
+        let scheduler = Scheduler::new(1, 0);
+        let memory = Arc::new(tokio::sync::Semaphore::new(0));
+        let (finish, finished) = tokio::sync::oneshot::channel::<()>();
+        let mut waits = guest(&scheduler, 10_000 * MS, async { finished.await.is_ok() });
+        waits.set_memory(Some(Arc::new(Memory(memory.clone()))));
+        let waits = tokio::spawn(waits);
+        assert_eq!(guest(&scheduler, MS, async { 8 }).await, Ok(8));
+        memory.add_permits(1);
+        while memory.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        // It waits for something else, and its next turn needs no other permission.
+        tokio::time::sleep(5 * MS).await;
+        assert_eq!(memory.available_permits(), 0, "kept for the whole entry");
+        finish.send(()).unwrap();
+        assert_eq!(waits.await.unwrap(), Ok(true));
+        assert_eq!(memory.available_permits(), 1, "given back at its end");
     }
 
     #[tokio::test]

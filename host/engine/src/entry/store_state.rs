@@ -15,7 +15,7 @@ use crate::entry::result_gate::ResultGate;
 use crate::entry::scheduled_guest::ScheduledGuest;
 use crate::schedule::account::CpuAccount;
 use crate::schedule::scheduler::{Scheduler, Turns};
-use orwd_model::{Budget, Fault, FaultCode, Secrets, SessionLimits, SleepMode};
+use orwd_model::{Budget, Fault, FaultCode, MemoryBudget, Secrets, SessionLimits, SleepMode};
 use orwd_sandbox::GuestState;
 
 /// Component-model handles allowed for each handle of the host's resource
@@ -30,6 +30,8 @@ pub(crate) struct CpuShare {
     pub(crate) account: Arc<CpuAccount>,
     /// Whether there is room for what the next entry returns.
     pub(crate) gate: Option<Arc<dyn ResultGate>>,
+    /// What the memory of the guest is charged to.
+    pub(crate) memory: Option<Arc<dyn MemoryBudget>>,
 }
 
 /// A store, or the fault that ended it.
@@ -108,6 +110,7 @@ impl StoreState {
         let turns = Turns::new(&cpu.scheduler, &cpu.account);
         let mut guest = ScheduledGuest::new(turns, meter, clock, budget.wall, entry(&mut store));
         guest.set_gate(cpu.gate.clone());
+        guest.set_memory(cpu.memory.clone());
         let result = match guest.await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(EntryFailure::Error(error)),

@@ -194,7 +194,8 @@ impl EpisodeHistory {
     }
 
     /// States that this host did not run this many of the first records.
-    pub(crate) fn with_imported(mut self, records: u64) -> EpisodeHistory {
+    #[must_use]
+    pub fn with_imported(mut self, records: u64) -> EpisodeHistory {
         self.imported = records;
         self
     }

@@ -84,12 +84,20 @@ pub(crate) fn decode_request(bytes: &[u8]) -> Result<GuestRequest, DecodeError> 
 }
 
 /// Decodes and checks a request that was sealed with its idempotency key.
-pub(crate) fn decode_request_with_key(
-    bytes: &[u8],
-) -> Result<(GuestRequest, Option<String>), DecodeError> {
+pub(crate) fn decode_request_with_key(bytes: &[u8]) -> Result<(GuestRequest, String), DecodeError> {
     let (request, key): (GuestRequest, String) = decode_value(bytes)?;
     check_request(&request)?;
-    Ok((request, Some(key)))
+    Ok((request, key))
+}
+
+/// Decodes and checks a request that was sealed with its idempotency key, if it has
+/// one, and the hash of its body.
+pub(crate) fn decode_request_with_body(
+    bytes: &[u8],
+) -> Result<(GuestRequest, Option<String>, Option<Hash>), DecodeError> {
+    let (request, key, body): (GuestRequest, Option<String>, Hash) = decode_value(bytes)?;
+    check_request(&request)?;
+    Ok((request, key, Some(body)))
 }
 
 /// Decodes and checks an outcome that was sealed.

@@ -15,6 +15,6 @@ pub use types::{
 };
 
 pub(crate) use codec::{
-    decode, decode_outcome, decode_request, decode_request_with_key, decode_value, encode,
-    encode_value,
+    decode, decode_outcome, decode_request, decode_request_with_body, decode_request_with_key,
+    decode_value, encode, encode_value,
 };

@@ -9,9 +9,11 @@
 //! resumed anyway.
 //!
 //! That holds for all that a client or guest says: the task, inputs, idempotency
-//! keys, outcomes, messages and HTTP requests. What stays readable are the names that the
+//! keys, outcomes, messages and HTTP requests. A hash of it is stored only keyed, for
+//! otherwise short content could be found by trying; whoever unseals the content gets
+//! its own hash. What stays readable are the names that the
 //! operator and the environment chose (owner, environment, tool), ids, times,
-//! hashes, and outcomes that hold only the host's own text.
+//! and outcomes that hold only the host's own text.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use super::key::SealKey;
 use crate::error::JournalError;
 use crate::record::{
     self, CreatedRecord, CreationContent, EpisodeId, ExchangeRecord, GuestOutcome, GuestRequest,
-    OutcomeRecord, Record, RequestRecord, RunIdentity, SealedSecrets,
+    Hash, OutcomeRecord, Record, RequestRecord, RunIdentity, SealedSecrets,
 };
 
 /// How the content of an episode's records is stored.
@@ -56,6 +58,18 @@ impl ContentPolicy {
         }
     }
 
+    /// Returns what is stored of a hash of content in this slot.
+    fn hide(&self, hash: Hash, episode: EpisodeId, seq: u64) -> Hash {
+        match self {
+            ContentPolicy::Plain => hash,
+            ContentPolicy::Sealed(key, line) => {
+                key.keyed_hash(hash, bound_to(episode, *line, seq), seq)
+            }
+            // Nobody can read the content that it could be compared with.
+            ContentPolicy::Withheld => Hash::from_bytes(rand::random()),
+        }
+    }
+
     /// Returns the record as it may be stored.
     pub(crate) fn apply<'r>(
         &self,
@@ -65,8 +79,7 @@ impl ContentPolicy {
     ) -> Result<Cow<'r, Record>, JournalError> {
         let seal = |content: Vec<u8>| match self {
             ContentPolicy::Sealed(key, line) => {
-                // The first record is never shared.
-                let bound = if seq == 0 { episode } else { *line };
+                let bound = bound_to(episode, *line, seq);
                 key.seal_content(&content, bound, seq).map(Some)
             }
             ContentPolicy::Plain | ContentPolicy::Withheld => Ok(None),
@@ -77,12 +90,14 @@ impl ContentPolicy {
                 let content = SealedCreation {
                     task: created.task.clone(),
                     toolset: created.toolset.clone(),
+                    request: Some(created.request),
                 };
                 let mut bytes = Vec::new();
                 record::encode_value(&content, &mut bytes);
                 Ok(Cow::Owned(Record::Created(Box::new(CreatedRecord {
                     task: empty_object()?,
                     toolset: None,
+                    request: self.hide(created.request, episode, seq),
                     content: match seal(bytes)? {
                         Some(sealed) => CreationContent::Sealed(sealed),
                         None => CreationContent::Withheld,
@@ -94,12 +109,11 @@ impl ContentPolicy {
                 let Some(redacted) = without_content(&request.request)? else {
                     return Ok(Cow::Borrowed(record));
                 };
-                let key = request.run.as_ref();
-                let key = key.and_then(|run| run.idempotency_key.as_deref());
-                let content = encode_request(&request.request, key);
-                let run = request.run.clone().map(|run| RunIdentity {
+                let content = encode_request(&request.request, request.run.as_ref());
+                let run = request.run.as_ref().map(|run| RunIdentity {
+                    id: run.id,
+                    body: self.hide(run.body, episode, seq),
                     idempotency_key: None,
-                    ..run
                 });
                 Ok(Cow::Owned(Record::Request(Box::new(RequestRecord {
                     at: request.at,
@@ -114,7 +128,7 @@ impl ContentPolicy {
                     record::encode_value(guest, &mut content);
                     Ok(Cow::Owned(Record::Outcome(Box::new(OutcomeRecord {
                         of: outcome.of,
-                        hash: outcome.hash,
+                        hash: self.hide(outcome.hash, episode, seq),
                         cpu_micros: outcome.cpu_micros,
                         outcome: None,
                         sealed: seal(content)?,
@@ -139,6 +153,12 @@ impl ContentPolicy {
     }
 }
 
+/// Returns the episode that a record is sealed for. The first record of an episode is
+/// never shared with others of its line.
+fn bound_to(episode: EpisodeId, line: EpisodeId, seq: u64) -> EpisodeId {
+    if seq == 0 { episode } else { line }
+}
+
 /// What the first record of an episode with secrets has sealed.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -147,6 +167,9 @@ struct SealedCreation {
     task: Json,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     toolset: Option<String>,
+    /// The hash of the creating request, which earlier versions did not seal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    request: Option<Hash>,
 }
 
 /// Unseals the content of the first record.
@@ -157,25 +180,35 @@ pub(crate) fn unseal_created(
 ) -> Result<(), JournalError> {
     if let CreationContent::Sealed(sealed) = &created.content {
         let content = key.unseal_content(sealed, episode, 0)?;
-        let SealedCreation { task, toolset } = record::decode_value(&content)
+        let SealedCreation {
+            task,
+            toolset,
+            request,
+        } = record::decode_value(&content)
             .map_err(|error| JournalError::damaged(episode, 0, error.to_string()))?;
         created.task = task;
         created.toolset = toolset;
+        created.request = request.unwrap_or(created.request);
         created.content = CreationContent::Plain;
     }
     Ok(())
 }
 
 /// The first byte of a sealed request with an idempotency key: a CBOR array of
-/// two. A request alone, which is what earlier versions sealed, is never an
-/// array.
+/// two. A request alone is never an array. Earlier versions sealed both.
 const WITH_KEY: u8 = 0x82;
 
+/// The first byte of a sealed request with its key and the hash of its body.
+const WITH_BODY: u8 = 0x83;
+
 /// Encodes what is sealed of a request.
-fn encode_request(request: &GuestRequest, key: Option<&str>) -> Vec<u8> {
+fn encode_request(request: &GuestRequest, run: Option<&RunIdentity>) -> Vec<u8> {
     let mut content = Vec::new();
-    match key {
-        Some(key) => record::encode_value(&(request, key), &mut content),
+    match run {
+        Some(run) => {
+            let whole = (request, &run.idempotency_key, run.body);
+            record::encode_value(&whole, &mut content);
+        }
         None => record::encode_value(request, &mut content),
     }
     content
@@ -190,14 +223,17 @@ pub(crate) fn unseal_request(
 ) -> Result<(), JournalError> {
     if let Some(sealed) = request.sealed.take() {
         let content = key.unseal_content(&sealed, episode, seq)?;
-        let (unsealed, key) = match content.first() {
-            Some(&WITH_KEY) => record::decode_request_with_key(&content),
-            _ => record::decode_request(&content).map(|request| (request, None)),
+        let (unsealed, key, body) = match content.first() {
+            Some(&WITH_BODY) => record::decode_request_with_body(&content),
+            Some(&WITH_KEY) => record::decode_request_with_key(&content)
+                .map(|(request, key)| (request, Some(key), None)),
+            _ => record::decode_request(&content).map(|request| (request, None, None)),
         }
         .map_err(|error| JournalError::damaged(episode, seq, error.to_string()))?;
         request.request = unsealed;
-        if let (Some(run), Some(key)) = (&mut request.run, key) {
-            run.idempotency_key = Some(key);
+        if let Some(run) = &mut request.run {
+            run.idempotency_key = key.or(run.idempotency_key.take());
+            run.body = body.unwrap_or(run.body);
         }
     }
     Ok(())
@@ -215,9 +251,12 @@ pub(crate) fn unseal_outcome(
         let damaged = |what: String| JournalError::damaged(episode, seq, what);
         let unsealed =
             record::decode_outcome(&content).map_err(|error| damaged(error.to_string()))?;
-        if unsealed.hash() != outcome.hash {
+        let hash = unsealed.hash();
+        // Earlier versions did not key it.
+        if outcome.hash != key.keyed_hash(hash, episode, seq) && outcome.hash != hash {
             return Err(damaged("the hash of its outcome is another".to_owned()));
         }
+        outcome.hash = hash;
         outcome.outcome = Some(unsealed);
     }
     Ok(())
@@ -273,5 +312,73 @@ fn has_content(outcome: &GuestOutcome) -> bool {
         | GuestOutcome::Scores(_)
         | GuestOutcome::Refused(_)
         | GuestOutcome::Failed(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orwd_model::{RunId, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn what_earlier_versions_sealed_is_read_with_its_hashes() {
+        let key = SealKey::parse(&"5a".repeat(32)).unwrap();
+        let episode = EpisodeId::new();
+        let outcome = GuestOutcome::Failed("no".to_owned());
+        let mut content = Vec::new();
+        record::encode_value(&outcome, &mut content);
+        let sealed = |content: &[u8], seq| Some(key.seal_content(content, episode, seq).unwrap());
+        let mut stored = OutcomeRecord {
+            sealed: sealed(&content, 2),
+            outcome: None,
+            ..OutcomeRecord::new(1, outcome.clone(), 0)
+        };
+        unseal_outcome(&mut stored, &key, episode, 2).unwrap();
+        assert_eq!(stored, OutcomeRecord::new(1, outcome, 0));
+        let request = GuestRequest::Call {
+            tool: "act".to_owned(),
+            input: empty_object().unwrap(),
+        };
+        let body = Hash::of(b"body");
+        for with_key in [false, true] {
+            let mut content = Vec::new();
+            match with_key {
+                true => record::encode_value(&(&request, "k"), &mut content),
+                false => record::encode_value(&request, &mut content),
+            }
+            let mut stored = RequestRecord {
+                at: Timestamp::from_nanos(0),
+                request: request.clone(),
+                run: Some(RunIdentity {
+                    id: RunId::from_bytes([1; 16]),
+                    body,
+                    idempotency_key: None,
+                }),
+                sealed: sealed(&content, 1),
+            };
+            unseal_request(&mut stored, &key, episode, 1).unwrap();
+            let run = stored.run.unwrap();
+            assert_eq!((stored.request, run.body), (request.clone(), body));
+            assert_eq!(run.idempotency_key.is_some(), with_key);
+        }
+    }
+
+    #[test]
+    fn a_keyed_hash_depends_on_key_episode_and_slot() {
+        let [one, other] = ["5a", "5b"].map(|text| SealKey::parse(&text.repeat(32)).unwrap());
+        let [first, second] = [EpisodeId::new(), EpisodeId::new()];
+        let hash = Hash::of(b"yes");
+        let keyed = one.keyed_hash(hash, first, 1);
+        assert_eq!(keyed, one.keyed_hash(hash, first, 1));
+        for different in [
+            hash,
+            other.keyed_hash(hash, first, 1),
+            one.keyed_hash(hash, second, 1),
+            one.keyed_hash(hash, first, 2),
+            one.keyed_hash(Hash::of(b"no"), first, 1),
+        ] {
+            assert_ne!(keyed, different);
+        }
     }
 }

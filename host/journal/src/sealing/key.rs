@@ -17,8 +17,11 @@ use zeroize::Zeroizing;
 use orwd_model::{Digest, Secret, Secrets, hex};
 
 use crate::error::JournalError;
-use crate::record::{self, EpisodeId, SealedSecrets};
+use crate::record::{self, EpisodeId, Hash, SealedSecrets};
 use crate::state_dir::{self, StateDir, io_error};
+
+/// Context of the keys of hashes.
+const HASH_CONTEXT: &str = "orwd journal 2026 v1 hashes of sealed content";
 
 /// The first byte of sealed data.
 const VERSION: u8 = 1;
@@ -170,6 +173,19 @@ impl SealKey {
         seq: u64,
     ) -> Result<Vec<u8>, JournalError> {
         self.encrypt(VERSION, content, &slot(episode, seq))
+    }
+
+    /// Returns the hash that is stored in place of one of sealed content in this
+    /// slot. Only who has the key can compare it with that of a guess.
+    pub(crate) fn keyed_hash(&self, hash: Hash, episode: EpisodeId, seq: u64) -> Hash {
+        let mut derived = blake3::Hasher::new_derive_key(HASH_CONTEXT);
+        derived.update(&*self.0);
+        derived.update(episode.as_bytes());
+        let key = Zeroizing::new(*derived.finalize().as_bytes());
+        let mut hasher = blake3::Hasher::new_keyed(&key);
+        hasher.update(&seq.to_be_bytes());
+        hasher.update(hash.as_bytes());
+        Hash::from_bytes(*hasher.finalize().as_bytes())
     }
 
     /// Unseals the content of the record in this slot.

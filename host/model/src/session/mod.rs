@@ -4,6 +4,7 @@ mod data_mode;
 mod determinism;
 mod disk_budget;
 mod http_exchange;
+mod memory_budget;
 mod secret;
 mod seed;
 mod timestamp;
@@ -14,6 +15,7 @@ pub use disk_budget::DiskBudget;
 pub use http_exchange::{
     HttpError, HttpErrorCode, HttpExchange, HttpPort, HttpRequest, HttpResponse, HttpResult,
 };
+pub use memory_budget::{MemoryBudget, MemoryTurn, MemoryWait};
 pub use secret::{PLACEHOLDER_END, Secret, Secrets};
 pub use seed::{InvalidSeed, Seed};
 pub use timestamp::Timestamp;

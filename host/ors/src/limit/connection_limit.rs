@@ -7,7 +7,9 @@
 //! key may hold a multiple of those that are free, so the first gets four fifths of
 //! all, a second one four fifths of the rest.
 //! Clients on this machine share one address, as do all clients behind a local
-//! proxy, so loopback addresses are exempt unless the operator says otherwise.
+//! proxy, so loopback addresses are exempt unless the operator says otherwise. With
+//! API keys, which tell such clients apart, they are exempt from the limit of an
+//! address and get no more than a share.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,6 +27,8 @@ pub struct PerAddressLimit {
     pub connections: usize,
     /// Whether the addresses of this machine are limited, too.
     pub count_loopback: bool,
+    /// Whether they leave connections for others in any case.
+    pub share_loopback: bool,
 }
 
 /// How many connections an address or a key may hold for each that is free.
@@ -51,8 +55,10 @@ impl ServerConnections {
 #[derive(Debug)]
 pub(crate) struct ConnectionLimiter {
     server: Arc<ServerConnections>,
-    count_loopback: bool,
+    limit: PerAddressLimit,
     of_address: Arc<KeyedSemaphore<IpAddr>>,
+    /// Of addresses that have a share and no other limit.
+    of_loopback: Arc<KeyedSemaphore<IpAddr>>,
     of_key: Arc<KeyedSemaphore<Arc<str>>>,
 }
 
@@ -94,8 +100,9 @@ impl ConnectionLimiter {
                 most,
                 open: AtomicUsize::new(0),
             }),
-            count_loopback: limit.count_loopback,
+            limit,
             of_address: KeyedSemaphore::new(limit.connections),
+            of_loopback: KeyedSemaphore::new(usize::MAX),
             of_key: KeyedSemaphore::new(per_key),
         }
     }
@@ -103,13 +110,18 @@ impl ConnectionLimiter {
     /// Takes the permit for a connection from this address.
     pub(crate) fn admit(&self, address: IpAddr) -> Result<ConnectionPermit, AddressLimitReached> {
         let address = client_network(address);
-        let counted = if address.is_loopback() && !self.count_loopback {
-            CountedFor::Nobody
+        let counter = if !address.is_loopback() || self.limit.count_loopback {
+            Some(&self.of_address)
         } else {
-            let share = self.server.share(0);
-            let permit = self.of_address.try_acquire_below(address, share);
-            CountedFor::Address {
-                _permit: permit.ok_or(AddressLimitReached)?,
+            self.limit.share_loopback.then_some(&self.of_loopback)
+        };
+        let counted = match counter {
+            None => CountedFor::Nobody,
+            Some(counter) => {
+                let permit = counter.try_acquire_below(address, self.server.share(0));
+                CountedFor::Address {
+                    _permit: permit.ok_or(AddressLimitReached)?,
+                }
             }
         };
         self.server.open.fetch_add(1, Ordering::Relaxed);
@@ -156,6 +168,7 @@ mod tests {
         let limit = PerAddressLimit {
             connections,
             count_loopback,
+            share_loopback: false,
         };
         ConnectionLimiter::new(10_000, limit, 2)
     }
@@ -165,6 +178,7 @@ mod tests {
         let limit = PerAddressLimit {
             connections: 1000,
             count_loopback: false,
+            share_loopback: false,
         };
         let limiter = ConnectionLimiter::new(100, limit, 1000);
         let fill = |address: &str, key: Option<&str>| {
@@ -191,6 +205,31 @@ mod tests {
         let only = ConnectionLimiter::new(1, limit, 1000);
         let permit = only.admit("10.0.0.1".parse().unwrap()).unwrap();
         permit.count_for(&Principal::of(Some("alice"))).unwrap();
+    }
+
+    #[test]
+    fn this_machine_has_a_share_where_keys_tell_its_clients_apart() {
+        let limit = PerAddressLimit {
+            connections: 10,
+            count_loopback: false,
+            share_loopback: true,
+        };
+        let limiter = ConnectionLimiter::new(100, limit, 1000);
+        let fill = |address: &str| -> Vec<ConnectionPermit> {
+            std::iter::from_fn(|| limiter.admit(address.parse().unwrap()).ok()).collect()
+        };
+        let [first, second] = ["127.0.0.1", "127.0.0.2"].map(fill);
+        assert_eq!((first.len(), second.len()), (80, 16));
+        drop(second);
+        // Those that have shown a key leave places for others.
+        for permit in &first {
+            permit.count_for(&Principal::of(Some("alice"))).unwrap();
+        }
+        let more = fill("127.0.0.1");
+        assert_eq!(more.len(), 16);
+        assert!(limiter.admit("10.0.0.1".parse().unwrap()).is_ok());
+        drop((first, more));
+        assert!(limiter.of_loopback.is_unused() && limiter.of_key.is_unused());
     }
 
     #[test]

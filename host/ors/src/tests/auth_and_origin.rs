@@ -193,6 +193,7 @@ async fn limits_connections_per_address() {
         per_address: PerAddressLimit {
             connections: 2,
             count_loopback: true,
+            share_loopback: false,
         },
         ..config()
     })
@@ -232,6 +233,7 @@ async fn connections_with_a_key_are_limited_by_key() {
         per_address: PerAddressLimit {
             connections: 2,
             count_loopback: true,
+            share_loopback: false,
         },
         connections_per_key: 5,
         idle_timeout: std::time::Duration::from_secs(20),

@@ -30,6 +30,7 @@ pub(super) fn config() -> ServerConfig {
         per_address: PerAddressLimit {
             connections: 100,
             count_loopback: true,
+            share_loopback: false,
         },
         connections_per_key: 100,
         tls: None,

@@ -15,11 +15,12 @@
 //!
 //! Data may also change while it is served. A scan takes a system call per
 //! file, so it runs on demand, but takes at most a fiftieth of the time; it
-//! always runs after files were published.
+//! always runs after files were published. Data that has grown over the limits
+//! under which it was opened is not read: there is no digest until it is smaller.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -32,6 +33,7 @@ use orwd_overlay::PUBLISH_PREFIX;
 
 use crate::data::digest_cache;
 use crate::data::known_files::{FileStamp, KnownFile, KnownFiles};
+use crate::data::size::{DataSize, SizeLimits};
 
 /// Scanning takes at most one part in this many of the time.
 const SCAN_SHARE: u32 = 50;
@@ -39,10 +41,14 @@ const SCAN_SHARE: u32 = 50;
 /// A start that reads this many bytes is logged, since it takes a while.
 const LARGE: u64 = 1 << 30;
 
+/// What a file may grow by between the listing and its reading.
+const MAX_GROWTH: u64 = 64 << 20;
+
 /// Computes and remembers the digest of one directory.
 #[derive(Debug)]
 pub(crate) struct DataDigester {
     dir: Dir,
+    limits: SizeLimits,
     /// Files were published since the last scan.
     stale: AtomicBool,
     state: Mutex<State>,
@@ -80,7 +86,11 @@ enum Entry {
 impl DataDigester {
     /// Scans a directory for the first time, with the known hashes from the
     /// cache, and updates the cache.
-    pub(crate) fn open(dir: Dir, cache: Option<PathBuf>) -> io::Result<DataDigester> {
+    pub(crate) fn open(
+        dir: Dir,
+        limits: SizeLimits,
+        cache: Option<PathBuf>,
+    ) -> io::Result<DataDigester> {
         let files = cache
             .as_deref()
             .and_then(digest_cache::read)
@@ -88,6 +98,7 @@ impl DataDigester {
         let state = State { files, last: None };
         let digester = DataDigester {
             dir,
+            limits,
             stale: AtomicBool::new(true),
             state: Mutex::new(state),
         };
@@ -182,7 +193,7 @@ impl DataDigester {
                     let same = known.get(&path).filter(|file| file.stamp == stamp);
                     let file = match same {
                         Some(known) => Some(*known),
-                        None => self.read(&path).ok(),
+                        None => self.read(&path, stamp.size).ok(),
                     };
                     let Some(file) = file else {
                         tell(b'x', &path, 0, &[0; 32]);
@@ -202,6 +213,7 @@ impl DataDigester {
     /// Lists everything that a guest can see, by path.
     fn list(&self) -> io::Result<BTreeMap<String, Entry>> {
         let mut entries = BTreeMap::new();
+        let mut size = DataSize::new(self.limits);
         let mut folders = vec![String::new()];
         while let Some(folder) = folders.pop() {
             let at = if folder.is_empty() { "." } else { &folder };
@@ -215,6 +227,7 @@ impl DataDigester {
             };
             for entry in listing {
                 let entry = entry?;
+                size.count_entry().map_err(io::Error::other)?;
                 let Ok(name) = entry.file_name().into_string() else {
                     continue;
                 };
@@ -240,6 +253,8 @@ impl DataDigester {
                     folders.push(path.clone());
                     Entry::Dir
                 } else if kind.is_file() {
+                    size.count_file(Path::new(&path), &metadata)
+                        .map_err(io::Error::other)?;
                     Entry::File(FileStamp::of(&metadata))
                 } else if kind.is_symlink() {
                     self.target(&path)
@@ -249,6 +264,7 @@ impl DataDigester {
                 entries.insert(path, entry);
             }
         }
+        size.check_holes().map_err(io::Error::other)?;
         Ok(entries)
     }
 
@@ -261,8 +277,9 @@ impl DataDigester {
     }
 
     /// Reads and hashes a file, up to its length when it was opened: its owner
-    /// may be writing it.
-    fn read(&self, path: &str) -> io::Result<KnownFile> {
+    /// may be writing it. One that was much smaller when it was listed is read by
+    /// the next scan, if it is within the limits.
+    fn read(&self, path: &str, listed: u64) -> io::Result<KnownFile> {
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(flags.bits().cast_signed());
@@ -272,6 +289,9 @@ impl DataDigester {
             return Err(ErrorKind::InvalidInput.into());
         }
         let stamp = FileStamp::of(&metadata);
+        if stamp.size > listed.saturating_add(MAX_GROWTH) {
+            return Err(ErrorKind::FileTooLarge.into());
+        }
         let mut hasher = blake3::Hasher::new();
         hasher.update_reader(file.into_std().take(stamp.size))?;
         Ok(KnownFile {
@@ -292,12 +312,17 @@ mod tests {
 
     use super::*;
 
+    const LIMITS: SizeLimits = SizeLimits {
+        bytes: 1 << 30,
+        entries: 100,
+    };
+
     fn dir(path: &Path) -> Dir {
         Dir::open_ambient_dir(path, ambient_authority()).unwrap()
     }
 
     fn digest(path: &Path) -> DataDigest {
-        DataDigester::open(dir(path), None)
+        DataDigester::open(dir(path), LIMITS, None)
             .unwrap()
             .digest()
             .unwrap()
@@ -359,12 +384,41 @@ mod tests {
     #[test]
     fn a_change_shows_while_it_is_served() {
         let folder = filled();
-        let digester = DataDigester::open(dir(folder.path()), None).unwrap();
+        let digester = DataDigester::open(dir(folder.path()), LIMITS, None).unwrap();
         let before = digester.digest().unwrap();
         fs::write(folder.path().join("a"), "six").unwrap();
         digester.mark_stale();
         assert_ne!(digester.digest().unwrap(), before);
         fs::write(folder.path().join("a"), "one").unwrap();
+        digester.mark_stale();
+        assert_eq!(digester.digest().unwrap(), before);
+    }
+
+    #[test]
+    fn data_that_outgrows_its_limits_is_not_read() {
+        let folder = filled();
+        let digester = DataDigester::open(dir(folder.path()), LIMITS, None).unwrap();
+        let before = digester.digest().unwrap();
+        let file = folder.path().join("a");
+        let refused = |part: &str| {
+            digester.mark_stale();
+            let refusal = digester.digest().unwrap_err().to_string();
+            assert!(refusal.contains(part), "{refusal}");
+            assert_eq!(digester.recent(), None);
+        };
+        let grown = fs::File::options().write(true).open(&file).unwrap();
+        grown.set_len(1 << 43).unwrap();
+        refused("\"a\" is sparse");
+        grown.set_len((1 << 30) + 1).unwrap();
+        refused("--data-limit");
+        grown.set_len(3).unwrap();
+        for number in 0..100 {
+            fs::write(folder.path().join(number.to_string()), "").unwrap();
+        }
+        refused("--data-entries");
+        for number in 0..100 {
+            fs::remove_file(folder.path().join(number.to_string())).unwrap();
+        }
         digester.mark_stale();
         assert_eq!(digester.digest().unwrap(), before);
     }
@@ -384,7 +438,7 @@ mod tests {
             let hash = [7; 32];
             let files = KnownFiles::from([("a".to_owned(), KnownFile { stamp, hash })]);
             digest_cache::write(&cache, &files).unwrap();
-            DataDigester::open(dir(folder.path()), Some(cache.clone()))
+            DataDigester::open(dir(folder.path()), LIMITS, Some(cache.clone()))
                 .unwrap()
                 .digest()
                 .unwrap()
@@ -438,7 +492,7 @@ mod tests {
             assert_eq!(stamp(seconds).is_settled(now), settled, "{seconds}");
         }
         let folder = filled();
-        let digester = DataDigester::open(dir(folder.path()), None).unwrap();
+        let digester = DataDigester::open(dir(folder.path()), LIMITS, None).unwrap();
         assert!(
             digester.with(|state| state.files.is_empty()),
             "all of it is new"

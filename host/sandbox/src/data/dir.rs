@@ -19,6 +19,7 @@ use orwd_overlay::LowerLayer;
 use crate::data::digest::DataDigester;
 use crate::data::private::Overlap;
 use crate::data::rules::{DataRefusal, DataRules};
+use crate::data::size::SizeLimits;
 use crate::data::survey::{self, Survey};
 
 /// A directory that existed and could be used as data when it was opened.
@@ -27,6 +28,7 @@ pub struct DataDir {
     path: PathBuf,
     root: Arc<Dir>,
     lower: Arc<LowerLayer>,
+    limits: SizeLimits,
     /// None if no digest is wanted.
     digester: Option<Arc<DataDigester>>,
 }
@@ -87,6 +89,7 @@ impl DataDir {
             path,
             root: Arc::new(dir),
             lower: Arc::new(lower),
+            limits: rules.into(),
             digester: None,
         })
     }
@@ -99,7 +102,7 @@ impl DataDir {
         let digester = self
             .root
             .try_clone()
-            .and_then(|dir| DataDigester::open(dir, Some(cache)))
+            .and_then(|dir| DataDigester::open(dir, self.limits, Some(cache)))
             .map_err(|reason| DataDirError::new(&self.path, reason))?;
         Ok(DataDir {
             digester: Some(Arc::new(digester)),

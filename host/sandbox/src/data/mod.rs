@@ -6,4 +6,5 @@ pub(crate) mod dir;
 mod known_files;
 pub(crate) mod private;
 pub(crate) mod rules;
+pub(crate) mod size;
 pub(crate) mod survey;

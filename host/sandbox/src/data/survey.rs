@@ -14,15 +14,7 @@ use cap_std::fs::{Dir, DirEntry, Metadata, MetadataExt, ReadDir};
 
 use super::private::{HostFileId, Overlap, STATE_FILES, is_state_dir};
 use super::rules::{DataRefusal, DataRules, MAX_DEPTH};
-
-/// Below this size a tree may be mostly holes.
-const MAX_HOLES: u64 = 4 << 30;
-
-/// A tree is mostly holes if the disk holds less than one part in this many.
-const HOLE_FACTOR: u64 = 64;
-
-/// Bytes of a block that the system counts in.
-const BLOCK: u64 = 512;
+use super::size::DataSize;
 
 /// What a survey found that sessions cannot use, with one example each.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -39,11 +31,7 @@ pub(crate) fn survey(root: &Dir, rules: &DataRules) -> Result<Survey, DataRefusa
         root,
         rules,
         found: Survey::default(),
-        entries: 0,
-        bytes: 0,
-        held: 0,
-        largest: (0, PathBuf::new()),
-        sparsest: (0, 0, PathBuf::new()),
+        size: DataSize::new(rules.into()),
     };
     walk.run()?;
     Ok(walk.found)
@@ -53,13 +41,7 @@ struct Walk<'a> {
     root: &'a Dir,
     rules: &'a DataRules,
     found: Survey,
-    entries: u64,
-    /// Bytes of all files, and what the disk holds of them.
-    bytes: u64,
-    held: u64,
-    largest: (u64, PathBuf),
-    /// The file with the largest hole: the size of the hole, and of the file.
-    sparsest: (u64, u64, PathBuf),
+    size: DataSize,
 }
 
 /// A directory that is being listed.
@@ -94,16 +76,7 @@ impl Walk<'_> {
                 levels.push(self.level(&dir, path, metadata.dev(), Some(device))?);
             }
         }
-        self.check_holes()
-    }
-
-    fn check_holes(&mut self) -> Result<(), DataRefusal> {
-        if self.bytes <= MAX_HOLES || self.bytes / HOLE_FACTOR <= self.held {
-            return Ok(());
-        }
-        let (hole, size, file) = std::mem::take(&mut self.sparsest);
-        let held = size.saturating_sub(hole);
-        Err(DataRefusal::Sparse { file, size, held })
+        self.size.check_holes()
     }
 
     fn level(
@@ -131,10 +104,7 @@ impl Walk<'_> {
         level: &mut Level,
         entry: &DirEntry,
     ) -> Result<Option<(PathBuf, Metadata)>, DataRefusal> {
-        self.entries += 1;
-        if self.entries > self.rules.max_entries {
-            return Err(DataRefusal::TooManyEntries(self.rules.max_entries));
-        }
+        self.size.count_entry()?;
         let name = entry.file_name();
         let path = level.path.join(&name);
         // It may be gone by now.
@@ -149,7 +119,7 @@ impl Walk<'_> {
         if kind.is_symlink() {
             self.check_link(&path);
         } else if kind.is_file() {
-            self.count_file(&path, &metadata)?;
+            self.size.count_file(&path, &metadata)?;
         }
         Ok(kind.is_dir().then_some((path, metadata)))
     }
@@ -192,30 +162,6 @@ impl Walk<'_> {
                 outward @ None => *outward = Some((1, path.to_owned(), target)),
             }
         }
-    }
-
-    fn count_file(&mut self, path: &Path, metadata: &Metadata) -> Result<(), DataRefusal> {
-        let size = metadata.len();
-        let held = metadata.blocks().saturating_mul(BLOCK);
-        self.bytes = self.bytes.saturating_add(size);
-        self.held = self.held.saturating_add(held);
-        if size > self.largest.0 {
-            self.largest = (size, path.to_owned());
-        }
-        let hole = size.saturating_sub(held);
-        if hole > self.sparsest.0 {
-            self.sparsest = (hole, size, path.to_owned());
-        }
-        if self.bytes > self.rules.max_bytes {
-            self.check_holes()?;
-            let (size, largest) = std::mem::take(&mut self.largest);
-            return Err(DataRefusal::TooLarge {
-                limit: self.rules.max_bytes,
-                largest,
-                size,
-            });
-        }
-        Ok(())
     }
 }
 

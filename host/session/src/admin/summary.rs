@@ -167,6 +167,7 @@ impl StepCollector {
             parent: created.parent.map(|parent| ForkParent {
                 episode: parent.episode.to_string(),
                 record: parent.seq,
+                imported: self.imported > 0,
             }),
             imported_receipt_keys,
             next: last.filter(|_| self.more),

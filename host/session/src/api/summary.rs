@@ -93,6 +93,9 @@ pub struct ForkParent {
     pub episode: String,
     /// The last record that the two have in common.
     pub record: u64,
+    /// Whether this host did not run it: the session was imported, so the file names
+    /// it, or it is a fork of an imported one.
+    pub imported: bool,
 }
 
 /// A request to a guest and its result.

@@ -15,8 +15,8 @@ use orwd_journal::{
     StepOutcome,
 };
 use orwd_model::{
-    DataDigest, DeterminismConfig, DiskBudget, Fault, LimitSet, Secrets, SessionLimits, SleepMode,
-    ToolSpec,
+    DataDigest, DeterminismConfig, DiskBudget, Fault, LimitSet, MemoryBudget, Secrets,
+    SessionLimits, SleepMode, ToolSpec,
 };
 
 use crate::episode::guest::{Guest, OpenError};
@@ -37,6 +37,15 @@ impl<'h> StepSource for std::slice::Iter<'h, EpisodeStep> {
     async fn next(&mut self) -> Result<Option<&'h EpisodeStep>, JournalError> {
         Ok(Iterator::next(self))
     }
+}
+
+/// What a guest shares with others of its owner, if anything.
+#[derive(Default)]
+pub(crate) struct GuestBudgets {
+    /// The disk space of its temporary file.
+    pub(crate) disk: Option<Arc<dyn DiskBudget>>,
+    /// The memory that it grows by.
+    pub(crate) memory: Option<Arc<dyn MemoryBudget>>,
 }
 
 /// An episode whose history is being replayed.
@@ -83,7 +92,7 @@ impl<S: StepSource> Replay<S> {
         steps: S,
         secrets: Secrets,
         permit: SessionPermit,
-        disk: Option<Arc<dyn DiskBudget>>,
+        budgets: GuestBudgets,
     ) -> Result<Replay<S>, OpenError> {
         let created = history.created();
         let mut config = env.instance_config(&created.session, determinism(created));
@@ -92,7 +101,8 @@ impl<S: StepSource> Replay<S> {
         config.mode = created.mode.within(env.mode());
         config.label.owner = created.owner.as_deref().unwrap_or_default().into();
         config.observe = created.observed.is_some();
-        config.disk = disk;
+        config.disk = budgets.disk;
+        config.memory = budgets.memory;
         let (guest, tools) = Guest::open(
             env,
             config,

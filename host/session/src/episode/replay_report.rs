@@ -10,7 +10,7 @@ use orwd_journal::{EpisodeHistory, EpisodeStep, GuestOutcome};
 use orwd_model::Secrets;
 
 use crate::api::principal::Principal;
-use crate::episode::replay::{self, Replay};
+use crate::episode::replay::{self, GuestBudgets, Replay};
 
 /// A step of the history, and how its replay compares.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,7 +63,8 @@ pub async fn replay_history<'h>(
         .session_permit(owner.cpu_owner())
         .ok_or("all session permits are taken")?;
     let steps = history.steps().iter();
-    let mut replay = Replay::open(env, history, steps, secrets, permit, None)
+    let budgets = GuestBudgets::default();
+    let mut replay = Replay::open(env, history, steps, secrets, permit, budgets)
         .await
         .map_err(|error| replay::describe(&error))?;
     let mut reported = 0;

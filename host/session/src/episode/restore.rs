@@ -25,8 +25,9 @@ use crate::context::SessionContext;
 use crate::episode::episode_log::EpisodeLog;
 use crate::episode::journal_steps::{JournalSteps, PAGE_BYTES};
 use crate::episode::live_guest::{LiveGuest, PendingEntry};
-use crate::episode::replay::{self, Replay};
+use crate::episode::replay::{self, GuestBudgets, Replay};
 use crate::episode::typed_request::{Setup, Teardown};
+use crate::limits::guest_memory::GUESTS_TOO_LARGE;
 use crate::runs::recorded_runs::{self, ReplayContent};
 use crate::versions::{VersionError, VersionKey};
 
@@ -109,6 +110,13 @@ pub(crate) async fn restore(
     shared: &Arc<SharedState>,
 ) -> Result<Restored, RestoreError> {
     let identity = &shared.identity;
+    let setup_wait = context.settings.setup_wait;
+    let memory = context
+        .guest_memory
+        .wait_for_share(&identity.owner, setup_wait);
+    if !memory.await {
+        return Err(RestoreError::Temporary(GUESTS_TOO_LARGE.to_owned()));
+    }
     // Taken before the permit to resume, which a session that must be evicted
     // for this one may be waiting for.
     let permit = wait_for_permit(context, &identity.owner).await?;
@@ -186,8 +194,11 @@ pub(crate) async fn restore(
     }
     let pages = context.journal.pages(episode).await?;
     let steps = JournalSteps::new(context.journal.clone(), pages);
-    let disk = context.disk_quota.temporary_files(identity.owner.name());
-    let opened = Replay::open(&environment, &history, steps, secrets?, permit, disk).await;
+    let budgets = GuestBudgets {
+        disk: context.disk_quota.temporary_files(identity.owner.name()),
+        memory: Some(context.guest_memory.of_session(&identity.owner, episode)),
+    };
+    let opened = Replay::open(&environment, &history, steps, secrets?, permit, budgets).await;
     let mut replay = opened.map_err(|error| {
         let reason = replay::describe(&error);
         if error.is_host_fault() {

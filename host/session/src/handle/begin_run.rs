@@ -13,6 +13,7 @@ use crate::actor::state::ActivityGuard;
 use crate::api::error::SessionError;
 use crate::api::request::{RequestFingerprint, RunRequest};
 use crate::handle::session_handle::SessionHandle;
+use crate::limits::guest_memory::GUESTS_TOO_LARGE;
 use crate::limits::quota::QuotaExceeded;
 use crate::runs::idempotency::Match;
 use crate::runs::recorded_runs::RunLookup;
@@ -44,12 +45,14 @@ impl SessionHandle {
         }
         let disk = self.disk_space().await;
         let cpu = self.cpu_queue().await;
+        let memory = self.guest_memory().await;
         let space = self.result_space();
         let known = {
             let mut retries = self.shared.retries();
             let Some(known) = retries.find(&fingerprint, Instant::now()) else {
                 disk?;
                 cpu?;
+                memory?;
                 space?;
                 let run = self.queued_run(id, request, fingerprint.clone())?;
                 retries.record(&run, &fingerprint);
@@ -143,6 +146,16 @@ impl SessionHandle {
             tokio::time::sleep(CPU_QUEUE_INTERVAL).await;
         }
         Ok(())
+    }
+
+    /// Waits while the owner's guests have more memory than its share.
+    async fn guest_memory(&self) -> Result<(), SessionError> {
+        let (memory, owner) = (&self.context.guest_memory, &self.shared.identity.owner);
+        let has_share = memory.wait_for_share(owner, self.context.settings.setup_wait);
+        let has_share = has_share.await;
+        has_share
+            .then_some(())
+            .ok_or(SessionError::Busy(GUESTS_TOO_LARGE))
     }
 
     /// Begins a run whose id was issued before and that is not journaled.

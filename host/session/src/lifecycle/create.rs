@@ -86,6 +86,8 @@ pub(crate) async fn create(
     config.label.owner = key.owner.name().unwrap_or_default().into();
     config.observe = context.is_journaled();
     config.disk = context.disk_quota.temporary_files(key.owner.name());
+    let episode = EpisodeId::new();
+    config.memory = Some(context.guest_memory.of_session(&key.owner, episode));
     let (limits, mode) = (config.limits, config.mode.clone());
     // Computed before the guest sees the data. If another session publishes in
     // between, the digests differ at the next replay.
@@ -97,7 +99,6 @@ pub(crate) async fn create(
     } else {
         None
     };
-    let episode = EpisodeId::new();
     if !secrets.is_empty() && env.network().hides_secrets() {
         secrets.hide_as(placeholder_id(determinism.seed));
     }

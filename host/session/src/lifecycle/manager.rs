@@ -25,6 +25,7 @@ use crate::lifecycle::create_retry::{create_again, result};
 use crate::lifecycle::registry::SessionRegistry;
 use crate::lifecycle::table::{PendingCreation, Reservation, ReserveError, SessionKey};
 use crate::limits::eviction::ResidentSet;
+use crate::limits::guest_memory::{GUESTS_TOO_LARGE, GuestMemory};
 use crate::limits::history_reader::HistoryReader;
 use crate::limits::listings::Listings;
 use crate::limits::memory_pressure::{self, MemoryMonitor};
@@ -70,6 +71,11 @@ impl SessionManager {
             .collect();
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let counters = SessionCounters::new(names.iter());
+        let residents = Arc::new(ResidentSet::new(
+            settings.hibernate_after.is_some(),
+            counters.evicted.clone(),
+        ));
+        let guest_memory = GuestMemory::new(settings.memory.guests, residents.clone());
         let context = SessionContext {
             engine,
             settings,
@@ -77,10 +83,8 @@ impl SessionManager {
             journal,
             run_ids,
             versions: VersionRegistry::new(served, older),
-            residents: ResidentSet::new(
-                settings.hibernate_after.is_some(),
-                counters.evicted.clone(),
-            ),
+            residents,
+            guest_memory: Arc::new(guest_memory),
             resume_limiter: ResumeLimiter::new(threads * 2),
             permit_turns: PermitTurns::default(),
             session_quota: QuotaCounter::new(settings.key_quota.sessions),
@@ -208,6 +212,11 @@ impl SessionManager {
             TaskSource::Spec(task) => task.heap_size().saturating_mul(2),
             TaskSource::Index { .. } => 0,
         };
+        let guests = &self.0.context.guest_memory;
+        let setup_wait = self.0.context.settings.setup_wait;
+        if !guests.wait_for_share(owner, setup_wait).await {
+            return Err(CreateError::Busy(GUESTS_TOO_LARGE));
+        }
         let disk_quota = &self.0.context.disk_quota;
         let disk = disk_quota.admit(owner.name(), CREATION_BYTES.max(task_size as u64));
         let disk = disk.await.map_err(CreateError::Disk)?;

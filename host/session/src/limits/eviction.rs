@@ -5,8 +5,9 @@
 //! the longest-idle session of the principal with the most resident sessions,
 //! so that a client with many sessions evicts its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use orwd_engine::{Engine, SessionPermit};
 use orwd_journal::EpisodeId;
@@ -23,6 +24,10 @@ use crate::api::principal::Principal;
 /// work in the meantime.
 const MAX_ATTEMPTS: usize = 8;
 
+/// How long a session that is to make room is waited for. It may have got a call
+/// that itself waits for room.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+
 /// The sessions in memory that can be hibernated.
 pub(crate) struct ResidentSet {
     /// Whether sessions are evicted at all.
@@ -35,6 +40,15 @@ pub(crate) struct ResidentSet {
 struct Resident {
     shared: Weak<SharedState>,
     commands: WeakSender<Command>,
+}
+
+impl Resident {
+    /// Returns how long its guest has been idle; none if it is not.
+    fn idle_time(&self) -> Option<Duration> {
+        let shared = self.shared.upgrade()?;
+        let is_idle = shared.phase.borrow().is_idle();
+        shared.guest_idle_time().filter(|_| is_idle)
+    }
 }
 
 impl ResidentSet {
@@ -106,6 +120,39 @@ impl ResidentSet {
             self.count(hibernated.await);
         }
         count
+    }
+
+    /// Evicts the longest-idle of these sessions; returns whether one has hibernated.
+    pub(crate) async fn evict_one_of(&self, episodes: &HashSet<EpisodeId>) -> bool {
+        for _ in 0..MAX_ATTEMPTS {
+            let candidate = self.longest_idle_of(episodes);
+            let Some(commands) = candidate.and_then(|commands| commands.upgrade()) else {
+                return false;
+            };
+            let (reply, hibernated) = oneshot::channel();
+            if commands.try_send(Command::Hibernate(reply)).is_ok()
+                && let Ok(hibernated) = tokio::time::timeout(MAX_WAIT, hibernated).await
+            {
+                self.count(hibernated.clone());
+                if hibernated == Ok(true) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    fn longest_idle_of(&self, episodes: &HashSet<EpisodeId>) -> Option<WeakSender<Command>> {
+        if !self.enabled {
+            return None;
+        }
+        let residents = self.residents();
+        let idle = episodes.iter().filter_map(|episode| {
+            let resident = residents.get(episode)?;
+            Some((resident.idle_time()?, &resident.commands))
+        });
+        let longest = idle.max_by_key(|(idle_time, _)| *idle_time);
+        longest.map(|(_, commands)| commands.clone())
     }
 
     /// Counts a session that has hibernated, unless it had other work or has ended.

@@ -132,6 +132,7 @@ impl SessionGauges {
             ("results", context.results.used(), memory.results),
             ("histories", context.histories.used(), memory.histories),
             ("listings", context.listings.used(), memory.listings),
+            ("guests", context.guest_memory.used(), memory.guests),
         ] {
             let kind = KindLabel { kind };
             self.held.get_or_create(&kind).set(gauge(held));

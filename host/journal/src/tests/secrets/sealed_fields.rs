@@ -167,6 +167,7 @@ async fn no_field_of_any_record_shows_what_a_client_or_a_guest_said() {
                 .unwrap(),
             task: canary_json(),
             toolset: Some(CANARY.to_owned()),
+            request: Hash::of(b"creation"),
             ..sample::created(None, "s")
         };
         let (mut writer, written) = journal.begin(id, created);
@@ -201,14 +202,28 @@ async fn no_field_of_any_record_shows_what_a_client_or_a_guest_said() {
         let exported = std::fs::File::create(dir.path().join("s.episode")).unwrap();
         archive.write(exported).unwrap();
         assert!(archive.receipts().is_empty(), "its rewards are sealed");
+        // A hash of what they said would tell it to who tries.
+        let mut tells = vec![CANARY.as_bytes().to_vec()];
+        tells.extend(
+            [b"body".as_slice(), b"creation"].map(|text| Hash::of(text).as_bytes().to_vec()),
+        );
+        let outcomes = canary_steps().into_iter().map(|(_, outcome)| outcome);
+        let host_text = |outcome: &GuestOutcome| {
+            let fault = matches!(outcome, GuestOutcome::Faulted(_));
+            fault || matches!(outcome, GuestOutcome::Done | GuestOutcome::Published { .. })
+        };
+        let outcomes = outcomes.filter(|outcome| !host_text(outcome));
+        tells.extend(outcomes.map(|outcome| outcome.hash().as_bytes().to_vec()));
         let mut searched = 0;
         for file in std::fs::read_dir(dir.path()).unwrap() {
             let path = file.unwrap().path();
             let bytes = std::fs::read(&path).unwrap();
-            let found = bytes
-                .windows(CANARY.len())
-                .position(|part| part == CANARY.as_bytes());
-            assert_eq!(found, None, "{} with {key:?}", path.display());
+            for (number, tell) in tells.iter().enumerate() {
+                let found = bytes
+                    .windows(tell.len())
+                    .position(|part| part == tell.as_slice());
+                assert_eq!(found, None, "{number} in {} with {key:?}", path.display());
+            }
             searched += 1;
         }
         assert!(searched > 5, "{searched} files");
@@ -218,8 +233,13 @@ async fn no_field_of_any_record_shows_what_a_client_or_a_guest_said() {
         assert_eq!(steps.len(), canary_steps().len());
         if key.is_some() {
             assert_eq!(history.created().task, canary_json());
+            assert_eq!(history.created().request, Hash::of(b"creation"));
             for (step, (request, outcome)) in steps.iter().zip(canary_steps()) {
                 assert_eq!(step.record.request, request);
+                if let Some(run) = &step.record.run {
+                    assert_eq!(run.body, Hash::of(b"body"));
+                    assert_eq!(run.idempotency_key.as_deref(), Some(CANARY));
+                }
                 let hash = step.outcome.as_ref().unwrap().record.hash;
                 assert_eq!(hash, outcome.hash());
                 let made = step.recorded_exchanges().expect("unsealed");
