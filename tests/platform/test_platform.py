@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import uuid
 from pathlib import Path
@@ -278,6 +279,47 @@ READ, CHANGE, KEY, GONE = [404, 404, 200, 200, 200, 404], [401, 404, 403, 200, 2
 OWN, ABSENT = [401, 404, 404, 200, 200, 404], [401, 404, 403, 404, 404, 404]
 
 
+class Browser:
+    """The browser of a user, or of nobody."""
+
+    def __init__(self, platform, name):
+        self.platform, self.cookie, self.token = platform, "", ""
+        if name:
+            head = self.send("POST", "/login", {"name": name, "password": PASSWORD})[1]
+            self.cookie = head["Set-Cookie"].split(";")[0]
+            self.token = re.search(r'name="token" value="(\w+)"', self.send("GET", "/settings")[2])[1]
+
+    def send(self, method, path, form=None):
+        """Does not follow redirects, and reads no stream of events."""
+        headers = {"Accept": "text/html", "Cookie": self.cookie}
+        if method == "POST":
+            headers |= {"Origin": self.platform.base, "Content-Type": "application/x-www-form-urlencoded"}
+        connection = http.client.HTTPConnection(self.platform.address, timeout=60)
+        connection.request(method, path, urllib.parse.urlencode((form or {}) | {"token": self.token}), headers)
+        response = connection.getresponse()
+        text = "" if response.headers.get_content_type() == "text/event-stream" else response.read().decode()
+        connection.close()
+        return response.status, response.headers, text
+
+
+def routes_of(listed, rows):
+    """The routes that the requests reach: of those that match, the one with the fewest parameters."""
+    reached = set()
+    for method, path, *_ in rows:
+        fits = []
+        for route in listed:
+            pattern = re.sub(r"\{\w+\}", "[^/]+", re.sub(r"\{\*\w+\}", ".+", route["path"]))
+            if route["method"] in (method, "*") and re.fullmatch(pattern, path.split("?")[0]):
+                fits.append((route["path"].count("{"), route["method"], route["path"]))
+        reached |= {min(fits)[1:]} if fits else set()
+    return reached
+
+
+# What members of the organisation do on the pages of its environment: see it, change it, look for what is not there.
+SEE, EDIT, SEND = [303, 404, 200, 200, 200, 404], [303, 404, 403, 200, 200, 404], [401, 404, 403, 200, 200, 404]
+MINE, NONE = [303] + [200] * 5, [303] + [404] * 5
+
+
 def test_every_route_is_for_those_who_may(platform):
     ident = platform.ok("POST", "/v1/environments", {"name": "secret", "namespace": "acme", "isPrivate": True})["id"]
     name, gone = "/v1/environments/acme/secret", str(uuid.uuid4())
@@ -285,8 +327,10 @@ def test_every_route_is_for_those_who_may(platform):
     address = platform.ok("POST", "/v1/files/upload-urls", upload)["urls"][0]["uploadUrl"].removeprefix(platform.base)
     deployment = json.loads(platform.send("PUT", address, b"nothing", key=None)[1])["deploymentId"]
     rows = [
-        ("GET", "/v1/namespace/current", None, KEY), ("POST", "/v1/orwd/login", {}, [400] * 6),
-        ("GET", "/v1/environments", None, [200] * 6), ("GET", name, None, READ), ("GET", f"{name}/variants", None, READ),
+        ("GET", "/v1/orwd/routes", None, KEY), ("GET", "/v1/namespace/current", None, KEY), ("POST", "/v1/orwd/login", {}, [400] * 6),
+        ("GET", "/v1/environments", None, [200] * 6),
+        ("POST", "/v1/environments", {"name": "secret", "namespace": "acme"}, [401, 403, 403, 409, 409, 403]),
+        ("GET", name, None, READ), ("GET", f"{name}/variants", None, READ),
         ("GET", f"{name}/required-secrets", None, READ), ("GET", f"{name}/task-difficulty", None, READ),
         ("PUT", f"{name}/details", {"new_description": "x"}, CHANGE),
         ("POST", "/v1/orwd/environments/acme/secret/rollback", {"deployment": gone}, ABSENT),
@@ -323,6 +367,36 @@ def test_every_route_is_for_those_who_may(platform):
     assert created == [401, 403, 403, 200, 200, 403]
     totals = [platform.ok("GET", "/v1/environments?search=secret", key=role)["total"] for role in ROLES]
     assert totals == [0, 0, 1, 1, 1, 0]
+    page, form = "/acme/secret", {"minScale": 0, "maxScale": 1, "concurrency": 1, "cpuMemory": "1-4", "private": "yes"}
+    pages = [
+        ("GET", "/", None, [200] * 6), ("GET", "/static/app.css", None, [200] * 6), ("GET", "/login", None, [200] * 6),
+        ("POST", "/login", {"name": "alice", "password": "x" * 1025}, [403] * 6),
+        ("GET", "/setup/guess", None, [404] * 6), ("POST", "/setup/guess", {}, [404] * 6),
+        ("GET", "/settings", None, MINE), ("POST", "/settings/theme", {"theme": "dark", "next": "/"}, [303] * 6),
+        ("GET", "/settings/password", None, MINE), ("POST", "/settings/password", {"current": PASSWORD, "password": "short"}, [401] + [400] * 5),
+        ("GET", "/settings/users", None, [303, 403, 403, 403, 403, 200]),
+        ("POST", "/settings/users", {"name": "a b"}, [401, 403, 403, 403, 403, 400]),
+        ("GET", "/settings/keys", None, MINE), ("POST", "/settings/keys", {"name": ""}, [401] + [400] * 5),
+        ("POST", f"/settings/keys/{gone}/revoke", {}, GONE), ("GET", "/new", None, MINE),
+        ("POST", "/new", {"owner": "acme", "name": "secret"}, [401, 403, 403, 409, 409, 403]),
+        ("GET", "/acme", None, [200] * 6), ("GET", page, None, READ), ("GET", f"{page}/events", None, EDIT),
+        ("GET", f"{page}/tasks", None, SEE), ("GET", f"{page}/settings", None, EDIT), ("POST", f"{page}/settings", form, SEND),
+        ("GET", f"{page}/deployments", None, EDIT), ("GET", f"{page}/deployments/{deployment}", None, EDIT),
+        ("GET", f"{page}/deployments/{deployment}/events", None, EDIT),
+        ("POST", f"{page}/deployments/{deployment}/serve", {}, [401, 404, 403, 409, 409, 404]),
+        ("GET", f"{page}/sessions", None, SEE), ("GET", f"{page}/sessions/{deployment}-0/{gone}", None, NONE),
+        ("POST", f"{page}/sessions/{deployment}-0/{gone}/fork", {}, GONE),
+        ("GET", f"{page}/sessions/{deployment}-0/{gone}/receipt", None, NONE),
+        ("GET", f"{page}/sessions/{deployment}-0/{gone}/steps.json", None, NONE),
+        ("POST", "/logout", {}, [303] * 6), ("POST", "/settings/sign-out-everywhere", {}, [401] * 6),
+    ]
+    browsers = [Browser(platform, role) for role in ROLES]
+    found = [(method, path, form, [browser.send(method, path, form)[0] for browser in browsers]) for method, path, form, _ in pages]
+    assert found == pages
+    listed = platform.ok("GET", "/v1/orwd/routes")
+    missing = {(route["method"], route["path"]) for route in listed} - routes_of(listed, rows + pages)
+    assert not missing, "a route without a row in these tables"
+
 
 def test_a_request_has_a_line_in_the_log_and_an_id(platform):
     request = urllib.request.Request(platform.base + "/v1/namespace/current", headers={"X-API-Key": KEYS["alice"], "X-Request-ID": "my-id"})

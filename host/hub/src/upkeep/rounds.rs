@@ -8,7 +8,7 @@ use orwd_hub_store::deployments::{owners_of_versions, remove_old};
 use orwd_hub_store::environments::generations;
 use orwd_hub_store::files::UnusedContent;
 use orwd_hub_store::sessions::{forget_older, versions_of_sessions};
-use orwd_hub_store::usage::{self, Kept};
+use orwd_hub_store::usage::{self, Change, Kept};
 use orwd_hub_store::{HubStoreError, time_before};
 
 use super::blobs;
@@ -97,11 +97,11 @@ impl Upkeep {
                 let repository = measure(&state.layout.repository(&environment)).map_err(io)?;
                 database
                     .run_blocking(move |transaction| {
-                        usage::set(
+                        usage::charge(
                             transaction,
                             &environment,
                             Kept::Repository,
-                            repository.bytes,
+                            Change::To(repository.bytes),
                         )
                     })
                     .map_err(text)?;
