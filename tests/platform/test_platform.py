@@ -352,6 +352,11 @@ def test_every_route_is_for_those_who_may(platform):
         ("GET", "/git/acme/secret.git/info/refs?service=git-receive-pack", None, CHANGE),
         # The second to remove the link finds none.
         ("DELETE", f"/v1/github/environments/{ident}", None, [401, 404, 403, 200, 409, 404]),
+        ("GET", "/v1/orwd/deleted", None, KEY), ("GET", "/v1/orwd/audit", None, KEY),
+        # The second to delete or restore finds none.
+        ("DELETE", "/v1/orwd/environments/acme/secret", None, [401, 404, 403, 200, 404, 404]),
+        ("POST", f"/v1/orwd/deleted/{ident}/restore", {}, [401, 404, 404, 200, 404, 404]),
+        ("DELETE", f"/v1/orwd/deleted/{gone}", None, GONE),
     ]
     found = []
     for method, path, body, _ in rows:
@@ -381,6 +386,10 @@ def test_every_route_is_for_those_who_may(platform):
         ("POST", "/new", {"owner": "acme", "name": "secret"}, [401, 403, 403, 409, 409, 403]),
         ("GET", "/acme", None, [200] * 6), ("GET", page, None, READ), ("GET", f"{page}/events", None, EDIT),
         ("GET", f"{page}/tasks", None, SEE), ("GET", f"{page}/settings", None, EDIT), ("POST", f"{page}/settings", form, SEND),
+        ("POST", f"{page}/rename", {"name": "no"}, [401, 404, 403, 400, 400, 404]),
+        ("POST", f"{page}/delete", {"confirm": "secret"}, [401, 404, 403, 400, 400, 404]),
+        ("GET", "/settings/deleted", None, MINE), ("POST", f"/settings/deleted/{gone}/restore", {}, GONE),
+        ("POST", f"/settings/deleted/{gone}/remove", {}, GONE),
         ("GET", f"{page}/deployments", None, EDIT), ("GET", f"{page}/deployments/{deployment}", None, EDIT),
         ("GET", f"{page}/deployments/{deployment}/events", None, EDIT),
         ("POST", f"{page}/deployments/{deployment}/serve", {}, [401, 404, 403, 409, 409, 404]),
@@ -398,8 +407,78 @@ def test_every_route_is_for_those_who_may(platform):
     assert not missing, "a route without a row in these tables"
 
 
+def test_a_deleted_environment_is_gone_at_once_and_can_be_restored(platform):
+    ident, copy = platform.deploy("undone")
+    played = platform.session("undone")
+    first, address = played.call(), "/v1/orwd/environments/alice/undone"
+    deployment = platform.deployments(ident)[0]["id"]
+    deleted = platform.ok("DELETE", address)
+    assert deleted["id"] == ident and deleted["remove_at"] > deleted["deleted_at"]
+    for path in ("/v1/environments/alice/undone", f"/v1/github/environments/{ident}/deployments", f"/v1/files/{ident}",
+                 f"/v1/github/deployments/{deployment}/logs", "/v1/environments/alice/undone/variants"):
+        assert platform.send("GET", path)[0] == 404, path
+    assert platform.ok("GET", "/v1/environments")["total"] == 0
+    assert platform.ok("GET", "/v1/github/repos")["repos"] == []
+    assert platform.send("POST", "/create_session", {}, headers={"X-Deployment": "alice/undone"})[0] == 404
+    assert platform.send("GET", "/prompt", headers=played.headers)[0] == 404
+    git(copy, "push", platform.remote("undone"), "main", ok=False)
+    status, text = platform.send("POST", "/v1/environments", {"name": "Undone"})
+    assert status == 409 and "restore it" in text, text
+    assert [row["id"] for row in platform.ok("GET", "/v1/orwd/deleted")["environments"]] == [ident]
+    assert platform.ok("GET", "/v1/orwd/deleted", key="bob")["environments"] == []
+
+    platform.ok("POST", f"/v1/orwd/deleted/{ident}/restore")
+    wait(played.is_served)
+    assert played.call() != first, "the session goes on"
+    platform.push(ident, "undone", copy)
+
+    # Its owner need not wait for the name and the space.
+    used = platform.folder / "hub" / "git" / f"{ident}.git"
+    assert used.exists()
+    platform.ok("DELETE", address)
+    platform.ok("DELETE", f"/v1/orwd/deleted/{ident}")
+    assert platform.send("POST", f"/v1/orwd/deleted/{ident}/restore")[0] == 404
+    wait(lambda: platform.send("POST", "/v1/environments", {"name": "undone"})[0] == 200)
+    assert not used.exists() and platform.deployments(platform.ok("GET", "/v1/environments/alice/undone")["id"]) == []
+    entries = platform.ok("GET", "/v1/orwd/audit")["entries"]
+    assert [(entry["actor"], entry["action"]) for entry in entries] == [
+        ("alice", "created"), ("platform", "removed"), ("alice", "given up"), ("alice", "deleted"), ("alice", "restored"),
+        ("alice", "deleted"), ("alice", "created")], entries
+    assert platform.ok("GET", "/v1/orwd/audit", key="bob")["entries"] == []
+
+
+def test_a_former_name_leads_to_its_environment_until_another_takes_it(platform):
+    ident, copy = platform.deploy("early")
+    played, details = platform.session("early"), "/v1/environments/alice/early/details"
+    assert platform.ok("PUT", details, {"new_name": "later"})["name"] == "later"
+    assert played.is_served()
+    # What reads and what changes reaches the environment itself.
+    for client in CLIENTS:
+        assert Commands(platform, client).json("get", "alice/early")["name"] == "later"
+    assert platform.ok("PUT", details, {"new_description": "x", "new_is_private": True})["name"] == "later"
+    later = platform.push(ident, "early", copy)
+    assert platform.session("early").commit() == platform.session("later").commit() == later
+    pushed = git(copy, "push", "-f", platform.remote("early"), "main:other").stderr
+    assert "named alice/later now" in pushed, pushed
+    alice = Browser(platform, "alice")
+    status, head, _ = alice.send("GET", "/alice/early/settings?x=1")
+    assert (status, head["Location"]) == (307, "/alice/later/settings?x=1")
+    # Nobody learns from it that there is a private environment.
+    for path in ("/v1/environments/alice/early", "/v1/environments/alice/later"):
+        assert platform.send("GET", path, key="bob")[0] == platform.send("GET", path, key=None)[0] == 404
+    assert Browser(platform, "bob").send("GET", "/alice/early")[0] == 404
+
+    other = platform.ok("POST", "/v1/environments", {"name": "early"})["id"]
+    assert platform.ok("GET", "/v1/environments/alice/early")["id"] == other
+    assert alice.send("GET", "/alice/early/settings")[0] == 200
+    assert platform.send("POST", "/create_session", {}, headers={"X-Deployment": "alice/early"})[0] == 404
+    assert git(copy, "ls-remote", platform.remote("early")).stdout == ""
+    assert platform.send("PUT", "/v1/environments/alice/later/details", {"new_name": "Early"})[0] == 409
+
+
 def test_a_request_has_a_line_in_the_log_and_an_id(platform):
-    request = urllib.request.Request(platform.base + "/v1/namespace/current", headers={"X-API-Key": KEYS["alice"], "X-Request-ID": "my-id"})
+    headers = {"X-API-Key": KEYS["alice"], "X-Request-ID": "my-id", "X-Forwarded-For": "203.0.113.9"}
+    request = urllib.request.Request(platform.base + "/v1/namespace/current", headers=headers)
     with urllib.request.urlopen(request) as response:
         assert response.headers["X-Request-ID"] == "my-id"
     wait(lambda: "my-id" in platform.log())

@@ -39,9 +39,9 @@ impl Kept {
 /// How a number of bytes changes what is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// So many more; a negative number frees them.
+    /// By these bytes more; a negative number frees them.
     By(i64),
-    /// As many as were measured.
+    /// To what was measured.
     To(i64),
 }
 
@@ -53,8 +53,8 @@ pub fn charge(
     change: Change,
 ) -> Result<(), HubStoreError> {
     let (bytes, kept) = match change {
-        Change::By(bytes) => (bytes, 1),
-        Change::To(bytes) => (bytes, 0),
+        Change::By(bytes) => (bytes, 1_i64),
+        Change::To(bytes) => (bytes, 0_i64),
     };
     transaction.execute(
         "INSERT INTO usage (environment, kind, bytes) VALUES (?1, ?2, ?3) \

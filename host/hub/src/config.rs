@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,8 @@ pub struct HubConfig {
     pub file_quota: u64,
     /// Bytes of everything that is kept for a user or an organisation.
     pub owner_quota: u64,
+    /// The time in which a deleted environment can be restored.
+    pub deleted_retention: Duration,
     /// Whether components are built from their sources.
     pub allow_native_builds: bool,
     /// The arguments of the log for each process.

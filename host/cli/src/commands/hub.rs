@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use orwd_config::{HardeningFlags, Listen, LogFlags};
 use orwd_hub::{HubConfig, run_control, run_supervisor};
-use orwd_model::ByteSize;
+use orwd_model::{ByteSize, TimeSpan};
 
 use crate::console::{CommandError, CommandStatus, Log, terminal};
 
@@ -61,6 +61,11 @@ pub(crate) struct Hub {
     #[arg(long, value_name = "SIZE", default_value = "50GiB")]
     owner_quota: ByteSize,
 
+    /// Time in which a deleted environment can be restored, 14 days by default;
+    /// then it is removed with its repository, versions and files
+    #[arg(long, value_name = "TIME", default_value = "336h")]
+    deleted_retention: TimeSpan,
+
     /// Build pushed sources that have no component. This runs code of their
     /// authors on this machine with your rights, so allow it only if you trust
     /// everyone who may push
@@ -84,6 +89,7 @@ impl Hub {
             public_url: self.public_url,
             file_quota: self.file_quota.get(),
             owner_quota: self.owner_quota.get(),
+            deleted_retention: self.deleted_retention.get(),
             allow_native_builds: self.allow_native_builds,
             log_arguments,
             host_arguments: vec!["--hardening".to_owned(), name(self.hardening.hardening)],

@@ -179,10 +179,15 @@ async fn authorize(
         .await?;
     let (environment, linked, left) = found;
     let name = environment.full_name();
+    let renamed = if environment.name == request.name {
+        String::new()
+    } else {
+        format!("this environment is named {name} now; ")
+    };
     let note = match linked.as_slice() {
-        [] => format!("linked to nothing yet; run `orwd link {name} {name}` to deploy it"),
+        [] => format!("{renamed}linked to nothing yet; run `orwd link {name} {name}` to deploy it"),
         names => format!(
-            "the default branch deploys {}; `orwd logs {name} --build` shows the log",
+            "{renamed}the default branch deploys {}; `orwd logs {name} --build` shows the log",
             names.join(", ")
         ),
     };

@@ -8,7 +8,9 @@ use axum::{Extension, Router};
 use super::error::ApiError;
 use super::routes::{RouteList, Routes, listed};
 use super::state::Shared;
-use crate::api::{accounts, billing, deployments, environments, facts, files, links, rollouts};
+use crate::api::{
+    accounts, billing, deletion, deployments, environments, facts, files, links, rollouts,
+};
 use crate::git::http_backend;
 use crate::sessions::proxy;
 use crate::storage::upload;
@@ -42,6 +44,11 @@ pub(crate) fn router(state: Shared) -> Router {
             "/v1/orwd/environments/{owner}/{name}/rollback",
             deployments::rollback,
         )
+        .delete("/v1/orwd/environments/{owner}/{name}", deletion::delete)
+        .get("/v1/orwd/deleted", deletion::list)
+        .post("/v1/orwd/deleted/{id}/restore", deletion::restore)
+        .delete("/v1/orwd/deleted/{id}", deletion::remove)
+        .get("/v1/orwd/audit", deletion::log)
         .get("/v1/github/auth-status", links::auth_status)
         .get("/v1/github/repos", links::repositories)
         .post(

@@ -116,6 +116,7 @@ pub fn run_control(config: HubConfig) -> Result<(), HubError> {
             readiness: Readiness::default(),
             shares: Shares::default(),
             queued: Notify::new(),
+            upkeep: Notify::new(),
         });
         queue::start(&state);
         tokio::spawn(repositories::deploy_all_heads(state.clone()));

@@ -35,6 +35,8 @@ pub(crate) struct HubState {
     pub(crate) shares: Shares,
     /// Wakes the builders.
     pub(crate) queued: Notify,
+    /// Wakes the upkeep.
+    pub(crate) upkeep: Notify,
 }
 
 impl HubState {

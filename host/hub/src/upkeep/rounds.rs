@@ -13,6 +13,7 @@ use orwd_hub_store::{HubStoreError, time_before};
 
 use super::blobs;
 use super::directories::{Needed, look};
+use super::environments::remove_deleted;
 use super::marks::Marks;
 use super::measure::{measure, remove};
 use crate::http::state::{HubState, Shared};
@@ -56,7 +57,8 @@ pub(crate) async fn run(state: Shared) {
                 Upkeep::default()
             }
         };
-        tokio::time::sleep(PAUSE).await;
+        // The time passes, or a user wants something removed now.
+        let _ = tokio::time::timeout(PAUSE, state.upkeep.notified()).await;
     }
 }
 
@@ -66,6 +68,7 @@ impl Upkeep {
         let text = |error: HubStoreError| error.to_string();
         let io = |error: std::io::Error| error.to_string();
         let database = &state.database;
+        let environments = remove_deleted(&state.layout, database)?;
         let before = time_before(SESSION_RETENTION);
         let forgotten = database.run_blocking(move |t| forget_older(t, &before));
         let forgotten = forgotten.map_err(text)?;
@@ -109,8 +112,9 @@ impl Upkeep {
             self.has_measured_repositories = true;
         }
         let directories = unneeded.len();
-        if forgotten > 0 || deployments > 0 || directories > 0 || contents > 0 {
+        if environments > 0 || forgotten > 0 || deployments > 0 || directories > 0 || contents > 0 {
             tracing::info!(
+                environments,
                 sessions = forgotten,
                 deployments,
                 directories,

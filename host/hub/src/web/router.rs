@@ -8,9 +8,10 @@ use orwd_web::{SECURITY_POLICY, asset, pages};
 use tower_service::Service;
 
 use super::accounts::{account, sign_in, users};
+use super::environments::{card, danger, renamed};
 use super::page::PageError;
 use super::viewer::{Viewer, redirect};
-use super::{catalogue, deployments, environment, live, sessions};
+use super::{catalogue, deployments, live, sessions};
 use crate::admission::source::identify;
 use crate::http::error::ApiError;
 use crate::http::routes::Routes;
@@ -39,14 +40,19 @@ pub(crate) fn routes() -> Routes {
         .get("/settings/keys", account::account)
         .post("/settings/keys", account::make_key)
         .post("/settings/keys/{id}/revoke", account::revoke)
+        .get("/settings/deleted", danger::deleted)
+        .post("/settings/deleted/{id}/restore", danger::restore)
+        .post("/settings/deleted/{id}/remove", danger::remove)
         .get("/new", catalogue::new_page)
         .post("/new", catalogue::create)
         .get("/{owner}", catalogue::of_owner)
-        .get("/{owner}/{name}", environment::card)
+        .get("/{owner}/{name}", card::card)
         .get("/{owner}/{name}/events", live::first_push)
-        .get("/{owner}/{name}/tasks", environment::tasks)
-        .get("/{owner}/{name}/settings", environment::settings_page)
-        .post("/{owner}/{name}/settings", environment::settings)
+        .get("/{owner}/{name}/tasks", card::tasks)
+        .get("/{owner}/{name}/settings", card::settings_page)
+        .post("/{owner}/{name}/settings", card::settings)
+        .post("/{owner}/{name}/rename", danger::rename)
+        .post("/{owner}/{name}/delete", danger::delete)
         .get("/{owner}/{name}/deployments", deployments::list)
         .get("/{owner}/{name}/deployments/{id}", deployments::one)
         .get("/{owner}/{name}/deployments/{id}/events", live::build_log)
@@ -113,6 +119,13 @@ pub(crate) async fn serve(state: &Shared, mut pages: Router, mut request: Reques
             return secured(response, false);
         }
     };
+    match renamed::moved(state, viewer.maybe(), request.uri()).await {
+        Ok(Some(path)) => return secured(renamed::redirect(path), false),
+        Ok(None) => {}
+        Err(error) => {
+            return secured(error_page(&viewer, error.status(), Some(&error)), false);
+        }
+    }
     request.extensions_mut().insert(viewer.clone());
     let Ok(response) = pages.call(request).await;
     let status = response.status();
