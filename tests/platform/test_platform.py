@@ -476,6 +476,34 @@ def test_a_former_name_leads_to_its_environment_until_another_takes_it(platform)
     assert platform.send("PUT", "/v1/environments/alice/later/details", {"new_name": "Early"})[0] == 409
 
 
+def test_a_repository_stays_small_after_many_pushes(platform):
+    ident = platform.ok("POST", "/v1/environments", {"name": "packed"})["id"]
+    copy, objects = platform.folder / "packed", platform.folder / "hub" / "git" / f"{ident}.git" / "objects"
+    copy.mkdir()
+    git(copy, "init", "-q", "-b", "main")
+
+    def loose():
+        return len(list(objects.glob("??/*")))
+
+    for number in range(9):
+        for file in range(70):
+            (copy / f"file{file}").write_text(f"{number} {file}" * 100)
+        git(copy, "add", "-A")
+        git(copy, "commit", "-q", "-m", "one", *(["--amend"] if number else []))
+        git(copy, "push", "-q", "-f", platform.remote("packed"), "main")
+    assert loose() > 512
+    # The upkeep has a round when something is to be removed now.
+    spare = platform.ok("POST", "/v1/environments", {"name": "spare"})["id"]
+    platform.ok("DELETE", "/v1/orwd/environments/alice/spare")
+    platform.ok("DELETE", f"/v1/orwd/deleted/{spare}")
+    wait(lambda: git(copy, "ls-remote", platform.remote("packed")).stdout and not loose())
+    git(platform.folder, "clone", "-q", platform.remote("packed"), "again")
+    assert (platform.folder / "again" / "file69").read_text() == "8 69" * 100
+    (copy / "file0").write_text("after")
+    git(copy, "commit", "-q", "-a", "-m", "two")
+    git(copy, "push", "-q", platform.remote("packed"), "main")
+
+
 def test_a_request_has_a_line_in_the_log_and_an_id(platform):
     headers = {"X-API-Key": KEYS["alice"], "X-Request-ID": "my-id", "X-Forwarded-For": "203.0.113.9"}
     request = urllib.request.Request(platform.base + "/v1/namespace/current", headers=headers)

@@ -104,8 +104,8 @@ pub(crate) fn head(layout: &Layout, environment: &str) -> Result<Option<Head>, S
     }))
 }
 
-/// Counts the bytes of a repository after a push. Blocks.
-pub(super) fn count(state: &HubState, environment: &str) -> Result<(), String> {
+/// Counts the bytes of a repository after they have changed. Blocks.
+pub(crate) fn count(state: &HubState, environment: &str) -> Result<(), String> {
     let path = state.layout.repository(environment);
     let bytes = measure(&path).map_err(|error| error.to_string())?.bytes;
     let id = environment.to_owned();

@@ -34,6 +34,7 @@ use crate::config::HubConfig;
 use crate::deploy::{queue, repositories};
 use crate::error::HubError;
 use crate::git::repository;
+use crate::git::locks::RepositoryLocks;
 use crate::layout::Layout;
 use crate::sessions::idle::stop_idle;
 use crate::sessions::instances::Instances;
@@ -116,6 +117,7 @@ pub fn run_control(config: HubConfig) -> Result<(), HubError> {
             readiness: Readiness::default(),
             shares: Shares::default(),
             queued: Notify::new(),
+            repositories: RepositoryLocks::default(),
             upkeep: Notify::new(),
         });
         queue::start(&state);
