@@ -177,6 +177,11 @@ def platform(tmp_path):
 
 
 @pytest.fixture
+def proxied_platform(tmp_path):
+    yield from running(tmp_path, "--trusted-proxies", "127.0.0.1,10.0.0.0/8")
+
+
+@pytest.fixture
 def small_platform(tmp_path):
     yield from running(tmp_path, "--owner-quota", "8MiB")
 
@@ -502,6 +507,19 @@ def test_a_repository_stays_small_after_many_pushes(platform):
     (copy / "file0").write_text("after")
     git(copy, "commit", "-q", "-a", "-m", "two")
     git(copy, "push", "-q", platform.remote("packed"), "main")
+
+
+def test_a_trusted_proxy_names_the_client(proxied_platform):
+    def logged(forwarded):
+        ident = uuid.uuid4().hex
+        proxied_platform.ok("GET", "/v1/namespace/current", headers={"X-Request-ID": ident} | forwarded)
+        wait(lambda: ident in proxied_platform.log())
+        return re.search(rf"address=(\S+).*{ident}|{ident}.*address=(\S+)", proxied_platform.log()).group(2)
+
+    assert logged({}) == "127.0.0.1"
+    assert logged({"X-Forwarded-For": "198.51.100.1, 203.0.113.9, 10.1.1.1"}) == "203.0.113.9"
+    assert logged({"Forwarded": 'for="[2001:db8::1]:80"'}) == "2001:db8::1"
+    assert logged({"X-Forwarded-For": "203.0.113.9", "Forwarded": "for=198.51.100.1"}) == "127.0.0.1"
 
 
 def test_a_request_has_a_line_in_the_log_and_an_id(platform):

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::admission::forwarded::ProxyNetwork;
+
 /// The configuration, which the supervisor hands to the control process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HubConfig {
@@ -18,6 +20,8 @@ pub struct HubConfig {
     /// The address under which clients reach the platform, without a slash at its
     /// end; if absent, that of each request.
     pub public_url: Option<String>,
+    /// The proxies that are trusted to tell the addresses of clients.
+    pub trusted_proxies: Vec<ProxyNetwork>,
     /// Bytes of the files of an environment.
     pub file_quota: u64,
     /// Bytes of everything that is kept for a user or an organisation.
