@@ -103,7 +103,7 @@ pub fn settings(frame: &Frame, form: &SettingsForm) -> String {
             form.stack.tight method="post" action={ "/" (name) "/delete" } {
                 (token_field(&frame.token))
                 label for="confirm" { "Delete: type " span.mono { (name) } " to confirm" }
-                p.hint #confirm-hint { "It is hidden at once, and its sessions end. You can restore it under "
+                p.hint #confirm-hint { "It is hidden at once, with its sessions. You can restore it under "
                     a href="/settings/deleted" { "Deleted environments" } " for a time, and then it is removed." }
                 div.row {
                     div.search {
