@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import uuid
 from pathlib import Path
@@ -176,6 +177,11 @@ def platform(tmp_path):
 
 
 @pytest.fixture
+def proxied_platform(tmp_path):
+    yield from running(tmp_path, "--trusted-proxies", "127.0.0.1,10.0.0.0/8")
+
+
+@pytest.fixture
 def small_platform(tmp_path):
     yield from running(tmp_path, "--owner-quota", "8MiB")
 
@@ -278,6 +284,47 @@ READ, CHANGE, KEY, GONE = [404, 404, 200, 200, 200, 404], [401, 404, 403, 200, 2
 OWN, ABSENT = [401, 404, 404, 200, 200, 404], [401, 404, 403, 404, 404, 404]
 
 
+class Browser:
+    """The browser of a user, or of nobody."""
+
+    def __init__(self, platform, name):
+        self.platform, self.cookie, self.token = platform, "", ""
+        if name:
+            head = self.send("POST", "/login", {"name": name, "password": PASSWORD})[1]
+            self.cookie = head["Set-Cookie"].split(";")[0]
+            self.token = re.search(r'name="token" value="(\w+)"', self.send("GET", "/settings")[2])[1]
+
+    def send(self, method, path, form=None):
+        """Does not follow redirects, and reads no stream of events."""
+        headers = {"Accept": "text/html", "Cookie": self.cookie}
+        if method == "POST":
+            headers |= {"Origin": self.platform.base, "Content-Type": "application/x-www-form-urlencoded"}
+        connection = http.client.HTTPConnection(self.platform.address, timeout=60)
+        connection.request(method, path, urllib.parse.urlencode((form or {}) | {"token": self.token}), headers)
+        response = connection.getresponse()
+        text = "" if response.headers.get_content_type() == "text/event-stream" else response.read().decode()
+        connection.close()
+        return response.status, response.headers, text
+
+
+def routes_of(listed, rows):
+    """The routes that the requests reach: of those that match, the one with the fewest parameters."""
+    reached = set()
+    for method, path, *_ in rows:
+        fits = []
+        for route in listed:
+            pattern = re.sub(r"\{\w+\}", "[^/]+", re.sub(r"\{\*\w+\}", ".+", route["path"]))
+            if route["method"] in (method, "*") and re.fullmatch(pattern, path.split("?")[0]):
+                fits.append((route["path"].count("{"), route["method"], route["path"]))
+        reached |= {min(fits)[1:]} if fits else set()
+    return reached
+
+
+# What members of the organisation do on the pages of its environment: see it, change it, look for what is not there.
+SEE, EDIT, SEND = [303, 404, 200, 200, 200, 404], [303, 404, 403, 200, 200, 404], [401, 404, 403, 200, 200, 404]
+MINE, NONE = [303] + [200] * 5, [303] + [404] * 5
+
+
 def test_every_route_is_for_those_who_may(platform):
     ident = platform.ok("POST", "/v1/environments", {"name": "secret", "namespace": "acme", "isPrivate": True})["id"]
     name, gone = "/v1/environments/acme/secret", str(uuid.uuid4())
@@ -285,8 +332,10 @@ def test_every_route_is_for_those_who_may(platform):
     address = platform.ok("POST", "/v1/files/upload-urls", upload)["urls"][0]["uploadUrl"].removeprefix(platform.base)
     deployment = json.loads(platform.send("PUT", address, b"nothing", key=None)[1])["deploymentId"]
     rows = [
-        ("GET", "/v1/namespace/current", None, KEY), ("POST", "/v1/orwd/login", {}, [400] * 6),
-        ("GET", "/v1/environments", None, [200] * 6), ("GET", name, None, READ), ("GET", f"{name}/variants", None, READ),
+        ("GET", "/v1/orwd/routes", None, KEY), ("GET", "/v1/namespace/current", None, KEY), ("POST", "/v1/orwd/login", {}, [400] * 6),
+        ("GET", "/v1/environments", None, [200] * 6),
+        ("POST", "/v1/environments", {"name": "secret", "namespace": "acme"}, [401, 403, 403, 409, 409, 403]),
+        ("GET", name, None, READ), ("GET", f"{name}/variants", None, READ),
         ("GET", f"{name}/required-secrets", None, READ), ("GET", f"{name}/task-difficulty", None, READ),
         ("PUT", f"{name}/details", {"new_description": "x"}, CHANGE),
         ("POST", "/v1/orwd/environments/acme/secret/rollback", {"deployment": gone}, ABSENT),
@@ -308,6 +357,11 @@ def test_every_route_is_for_those_who_may(platform):
         ("GET", "/git/acme/secret.git/info/refs?service=git-receive-pack", None, CHANGE),
         # The second to remove the link finds none.
         ("DELETE", f"/v1/github/environments/{ident}", None, [401, 404, 403, 200, 409, 404]),
+        ("GET", "/v1/orwd/deleted", None, KEY), ("GET", "/v1/orwd/audit", None, KEY),
+        # The second to delete or restore finds none.
+        ("DELETE", "/v1/orwd/environments/acme/secret", None, [401, 404, 403, 200, 404, 404]),
+        ("POST", f"/v1/orwd/deleted/{ident}/restore", {}, [401, 404, 404, 200, 404, 404]),
+        ("DELETE", f"/v1/orwd/deleted/{gone}", None, GONE),
     ]
     found = []
     for method, path, body, _ in rows:
@@ -323,9 +377,154 @@ def test_every_route_is_for_those_who_may(platform):
     assert created == [401, 403, 403, 200, 200, 403]
     totals = [platform.ok("GET", "/v1/environments?search=secret", key=role)["total"] for role in ROLES]
     assert totals == [0, 0, 1, 1, 1, 0]
+    page, form = "/acme/secret", {"minScale": 0, "maxScale": 1, "concurrency": 1, "cpuMemory": "1-4", "private": "yes"}
+    pages = [
+        ("GET", "/", None, [200] * 6), ("GET", "/static/app.css", None, [200] * 6), ("GET", "/login", None, [200] * 6),
+        ("POST", "/login", {"name": "alice", "password": "x" * 1025}, [403] * 6),
+        ("GET", "/setup/guess", None, [404] * 6), ("POST", "/setup/guess", {}, [404] * 6),
+        ("GET", "/settings", None, MINE), ("POST", "/settings/theme", {"theme": "dark", "next": "/"}, [303] * 6),
+        ("GET", "/settings/password", None, MINE), ("POST", "/settings/password", {"current": PASSWORD, "password": "short"}, [401] + [400] * 5),
+        ("GET", "/settings/users", None, [303, 403, 403, 403, 403, 200]),
+        ("POST", "/settings/users", {"name": "a b"}, [401, 403, 403, 403, 403, 400]),
+        ("GET", "/settings/keys", None, MINE), ("POST", "/settings/keys", {"name": ""}, [401] + [400] * 5),
+        ("POST", f"/settings/keys/{gone}/revoke", {}, GONE), ("GET", "/new", None, MINE),
+        ("POST", "/new", {"owner": "acme", "name": "secret"}, [401, 403, 403, 409, 409, 403]),
+        ("GET", "/acme", None, [200] * 6), ("GET", page, None, READ), ("GET", f"{page}/events", None, EDIT),
+        ("GET", f"{page}/tasks", None, SEE), ("GET", f"{page}/settings", None, EDIT), ("POST", f"{page}/settings", form, SEND),
+        ("POST", f"{page}/rename", {"name": "no"}, [401, 404, 403, 400, 400, 404]),
+        ("POST", f"{page}/delete", {"confirm": "secret"}, [401, 404, 403, 400, 400, 404]),
+        ("GET", "/settings/deleted", None, MINE), ("POST", f"/settings/deleted/{gone}/restore", {}, GONE),
+        ("POST", f"/settings/deleted/{gone}/remove", {}, GONE),
+        ("GET", f"{page}/deployments", None, EDIT), ("GET", f"{page}/deployments/{deployment}", None, EDIT),
+        ("GET", f"{page}/deployments/{deployment}/events", None, EDIT),
+        ("POST", f"{page}/deployments/{deployment}/serve", {}, [401, 404, 403, 409, 409, 404]),
+        ("GET", f"{page}/sessions", None, SEE), ("GET", f"{page}/sessions/{deployment}-0/{gone}", None, NONE),
+        ("POST", f"{page}/sessions/{deployment}-0/{gone}/fork", {}, GONE),
+        ("GET", f"{page}/sessions/{deployment}-0/{gone}/receipt", None, NONE),
+        ("GET", f"{page}/sessions/{deployment}-0/{gone}/steps.json", None, NONE),
+        ("POST", "/logout", {}, [303] * 6), ("POST", "/settings/sign-out-everywhere", {}, [401] * 6),
+    ]
+    browsers = [Browser(platform, role) for role in ROLES]
+    found = [(method, path, form, [browser.send(method, path, form)[0] for browser in browsers]) for method, path, form, _ in pages]
+    assert found == pages
+    listed = platform.ok("GET", "/v1/orwd/routes")
+    missing = {(route["method"], route["path"]) for route in listed} - routes_of(listed, rows + pages)
+    assert not missing, "a route without a row in these tables"
+
+
+def test_a_deleted_environment_is_gone_at_once_and_can_be_restored(platform):
+    ident, copy = platform.deploy("undone")
+    played = platform.session("undone")
+    first, address = played.call(), "/v1/orwd/environments/alice/undone"
+    deployment = platform.deployments(ident)[0]["id"]
+    deleted = platform.ok("DELETE", address)
+    assert deleted["id"] == ident and deleted["remove_at"] > deleted["deleted_at"]
+    for path in ("/v1/environments/alice/undone", f"/v1/github/environments/{ident}/deployments", f"/v1/files/{ident}",
+                 f"/v1/github/deployments/{deployment}/logs", "/v1/environments/alice/undone/variants"):
+        assert platform.send("GET", path)[0] == 404, path
+    assert platform.ok("GET", "/v1/environments")["total"] == 0
+    assert platform.ok("GET", "/v1/github/repos")["repos"] == []
+    assert platform.send("POST", "/create_session", {}, headers={"X-Deployment": "alice/undone"})[0] == 404
+    assert platform.send("GET", "/prompt", headers=played.headers)[0] == 404
+    git(copy, "push", platform.remote("undone"), "main", ok=False)
+    status, text = platform.send("POST", "/v1/environments", {"name": "Undone"})
+    assert status == 409 and "restore it" in text, text
+    assert [row["id"] for row in platform.ok("GET", "/v1/orwd/deleted")["environments"]] == [ident]
+    assert platform.ok("GET", "/v1/orwd/deleted", key="bob")["environments"] == []
+
+    platform.ok("POST", f"/v1/orwd/deleted/{ident}/restore")
+    wait(played.is_served)
+    assert played.call() != first, "the session goes on"
+    platform.push(ident, "undone", copy)
+
+    # Its owner need not wait for the name and the space.
+    used = platform.folder / "hub" / "git" / f"{ident}.git"
+    assert used.exists()
+    platform.ok("DELETE", address)
+    platform.ok("DELETE", f"/v1/orwd/deleted/{ident}")
+    assert platform.send("POST", f"/v1/orwd/deleted/{ident}/restore")[0] == 404
+    wait(lambda: platform.send("POST", "/v1/environments", {"name": "undone"})[0] == 200)
+    assert not used.exists() and platform.deployments(platform.ok("GET", "/v1/environments/alice/undone")["id"]) == []
+    entries = platform.ok("GET", "/v1/orwd/audit")["entries"]
+    assert [(entry["actor"], entry["action"]) for entry in entries] == [
+        ("alice", "created"), ("platform", "removed"), ("alice", "given up"), ("alice", "deleted"), ("alice", "restored"),
+        ("alice", "deleted"), ("alice", "created")], entries
+    assert platform.ok("GET", "/v1/orwd/audit", key="bob")["entries"] == []
+
+
+def test_a_former_name_leads_to_its_environment_until_another_takes_it(platform):
+    ident, copy = platform.deploy("early")
+    played, details = platform.session("early"), "/v1/environments/alice/early/details"
+    assert platform.ok("PUT", details, {"new_name": "later"})["name"] == "later"
+    assert played.is_served()
+    # What reads and what changes reaches the environment itself.
+    for client in CLIENTS:
+        assert Commands(platform, client).json("get", "alice/early")["name"] == "later"
+    assert platform.ok("PUT", details, {"new_description": "x", "new_is_private": True})["name"] == "later"
+    later = platform.push(ident, "early", copy)
+    assert platform.session("early").commit() == platform.session("later").commit() == later
+    pushed = git(copy, "push", "-f", platform.remote("early"), "main:other").stderr
+    assert "named alice/later now" in pushed, pushed
+    alice = Browser(platform, "alice")
+    status, head, _ = alice.send("GET", "/alice/early/settings?x=1")
+    assert (status, head["Location"]) == (307, "/alice/later/settings?x=1")
+    # Nobody learns from it that there is a private environment.
+    for path in ("/v1/environments/alice/early", "/v1/environments/alice/later"):
+        assert platform.send("GET", path, key="bob")[0] == platform.send("GET", path, key=None)[0] == 404
+    assert Browser(platform, "bob").send("GET", "/alice/early")[0] == 404
+
+    other = platform.ok("POST", "/v1/environments", {"name": "early"})["id"]
+    assert platform.ok("GET", "/v1/environments/alice/early")["id"] == other
+    assert alice.send("GET", "/alice/early/settings")[0] == 200
+    assert platform.send("POST", "/create_session", {}, headers={"X-Deployment": "alice/early"})[0] == 404
+    assert git(copy, "ls-remote", platform.remote("early")).stdout == ""
+    assert platform.send("PUT", "/v1/environments/alice/later/details", {"new_name": "Early"})[0] == 409
+
+
+def test_a_repository_stays_small_after_many_pushes(platform):
+    ident = platform.ok("POST", "/v1/environments", {"name": "packed"})["id"]
+    copy, objects = platform.folder / "packed", platform.folder / "hub" / "git" / f"{ident}.git" / "objects"
+    copy.mkdir()
+    git(copy, "init", "-q", "-b", "main")
+
+    def loose():
+        return len(list(objects.glob("??/*")))
+
+    for number in range(9):
+        for file in range(70):
+            (copy / f"file{file}").write_text(f"{number} {file}" * 100)
+        git(copy, "add", "-A")
+        git(copy, "commit", "-q", "-m", "one", *(["--amend"] if number else []))
+        git(copy, "push", "-q", "-f", platform.remote("packed"), "main")
+    assert loose() > 512
+    # The upkeep has a round when something is to be removed now.
+    spare = platform.ok("POST", "/v1/environments", {"name": "spare"})["id"]
+    platform.ok("DELETE", "/v1/orwd/environments/alice/spare")
+    platform.ok("DELETE", f"/v1/orwd/deleted/{spare}")
+    wait(lambda: git(copy, "ls-remote", platform.remote("packed")).stdout and not loose())
+    git(platform.folder, "clone", "-q", platform.remote("packed"), "again")
+    assert (platform.folder / "again" / "file69").read_text() == "8 69" * 100
+    (copy / "file0").write_text("after")
+    git(copy, "commit", "-q", "-a", "-m", "two")
+    git(copy, "push", "-q", platform.remote("packed"), "main")
+
+
+def test_a_trusted_proxy_names_the_client(proxied_platform):
+    def logged(forwarded):
+        ident = uuid.uuid4().hex
+        proxied_platform.ok("GET", "/v1/namespace/current", headers={"X-Request-ID": ident} | forwarded)
+        wait(lambda: ident in proxied_platform.log())
+        return re.search(rf"address=(\S+).*{ident}|{ident}.*address=(\S+)", proxied_platform.log()).group(2)
+
+    assert logged({}) == "127.0.0.1"
+    assert logged({"X-Forwarded-For": "198.51.100.1, 203.0.113.9, 10.1.1.1"}) == "203.0.113.9"
+    assert logged({"Forwarded": 'for="[2001:db8::1]:80"'}) == "2001:db8::1"
+    assert logged({"X-Forwarded-For": "203.0.113.9", "Forwarded": "for=198.51.100.1"}) == "127.0.0.1"
+
 
 def test_a_request_has_a_line_in_the_log_and_an_id(platform):
-    request = urllib.request.Request(platform.base + "/v1/namespace/current", headers={"X-API-Key": KEYS["alice"], "X-Request-ID": "my-id"})
+    headers = {"X-API-Key": KEYS["alice"], "X-Request-ID": "my-id", "X-Forwarded-For": "203.0.113.9"}
+    request = urllib.request.Request(platform.base + "/v1/namespace/current", headers=headers)
     with urllib.request.urlopen(request) as response:
         assert response.headers["X-Request-ID"] == "my-id"
     wait(lambda: "my-id" in platform.log())

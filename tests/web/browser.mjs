@@ -39,6 +39,12 @@ export async function look(page, name) {
     await page.emulateMedia({ colorScheme });
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     if (wide > 0) problems.push(`${name} is ${wide} pixels too wide for ${width}`);
+    const spread = await page.evaluate(() => {
+      const boxes = [...document.querySelectorAll(".bar nav > *")].map((part) => part.getBoundingClientRect());
+      const middles = boxes.map(({ top, bottom }) => (top + bottom) / 2);
+      return Math.max(...middles) - Math.min(...middles);
+    });
+    if (spread > 8) problems.push(`the navigation of ${name} has more than one row at ${width}`);
     const found = await page.evaluate(() => axe.run({ resultTypes: ["violations"] }));
     for (const { id, impact, nodes } of found.violations) {
       const where = nodes.slice(0, 3).map((node) => `${node.target} ${node.any[0]?.message ?? ""}`).join("; ");

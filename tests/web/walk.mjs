@@ -303,6 +303,31 @@ async function team() {
   assert.equal(await forge(dave, "/settings/users", { name: "alice", again: "yes", token: daves }, origin), 403);
   say("a new user signed in");
 
+  // A new name. Addresses with the old one go on.
+  await alice.goto("/alice/walk/settings");
+  await alice.fill("#new-name", "walked");
+  await alice.getByRole("button", { name: "Rename" }).click();
+  await alice.waitForURL("**/alice/walked/settings");
+  await alice.goto("/alice/walk/tasks?from=0");
+  assert.equal(new URL(alice.url()).pathname, "/alice/walked/tasks");
+  // It is deleted by its typed name only, and restored.
+  await alice.goto("/alice/walked/settings");
+  await alice.fill("#confirm", "walked");
+  await alice.getByRole("button", { name: "Delete" }).click();
+  await alice.getByText("Nothing was deleted").waitFor();
+  await look(alice, "delete-refused");
+  await alice.fill("#confirm", "alice/walked");
+  await alice.getByRole("button", { name: "Delete" }).click();
+  await alice.waitForURL("**/settings/deleted");
+  await look(alice, "deleted");
+  assert.equal((await bob.goto("/alice/walked")).status(), 404);
+  await bob.goto("/settings/deleted");
+  await bob.getByText("There is none that you can restore").waitFor();
+  await alice.getByRole("button", { name: "Restore alice/walked" }).click();
+  await alice.waitForURL("**/alice/walked");
+  await alice.getByRole("heading", { name: "Use it" }).waitFor();
+  say("renamed, deleted and restored");
+
   // The colours, the key's end, and that of all sessions.
   await alice.goto("/");
   await look(alice, "catalogue");

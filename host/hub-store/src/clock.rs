@@ -18,6 +18,15 @@ pub fn time_before(age: Duration) -> String {
     )
 }
 
+/// Returns the time that will be after this long, as [`now`] does.
+pub fn time_after(wait: Duration) -> String {
+    let now = OffsetDateTime::now_utc();
+    text(
+        now.checked_add(wait.try_into().unwrap_or_default())
+            .unwrap_or(now),
+    )
+}
+
 fn text(now: OffsetDateTime) -> String {
     format!(
         "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",

@@ -8,6 +8,7 @@
 //! processes.
 
 pub mod accounts;
+pub mod audit;
 mod clock;
 mod database;
 pub mod deployments;
@@ -19,7 +20,7 @@ pub mod sessions;
 mod sql;
 pub mod usage;
 
-pub use clock::{now, time_before, unix_seconds};
+pub use clock::{now, time_after, time_before, unix_seconds};
 pub use database::{Database, check_writable};
 pub use error::HubStoreError;
 pub use sql::backend::{Backend, RowBound, Transaction};

@@ -36,32 +36,30 @@ impl Kept {
     }
 }
 
-/// Charges an environment for more bytes. A negative number frees them.
-pub fn add(
-    transaction: &mut dyn Transaction,
-    environment: &str,
-    kind: Kept,
-    bytes: i64,
-) -> Result<(), HubStoreError> {
-    transaction.execute(
-        "INSERT INTO usage (environment, kind, bytes) VALUES (?1, ?2, ?3) \
-         ON CONFLICT (environment, kind) DO UPDATE SET bytes = usage.bytes + excluded.bytes",
-        params![environment, kind.as_str(), bytes],
-    )?;
-    Ok(())
+/// How a number of bytes changes what is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// By these bytes more; a negative number frees them.
+    By(i64),
+    /// To what was measured.
+    To(i64),
 }
 
-/// Sets the bytes of an environment to what was measured.
-pub fn set(
+/// Changes the bytes for which an environment is charged.
+pub fn charge(
     transaction: &mut dyn Transaction,
     environment: &str,
     kind: Kept,
-    bytes: i64,
+    change: Change,
 ) -> Result<(), HubStoreError> {
+    let (bytes, kept) = match change {
+        Change::By(bytes) => (bytes, 1_i64),
+        Change::To(bytes) => (bytes, 0_i64),
+    };
     transaction.execute(
         "INSERT INTO usage (environment, kind, bytes) VALUES (?1, ?2, ?3) \
-         ON CONFLICT (environment, kind) DO UPDATE SET bytes = excluded.bytes",
-        params![environment, kind.as_str(), bytes],
+         ON CONFLICT (environment, kind) DO UPDATE SET bytes = usage.bytes * ?4 + excluded.bytes",
+        params![environment, kind.as_str(), bytes, kept],
     )?;
     Ok(())
 }
@@ -94,7 +92,7 @@ pub fn set_all(
     )?;
     measured
         .iter()
-        .try_for_each(|(environment, bytes)| set(transaction, environment, kind, *bytes))
+        .try_for_each(|(id, bytes)| charge(transaction, id, kind, Change::To(*bytes)))
 }
 
 /// Charges an owner for rows of runs and rollouts. A negative number frees them.

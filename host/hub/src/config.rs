@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::admission::forwarded::ProxyNetwork;
 
 /// The configuration, which the supervisor hands to the control process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -17,10 +20,14 @@ pub struct HubConfig {
     /// The address under which clients reach the platform, without a slash at its
     /// end; if absent, that of each request.
     pub public_url: Option<String>,
+    /// The proxies that are trusted to tell the addresses of clients.
+    pub trusted_proxies: Vec<ProxyNetwork>,
     /// Bytes of the files of an environment.
     pub file_quota: u64,
     /// Bytes of everything that is kept for a user or an organisation.
     pub owner_quota: u64,
+    /// The time in which a deleted environment can be restored.
+    pub deleted_retention: Duration,
     /// Whether components are built from their sources.
     pub allow_native_builds: bool,
     /// The arguments of the log for each process.

@@ -22,6 +22,7 @@ mod supervisor;
 mod upkeep;
 mod web;
 
+pub use admission::forwarded::{NotANetwork, ProxyNetwork};
 pub use config::HubConfig;
 pub use error::HubError;
 pub use http::server::run_control;

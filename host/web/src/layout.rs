@@ -75,7 +75,7 @@ impl Frame {
                         nav aria-label="Site" {
                             a href="/" aria-current=[here("/")] { "Environments" }
                             @if let Some(user) = &self.user {
-                                a href="/new" aria-current=[here("/new")] { "+ New environment" }
+                                a href="/new" aria-current=[here("/new")] { "+ New" span.extra { " environment" } }
                                 a.end href="/settings" aria-current=[here("/settings")] { (user) }
                                 form method="post" action="/logout" {
                                     (token_field(&self.token))

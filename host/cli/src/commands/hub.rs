@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use orwd_config::{HardeningFlags, Listen, LogFlags};
-use orwd_hub::{HubConfig, run_control, run_supervisor};
-use orwd_model::ByteSize;
+use orwd_hub::{HubConfig, ProxyNetwork, run_control, run_supervisor};
+use orwd_model::{ByteSize, TimeSpan};
 
 use crate::console::{CommandError, CommandStatus, Log, terminal};
 
@@ -50,6 +50,12 @@ pub(crate) struct Hub {
     #[arg(long, value_name = "URL", value_parser = public_url)]
     public_url: Option<String>,
 
+    /// Addresses or networks of proxies, such as 10.0.0.0/8, which tell the address
+    /// of the client in X-Forwarded-For or Forwarded. It then counts for shares, for
+    /// delays of sign-ins and in the log. What others send there has no effect
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    trusted_proxies: Vec<ProxyNetwork>,
+
     /// Bytes of the files of one environment; an upload that exceeds them gets
     /// 413
     #[arg(long, value_name = "SIZE", default_value = "10GiB")]
@@ -60,6 +66,11 @@ pub(crate) struct Hub {
     /// them is refused with `disk quota exceeded`
     #[arg(long, value_name = "SIZE", default_value = "50GiB")]
     owner_quota: ByteSize,
+
+    /// Time in which a deleted environment can be restored, 14 days by default;
+    /// then it is removed with its repository, versions and files
+    #[arg(long, value_name = "TIME", default_value = "336h")]
+    deleted_retention: TimeSpan,
 
     /// Build pushed sources that have no component. This runs code of their
     /// authors on this machine with your rights, so allow it only if you trust
@@ -82,8 +93,10 @@ impl Hub {
             bootstrap: self.bootstrap.map(std::path::absolute).transpose()?,
             listen: self.listen.0,
             public_url: self.public_url,
+            trusted_proxies: self.trusted_proxies,
             file_quota: self.file_quota.get(),
             owner_quota: self.owner_quota.get(),
+            deleted_retention: self.deleted_retention.get(),
             allow_native_builds: self.allow_native_builds,
             log_arguments,
             host_arguments: vec!["--hardening".to_owned(), name(self.hardening.hardening)],

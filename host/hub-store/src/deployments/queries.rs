@@ -58,7 +58,7 @@ pub fn by_prefix(
     for owner in caller.changeable() {
         let sql = format!(
             "SELECT {COLUMNS} FROM deployments d JOIN environments e ON e.id = d.environment \
-             WHERE e.owner = ?1 AND d.id LIKE ?2 LIMIT 2"
+             WHERE e.owner = ?1 AND e.deleted_at IS NULL AND d.id LIKE ?2 LIMIT 2"
         );
         found.extend(transaction.query(&sql, params![owner, format!("{prefix}%")])?);
     }

@@ -1,10 +1,13 @@
 //! Changing an environment.
 
 use super::create::{check_description, check_free, search_key};
+use super::former_names;
 use super::names::check_name;
 use super::queries::get;
 use super::record::EnvironmentRecord;
 use super::settings::ScalingSettings;
+use crate::accounts::Caller;
+use crate::audit;
 use crate::clock::now;
 use crate::error::HubStoreError;
 use crate::sql::backend::Transaction;
@@ -31,6 +34,7 @@ pub struct DetailsChange {
 /// Changes details of an environment.
 pub fn change_details(
     transaction: &mut dyn Transaction,
+    caller: &Caller,
     before: &EnvironmentRecord,
     change: DetailsChange,
 ) -> Result<EnvironmentRecord, HubStoreError> {
@@ -41,6 +45,10 @@ pub fn change_details(
     check_name(&name)?;
     check_description(&description)?;
     check_free(transaction, &before.owner, &name, Some(&before.id))?;
+    if name != before.name {
+        former_names::forget(transaction, &before.owner, &name)?;
+        former_names::keep(transaction, before)?;
+    }
     let address = |new: Option<Option<String>>, old: &Option<String>| {
         let value = new.unwrap_or_else(|| old.clone());
         value.filter(|text| !text.is_empty())
@@ -77,7 +85,20 @@ pub fn change_details(
             now()
         ],
     )?;
-    get(transaction, &before.id)
+    let after = get(transaction, &before.id)?;
+    let mut record = |action: &str| {
+        let (owner, name) = (&before.owner, before.full_name());
+        audit::record(transaction, owner, &caller.name, action, &name)
+    };
+    if after.name != before.name {
+        record(&format!("renamed to {}", after.full_name()))?;
+    }
+    match (before.is_private, after.is_private) {
+        (false, true) => record("made private")?,
+        (true, false) => record("made public")?,
+        _ => {}
+    }
+    Ok(after)
 }
 
 /// Sets the scaling settings of an environment.

@@ -2,11 +2,13 @@
 
 use uuid::Uuid;
 
+use super::former_names;
 use super::names::check_name;
 use super::queries::get;
 use super::record::EnvironmentRecord;
 use super::settings::ScalingSettings;
 use crate::accounts::Caller;
+use crate::audit;
 use crate::clock::now;
 use crate::error::HubStoreError;
 use crate::sql::backend::Transaction;
@@ -44,6 +46,7 @@ pub fn create(
         )));
     }
     check_free(transaction, &new.owner, &new.name, None)?;
+    former_names::forget(transaction, &new.owner, &new.name)?;
     let (id, at) = (Uuid::new_v4().to_string(), now());
     let settings = ScalingSettings::default();
     transaction.execute(
@@ -68,7 +71,15 @@ pub fn create(
             at
         ],
     )?;
-    get(transaction, &id)
+    let created = get(transaction, &id)?;
+    audit::record(
+        transaction,
+        &created.owner,
+        &caller.name,
+        "created",
+        &created.full_name(),
+    )?;
+    Ok(created)
 }
 
 /// Returns the text in which a search looks.
@@ -95,16 +106,20 @@ pub(super) fn check_free(
     except: Option<&str>,
 ) -> Result<(), HubStoreError> {
     let taken = transaction.first(
-        "SELECT id, name FROM environments WHERE owner = ?1 AND name_key = ?2",
+        "SELECT id, name, deleted_at FROM environments WHERE owner = ?1 AND name_key = ?2",
         params![owner, name.to_lowercase()],
     )?;
     match taken {
-        Some(row) if Some(row.text(0)?.as_str()) != except => {
-            Err(HubStoreError::Conflict(format!(
-                "there is an environment {owner}/{}; choose another name",
-                row.text(1)?
-            )))
-        }
-        _ => Ok(()),
+        Some(row) if Some(row.text(0)?.as_str()) == except => Ok(()),
+        Some(row) if row.optional_text(2)?.is_some() => Err(HubStoreError::Conflict(format!(
+            "{owner}/{} was deleted and can be restored; restore it, remove it for good, or choose \
+             another name",
+            row.text(1)?
+        ))),
+        Some(row) => Err(HubStoreError::Conflict(format!(
+            "there is an environment {owner}/{}; choose another name",
+            row.text(1)?
+        ))),
+        None => Ok(()),
     }
 }

@@ -2,20 +2,27 @@
 
 mod changes;
 mod create;
+mod deletion;
+mod former_names;
 mod names;
 mod queries;
 mod record;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use changes::{
     DetailsChange, change_details, change_settings, change_subdirectory, link, unlink,
 };
 pub use create::{NewEnvironment, create};
+pub use deletion::{
+    DeletedEnvironment, delete, give_up, list_deleted, next_to_remove, remove, restore,
+};
 pub use names::{check_name, check_relative_path};
 pub(crate) use queries::escape_like;
 pub use queries::{
     ListQuery, by_id, by_id_to_change, find, find_to_change, generations, linked_to, list,
-    of_platform, repositories,
+    of_platform, renamed, repositories,
 };
 pub use record::{EnvironmentLink, EnvironmentRecord};
 pub use settings::{ComputeSize, ScalingChange, ScalingSettings};

@@ -1,5 +1,6 @@
 //! Finding and listing environments, within what the caller sees.
 
+use super::former_names;
 use super::record::{COLUMNS, EnvironmentRecord, TABLES};
 use crate::accounts::Caller;
 use crate::error::HubStoreError;
@@ -21,21 +22,23 @@ pub struct ListQuery {
     pub offset: i64,
 }
 
-/// Returns an environment by its id, for work of the platform itself.
+/// Returns an environment by its id, for work of the platform itself. One that was
+/// deleted is missing everywhere.
 pub(crate) fn get(
     transaction: &mut dyn Transaction,
     id: &str,
 ) -> Result<EnvironmentRecord, HubStoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE e.id = ?1");
+    let missing = || HubStoreError::Missing(format!("there is no environment {id}"));
+    found(transaction, id)?.ok_or_else(missing)
+}
+
+fn found(
+    transaction: &mut dyn Transaction,
+    id: &str,
+) -> Result<Option<EnvironmentRecord>, HubStoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE e.id = ?1 AND e.deleted_at IS NULL");
     let row = transaction.first(&sql, params![id])?;
-    row.map_or_else(
-        || {
-            Err(HubStoreError::Missing(format!(
-                "there is no environment {id}"
-            )))
-        },
-        |row| EnvironmentRecord::of(&row),
-    )
+    row.as_ref().map(EnvironmentRecord::of).transpose()
 }
 
 /// Returns an environment by its id, for work of the platform itself. What a
@@ -71,16 +74,25 @@ pub fn by_id_to_change(
     may_change(by_id(transaction, id, Some(caller))?, caller)
 }
 
-/// Returns an environment by its name, if the caller sees it.
+/// Returns an environment by its name, or by one that it had before, if the caller
+/// sees it.
 pub fn find(
     transaction: &mut dyn Transaction,
     owner: &str,
     name: &str,
     caller: Option<&Caller>,
 ) -> Result<EnvironmentRecord, HubStoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE e.owner = ?1 AND e.name = ?2");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM {TABLES} WHERE e.owner = ?1 AND e.name = ?2 AND e.deleted_at IS NULL"
+    );
     let row = transaction.first(&sql, params![owner, name])?;
-    let found = row.as_ref().map(EnvironmentRecord::of).transpose()?;
+    let found = match row {
+        Some(row) => Some(EnvironmentRecord::of(&row)?),
+        None => match former_names::find(transaction, owner, name)? {
+            Some(id) => found(transaction, &id)?,
+            None => None,
+        },
+    };
     found
         .filter(|found| found.is_visible_to(caller))
         .ok_or_else(|| {
@@ -88,6 +100,20 @@ pub fn find(
                 "there is no environment {owner}/{name}, or it is private; names are case-sensitive"
             ))
         })
+}
+
+/// Returns the name of the environment that had this name, if the caller sees it.
+pub fn renamed(
+    transaction: &mut dyn Transaction,
+    owner: &str,
+    name: &str,
+    caller: Option<&Caller>,
+) -> Result<Option<String>, HubStoreError> {
+    match find(transaction, owner, name, caller) {
+        Ok(found) if found.name != name => Ok(Some(found.name)),
+        Ok(_) | Err(HubStoreError::Missing(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Returns an environment by its name, if the caller may change it.
@@ -126,14 +152,17 @@ pub fn list(
         parameters.push(value);
         format!("?{}", parameters.len())
     };
-    let mut condition = "e.is_private = 0".to_owned();
+    let mut condition = "e.deleted_at IS NULL AND e.is_private = 0".to_owned();
     if let Some(caller) = caller {
         let own: Vec<String> = caller
             .readable()
             .into_iter()
             .map(|name| place(name.into()))
             .collect();
-        condition = format!("(e.is_private = 0 OR e.owner IN ({}))", own.join(", "));
+        condition = format!(
+            "e.deleted_at IS NULL AND (e.is_private = 0 OR e.owner IN ({}))",
+            own.join(", ")
+        );
     }
     if let Some(owner) = &query.owner {
         condition.push_str(&format!(" AND e.owner = {}", place(owner.into())));
@@ -173,7 +202,10 @@ pub fn repositories(
 ) -> Result<Vec<EnvironmentRecord>, HubStoreError> {
     let mut found = Vec::new();
     for owner in caller.changeable() {
-        let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE e.owner = ?1 ORDER BY e.name");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM {TABLES} WHERE e.owner = ?1 AND e.deleted_at IS NULL \
+             ORDER BY e.name"
+        );
         for row in transaction.query(&sql, params![owner])? {
             found.push(EnvironmentRecord::of(&row)?);
         }
@@ -181,7 +213,7 @@ pub fn repositories(
     Ok(found)
 }
 
-/// Returns the ids of all environments, each with the generation of its files.
+/// Returns the ids of all environments, also of deleted ones, each with the generation of its files.
 pub fn generations(transaction: &mut dyn Transaction) -> Result<Vec<(String, i64)>, HubStoreError> {
     let rows = transaction.query("SELECT id, generation FROM environments", &[])?;
     rows.iter()
@@ -196,7 +228,7 @@ pub fn linked_to(
 ) -> Result<Vec<EnvironmentRecord>, HubStoreError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM {TABLES} WHERE e.repository IS NOT NULL \
-         AND (?1 IS NULL OR e.repository = ?1)"
+         AND e.deleted_at IS NULL AND (?1 IS NULL OR e.repository = ?1)"
     );
     let rows = transaction.query(&sql, params![repository])?;
     rows.iter().map(EnvironmentRecord::of).collect()

@@ -7,7 +7,7 @@ use crate::environments::check_relative_path;
 use crate::error::HubStoreError;
 use crate::sql::backend::Transaction;
 use crate::sql::params;
-use crate::usage::{self, Kept};
+use crate::usage::{self, Change, Kept};
 
 /// A file to store. Its content is stored already.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ pub fn put(
         params![environment, &change.path],
     )?;
     if before.is_none() {
-        usage::add(transaction, environment, Kept::Files, ROW)?;
+        usage::charge(transaction, environment, Kept::Files, Change::By(ROW))?;
     }
     transaction.execute(
         "INSERT INTO files (environment, path, digest, size, updated_at) \
@@ -102,7 +102,7 @@ pub fn delete_file(
     if deleted == 0 {
         return Err(HubStoreError::Missing(format!("there is no file {path:?}")));
     }
-    usage::add(transaction, environment, Kept::Files, -ROW)?;
+    usage::charge(transaction, environment, Kept::Files, Change::By(-ROW))?;
     changed(transaction, environment)
 }
 
@@ -123,7 +123,7 @@ pub fn delete_folder(
         )));
     }
     let freed = ROW.saturating_mul(i64::try_from(deleted).unwrap_or(i64::MAX));
-    usage::add(transaction, environment, Kept::Files, -freed)?;
+    usage::charge(transaction, environment, Kept::Files, Change::By(-freed))?;
     changed(transaction, environment)?;
     Ok(deleted)
 }

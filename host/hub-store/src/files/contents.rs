@@ -6,7 +6,7 @@
 use crate::error::HubStoreError;
 use crate::sql::backend::Transaction;
 use crate::sql::params;
-use crate::usage::{self, Kept};
+use crate::usage::{self, Change, Kept};
 
 /// Bytes by which a row is charged beside its content.
 pub(super) const ROW: i64 = 512;
@@ -42,7 +42,8 @@ pub fn add_content(
         params![environment, digest, size],
     )?;
     if added > 0 {
-        usage::add(transaction, environment, Kept::Files, size + ROW)?;
+        let more = Change::By(size + ROW);
+        usage::charge(transaction, environment, Kept::Files, more)?;
     }
     Ok(())
 }
@@ -87,8 +88,8 @@ pub fn free_content(
         "DELETE FROM contents WHERE environment = ?1 AND digest = ?2",
         parameters,
     )?;
-    let freed = -(row.integer(0)? + ROW);
-    usage::add(transaction, &content.environment, Kept::Files, freed)
+    let freed = Change::By(-(row.integer(0)? + ROW));
+    usage::charge(transaction, &content.environment, Kept::Files, freed)
 }
 
 /// Returns whether any environment is charged for a content, or a deployment

@@ -63,6 +63,8 @@ pub(crate) struct Connection {
 enum CountedFor {
     /// Its address, with this number.
     Address(u64),
+    /// A trusted proxy.
+    Proxy,
     /// The user or organisation of its last request.
     User {
         name: Arc<str>,
@@ -84,6 +86,24 @@ impl Connections {
             of_user: KeyedSemaphore::new(limits.per_user),
             table: Mutex::default(),
         })
+    }
+
+    /// Takes a place for a trusted proxy, whose connections carry the requests of
+    /// many clients; `None` if all are taken.
+    pub(crate) fn admit_proxy(self: &Arc<Self>, address: IpAddr) -> Option<(Connection, Ended)> {
+        let mut table = self.table();
+        if table.open >= self.limits.total {
+            return None;
+        }
+        table.open += 1;
+        drop(table);
+        let (_, ended) = oneshot::channel();
+        let connection = Connection {
+            connections: self.clone(),
+            address,
+            counted: Mutex::new(CountedFor::Proxy),
+        };
+        Some((connection, ended))
     }
 
     /// Takes a place; `None` if all are those of users.
@@ -178,7 +198,7 @@ impl Drop for Connection {
         let mut table = self.connections.table();
         let is_open = match counted {
             CountedFor::Address(number) => table.remove(self.address, *number).is_some(),
-            CountedFor::User { .. } => true,
+            CountedFor::User { .. } | CountedFor::Proxy => true,
         };
         if is_open {
             table.open -= 1;
@@ -252,6 +272,26 @@ mod tests {
         drop((first, second, third, attack));
         assert_eq!(connections.open(), 0);
         assert!(connections.of_user.is_unused() && connections.table().by_address.is_empty());
+    }
+
+    #[test]
+    fn connections_of_a_proxy_end_for_no_other_and_count_for_users() {
+        let connections = Connections::new(LIMITS);
+        let mut held: Vec<_> = (0..6)
+            .map(|_| connections.admit_proxy(address(1)).unwrap())
+            .collect();
+        assert!(connections.admit_proxy(address(1)).is_none());
+        assert!(connections.admit(address(2)).is_none());
+        assert!(held.iter_mut().all(|(_, ended)| !is_ended(ended)));
+        let counted: Vec<bool> = held
+            .iter()
+            .take(3)
+            .map(|(connection, _)| connection.count_for(&"alice".into()).is_ok())
+            .collect();
+        assert_eq!(counted, [true, true, false]);
+        drop(held);
+        assert_eq!(connections.open(), 0);
+        assert!(connections.of_user.is_unused());
     }
 
     #[test]

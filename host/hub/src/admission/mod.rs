@@ -3,6 +3,7 @@
 //! and then by its user or organisation.
 
 pub(crate) mod connections;
+pub(crate) mod forwarded;
 pub(crate) mod request_log;
 pub(crate) mod shares;
 pub(crate) mod source;

@@ -14,7 +14,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::environments::object;
-use super::page;
 use crate::http::auth::Authenticated;
 use crate::http::body::{self, MANAGEMENT};
 use crate::http::error::ApiError;
@@ -83,7 +82,7 @@ pub(crate) async fn runtime_log(
     Path(id): Path<String>,
     query: QueryParameters,
 ) -> Result<Json<Value>, ApiError> {
-    let limit = page::limit(&query, 50)?;
+    let limit = query.limit(50)?;
     let (deployment, entries) = state
         .database
         .read(move |transaction| {

@@ -10,7 +10,6 @@ use orwd_hub_store::environments::{
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::page;
 use crate::git::repository;
 use crate::http::auth::{Authenticated, MaybeCaller};
 use crate::http::body::{self, MANAGEMENT};
@@ -104,7 +103,7 @@ pub(crate) async fn list(
     MaybeCaller(caller): MaybeCaller,
     filter: QueryParameters,
 ) -> Result<Json<Value>, ApiError> {
-    let (limit, offset) = page::rows(&filter, 50)?;
+    let (limit, offset) = filter.rows(50)?;
     let query = ListQuery {
         owner: filter.text("owner"),
         search: filter.text("search"),
@@ -175,7 +174,7 @@ pub(crate) async fn details(
         .database
         .run(move |transaction| {
             let before = find_to_change(transaction, &owner, &name, &caller)?;
-            change_details(transaction, &before, change)
+            change_details(transaction, &caller, &before, change)
         })
         .await?;
     tracing::info!(environment = changed.full_name(), "environment changed");

@@ -9,7 +9,6 @@ use orwd_hub_store::files;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::page;
 use crate::http::auth::Authenticated;
 use crate::http::body::{self, MANAGEMENT};
 use crate::http::error::ApiError;
@@ -84,7 +83,7 @@ pub(crate) async fn list(
     Path(id): Path<String>,
     query: QueryParameters,
 ) -> Result<Json<Value>, ApiError> {
-    let limit = page::limit(&query, 200)?;
+    let limit = query.limit(200)?;
     let found = state
         .database
         .read(move |transaction| {

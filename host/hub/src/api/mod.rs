@@ -2,10 +2,10 @@
 
 pub(crate) mod accounts;
 pub(crate) mod billing;
+pub(crate) mod deletion;
 pub(crate) mod deployments;
 pub(crate) mod environments;
 pub(crate) mod facts;
 pub(crate) mod files;
 pub(crate) mod links;
-mod page;
 pub(crate) mod rollouts;

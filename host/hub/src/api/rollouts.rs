@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::page;
 use crate::admission::shares::place;
 use crate::http::auth::Authenticated;
 use crate::http::body::{self, ROLLOUTS, announced};
@@ -54,7 +53,7 @@ pub(crate) async fn runs(
     Authenticated(caller): Authenticated,
     filter: QueryParameters,
 ) -> Result<Json<Runs>, ApiError> {
-    let (limit, offset) = page::rows(&filter, 20)?;
+    let (limit, offset) = filter.rows(20)?;
     let (rows, total) = state
         .database
         .read(move |transaction| {
@@ -93,7 +92,7 @@ pub(crate) async fn rollouts(
     Path(id): Path<String>,
     filter: QueryParameters,
 ) -> Result<Json<Rollouts>, ApiError> {
-    let (limit, offset) = page::rows(&filter, 20)?;
+    let (limit, offset) = filter.rows(20)?;
     let (rows, total) = state
         .database
         .read(move |transaction| store::rollouts_of(transaction, &caller, &id, limit, offset))
@@ -110,7 +109,7 @@ pub(crate) async fn rollout(
     Path(id): Path<String>,
     filter: QueryParameters,
 ) -> Result<Json<RolloutObject>, ApiError> {
-    let (_, offset) = page::rows(&filter, 1)?;
+    let (_, offset) = filter.rows(1)?;
     let (found, page) = state
         .database
         .read(move |transaction| {

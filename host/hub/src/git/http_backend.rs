@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::command::git_with_space;
+use super::maintenance::note_push;
 use super::repository;
 use crate::admission::shares::place;
 use crate::deploy::repositories::deploy_heads_of;
@@ -86,6 +87,7 @@ async fn respond(state: &Shared, request: Request) -> Result<Response, ApiError>
     let (environment, note, left) = authorize(state, &caller, &git_request).await?;
     repository::create(state, &environment.id).await?;
     let place = place(&state.shares.git, &caller.name, 1).await?;
+    let shared = state.repositories.shared(&environment.id).await;
     let mut command = git_with_space(&state.layout, left);
     command
         .arg("http-backend")
@@ -127,6 +129,10 @@ async fn respond(state: &Shared, request: Request) -> Result<Response, ApiError>
             tracing::debug!(%error, "output of git not forwarded");
         }
         end(&mut child);
+        drop(shared);
+        if is_push && let Err(error) = note_push(&after.layout, &id) {
+            tracing::error!(%error, "push not noted");
+        }
         if is_push && let Err(error) = repository::count(&after, &id) {
             tracing::error!(error, "repository not measured");
         }
@@ -179,10 +185,15 @@ async fn authorize(
         .await?;
     let (environment, linked, left) = found;
     let name = environment.full_name();
+    let renamed = if environment.name == request.name {
+        String::new()
+    } else {
+        format!("this environment is named {name} now; ")
+    };
     let note = match linked.as_slice() {
-        [] => format!("linked to nothing yet; run `orwd link {name} {name}` to deploy it"),
+        [] => format!("{renamed}linked to nothing yet; run `orwd link {name} {name}` to deploy it"),
         names => format!(
-            "the default branch deploys {}; `orwd logs {name} --build` shows the log",
+            "{renamed}the default branch deploys {}; `orwd logs {name} --build` shows the log",
             names.join(", ")
         ),
     };

@@ -3,4 +3,6 @@
 pub(crate) mod checkout;
 mod command;
 pub(crate) mod http_backend;
+pub(crate) mod locks;
+pub(crate) mod maintenance;
 pub(crate) mod repository;

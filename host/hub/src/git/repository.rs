@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use orwd_hub_store::usage::{self, Kept};
+use orwd_hub_store::usage::{self, Change, Kept};
 
 use super::command::{git, run};
 use crate::http::error::ApiError;
@@ -104,14 +104,14 @@ pub(crate) fn head(layout: &Layout, environment: &str) -> Result<Option<Head>, S
     }))
 }
 
-/// Counts the bytes of a repository after a push. Blocks.
-pub(super) fn count(state: &HubState, environment: &str) -> Result<(), String> {
+/// Counts the bytes of a repository after they have changed. Blocks.
+pub(crate) fn count(state: &HubState, environment: &str) -> Result<(), String> {
     let path = state.layout.repository(environment);
     let bytes = measure(&path).map_err(|error| error.to_string())?.bytes;
     let id = environment.to_owned();
-    let counted = state
-        .database
-        .run_blocking(move |transaction| usage::set(transaction, &id, Kept::Repository, bytes));
+    let counted = state.database.run_blocking(move |transaction| {
+        usage::charge(transaction, &id, Kept::Repository, Change::To(bytes))
+    });
     counted.map_err(|error| error.to_string())
 }
 

@@ -6,5 +6,6 @@ pub(crate) mod bootstrap;
 pub(crate) mod error;
 pub(crate) mod query;
 pub(crate) mod router;
+pub(crate) mod routes;
 pub(crate) mod server;
 pub(crate) mod state;

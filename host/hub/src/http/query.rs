@@ -54,6 +54,35 @@ impl QueryParameters {
     }
 }
 
+/// Rows of a page of a listing, at most. The command line takes a shorter page than
+/// it asked for as the last one, and asks for 100.
+const MAX_ROWS: i64 = 1000;
+
+impl QueryParameters {
+    /// Returns the rows of a page, `limit`, and those before it, `offset`.
+    pub(crate) fn rows(&self, default: i64) -> Result<(i64, i64), ApiError> {
+        let limit = self.limit(default)?;
+        let offset = self.number("offset")?.unwrap_or(0);
+        if offset < 0 {
+            return Err(ApiError::invalid(format!(
+                "offset is {offset}; it must be 0 or more"
+            )));
+        }
+        Ok((limit, offset))
+    }
+
+    /// Returns the rows of a page.
+    pub(crate) fn limit(&self, default: i64) -> Result<i64, ApiError> {
+        let limit = self.number("limit")?.unwrap_or(default);
+        if limit < 1 {
+            return Err(ApiError::invalid(format!(
+                "limit is {limit}; it must be 1 or more"
+            )));
+        }
+        Ok(limit.min(MAX_ROWS))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,14 +1,16 @@
 //! The routes.
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, delete, get, post, put};
+use axum::{Extension, Router};
 
 use super::error::ApiError;
+use super::routes::{RouteList, Routes, listed};
 use super::state::Shared;
-use crate::api::{accounts, billing, deployments, environments, facts, files, links, rollouts};
+use crate::api::{
+    accounts, billing, deletion, deployments, environments, facts, files, links, rollouts,
+};
 use crate::git::http_backend;
 use crate::sessions::proxy;
 use crate::storage::upload;
@@ -17,77 +19,78 @@ use crate::web;
 /// Returns the routes of the platform. What is not among them is a page that a
 /// browser asks for, or a request of a session.
 pub(crate) fn router(state: Shared) -> Router {
-    let pages = web::router::routes(state.clone());
-    Router::new()
-        .route("/v1/namespace/current", get(accounts::namespace))
-        .route("/v1/orwd/login", post(accounts::login))
-        .route(
-            "/v1/environments",
-            get(environments::list).post(environments::create),
-        )
-        .route("/v1/environments/{owner}/{name}", get(environments::get))
-        .route(
+    let pages = web::router::routes();
+    let routes = Routes::default()
+        .get("/v1/orwd/routes", listed)
+        .get("/v1/namespace/current", accounts::namespace)
+        .post("/v1/orwd/login", accounts::login)
+        .get("/v1/environments", environments::list)
+        .post("/v1/environments", environments::create)
+        .get("/v1/environments/{owner}/{name}", environments::get)
+        .put(
             "/v1/environments/{owner}/{name}/details",
-            put(environments::details),
+            environments::details,
         )
-        .route(
-            "/v1/environments/{owner}/{name}/variants",
-            get(facts::variants),
-        )
-        .route(
+        .get("/v1/environments/{owner}/{name}/variants", facts::variants)
+        .get(
             "/v1/environments/{owner}/{name}/required-secrets",
-            get(facts::secrets),
+            facts::secrets,
         )
-        .route(
+        .get(
             "/v1/environments/{owner}/{name}/task-difficulty",
-            get(facts::difficulty),
+            facts::difficulty,
         )
-        .route(
+        .post(
             "/v1/orwd/environments/{owner}/{name}/rollback",
-            post(deployments::rollback),
+            deployments::rollback,
         )
-        .route("/v1/github/auth-status", get(links::auth_status))
-        .route("/v1/github/repos", get(links::repositories))
-        .route(
+        .delete("/v1/orwd/environments/{owner}/{name}", deletion::delete)
+        .get("/v1/orwd/deleted", deletion::list)
+        .post("/v1/orwd/deleted/{id}/restore", deletion::restore)
+        .delete("/v1/orwd/deleted/{id}", deletion::remove)
+        .get("/v1/orwd/audit", deletion::log)
+        .get("/v1/github/auth-status", links::auth_status)
+        .get("/v1/github/repos", links::repositories)
+        .post(
             "/v1/github/environments/{owner}/{name}/connect",
-            post(links::connect),
+            links::connect,
         )
-        .route(
-            "/v1/github/environments/{id}",
-            put(links::update).delete(links::unlink),
-        )
-        .route(
+        .put("/v1/github/environments/{id}", links::update)
+        .delete("/v1/github/environments/{id}", links::unlink)
+        .get(
             "/v1/github/environments/{id}/deployments",
-            get(deployments::list),
+            deployments::list,
         )
-        .route(
-            "/v1/github/deployments/{id}/logs",
-            get(deployments::build_log),
-        )
-        .route(
+        .get("/v1/github/deployments/{id}/logs", deployments::build_log)
+        .get(
             "/v1/github/deployments/{id}/runtime-logs",
-            get(deployments::runtime_log),
+            deployments::runtime_log,
         )
-        .route(
+        .get(
             "/v1/github/deployments/{id}/task-builds",
-            get(deployments::task_builds),
+            deployments::task_builds,
         )
-        .route(
+        .get(
             "/v1/github/task-builds/{id}/logs",
-            get(deployments::task_build_log),
+            deployments::task_build_log,
         )
-        .route("/v1/files/upload-urls", post(files::upload_urls))
-        .route("/v1/files/{id}", get(files::list))
-        .route("/v1/files/{id}/{path}", delete(files::delete_file))
-        .route("/v1/files/{id}/folder/{path}", delete(files::delete_folder))
-        .route("/v1/uploads/{token}", put(upload::put))
-        .route("/v1/runs", get(rollouts::runs))
-        .route("/v1/runs/{id}", get(rollouts::run))
-        .route("/v1/runs/{id}/rollouts", get(rollouts::rollouts))
-        .route("/v1/rollouts", post(rollouts::ingest))
-        .route("/v1/rollouts/{id}", get(rollouts::rollout))
-        .route("/v1/billing/api-usage", get(billing::usage))
-        .route("/git/{*path}", any(http_backend::serve))
+        .post("/v1/files/upload-urls", files::upload_urls)
+        .get("/v1/files/{id}", files::list)
+        .delete("/v1/files/{id}/{path}", files::delete_file)
+        .delete("/v1/files/{id}/folder/{path}", files::delete_folder)
+        .put("/v1/uploads/{token}", upload::put)
+        .get("/v1/runs", rollouts::runs)
+        .get("/v1/runs/{id}", rollouts::run)
+        .get("/v1/runs/{id}/rollouts", rollouts::rollouts)
+        .post("/v1/rollouts", rollouts::ingest)
+        .get("/v1/rollouts/{id}", rollouts::rollout)
+        .get("/v1/billing/api-usage", billing::usage)
+        .any("/git/{*path}", http_backend::serve);
+    let listed = RouteList::of(&[&routes, &pages]);
+    let pages = pages.router.with_state(state.clone());
+    routes
+        .router
+        .layer(Extension(listed))
         .fallback(move |state, request| fallback(pages, state, request))
         .method_not_allowed_fallback(wrong_method)
         .with_state(state)

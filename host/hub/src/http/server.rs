@@ -26,6 +26,7 @@ use super::bootstrap::bootstrap;
 use super::router::router;
 use super::state::{HubState, Shared};
 use crate::admission::connections::{Connection, ConnectionLimits, Connections};
+use crate::admission::forwarded::{ProxyNetwork, client_address, is_trusted};
 use crate::admission::request_log::{REQUEST_ID, RequestLog};
 use crate::admission::shares::Shares;
 use crate::admission::source::RequestSource;
@@ -33,6 +34,7 @@ use crate::admission::timed_body::TimedBody;
 use crate::config::HubConfig;
 use crate::deploy::{queue, repositories};
 use crate::error::HubError;
+use crate::git::locks::RepositoryLocks;
 use crate::git::repository;
 use crate::layout::Layout;
 use crate::sessions::idle::stop_idle;
@@ -115,7 +117,9 @@ pub fn run_control(config: HubConfig) -> Result<(), HubError> {
             reserved: Reservations::default(),
             readiness: Readiness::default(),
             shares: Shares::default(),
+            repositories: RepositoryLocks::default(),
             queued: Notify::new(),
+            upkeep: Notify::new(),
         });
         queue::start(&state);
         tokio::spawn(repositories::deploy_all_heads(state.clone()));
@@ -146,6 +150,7 @@ async fn serve(listener: TcpListener, state: &Shared) -> Result<(), HubError> {
     let acceptor = Acceptor {
         router: router(state.clone()),
         connections,
+        proxies: state.config.trusted_proxies.clone().into(),
         stopping: Arc::new(Notify::new()),
     };
     loop {
@@ -178,20 +183,27 @@ async fn serve(listener: TcpListener, state: &Shared) -> Result<(), HubError> {
 struct Acceptor {
     router: Router,
     connections: Arc<Connections>,
+    /// The proxies that tell the addresses of clients.
+    proxies: Arc<[ProxyNetwork]>,
     stopping: Arc<Notify>,
 }
 
 impl Acceptor {
     /// Serves a connection; `keep_alive` permits further requests on it.
     fn start(&self, stream: TcpStream, address: IpAddr, keep_alive: bool) {
-        let Some((place, ended)) = self.connections.admit(address) else {
+        let admitted = match is_trusted(&self.proxies, address) {
+            true => self.connections.admit_proxy(address),
+            false => self.connections.admit(address),
+        };
+        let Some((place, ended)) = admitted else {
             return tracing::warn!(%address, "connection refused: all places are taken");
         };
         let source = (address, Arc::new(place));
         let (router, stopping) = (self.router.clone(), self.stopping.clone());
+        let proxies = self.proxies.clone();
         tokio::spawn(async move {
             tokio::select! {
-                () = connection(stream, router, source, keep_alive, &stopping) => {}
+                () = connection(stream, router, source, proxies, keep_alive, &stopping) => {}
                 // Without a reason, it has a user.
                 Ok(()) = ended => tracing::debug!(%address, "connection closed to make room"),
             }
@@ -215,13 +227,15 @@ fn open_files() -> usize {
 async fn connection(
     stream: TcpStream,
     router: Router,
-    (address, place): (IpAddr, Arc<Connection>),
+    (peer, place): (IpAddr, Arc<Connection>),
+    proxies: Arc<[ProxyNetwork]>,
     keep_alive: bool,
     stopping: &Notify,
 ) {
     // Events of a stream are small.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: Request<Incoming>| {
+        let address = client_address(&proxies, peer, request.headers());
         let source = RequestSource::new(address, place.clone());
         respond(router.clone(), request, source)
     });

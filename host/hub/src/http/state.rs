@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use crate::admission::shares::Shares;
 use crate::config::HubConfig;
+use crate::git::locks::RepositoryLocks;
 use crate::layout::Layout;
 use crate::sessions::instances::Instances;
 use crate::sessions::pending::PendingSessions;
@@ -33,8 +34,12 @@ pub(crate) struct HubState {
     pub(crate) readiness: Readiness,
     /// Places for costly work.
     pub(crate) shares: Shares,
+    /// Which repositories clients use.
+    pub(crate) repositories: RepositoryLocks,
     /// Wakes the builders.
     pub(crate) queued: Notify,
+    /// Wakes the upkeep.
+    pub(crate) upkeep: Notify,
 }
 
 impl HubState {

@@ -3,6 +3,7 @@
 
 mod blobs;
 mod directories;
+mod environments;
 mod marks;
 pub(crate) mod measure;
 pub(crate) mod rounds;

@@ -13,8 +13,11 @@ use orwd_hub_store::{HubStoreError, time_before};
 
 use super::blobs;
 use super::directories::{Needed, look};
+use super::environments::remove_deleted;
 use super::marks::Marks;
-use super::measure::{measure, remove};
+use super::measure::remove;
+use crate::git::maintenance::maintain;
+use crate::git::repository::count;
 use crate::http::state::{HubState, Shared};
 
 /// The time between two rounds.
@@ -30,12 +33,15 @@ const SESSION_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The time for which the journals of ended sessions stay.
 const JOURNAL_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// The time for which objects of repositories stay that no reference reaches.
+const OBJECT_GRACE: Duration = Duration::from_secs(3600);
+
 /// The state between two rounds.
 #[derive(Default)]
 pub(crate) struct Upkeep {
     contents: Marks<UnusedContent>,
     paths: Marks<PathBuf>,
-    has_measured_repositories: bool,
+    has_seen_repositories: bool,
 }
 
 /// Does the rounds, while polled.
@@ -56,7 +62,8 @@ pub(crate) async fn run(state: Shared) {
                 Upkeep::default()
             }
         };
-        tokio::time::sleep(PAUSE).await;
+        // The time passes, or a user wants something removed now.
+        let _ = tokio::time::timeout(PAUSE, state.upkeep.notified()).await;
     }
 }
 
@@ -66,6 +73,7 @@ impl Upkeep {
         let text = |error: HubStoreError| error.to_string();
         let io = |error: std::io::Error| error.to_string();
         let database = &state.database;
+        let environments = remove_deleted(&state.layout, database)?;
         let before = time_before(SESSION_RETENTION);
         let forgotten = database.run_blocking(move |t| forget_older(t, &before));
         let forgotten = forgotten.map_err(text)?;
@@ -92,25 +100,18 @@ impl Upkeep {
                 usage::set_all(transaction, Kept::Sessions, &sessions)
             })
             .map_err(text)?;
-        if !self.has_measured_repositories {
-            for environment in needed.generations.into_keys() {
-                let repository = measure(&state.layout.repository(&environment)).map_err(io)?;
-                database
-                    .run_blocking(move |transaction| {
-                        usage::set(
-                            transaction,
-                            &environment,
-                            Kept::Repository,
-                            repository.bytes,
-                        )
-                    })
-                    .map_err(text)?;
-            }
-            self.has_measured_repositories = true;
-        }
+        let repositories = self.repositories(state, needed.generations.into_keys());
         let directories = unneeded.len();
-        if forgotten > 0 || deployments > 0 || directories > 0 || contents > 0 {
+        if environments > 0
+            || repositories > 0
+            || forgotten > 0
+            || deployments > 0
+            || directories > 0
+            || contents > 0
+        {
             tracing::info!(
+                environments,
+                repositories,
                 sessions = forgotten,
                 deployments,
                 directories,
@@ -119,6 +120,43 @@ impl Upkeep {
             );
         }
         Ok(())
+    }
+}
+
+impl Upkeep {
+    /// Maintains and counts the repositories of environments; after a start all of
+    /// them, and then those that were pushed to. Returns how many were packed.
+    fn repositories(
+        &mut self,
+        state: &HubState,
+        environments: impl Iterator<Item = String>,
+    ) -> usize {
+        let is_first = !std::mem::replace(&mut self.has_seen_repositories, true);
+        let mut packed = 0;
+        for id in environments {
+            let done = maintain(
+                &state.layout,
+                &state.repositories,
+                &id,
+                is_first,
+                OBJECT_GRACE,
+            );
+            let is_packed = match done {
+                Ok(is_packed) => is_packed,
+                // The others need it nevertheless.
+                Err(error) => {
+                    tracing::error!(environment = id, error, "repository not packed");
+                    false
+                }
+            };
+            packed += usize::from(is_packed);
+            if (is_packed || is_first)
+                && let Err(error) = count(state, &id)
+            {
+                tracing::error!(environment = id, error, "repository not measured");
+            }
+        }
+        packed
     }
 }
 

@@ -10,7 +10,7 @@ use orwd_hub_store::environments::{EnvironmentRecord, find_to_change};
 use orwd_web::pages;
 
 use super::catalogue::page_number;
-use super::environment::{Name, head};
+use super::environments::card::{Name, head};
 use super::form::Form;
 use super::page::{Page, PageError};
 use super::viewer::{Viewer, redirect};

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::deployments::{DeploymentName, found};
-use super::environment::Name;
+use super::environments::card::Name;
 use super::page::PageError;
 use super::viewer::Viewer;
 use crate::http::error::ApiError;

@@ -3,7 +3,7 @@
 mod accounts;
 mod catalogue;
 mod deployments;
-mod environment;
+mod environments;
 mod form;
 mod live;
 mod page;

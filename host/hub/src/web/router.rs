@@ -4,82 +4,73 @@ use axum::Router;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{get, post};
 use orwd_web::{SECURITY_POLICY, asset, pages};
 use tower_service::Service;
 
 use super::accounts::{account, sign_in, users};
+use super::environments::{card, danger, renamed};
 use super::page::PageError;
 use super::viewer::{Viewer, redirect};
-use super::{catalogue, deployments, environment, live, sessions};
+use super::{catalogue, deployments, live, sessions};
 use crate::admission::source::identify;
 use crate::http::error::ApiError;
+use crate::http::routes::Routes;
 use crate::http::state::Shared;
 
 /// Returns the routes of the pages.
-pub(crate) fn routes(state: Shared) -> Router {
-    Router::new()
-        .route("/", get(catalogue::all))
-        .route("/static/{name}", get(file))
-        .route("/login", get(sign_in::login_page).post(sign_in::login))
-        .route("/logout", post(sign_in::logout))
-        .route(
-            "/setup/{secret}",
-            get(sign_in::set_up_page).post(sign_in::set_up),
-        )
-        .route("/settings", get(account::account))
-        .route("/settings/theme", post(sign_in::theme))
-        .route(
-            "/settings/password",
-            get(account::account).post(account::password),
-        )
-        .route(
+pub(crate) fn routes() -> Routes {
+    Routes::default()
+        .get("/", catalogue::all)
+        .get("/static/{name}", file)
+        .get("/login", sign_in::login_page)
+        .post("/login", sign_in::login)
+        .post("/logout", sign_in::logout)
+        .get("/setup/{secret}", sign_in::set_up_page)
+        .post("/setup/{secret}", sign_in::set_up)
+        .get("/settings", account::account)
+        .post("/settings/theme", sign_in::theme)
+        .get("/settings/password", account::account)
+        .post("/settings/password", account::password)
+        .post(
             "/settings/sign-out-everywhere",
-            post(sign_in::sign_out_everywhere),
+            sign_in::sign_out_everywhere,
         )
-        .route("/settings/users", get(users::list).post(users::make_link))
-        .route(
-            "/settings/keys",
-            get(account::account).post(account::make_key),
-        )
-        .route("/settings/keys/{id}/revoke", post(account::revoke))
-        .route("/new", get(catalogue::new_page).post(catalogue::create))
-        .route("/{owner}", get(catalogue::of_owner))
-        .route("/{owner}/{name}", get(environment::card))
-        .route("/{owner}/{name}/events", get(live::first_push))
-        .route("/{owner}/{name}/tasks", get(environment::tasks))
-        .route(
-            "/{owner}/{name}/settings",
-            get(environment::settings_page).post(environment::settings),
-        )
-        .route("/{owner}/{name}/deployments", get(deployments::list))
-        .route("/{owner}/{name}/deployments/{id}", get(deployments::one))
-        .route(
-            "/{owner}/{name}/deployments/{id}/events",
-            get(live::build_log),
-        )
-        .route(
-            "/{owner}/{name}/deployments/{id}/serve",
-            post(deployments::serve),
-        )
-        .route("/{owner}/{name}/sessions", get(sessions::list))
-        .route(
-            "/{owner}/{name}/sessions/{version}/{id}",
-            get(sessions::one),
-        )
-        .route(
+        .get("/settings/users", users::list)
+        .post("/settings/users", users::make_link)
+        .get("/settings/keys", account::account)
+        .post("/settings/keys", account::make_key)
+        .post("/settings/keys/{id}/revoke", account::revoke)
+        .get("/settings/deleted", danger::deleted)
+        .post("/settings/deleted/{id}/restore", danger::restore)
+        .post("/settings/deleted/{id}/remove", danger::remove)
+        .get("/new", catalogue::new_page)
+        .post("/new", catalogue::create)
+        .get("/{owner}", catalogue::of_owner)
+        .get("/{owner}/{name}", card::card)
+        .get("/{owner}/{name}/events", live::first_push)
+        .get("/{owner}/{name}/tasks", card::tasks)
+        .get("/{owner}/{name}/settings", card::settings_page)
+        .post("/{owner}/{name}/settings", card::settings)
+        .post("/{owner}/{name}/rename", danger::rename)
+        .post("/{owner}/{name}/delete", danger::delete)
+        .get("/{owner}/{name}/deployments", deployments::list)
+        .get("/{owner}/{name}/deployments/{id}", deployments::one)
+        .get("/{owner}/{name}/deployments/{id}/events", live::build_log)
+        .post("/{owner}/{name}/deployments/{id}/serve", deployments::serve)
+        .get("/{owner}/{name}/sessions", sessions::list)
+        .get("/{owner}/{name}/sessions/{version}/{id}", sessions::one)
+        .post(
             "/{owner}/{name}/sessions/{version}/{id}/fork",
-            post(sessions::fork),
+            sessions::fork,
         )
-        .route(
+        .get(
             "/{owner}/{name}/sessions/{version}/{id}/receipt",
-            get(sessions::receipt),
+            sessions::receipt,
         )
-        .route(
+        .get(
             "/{owner}/{name}/sessions/{version}/{id}/steps.json",
-            get(sessions::export),
+            sessions::export,
         )
-        .with_state(state)
 }
 
 /// Returns whether a browser sends a request for a page, or for a part of one. No
@@ -128,6 +119,13 @@ pub(crate) async fn serve(state: &Shared, mut pages: Router, mut request: Reques
             return secured(response, false);
         }
     };
+    match renamed::moved(state, viewer.maybe(), request.uri()).await {
+        Ok(Some(path)) => return secured(renamed::redirect(path), false),
+        Ok(None) => {}
+        Err(error) => {
+            return secured(error_page(&viewer, error.status(), Some(&error)), false);
+        }
+    }
     request.extensions_mut().insert(viewer.clone());
     let Ok(response) = pages.call(request).await;
     let status = response.status();

@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::environment::{Name, head};
+use super::environments::card::{Name, head};
 use super::form::Form;
 use super::page::{Page, PageError};
 use super::viewer::{Viewer, redirect};

@@ -1,6 +1,6 @@
 //! The pages, one file for each kind.
 
-mod account;
+mod accounts;
 mod catalogue;
 mod create;
 mod deployments;
@@ -8,9 +8,11 @@ mod environment;
 mod error;
 mod settings;
 mod tasks;
-mod users;
 
-pub use account::{AccountPage, ApiKeyRow, account, set_up, sign_in};
+pub use accounts::{
+    AccountPage, ApiKeyRow, ChangeRow, DeletedPage, DeletedRow, UserRow, UsersPage, account,
+    deleted, set_up, sign_in, users,
+};
 pub use catalogue::{CataloguePage, CatalogueRow, catalogue};
 pub use create::{NewEnvironmentForm, create};
 pub use deployments::{DeploymentPage, DeploymentRow, DeploymentsPage, deployment, deployments};
@@ -22,4 +24,3 @@ pub use environment::{
 pub use error::error;
 pub use settings::{SettingsForm, settings};
 pub use tasks::{TaskRow, TasksPage, tasks};
-pub use users::{UserRow, UsersPage, users};

@@ -84,6 +84,36 @@ pub fn settings(frame: &Frame, form: &SettingsForm) -> String {
             }
             div { button.main { "Save" } }
         }
+        section.card.stack.narrow.danger aria-labelledby="danger" {
+            h2 #danger { "Danger zone" }
+            form.stack.tight method="post" action={ "/" (name) "/rename" } {
+                (token_field(&frame.token))
+                label for="new-name" { "New name" }
+                p.hint #new-name-hint { "Git, programs and links that use the old name go on, until another \
+                                         environment takes it." }
+                div.row {
+                    div.search {
+                        input #new-name.mono type="text" name="name" value=(form.head.name) minlength="3"
+                            maxlength="64" pattern="[A-Za-z0-9_\\-]+" autocapitalize="none" spellcheck="false"
+                            aria-describedby="new-name-hint" required;
+                    }
+                    button.danger { "Rename" }
+                }
+            }
+            form.stack.tight method="post" action={ "/" (name) "/delete" } {
+                (token_field(&frame.token))
+                label for="confirm" { "Delete: type " span.mono { (name) } " to confirm" }
+                p.hint #confirm-hint { "It is hidden at once, with its sessions. You can restore it under "
+                    a href="/settings/deleted" { "Deleted environments" } " for a time, and then it is removed." }
+                div.row {
+                    div.search {
+                        input #confirm.mono type="text" name="confirm" autocomplete="off" autocapitalize="none"
+                            spellcheck="false" aria-describedby="confirm-hint" required;
+                    }
+                    button.danger { "Delete" }
+                }
+            }
+        }
     };
     frame.page(&format!("Settings of {name}"), &content)
 }

@@ -97,7 +97,10 @@ pub fn account(frame: &Frame, page: &AccountPage) -> String {
     let content = html! {
         div.head {
             h1 { (user) }
-            @if page.is_admin { a.button href="/settings/users" { "Users of this platform" } }
+            div.row {
+                a.button href="/settings/deleted" { "Deleted environments" }
+                @if page.is_admin { a.button href="/settings/users" { "Users of this platform" } }
+            }
         }
         @if let Some(problem) = &page.problem { p.note.bad role="alert" { (problem) } }
         @if let Some(key) = &page.new_key {

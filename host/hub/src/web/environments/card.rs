@@ -18,9 +18,6 @@ use orwd_web::pages::{self, About, EnvironmentHead};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::form::Form;
-use super::page::{Page, PageError};
-use super::viewer::Viewer;
 use crate::api::facts::served;
 use crate::api::links::apply_settings;
 use crate::http::error::ApiError;
@@ -28,6 +25,9 @@ use crate::http::query::QueryParameters;
 use crate::http::state::Shared;
 use crate::layout::Layout;
 use crate::sessions::{proxy, versions};
+use crate::web::form::Form;
+use crate::web::page::{Page, PageError};
+use crate::web::viewer::Viewer;
 
 /// Tasks of a page.
 const TASKS: u64 = 20;
@@ -39,10 +39,13 @@ const MAX_ABOUT: u64 = 8 << 20;
 const READMES: [&str; 3] = ["README.md", "readme.md", "README"];
 
 /// An owner and a name, as a path has them.
-pub(super) type Name = (String, String);
+pub(in crate::web) type Name = (String, String);
 
 /// Returns what all pages of an environment show.
-pub(super) fn head(environment: &EnvironmentRecord, caller: Option<&Caller>) -> EnvironmentHead {
+pub(in crate::web) fn head(
+    environment: &EnvironmentRecord,
+    caller: Option<&Caller>,
+) -> EnvironmentHead {
     EnvironmentHead {
         owner: environment.owner.clone(),
         name: environment.name.clone(),
@@ -54,7 +57,7 @@ pub(super) fn head(environment: &EnvironmentRecord, caller: Option<&Caller>) -> 
 
 /// Shows the card of an environment. It is made from what was noted when the
 /// version was admitted, so no host process has to run.
-pub(super) async fn card(
+pub(in crate::web) async fn card(
     State(state): State<Shared>,
     Extension(viewer): Extension<Viewer>,
     Path(name): Path<Name>,
@@ -138,7 +141,7 @@ fn read(file: &FilePath, limit: u64) -> Option<String> {
 }
 
 /// Shows the tasks of a split, which the environment itself lists.
-pub(super) async fn tasks(
+pub(in crate::web) async fn tasks(
     State(state): State<Shared>,
     Extension(viewer): Extension<Viewer>,
     Path(name): Path<Name>,
@@ -194,7 +197,8 @@ struct Tasks {
     tasks: Vec<Value>,
 }
 
-fn settings_form(
+/// Returns the settings of an environment as its form shows them.
+pub(super) fn settings_form(
     environment: &EnvironmentRecord,
     caller: &Caller,
     settings: &ScalingSettings,
@@ -210,7 +214,7 @@ fn settings_form(
 }
 
 /// Shows the settings of an environment.
-pub(super) async fn settings_page(
+pub(in crate::web) async fn settings_page(
     State(state): State<Shared>,
     Extension(viewer): Extension<Viewer>,
     Path((owner, name)): Path<Name>,
@@ -226,7 +230,7 @@ pub(super) async fn settings_page(
 }
 
 /// Changes the settings of an environment, all or none.
-pub(super) async fn settings(
+pub(in crate::web) async fn settings(
     State(state): State<Shared>,
     Path((owner, name)): Path<Name>,
     form: Form,
@@ -256,7 +260,7 @@ pub(super) async fn settings(
             let mut settings = before.settings;
             change.apply(&mut settings)?;
             change_settings(transaction, &before.id, &settings)?;
-            let changed = change_details(transaction, &before, details)?;
+            let changed = change_details(transaction, &changer, &before, details)?;
             Ok((changed, before.settings != settings))
         })
         .await

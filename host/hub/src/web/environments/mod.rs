@@ -1,0 +1,5 @@
+//! The pages of an environment itself.
+
+pub(in crate::web) mod card;
+pub(in crate::web) mod danger;
+pub(in crate::web) mod renamed;
