@@ -9,6 +9,7 @@ mod capacity;
 mod fairness;
 mod holdings;
 mod output;
+mod requests;
 mod space;
 mod support;
 mod time;
@@ -54,6 +55,8 @@ limit_tests! {
     "files": space::files_are_limited,
     "open-files": space::open_files_are_limited,
     "journal-limit": space::journal_is_limited,
+    "http-requests": requests::requests_of_a_session,
+    "http-call-limit": requests::size_of_the_requests_of_a_call,
 }
 
 /// Returns the names of the limits in an object.

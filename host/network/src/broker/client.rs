@@ -13,16 +13,23 @@ use std::time::Duration;
 
 use orwd_model::{HttpError, HttpErrorCode, HttpPort, HttpRequest, HttpResult, Secrets};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::broker::config::BrokerConfig;
-use crate::broker::frame::{self, ReadyMessage, ResultMessage, SecretsMessage, SendMessage};
+use crate::broker::frame::{self, BrokerEvent, ResultMessage, SecretsMessage, SendMessage};
 use crate::broker::server::{BrokerError, MAX_AT_ONCE};
 use crate::http::request::MAX_BODY;
 
 /// Time for the broker to start.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a request waits for a broker that is started again.
+const RESTART_WAIT: Duration = Duration::from_secs(10);
+
+/// How often a request is sent whose broker ends before there is a result.
+const ATTEMPTS: usize = 3;
 
 /// Requests of one owner that are sent at once; others of it wait.
 const PER_OWNER: usize = 16;
@@ -33,28 +40,43 @@ const OWNERS: usize = 1024;
 /// Bytes of a request, which the broker checks more closely.
 const MAX_REQUEST: usize = MAX_BODY + (64 << 10);
 
-/// A broker that runs, or has ended.
+/// A broker that runs, or is started again.
 #[derive(Debug)]
 pub struct Broker {
     /// Taken when the broker is connected to a runtime.
     stream: Mutex<Option<UnixStream>>,
-    /// Reaped when this process ends.
-    _process: Option<Child>,
+    /// The process that keeps the broker running. Reaped when this process ends.
+    _keeper: Option<Child>,
     to_write: mpsc::Sender<Zeroizing<Vec<u8>>>,
     written: Mutex<Option<mpsc::Receiver<Zeroizing<Vec<u8>>>>>,
-    pending: Mutex<Pending>,
+    /// Changed only while `pending` is locked.
+    state: watch::Sender<BrokerState>,
+    pending: Mutex<HashMap<u64, PendingRequest>>,
     owners: Mutex<HashMap<String, Arc<Semaphore>>>,
     next: AtomicU64,
 }
 
-/// Requests without a result.
-#[derive(Debug, Default)]
-struct Pending {
-    /// No result comes any more.
-    ended: bool,
-    requests: HashMap<u64, PendingRequest>,
+/// Whether requests can be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BrokerState {
+    /// They can.
+    Ready,
+    /// It has ended and is started again.
+    Restarting,
+    /// What keeps it running has ended.
+    Lost,
 }
 
+/// What becomes of an attempt to send a request.
+enum Attempt {
+    Done(HttpResult),
+    /// The broker had ended before.
+    NotSent,
+    /// The broker ended before there was a result.
+    InDoubt,
+}
+
+/// A request without a result.
 #[derive(Debug)]
 struct PendingRequest {
     reply: oneshot::Sender<HttpResult>,
@@ -64,8 +86,8 @@ struct PendingRequest {
 }
 
 impl Broker {
-    /// Starts the broker process, which runs this program with these arguments,
-    /// and waits until it is ready. Returns what it gave up, too.
+    /// Starts the process that keeps the broker running, which is this program with
+    /// these arguments, and waits until the broker is ready. Returns what it gave up, too.
     pub fn start(
         program: &Path,
         arguments: &[&str],
@@ -83,23 +105,26 @@ impl Broker {
             .stdout(Stdio::null())
             .spawn()?;
         let ready = begin(&ours, config);
-        match ready {
-            Ok(ready) => Ok((Broker::new(ours, Some(process)), ready.hardening)),
-            Err(error) => {
-                let _ = process.kill();
-                let _ = process.wait();
-                Err(BrokerError::Start(error.to_string()))
+        let reason = match ready {
+            Ok(BrokerEvent::Ready { hardening }) => {
+                return Ok((Broker::new(ours, Some(process)), hardening));
             }
-        }
+            Ok(BrokerEvent::Ended { reason }) => reason,
+            Err(error) => error.to_string(),
+        };
+        let _ = process.kill();
+        let _ = process.wait();
+        Err(BrokerError::Start(reason))
     }
 
     fn new(stream: UnixStream, process: Option<Child>) -> Arc<Broker> {
         let (to_write, written) = mpsc::channel(MAX_AT_ONCE);
         Arc::new(Broker {
             stream: Mutex::new(Some(stream)),
-            _process: process,
+            _keeper: process,
             to_write,
             written: Mutex::new(Some(written)),
+            state: watch::Sender::new(BrokerState::Ready),
             pending: Mutex::default(),
             owners: Mutex::default(),
             next: AtomicU64::new(1),
@@ -112,11 +137,12 @@ impl Broker {
         BrokerPort {
             broker: self.clone(),
             grant,
+            retry_safe: false,
         }
     }
 
     /// Passes requests and results on the current runtime, from now on. Before,
-    /// requests wait. If the broker ends, requests fail, and the log says so.
+    /// requests wait. The log says when the broker ends and is started again.
     pub fn connect(self: &Arc<Broker>) -> io::Result<()> {
         let stream = lock(&self.stream).take();
         let written = lock(&self.written).take();
@@ -135,8 +161,11 @@ impl Broker {
                 io::Result::Ok(())
             };
             let read = async {
-                while let Some((id, message)) = frame::read::<ResultMessage>(&mut results).await? {
-                    broker.finish(id, message.result);
+                while let Some(message) = frame::read(&mut results).await? {
+                    match message.id {
+                        0 => broker.note(message.decode()?),
+                        id => broker.finish(id, message.decode::<ResultMessage>()?.result),
+                    }
                 }
                 io::Result::Ok(())
             };
@@ -144,7 +173,7 @@ impl Broker {
                 ended = write => ended,
                 ended = read => ended,
             };
-            broker.end();
+            broker.set_state(BrokerState::Lost);
             tracing::error!(
                 reason = ended
                     .err()
@@ -156,24 +185,38 @@ impl Broker {
     }
 
     fn finish(&self, id: u64, result: HttpResult) {
-        let pending = lock(&self.pending).requests.remove(&id);
+        let pending = lock(&self.pending).remove(&id);
         if let Some(pending) = pending {
             // The guest may be gone.
             let _ = pending.reply.send(result);
         }
     }
 
-    /// Fails all requests, and those that come.
-    fn end(&self) {
+    /// Notes that the broker has ended, or is ready again.
+    fn note(&self, event: BrokerEvent) {
+        match event {
+            BrokerEvent::Ready { hardening } => {
+                tracing::info!(hardening, "network broker started");
+                self.set_state(BrokerState::Ready);
+            }
+            BrokerEvent::Ended { reason } => {
+                tracing::warn!(reason, "network broker ended");
+                self.set_state(BrokerState::Restarting);
+            }
+        }
+    }
+
+    /// Changes the state. Requests that were sent before have no result.
+    fn set_state(&self, state: BrokerState) {
         let mut pending = lock(&self.pending);
-        pending.ended = true;
-        pending.requests.clear();
+        self.state.send_replace(state);
+        pending.clear();
     }
 
     async fn send(
         &self,
         owner: &str,
-        grant: usize,
+        port: &BrokerPort,
         request: HttpRequest,
         secrets: &Secrets,
     ) -> HttpResult {
@@ -182,6 +225,41 @@ impl Broker {
             let message = format!("the request has {size} bytes; at most {MAX_REQUEST} are sent");
             return Err(HttpError::new(HttpErrorCode::Limit, message));
         }
+        let mut attempts = 0..ATTEMPTS;
+        while self.is_ready().await && attempts.next().is_some() {
+            match self
+                .attempt(owner, port.grant, request.clone(), secrets)
+                .await?
+            {
+                Attempt::Done(result) => return result,
+                Attempt::InDoubt if !port.retry_safe && !request.is_idempotent() => {
+                    return Err(HttpError::new(
+                        HttpErrorCode::InDoubt,
+                        "the host's network broker ended while this request may have been sent, \
+                         so it is not sent again",
+                    ));
+                }
+                Attempt::InDoubt | Attempt::NotSent => {}
+            }
+        }
+        Err(unavailable())
+    }
+
+    /// Waits until the broker can be sent requests, if it is started again soon.
+    async fn is_ready(&self) -> bool {
+        let mut state = self.state.subscribe();
+        let settled = state.wait_for(|state| *state != BrokerState::Restarting);
+        matches!(timeout(RESTART_WAIT, settled).await, Ok(Ok(state)) if *state == BrokerState::Ready)
+    }
+
+    /// Sends a request once.
+    async fn attempt(
+        &self,
+        owner: &str,
+        grant: usize,
+        request: HttpRequest,
+        secrets: &Secrets,
+    ) -> Result<Attempt, HttpError> {
         let permits = self.permits(owner);
         let Ok(permit) = permits.acquire_owned().await else {
             return Err(unavailable());
@@ -196,14 +274,14 @@ impl Broker {
         let (reply, result) = oneshot::channel();
         {
             let mut pending = lock(&self.pending);
-            if pending.ended {
-                return Err(unavailable());
+            if *self.state.borrow() != BrokerState::Ready {
+                return Ok(Attempt::NotSent);
             }
             let request = PendingRequest {
                 reply,
                 _permit: permit,
             };
-            pending.requests.insert(id, request);
+            pending.insert(id, request);
         }
         let mut unsent = Unsent {
             broker: self,
@@ -211,7 +289,7 @@ impl Broker {
         };
         self.to_write.send(bytes).await.map_err(|_| unavailable())?;
         unsent.id = None;
-        result.await.unwrap_or_else(|_| Err(unavailable()))
+        Ok(result.await.map_or(Attempt::InDoubt, Attempt::Done))
     }
 
     fn permits(&self, owner: &str) -> Arc<Semaphore> {
@@ -236,18 +314,18 @@ struct Unsent<'b> {
 impl Drop for Unsent<'_> {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            lock(&self.broker.pending).requests.remove(&id);
+            lock(&self.broker.pending).remove(&id);
         }
     }
 }
 
 /// Sends the configuration and waits for the answer.
-fn begin(mut stream: &UnixStream, config: &BrokerConfig) -> io::Result<ReadyMessage> {
+fn begin(mut stream: &UnixStream, config: &BrokerConfig) -> io::Result<BrokerEvent> {
     use std::io::Write;
     stream.set_read_timeout(Some(START_TIMEOUT))?;
     stream.set_write_timeout(Some(START_TIMEOUT))?;
     stream.write_all(&frame::encode(0, config)?)?;
-    let ready = frame::read_blocking(&mut stream)?;
+    let ready = frame::read_blocking(&mut stream)?.decode()?;
     stream.set_read_timeout(None)?;
     stream.set_write_timeout(None)?;
     Ok(ready)
@@ -270,6 +348,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct BrokerPort {
     broker: Arc<Broker>,
     grant: usize,
+    retry_safe: bool,
+}
+
+impl BrokerPort {
+    /// Sets whether every request may be sent again if it is unknown whether it was
+    /// sent, since each has an idempotency key.
+    pub fn retry_safe(self, retry_safe: bool) -> BrokerPort {
+        BrokerPort { retry_safe, ..self }
+    }
 }
 
 impl HttpPort for BrokerPort {
@@ -279,7 +366,7 @@ impl HttpPort for BrokerPort {
         request: HttpRequest,
         secrets: &'p Secrets,
     ) -> Pin<Box<dyn Future<Output = HttpResult> + Send + 'p>> {
-        Box::pin(self.broker.send(owner, self.grant, request, secrets))
+        Box::pin(self.broker.send(owner, self, request, secrets))
     }
 }
 

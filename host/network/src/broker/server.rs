@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::broker::config::BrokerConfig;
-use crate::broker::frame::{self, ReadyMessage, ResultMessage, SecretsMessage, SendMessage};
+use crate::broker::frame::{self, BrokerEvent, ResultMessage, SecretsMessage, SendMessage};
 use crate::http::sender::{Sender, Timeouts};
 use crate::http::tls;
 
@@ -38,7 +38,7 @@ pub fn serve(
     mut stream: UnixStream,
     harden: impl FnOnce(&[u16]) -> Result<String, String>,
 ) -> Result<(), BrokerError> {
-    let config: BrokerConfig = frame::read_blocking(&mut stream)?;
+    let config: BrokerConfig = frame::read_blocking(&mut stream)?.decode()?;
     let tls = tls::config(&config.authorities()).map_err(BrokerError::Tls)?;
     let sender = Sender {
         resolver: config.resolver.clone(),
@@ -59,7 +59,7 @@ pub fn serve(
 /// Keeps this process when a terminal or a service manager stops all processes of
 /// the server: calls of the draining server may still make requests. It ends with
 /// the server.
-fn ignore_stops() -> io::Result<()> {
+pub(super) fn ignore_stops() -> io::Result<()> {
     for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
         // The handler stays after its receiver is gone.
         drop(signal(kind)?);
@@ -76,7 +76,7 @@ pub(crate) async fn run(
     let stream = tokio::net::UnixStream::from_std(stream)?;
     let (mut requests, mut results) = stream.into_split();
     results
-        .write_all(&frame::encode(0, &ReadyMessage { hardening })?)
+        .write_all(&frame::encode(0, &BrokerEvent::Ready { hardening })?)
         .await?;
     let shared = Arc::new((config, sender));
     let permits = Arc::new(Semaphore::new(MAX_AT_ONCE));
@@ -93,9 +93,11 @@ pub(crate) async fn run(
             let Ok(permit) = permits.clone().acquire_owned().await else {
                 return Ok(());
             };
-            let Some((id, message)) = frame::read::<SendMessage>(&mut requests).await? else {
+            let Some(message) = frame::read(&mut requests).await? else {
                 return io::Result::Ok(());
             };
+            let id = message.id;
+            let message: SendMessage = message.decode()?;
             let (shared, finished) = (shared.clone(), finished.clone());
             tokio::spawn(async move {
                 let (config, sender) = &*shared;

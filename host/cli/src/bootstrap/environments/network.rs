@@ -20,13 +20,20 @@ use crate::console::{CommandError, CommandStatus};
 /// The name of the command of the process.
 const COMMAND: &str = "__broker";
 
+/// The flag of the process that sends requests.
+const WORKER: &str = "--worker";
+
 /// The word for all that a manifest asks for.
 const MANIFEST: &str = "manifest";
 
 /// Send HTTP requests for the process that started this one
 #[derive(Args, Debug)]
 #[command(after_help = "`orwd serve` starts this process; it is not for users.")]
-pub(crate) struct NetworkBroker {}
+pub(crate) struct NetworkBroker {
+    /// Send the requests; without it, keep a process with this flag running
+    #[arg(long)]
+    worker: bool,
+}
 
 impl NetworkBroker {
     pub(crate) fn run(self) -> Result<CommandStatus, CommandError> {
@@ -37,6 +44,11 @@ impl NetworkBroker {
             Ok(UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?))
         };
         let socket = socket().map_err(|error| CommandError::usage(error.to_string()))?;
+        if !self.worker {
+            orwd_network::keep(socket, &own_program()?, &[COMMAND, WORKER])
+                .map_err(|error| CommandError::new(error.to_string()))?;
+            return Ok(CommandStatus::Success);
+        }
         orwd_network::serve(socket, |ports| {
             let policy = Policy::of(Workload::Connect);
             let policy = ports.iter().copied().fold(policy, Policy::and_port);
@@ -107,6 +119,7 @@ pub(crate) fn networks(discovered: &Discovered, paths: &Paths) -> Result<Network
             requested: requested.iter().map(Rule::to_string).collect(),
             granted: grant.in_words(),
             secrets_in_guest,
+            retry_safe: source.manifest.network.retry_safe,
             access,
         });
     }
@@ -117,8 +130,9 @@ pub(crate) fn networks(discovered: &Discovered, paths: &Paths) -> Result<Network
             .filter(|network| !network.granted.is_empty());
         for (place, network) in granted.enumerate() {
             network.access = NetworkAccess::Granted {
-                port: Arc::new(broker.port(place)),
+                port: Arc::new(broker.port(place).retry_safe(network.retry_safe)),
                 secrets_in_guest: network.secrets_in_guest,
+                retry_safe: network.retry_safe,
             };
         }
     }
