@@ -49,6 +49,26 @@ pub(crate) struct EchoRow {
     first_is_times: Option<f64>,
 }
 
+impl EchoRow {
+    /// Creates a row without errors, CPU time and comparison.
+    pub(crate) fn new(server: &str, calls_per_second: f64, p50_us: f64, p99_us: f64) -> EchoRow {
+        EchoRow {
+            server: server.to_owned(),
+            calls_per_second,
+            p50_us,
+            p99_us,
+            errors: 0,
+            cpu_us_per_call: None,
+            first_is_times: None,
+        }
+    }
+
+    /// Returns the name of the server.
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+}
+
 /// The whole run.
 #[derive(Debug, Serialize)]
 pub(crate) struct EchoReport {
@@ -65,6 +85,11 @@ pub(crate) struct EchoReport {
 }
 
 impl EchoReport {
+    /// Returns the figures of each round.
+    pub(crate) fn rounds(&self) -> &[Vec<EchoRow>] {
+        &self.rounds
+    }
+
     /// Returns the smallest ratio of the medians.
     pub(crate) fn least_ratio(&self) -> Option<f64> {
         let ratios = self.median.iter().filter_map(|row| row.first_is_times);
@@ -218,14 +243,14 @@ pub(crate) fn round(
 #[allow(clippy::cast_precision_loss, reason = "counts of calls are small")]
 fn row(server: &str, measured: &LoadMeasurement, cpu: Option<Duration>) -> EchoRow {
     let count = measured.latencies.count() as f64;
+    let (p50, p99) = (
+        measured.latencies.quantile_us(0.5),
+        measured.latencies.quantile_us(0.99),
+    );
     EchoRow {
-        server: server.to_owned(),
-        calls_per_second: count / measured.elapsed.as_secs_f64(),
-        p50_us: measured.latencies.quantile_us(0.5),
-        p99_us: measured.latencies.quantile_us(0.99),
         errors: measured.errors,
         cpu_us_per_call: cpu.map(|cpu| micros(cpu) / count),
-        first_is_times: None,
+        ..EchoRow::new(server, count / measured.elapsed.as_secs_f64(), p50, p99)
     }
 }
 
@@ -287,13 +312,8 @@ mod tests {
     #[test]
     fn the_median_is_taken_server_by_server() {
         let row = |server: &str, calls_per_second, ratio| EchoRow {
-            server: server.to_owned(),
-            calls_per_second,
-            p50_us: 1.0,
-            p99_us: 2.0,
-            errors: 0,
-            cpu_us_per_call: None,
             first_is_times: ratio,
+            ..EchoRow::new(server, calls_per_second, 1.0, 2.0)
         };
         let rounds = [(100.0, 1.0), (300.0, 4.0), (200.0, 1.0)]
             .map(|(a, b)| vec![row("a", a, None), row("b", b, Some(a / b))]);

@@ -1,14 +1,17 @@
 //! The benchmark of orwd: `bench echo` measures throughput and latency, `bench
 //! sessions` the cost of an idle session, `bench files` a guest's file access,
 //! `bench durable` the cost of the journal, `bench shell` command lines inside an
-//! environment. See `README.md` beside this file.
+//! environment, and `bench all` compares servers. See `README.md` beside this file.
 //!
 //! Every response is checked, and any wrong one fails the run. Exit codes: 0
 //! measured, 1 an error or a missed bound, 2 an invalid command line.
 
+mod all;
 mod durable;
 mod echo;
 mod files;
+mod first_calls;
+mod large_results;
 mod load;
 mod process;
 mod servers;
@@ -51,6 +54,39 @@ enum BenchCommand {
     /// Measures command lines of the tool `bash` beside a native `bash -c`, and the
     /// memory of a session.
     Shell(ShellArgs),
+    /// Measures orwd with each durability, bare HTTP servers, and the reference if it
+    /// is given, in one run; compares them with the bars of the project.
+    All(AllArgs),
+}
+
+#[derive(Args)]
+struct AllArgs {
+    /// A running reference server, as http://127.0.0.1:PORT.
+    #[arg(long, value_name = "URL")]
+    reference: Option<BenchTarget>,
+    /// Its process, to measure its CPU time.
+    #[arg(long, value_name = "PID", requires = "reference")]
+    reference_pid: Option<u32>,
+    /// Another version of orwd to measure in the same rounds, as NAME=FILE.
+    #[arg(long = "binary", value_name = "NAME=FILE", value_parser = named_file)]
+    binaries: Vec<(String, std::path::PathBuf)>,
+    /// The number of connections, each with its own session.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    connections: u16,
+    /// The seconds of load on each server per round.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
+    seconds: u64,
+    /// The number of rounds.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=20))]
+    rounds: u32,
+    /// Fail if a bar is missed.
+    #[arg(long)]
+    check: bool,
+}
+
+fn named_file(text: &str) -> Result<(String, std::path::PathBuf), String> {
+    let (name, file) = text.split_once('=').ok_or("expected NAME=FILE")?;
+    Ok((name.to_owned(), file.into()))
 }
 
 #[derive(Args)]
@@ -181,6 +217,7 @@ fn main() -> ExitCode {
         BenchCommand::Files(arguments) => files(arguments, bench.json, say),
         BenchCommand::Durable(arguments) => durable(arguments, bench.json, say),
         BenchCommand::Shell(arguments) => shell(arguments, bench.json, say),
+        BenchCommand::All(arguments) => all(arguments, bench.json, say),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -331,6 +368,63 @@ fn shell(arguments: &ShellArgs, json: bool, say: impl FnMut(&str)) -> Result<(),
         true => print(&report),
         false => Ok(()),
     }
+}
+
+fn all(arguments: &AllArgs, json: bool, say: impl FnMut(&str)) -> Result<(), String> {
+    // Kept to the end of the run, since dropping a server ends it.
+    let mut hosts = Vec::new();
+    let mut measured = Vec::new();
+    let kinds = [all::DEFAULT, all::NONE, all::POWER];
+    let versions = arguments.binaries.iter().flat_map(|(name, file)| {
+        [all::DEFAULT, all::NONE].map(|kind| (format!("{name}-{kind}"), kind, Some(file)))
+    });
+    let all_hosts = kinds.map(|kind| (kind.to_owned(), kind, None));
+    for (name, durability, binary) in all_hosts.into_iter().chain(versions) {
+        let mut serve = ServeCommand::fixtures(&["alpha"])
+            .set("--log", "warn")
+            .set("--durability", durability);
+        if let Some(binary) = binary {
+            serve = serve.binary(binary);
+        }
+        let host = serve.start();
+        measured.push(MeasuredServer {
+            target: BenchTarget::started(&name, host.base())?,
+            pid: Some(host.pid()),
+        });
+        hosts.push(host);
+    }
+    let bare = [(all::BARE, "one"), (all::BARE_TWO, "two")];
+    let bare = bare.map(|(name, writes)| (name, servers::BareServer::start(writes)));
+    for (name, server) in &bare {
+        let server = server.as_ref().map_err(Clone::clone)?;
+        measured.push(MeasuredServer {
+            target: BenchTarget::started(name, server.base())?,
+            pid: Some(server.pid()),
+        });
+    }
+    if let Some(reference) = &arguments.reference {
+        measured.push(MeasuredServer {
+            target: BenchTarget {
+                name: all::REFERENCE.to_owned(),
+                ..reference.clone()
+            },
+            pid: arguments.reference_pid,
+        });
+    }
+    let plan = echo::EchoPlan {
+        connections: arguments.connections.into(),
+        time: Duration::from_secs(arguments.seconds),
+        rounds: arguments.rounds,
+    };
+    let report = all::run(&measured, plan, say)?;
+    if json {
+        print(&report)?;
+    }
+    let missed = report.missed();
+    if arguments.check && !missed.is_empty() {
+        return Err(missed.join("; "));
+    }
+    Ok(())
 }
 
 /// Starts orwd with default limits, except for the session limit if it is too low

@@ -6,6 +6,7 @@
 //! invalid command line, 3 success, but fewer kills than requested in the time.
 
 mod client;
+mod commit_watch;
 mod expected_chain;
 mod run;
 mod run_client;

@@ -4,6 +4,8 @@
 // The modules are shared with the program `crash`.
 #[path = "client.rs"]
 mod client;
+#[path = "commit_watch.rs"]
+mod commit_watch;
 #[path = "expected_chain.rs"]
 mod expected_chain;
 #[path = "run.rs"]
@@ -36,17 +38,19 @@ fn killed(kills: u64, durability: &str) -> CrashTally {
 }
 
 /// Kills a host with this durability and checks that it kept everything.
-fn loses_and_repeats_nothing(kills: u64, durability: &str) {
+fn loses_and_repeats_nothing(kills: u64, durability: &str) -> CrashTally {
     let tally = killed(kills, durability);
     assert!(tally.is_clean(), "{durability}:\n{tally}");
     assert!(tally.rewards.get() > 0, "{tally}");
     let recovered = tally.resumed.get() + tally.resent.get();
     assert!(recovered > 0, "no kill hit a call: {tally}");
+    tally
 }
 
 #[test]
 fn a_killed_host_loses_nothing_and_repeats_nothing() {
-    loses_and_repeats_nothing(10, "process");
+    let tally = loses_and_repeats_nothing(16, "process");
+    assert!(tally.kills_at_commit.get() > 0, "{tally}");
 }
 
 #[test]

@@ -13,9 +13,16 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 use crate::client::CrashClient;
+use crate::commit_watch::CommitWatch;
 use crate::run_client::RunClient;
 use crate::script::ClientScript;
 use crate::tally::CrashTally;
+
+/// The part of the kills that come right after a commit.
+const COMMIT_KILLS: f64 = 0.5;
+
+/// How long such a kill waits for a commit.
+const COMMIT_WAIT: Duration = Duration::from_millis(300);
 
 /// The parameters of a run.
 #[derive(Clone, Debug)]
@@ -196,6 +203,9 @@ impl<'a> HostKiller<'a> {
         let kills = &self.tally.kills;
         while kills.get() < self.plan.kills && begin.elapsed() < self.plan.time {
             thread::sleep(self.some_time());
+            if self.random.random_bool(COMMIT_KILLS) && self.commits() {
+                self.tally.kills_at_commit.one();
+            }
             self.server.kill();
             kills.one();
             if kills.get() < self.plan.kills && self.random.random_bool(0.1) {
@@ -216,6 +226,13 @@ impl<'a> HostKiller<'a> {
                 ));
             }
         }
+    }
+
+    /// Waits for a commit; returns whether there was one. The calls in it have
+    /// their results, and their clients have at most their ids.
+    fn commits(&self) -> bool {
+        let watch = CommitWatch::new(&self.scratch.path().join("state"));
+        watch.is_some_and(|watch| watch.wait(COMMIT_WAIT))
     }
 
     fn some_time(&mut self) -> Duration {

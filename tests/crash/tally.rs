@@ -30,6 +30,7 @@ impl Counter {
 pub(crate) struct CrashTally {
     pub(crate) kills: Counter,
     pub(crate) kills_at_start: Counter,
+    pub(crate) kills_at_commit: Counter,
     pub(crate) sessions: Counter,
     pub(crate) forked: Counter,
     pub(crate) calls: Counter,
@@ -87,6 +88,7 @@ impl fmt::Display for CrashTally {
             "  of them while the host was starting",
             &self.kills_at_start,
         )?;
+        line("  of them right after a commit", &self.kills_at_commit)?;
         line("sessions", &self.sessions)?;
         line("  of them forked", &self.forked)?;
         line("calls acknowledged", &self.calls)?;

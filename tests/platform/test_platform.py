@@ -6,12 +6,16 @@ who may reach what.
 Each test has a platform of its own. ENV_SOURCE is a folder with a manifest and a component, and ENV_CALL a call whose result is
 another one each time.
 """
+import base64
+import http.client
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -24,15 +28,16 @@ import pytest
 
 ORWD, SOURCE = os.environ["ORWD_BIN"], Path(os.environ["ENV_SOURCE"])
 CALL = json.loads(os.environ["ENV_CALL"])
-KEYS = {name: f"the-key-of-{name}-for-tests" for name in ("alice", "bob", "carol")}
+KEYS = {name: f"the-key-of-{name}-for-tests" for name in ("alice", "bob", "carol", "dave", "root")}
 PASSWORD = "correct horse battery staple"
 ACCOUNTS = "".join(f'[[users]]\nname = "{n}"\npassword = "{PASSWORD}"\nkeys = [{{ name = "test", key = "{k}" }}]\n'
-                   for n, k in KEYS.items())
-ACCOUNTS += '[[organisations]]\nname = "acme"\nmembers = { alice = "maintainer", carol = "reader" }\n'
+                   for n, k in KEYS.items()).replace('"root"', '"root"\nadmin = true', 1)
+ACCOUNTS += '[[organisations]]\nname = "acme"\nmembers = { alice = "maintainer", carol = "reader", dave = "owner" }\n'
 
 
 class Platform:
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, *arguments):
+        self.arguments = arguments
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -43,7 +48,7 @@ class Platform:
     def start(self):
         with open(self.folder / "log", "ab") as log:
             command = [ORWD, "hub", "--state", self.folder / "hub", "--bootstrap", self.folder / "accounts.toml",
-                       "--listen", self.address]
+                       "--listen", self.address, *self.arguments]
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         assert "is listening on" in self.process.stdout.readline(), self.log()
 
@@ -158,12 +163,21 @@ def wait(what, seconds=60):
         time.sleep(0.1)
 
 
-@pytest.fixture
-def platform(tmp_path):
-    platform = Platform(tmp_path)
+def running(folder, *arguments):
+    platform = Platform(folder, *arguments)
     yield platform
     platform.process.terminate()
     platform.process.wait(90)
+
+
+@pytest.fixture
+def platform(tmp_path):
+    yield from running(tmp_path)
+
+
+@pytest.fixture
+def small_platform(tmp_path):
+    yield from running(tmp_path, "--owner-quota", "8MiB")
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -257,25 +271,181 @@ def test_a_second_platform_with_the_same_state_is_refused(platform):
     assert done.returncode == 1 and "is in use by another `orwd hub`" in done.stderr, done
 
 
-def test_a_private_environment_is_for_its_members(platform):
+# Who may send a request about a private environment of an organisation: nobody, a stranger, a reader, a maintainer, an owner and
+# an administrator of the platform, who has no rights in the organisations of others.
+ROLES = [None, "bob", "carol", "alice", "dave", "root"]
+READ, CHANGE, KEY, GONE = [404, 404, 200, 200, 200, 404], [401, 404, 403, 200, 200, 404], [401] + [200] * 5, [401] + [404] * 5
+OWN, ABSENT = [401, 404, 404, 200, 200, 404], [401, 404, 403, 404, 404, 404]
+
+
+def test_every_route_is_for_those_who_may(platform):
     ident = platform.ok("POST", "/v1/environments", {"name": "secret", "namespace": "acme", "isPrivate": True})["id"]
     name, gone = "/v1/environments/acme/secret", str(uuid.uuid4())
-    read, change = [404, 404, 200], [401, 404, 403]
-    upload = {"environmentId": ident, "files": [{"fileName": "f"}]}
-    for method, path, body, expected in [
-        ("GET", name, None, read), ("GET", f"{name}/variants", None, read), ("GET", f"{name}/required-secrets", None, read),
-        ("GET", f"{name}/task-difficulty", None, read), ("PUT", f"{name}/details", {"new_description": "x"}, change),
-        ("POST", "/v1/github/environments/acme/secret/connect", {"githubRepoId": ident}, change),
-        ("PUT", f"/v1/github/environments/{ident}", {}, change), ("DELETE", f"/v1/github/environments/{ident}", None, change),
-        ("GET", f"/v1/github/environments/{ident}/deployments", None, change), ("POST", "/v1/files/upload-urls", upload, change),
-        ("GET", f"/v1/files/{ident}", None, change), ("DELETE", f"/v1/files/{ident}/f", None, change),
-        ("DELETE", f"/v1/files/{ident}/folder/f", None, change),
-        ("POST", "/v1/orwd/environments/acme/secret/rollback", {"deployment": gone}, change),
-    ]:
-        for key, status in zip([None, "bob", "carol"], expected):
-            assert platform.send(method, path, body, key=key)[0] == status, (method, path, key)
-    totals = [platform.ok("GET", "/v1/environments?search=secret", key=key)["total"] for key in (None, "bob", "carol", "alice")]
-    assert totals == [0, 0, 1, 1]
+    upload = {"environmentId": ident, "files": [{"fileName": ".orwd/deploy/none.wasm"}]}
+    address = platform.ok("POST", "/v1/files/upload-urls", upload)["urls"][0]["uploadUrl"].removeprefix(platform.base)
+    deployment = json.loads(platform.send("PUT", address, b"nothing", key=None)[1])["deploymentId"]
+    rows = [
+        ("GET", "/v1/namespace/current", None, KEY), ("POST", "/v1/orwd/login", {}, [400] * 6),
+        ("GET", "/v1/environments", None, [200] * 6), ("GET", name, None, READ), ("GET", f"{name}/variants", None, READ),
+        ("GET", f"{name}/required-secrets", None, READ), ("GET", f"{name}/task-difficulty", None, READ),
+        ("PUT", f"{name}/details", {"new_description": "x"}, CHANGE),
+        ("POST", "/v1/orwd/environments/acme/secret/rollback", {"deployment": gone}, ABSENT),
+        ("GET", "/v1/github/auth-status", None, KEY), ("GET", "/v1/github/repos", None, KEY),
+        ("POST", "/v1/github/environments/acme/secret/connect", {"githubRepoId": ident}, CHANGE),
+        ("PUT", f"/v1/github/environments/{ident}", {}, CHANGE),
+        ("GET", f"/v1/github/environments/{ident}/deployments", None, CHANGE),
+        ("GET", f"/v1/github/deployments/{deployment}/logs", None, OWN),
+        ("GET", f"/v1/github/deployments/{deployment}/runtime-logs", None, OWN),
+        ("GET", f"/v1/github/deployments/{deployment}/task-builds", None, OWN),
+        ("GET", f"/v1/github/task-builds/{gone}/logs", None, GONE),
+        ("POST", "/v1/files/upload-urls", upload, CHANGE), ("GET", f"/v1/files/{ident}", None, CHANGE),
+        ("DELETE", f"/v1/files/{ident}/f", None, ABSENT), ("DELETE", f"/v1/files/{ident}/folder/f", None, ABSENT),
+        ("PUT", "/v1/uploads/guess.00", b"x", [403] * 6), ("GET", "/v1/runs", None, KEY), ("GET", f"/v1/runs/{gone}", None, GONE),
+        ("GET", f"/v1/runs/{gone}/rollouts", None, GONE), ("POST", "/v1/rollouts", {"events": []}, KEY),
+        ("GET", f"/v1/rollouts/{gone}", None, GONE), ("GET", "/v1/billing/api-usage", None, KEY),
+        ("POST", "/create_session", {}, GONE), ("GET", "/list_environments", None, GONE),
+        ("GET", "/git/acme/secret.git/info/refs?service=git-upload-pack", None, [401, 404, 200, 200, 200, 404]),
+        ("GET", "/git/acme/secret.git/info/refs?service=git-receive-pack", None, CHANGE),
+        # The second to remove the link finds none.
+        ("DELETE", f"/v1/github/environments/{ident}", None, [401, 404, 403, 200, 409, 404]),
+    ]
+    found = []
+    for method, path, body, _ in rows:
+        statuses = []
+        for role in ROLES:
+            headers = {"X-Deployment": "acme/secret"}
+            if role and path.startswith("/git/"):
+                headers["Authorization"] = "Basic " + base64.b64encode(f"git:{KEYS[role]}".encode()).decode()
+            statuses.append(platform.send(method, path, body, key=role, headers=headers)[0])
+        found.append((method, path, body, statuses))
+    assert found == rows
+    created = [platform.send("POST", "/v1/environments", {"name": f"by-{role}", "namespace": "acme"}, key=role)[0] for role in ROLES]
+    assert created == [401, 403, 403, 200, 200, 403]
+    totals = [platform.ok("GET", "/v1/environments?search=secret", key=role)["total"] for role in ROLES]
+    assert totals == [0, 0, 1, 1, 1, 0]
+
+def test_a_request_has_a_line_in_the_log_and_an_id(platform):
+    request = urllib.request.Request(platform.base + "/v1/namespace/current", headers={"X-API-Key": KEYS["alice"], "X-Request-ID": "my-id"})
+    with urllib.request.urlopen(request) as response:
+        assert response.headers["X-Request-ID"] == "my-id"
+    wait(lambda: "my-id" in platform.log())
+    [line] = [line for line in platform.log().splitlines() if "my-id" in line]
+    for part in ("address=127.0.0.1", 'key="alice"', "status=200", "path=/v1/namespace/current"):
+        assert part in line, line
+
+
+def test_readiness_is_that_of_the_supervisor_and_the_database(platform):
+    assert platform.ok("GET", "/ready", key=None) == {"status": "ready"}
+    os.kill(platform.process.pid, signal.SIGSTOP)
+    try:
+        wait(lambda: platform.send("GET", "/ready", key=None)[0] == 503)
+        status, text = platform.send("GET", "/ready", key=None)
+        assert status == 503 and "supervisor" in text, text
+        assert platform.send("GET", "/health", key=None)[0] == 200
+    finally:
+        os.kill(platform.process.pid, signal.SIGCONT)
+    wait(lambda: platform.send("GET", "/ready", key=None)[0] == 200)
+    database = sqlite3.connect(platform.folder / "hub" / "hub.sqlite", isolation_level=None)
+    database.execute("BEGIN IMMEDIATE")
+    wait(lambda: platform.send("GET", "/ready", key=None)[0] == 503)
+    # Reading goes on.
+    platform.ok("GET", "/v1/namespace/current")
+    database.execute("ROLLBACK")
+    wait(lambda: platform.send("GET", "/ready", key=None)[0] == 200)
+
+
+def test_an_orderly_stop_tells_probes_and_warns_of_nothing(platform):
+    platform.deploy("stopped")
+    host, port = platform.address.split(":")
+    # A request that takes the time until the stop is seen.
+    with socket.create_connection((host, int(port))) as running:
+        running.sendall(b"POST /v1/environments HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nX-API-Key: "
+                        + KEYS["alice"].encode() + b"\r\n\r\n{")
+        platform.ok("GET", "/ready", key=None)
+        platform.process.terminate()
+        wait(lambda: platform.send("GET", "/ready", key=None)[0] == 503, seconds=8)
+        running.sendall(b"}")
+        assert b" 400 " in running.recv(100)
+    platform.process.wait(90)
+    log = platform.log().split("platform stopping")[1]
+    assert "process stopped" in log and "WARN" not in log and "ERROR" not in log, log
+
+
+def test_everything_that_is_kept_is_charged_to_one_quota(small_platform):
+    platform = small_platform
+    ident, copy = platform.deploy("kept")
+    events = [{"eventType": "rollout", "eventId": "r", "runName": "run", "environment": "alice/kept"}]
+    full = "disk quota exceeded: alice"
+
+    def put(path, size):
+        files = {"environmentId": ident, "files": [{"fileName": path}]}
+        address = platform.ok("POST", "/v1/files/upload-urls", files)["urls"][0]["uploadUrl"]
+        connection = http.client.HTTPConnection(platform.address, timeout=60)
+        connection.putrequest("PUT", address.removeprefix(platform.base))
+        connection.putheader("Content-Length", str(size))
+        connection.endheaders()
+        # A refusal comes before the body, and the connection is closed.
+        if size <= 1 << 20:
+            connection.send(b"x" * size)
+        response = connection.getresponse()
+        text = response.read().decode()
+        connection.close()
+        return response.status, text
+
+    status, text = put("large", 9 << 20)
+    assert status == 413 and "file store is full" in text, text
+    assert put("small", 100)[0] == 200
+    for number in range(9):
+        events.append({"eventType": "message", "eventId": f"m{number}", "rolloutEventId": "r", "index": number,
+                       "type": "user_message", "content": "x" * (1 << 20)})
+        status, text = platform.send("POST", "/v1/rollouts", {"events": events})
+        if status != 200:
+            break
+        events.clear()
+    assert status == 403 and full in text, text
+    (copy / "more").write_bytes(os.urandom(2 << 20))
+    git(copy, "add", "-A")
+    git(copy, "commit", "-q", "-m", "more")
+    # Nearly full: what would exceed the quota is refused, whatever it is.
+    git(copy, "push", "-q", platform.remote("kept"), "main", ok=False)
+    assert put("more", 2 << 20)[0] == 413
+    assert put(".orwd/deploy/kept.wasm", 2 << 20)[0] == 413
+    # Fill the rest, so that nothing is left.
+    for size in (1 << 19, 1 << 17, 1 << 15, 1 << 13, 1 << 11, 1 << 9):
+        while put(uuid.uuid4().hex, size)[0] == 200:
+            pass
+    while put(uuid.uuid4().hex, 1)[0] == 200:
+        pass
+    platform.ok("POST", "/v1/github/environments/alice/kept/connect", {"githubRepoId": ident})
+    wait(lambda: platform.deployments(ident)[0]["status"] == "failed")
+    assert "disk quota exceeded" in platform.deployments(ident)[0]["error"]
+    status, text = platform.send("POST", "/create_session", {}, headers={"X-Deployment": "alice/kept"})
+    assert status == 403 and full in text, text
+    # Others are not affected.
+    platform.ok("POST", "/v1/rollouts", {"events": [{"eventType": "rollout", "eventId": "r", "runName": "run"}]}, key="bob")
+    platform.ok("POST", "/v1/environments", {"name": "other"}, key="bob")
+
+
+def test_clients_that_send_nothing_shut_nobody_out(platform):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    host, port = platform.address.split(":")
+    stalled = []
+    try:
+        for _ in range(4200):
+            connection = socket.create_connection((host, int(port)), timeout=10)
+            connection.sendall(b"POST /v1/orwd/login HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+            stalled.append(connection)
+        start = time.monotonic()
+        for _ in range(20):
+            platform.ok("GET", "/v1/namespace/current")
+        body = {"name": "alice", "password": PASSWORD, "key_name": "beside"}
+        assert platform.send("POST", "/v1/orwd/login", body, key=None)[0] == 200
+        assert time.monotonic() - start < 10
+    finally:
+        for connection in stalled:
+            connection.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_sessions_and_repositories_belong_to_their_owner(platform):

@@ -7,6 +7,7 @@
 mod commands;
 mod durability;
 mod file_tools;
+mod jq;
 mod support;
 mod tool;
 mod toolsets;

@@ -8,13 +8,11 @@
 mod error;
 #[path = "../../guest-sdk/shell/src/guard/expressions.rs"]
 mod expressions;
-#[path = "../../guest-sdk/shell/src/guard/jq.rs"]
-mod jq;
-#[path = "../../guest-sdk/shell/src/guard/jq_arguments.rs"]
-mod jq_arguments;
-#[path = "../../guest-sdk/shell/src/guard/lexer.rs"]
+#[path = "../../guest-sdk/shell/src/jq/lexer.rs"]
 mod lexer;
 #[path = "../../guest-sdk/shell/src/output.rs"]
 mod output;
 #[path = "../../guest-sdk/shell/src/paths.rs"]
 mod paths;
+#[path = "../../guest-sdk/shell/src/jq/surrogates.rs"]
+mod surrogates;

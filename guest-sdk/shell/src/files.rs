@@ -18,7 +18,6 @@ use bashkit::async_trait;
 use bashkit::{DirEntry, FileSystem, FileSystemExt, FileType, Metadata};
 
 use crate::error;
-use crate::guard;
 use crate::limits::MAX_FILE;
 use crate::links;
 use crate::paths::{Place, Roots, relative};
@@ -33,8 +32,6 @@ const RANDOM_BYTES: usize = 8 << 10;
 pub(crate) struct SessionFiles {
     roots: Roots,
     modes: Mutex<HashMap<PathBuf, u32>>,
-    /// The file that `jq` takes its program from, and until when the program may run.
-    program: Mutex<Option<(String, f64)>>,
 }
 
 impl SessionFiles {
@@ -43,25 +40,7 @@ impl SessionFiles {
         Self {
             roots: Roots::new(roots),
             modes: Mutex::new(HashMap::new()),
-            program: Mutex::new(None),
         }
-    }
-
-    /// Sets the file that is read as a program of `jq` by the next command, and until
-    /// when the program may run.
-    pub(crate) fn expect_program(&self, program: Option<(String, f64)>) {
-        *self.program.lock().unwrap_or_else(PoisonError::into_inner) = program;
-    }
-
-    /// Returns what a file says to the command that reads it.
-    fn content(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let content = self.read(path)?;
-        let mut program = self.program.lock().unwrap_or_else(PoisonError::into_inner);
-        let expected = program.take_if(|(name, _)| Path::new(name).file_name() == path.file_name());
-        Ok(match expected {
-            Some((_, until)) => guard::program_file(content, until),
-            None => content,
-        })
     }
 
     fn modes(&self) -> MutexGuard<'_, HashMap<PathBuf, u32>> {
@@ -387,7 +366,7 @@ impl FileSystemExt for SessionFiles {
 #[async_trait]
 impl FileSystem for SessionFiles {
     async fn read_file(&self, path: &Path) -> Result<Vec<u8>> {
-        Ok(self.content(path)?)
+        Ok(self.read(path)?)
     }
 
     async fn write_file(&self, path: &Path, content: &[u8]) -> Result<()> {

@@ -8,14 +8,17 @@
 //!
 //! Environments use it as `orwd_sdk::shell`, with the feature `shell`.
 
+mod data_tools;
 mod error;
 mod files;
 mod guard;
+mod jq;
 mod limits;
 mod links;
 mod output;
 mod paths;
 mod shell;
+mod yaml;
 
 pub use limits::{MAX_FILE, ShellLimits};
 pub use shell::{Shell, ShellOutput};

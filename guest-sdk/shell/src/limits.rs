@@ -21,6 +21,10 @@ const ARRAY_ENTRIES: usize = 100_000;
 /// second of its time. A second of them takes less than a second of CPU time.
 const WORK_PER_SECOND: f64 = 4e6;
 
+/// Steps that a program of `jq` may take in each second of the time of its command line,
+/// and at least. Most take less than half a microsecond of CPU time, and the slowest a few.
+const JQ_STEPS_PER_SECOND: f64 = 2e5;
+
 /// Bytes of a command line.
 const COMMAND: usize = 1 << 20;
 
@@ -61,6 +65,11 @@ impl ShellLimits {
         // Starting the evaluator takes work too.
         let seconds = self.timeout.as_secs_f64().max(0.25);
         (seconds * WORK_PER_SECOND) as u64
+    }
+
+    /// Returns the most steps of a program of `jq`.
+    pub(crate) fn steps_of_jq(&self) -> u64 {
+        (self.timeout.as_secs_f64().max(1.0) * JQ_STEPS_PER_SECOND) as u64
     }
 
     pub(crate) fn execution(&self) -> ExecutionLimits {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bashkit::{Bash, Error, ExecOptions, ExecResult, LimitExceeded, ShellState};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::data_tools::{Jq, Yq};
 use crate::files::SessionFiles;
 use crate::guard::{Guard, Stopped};
 use crate::limits::{self, ShellLimits};
@@ -104,7 +105,7 @@ impl Shell {
             }
         }
         let captured = Arc::new(Mutex::new(Captured::new(limits.max_output)));
-        let guard = Guard::new(&self.files, limits);
+        let guard = Guard::new(limits);
         let mut bash = self.evaluator(limits, &guard);
         let result = match self.runtime() {
             Ok(runtime) => {
@@ -136,6 +137,8 @@ impl Shell {
             .limits(limits.execution())
             .session_limits(limits::session())
             .memory_limits(limits::memory())
+            .builtin("jq", Box::new(Jq(Arc::clone(guard))))
+            .builtin("yq", Box::new(Yq(Arc::clone(guard))))
             .before_tool(guard.hook());
         if cfg!(target_arch = "wasm32") {
             builder = builder.env("TMPDIR", "/tmp");

@@ -30,6 +30,7 @@ pub struct Environment(Arc<Inner>);
 
 /// An environment whose component is compiled and loaded, and of which no code
 /// has run.
+#[derive(Clone)]
 pub struct PreparedEnvironment {
     spec: EnvironmentSpec,
     engine: Engine,
@@ -86,12 +87,12 @@ impl PreparedEnvironment {
 
     /// Creates a probe instance and gets the environment's description. The
     /// engine must be running.
-    pub async fn open(self) -> Result<Environment, LoadError> {
+    pub async fn open(&self) -> Result<Environment, LoadError> {
         let PreparedEnvironment {
             spec,
             engine,
             component,
-        } = self;
+        } = self.clone();
         let mut instance = probe::probe(&engine, &component, &spec)
             .await
             .map_err(LoadError::Start)?;
@@ -222,7 +223,7 @@ impl Environment {
         split: &str,
         (start, stop): (u64, u64),
         limits: &ListingLimits,
-        memory: BytePermit<EnvName>,
+        memory: BytePermit<Owner>,
     ) -> Result<TaskList, ListingError> {
         self.check_split(split)?;
         limits.check_count(start, stop)?;

@@ -109,3 +109,19 @@ pub enum LoadError {
     #[error("it failed to describe itself: {0}")]
     Describe(EntryError),
 }
+
+impl LoadError {
+    /// Whether the host is the cause and not the component, so that a later
+    /// attempt may succeed: its disk, its memory, or its compiler within the limits
+    /// of today.
+    pub fn is_host_fault(&self) -> bool {
+        match self {
+            LoadError::Read { .. } => true,
+            LoadError::Component(error) => error.is_host_fault(),
+            LoadError::Start(fault) | LoadError::Describe(EntryError::Fault(fault)) => {
+                fault.code.is_host_fault()
+            }
+            LoadError::Toolset(_) | LoadError::Describe(EntryError::Failed(_)) => false,
+        }
+    }
+}

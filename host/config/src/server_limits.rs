@@ -25,15 +25,18 @@ orwd_model::declare_limits! {
         /// Sessions in memory at once, and at most what the system can map and
         /// has descriptors for. For another one, the longest-idle
         /// session of the key with the most resident sessions is evicted; if
-        /// none can be evicted, the client gets 503 and `Retry-After`.
+        /// none can be evicted, the client gets 503 and `Retry-After`. One key
+        /// gets at most four for each that is free.
         max_sessions: u32 = "max-sessions"
             (Count, Fixed(8192), 1, MILLION);
         /// Sessions open at once, in memory or hibernated. Creating another one
-        /// gets 503 and `Retry-After`.
+        /// gets 503 and `Retry-After`. One key gets at most four places for each
+        /// that is free.
         max_open_sessions: usize = "max-open-sessions"
             (Count, Fixed(65_536), 1, MILLION);
         /// Connections open at once, and at most three quarters of the file
-        /// descriptors. Further connections wait to be accepted.
+        /// descriptors. Further connections wait to be accepted. An address or
+        /// key gets at most four for each that is free.
         max_connections: usize = "max-connections"
             (Count, Fixed(10_000), 1, MILLION);
         /// Connections open at once from one address, without counting those
@@ -153,8 +156,9 @@ orwd_model::declare_limits! {
         /// and results wait.
         response_memory: usize = "response-memory"
             (Size, Fixed(256 * MIB), MIB, 1024 * GIB);
-        /// Memory for results that can be fetched again, all together; one key
-        /// gets half. Above it, the oldest leave memory before --result-ttl.
+        /// Memory for results that are read or can be fetched again, all
+        /// together; one key gets half. Above it, the oldest leave memory before
+        /// --result-ttl, and calls of the key wait.
         result_memory: usize = "result-memory"
             (Size, Fixed(256 * MIB), MIB, 1024 * GIB);
         /// Memory for reading the journal of sessions, all together; one key
@@ -172,9 +176,9 @@ orwd_model::declare_limits! {
         /// for smaller ranges.
         listing_size: usize = "listing-limit"
             (Size, Fixed(64 * MIB), 64 * KIB, GIB);
-        /// Memory for lists of tasks that are collected, sent or kept for the
-        /// next request, all together; one environment gets half. Above it,
-        /// requests get 503 `starting`.
+        /// Memory for lists of tasks that are collected or kept for the next
+        /// request, all together; one key gets half. Above it, requests get 503
+        /// `starting`.
         listing_memory: usize = "listing-memory"
             (Size, Fixed(128 * MIB), 128 * KIB, 1024 * GIB);
         /// Time for collecting the tasks of one response. After it, the client

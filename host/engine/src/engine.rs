@@ -18,6 +18,7 @@ use crate::capacity::{Capacity, Reservation};
 use crate::compile::compiler::Compiler;
 use crate::schedule::account::Owner;
 use crate::schedule::scheduler::Scheduler;
+use crate::session_shares::{SessionShare, SessionShares};
 use crate::settings::{Allocation, EngineSettings};
 use crate::ticker;
 use orwd_sandbox::{GuestState, HostMemory};
@@ -45,6 +46,7 @@ struct Inner {
     threads: usize,
     scheduler: Scheduler,
     session_permits: Arc<Semaphore>,
+    shares: Arc<SessionShares>,
     max_memory: usize,
     host_memory: HostMemory,
     capacity: Capacity,
@@ -59,13 +61,13 @@ struct Inner {
 #[derive(Debug)]
 pub struct SessionPermit {
     _permit: OwnedSemaphorePermit,
-    owner: Owner,
+    share: SessionShare,
 }
 
 impl SessionPermit {
     /// Returns on whose behalf the session runs.
     pub fn owner(&self) -> &Owner {
-        &self.owner
+        self.share.owner()
     }
 }
 
@@ -114,6 +116,7 @@ impl Engine {
             threads,
             scheduler: Scheduler::new(threads, spare_turns(threads)),
             session_permits: Arc::new(Semaphore::new(sessions as usize)),
+            shares: Arc::default(),
             max_memory: settings.max_memory,
             host_memory: HostMemory::default(),
             capacity,
@@ -155,12 +158,15 @@ impl Engine {
         self.0.guests.get().map(|guests| guests.spawn(task))
     }
 
-    /// Acquires the permit for one session of this owner, if one is left.
+    /// Acquires the permit for one session of this owner, if one is left for it: a
+    /// part of them is left for other owners.
     pub fn session_permit(&self, owner: Owner) -> Option<SessionPermit> {
+        let free = self.0.session_permits.available_permits();
+        let share = self.0.shares.take(owner, free)?;
         let permit = self.0.session_permits.clone().try_acquire_owned().ok()?;
         Some(SessionPermit {
             _permit: permit,
-            owner,
+            share,
         })
     }
 

@@ -1,5 +1,6 @@
 //! An open episode: an instance, and the guest's session resource.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use orwd_bindings::exports::orwd::environment::orwd_episode::ToolError;
@@ -13,6 +14,7 @@ use wasmtime::component::ResourceAny;
 
 use crate::convert::{lift, lower};
 use crate::entry::error::{CallError, EntryError};
+use crate::entry::result_gate::ResultGate;
 use crate::entry::store_state::StoreState;
 use crate::instance::Instance;
 
@@ -91,6 +93,11 @@ impl Episode {
     /// Sets where the results of HTTP requests come from, in the next entry.
     pub fn set_http_mode(&mut self, mode: HttpMode) {
         self.instance.set_http_mode(mode);
+    }
+
+    /// Sets who is asked for room before each turn, from the next entry on.
+    pub fn set_result_gate(&mut self, gate: Option<Arc<dyn ResultGate>>) {
+        self.instance.set_result_gate(gate);
     }
 
     /// Returns the hash of what the guest has seen of its data so far; none if

@@ -4,6 +4,7 @@
 //! [`StoreState::enter`]. A [`Fault`] ends it: the store is dropped before the
 //! caller sees the fault, and every later call returns the same fault.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use orwd_bindings::Environment as Exports;
@@ -20,6 +21,7 @@ use crate::convert::lift::{self, InvalidOutput};
 use crate::engine::{Engine, SessionPermit};
 use crate::entry::error::{EntryError, TaskLookupError};
 use crate::entry::fault;
+use crate::entry::result_gate::ResultGate;
 use crate::entry::store_state::{self, CpuShare, StoreState};
 use crate::schedule::account::{CpuAccount, Owner};
 
@@ -75,6 +77,7 @@ impl Instance {
         let cpu = CpuShare {
             scheduler: engine.scheduler().clone(),
             account: CpuAccount::new(owner),
+            gate: None,
         };
         let state = GuestState::new(config, engine.host_memory().clone());
         let mut store =
@@ -164,6 +167,11 @@ impl Instance {
         if let StoreState::Live(store) = &mut self.state {
             store.data_mut().set_http_mode(mode);
         }
+    }
+
+    /// Sets who is asked for room before each turn, from the next entry on.
+    pub(crate) fn set_result_gate(&mut self, gate: Option<Arc<dyn ResultGate>>) {
+        self.cpu.gate = gate;
     }
 
     /// Returns the hash of what the guest has seen of its data so far; none if

@@ -17,6 +17,7 @@ mod episode;
 pub mod fuzzing;
 mod instance;
 mod schedule;
+mod session_shares;
 mod settings;
 mod ticker;
 
@@ -30,8 +31,10 @@ pub use compile::error::CompileError;
 pub use compile::worker::{WorkerError, run_worker};
 pub use engine::{ENGINE_VERSION, Engine, EngineError, SessionPermit};
 pub use entry::error::{CallError, EntryError, TaskLookupError};
+pub use entry::result_gate::{ResultGate, Room, RoomWait};
 pub use episode::Episode;
 pub use instance::Instance;
 pub use orwd_sandbox::{ExchangeToRecord, HttpMode, LiveHttp, NetworkAccess};
 pub use schedule::account::Owner;
+pub use session_shares::leaves_a_share;
 pub use settings::{ENGINE_SERIES, EngineSettings};

@@ -15,6 +15,15 @@ pub enum HubStoreError {
     /// The name is in use, or the state of the thing does not permit it.
     #[error("{0}")]
     Conflict(String),
+    /// A value of the caller has more bytes than are kept.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The owner has reached the quota.
+    #[error("{0}")]
+    OverQuota(String),
+    /// The query takes too long, or too many wait.
+    #[error("{0}")]
+    Busy(String),
     /// The database failed. The cause is for the log only.
     #[error("the database failed: {0}")]
     Failed(String),
@@ -22,6 +31,11 @@ pub enum HubStoreError {
 
 impl From<rusqlite::Error> for HubStoreError {
     fn from(error: rusqlite::Error) -> HubStoreError {
+        if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) {
+            return HubStoreError::Busy(
+                "the query took too long; ask for less, or try again later".to_owned(),
+            );
+        }
         HubStoreError::Failed(error.to_string())
     }
 }

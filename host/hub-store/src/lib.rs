@@ -17,9 +17,10 @@ pub mod files;
 pub mod rollouts;
 pub mod sessions;
 mod sql;
+pub mod usage;
 
-pub use clock::{now, unix_seconds};
-pub use database::Database;
+pub use clock::{now, time_before, unix_seconds};
+pub use database::{Database, check_writable};
 pub use error::HubStoreError;
-pub use sql::backend::{Backend, Transaction};
+pub use sql::backend::{Backend, RowBound, Transaction};
 pub use sql::value::{SqlRow, SqlValue};

@@ -22,8 +22,8 @@ pub fn bind(
     version: &SessionVersion,
 ) -> Result<(), HubStoreError> {
     transaction.execute(
-        "INSERT INTO sessions (principal, id, deployment, generation, created_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (principal, id) DO NOTHING",
+        "INSERT INTO sessions (principal, id, deployment, generation, created_at, used_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?5) ON CONFLICT (principal, id) DO NOTHING",
         params![
             principal,
             session,
@@ -35,23 +35,40 @@ pub fn bind(
     Ok(())
 }
 
-/// Returns the version of a session.
+/// Returns the version of a session, and when its use was noted last.
 pub fn find(
     transaction: &mut dyn Transaction,
     principal: &str,
     session: &str,
-) -> Result<Option<SessionVersion>, HubStoreError> {
+) -> Result<Option<(SessionVersion, String)>, HubStoreError> {
     let row = transaction.first(
-        "SELECT deployment, generation FROM sessions WHERE principal = ?1 AND id = ?2",
+        "SELECT deployment, generation, used_at FROM sessions WHERE principal = ?1 AND id = ?2",
         params![principal, session],
     )?;
     row.map(|row| {
-        Ok(SessionVersion {
+        let version = SessionVersion {
             deployment: row.text(0)?,
             generation: row.integer(1)?,
-        })
+        };
+        Ok((version, row.text(2)?))
     })
     .transpose()
+}
+
+/// Returns the newest generations of the files with which a principal plays a
+/// deployment.
+pub fn generations_of(
+    transaction: &mut dyn Transaction,
+    principal: &str,
+    deployment: &str,
+    limit: i64,
+) -> Result<Vec<i64>, HubStoreError> {
+    let rows = transaction.query(
+        "SELECT DISTINCT generation FROM sessions WHERE principal = ?1 AND deployment = ?2 \
+         ORDER BY generation DESC LIMIT ?3",
+        params![principal, deployment, limit],
+    )?;
+    rows.iter().map(|row| row.integer(0)).collect()
 }
 
 /// Forgets a session that was deleted.
@@ -67,10 +84,35 @@ pub fn forget(
     Ok(())
 }
 
-/// Forgets the sessions that were created before this time.
-pub fn forget_older(transaction: &mut dyn Transaction, before: &str) -> Result<u64, HubStoreError> {
+/// Notes that a session is used.
+pub fn touch(
+    transaction: &mut dyn Transaction,
+    principal: &str,
+    session: &str,
+) -> Result<(), HubStoreError> {
     transaction.execute(
-        "DELETE FROM sessions WHERE created_at < ?1",
-        params![before],
-    )
+        "UPDATE sessions SET used_at = ?3 WHERE principal = ?1 AND id = ?2",
+        params![principal, session, now()],
+    )?;
+    Ok(())
+}
+
+/// Returns the versions that sessions run on.
+pub fn versions_of_sessions(
+    transaction: &mut dyn Transaction,
+) -> Result<Vec<SessionVersion>, HubStoreError> {
+    let rows = transaction.query("SELECT DISTINCT deployment, generation FROM sessions", &[])?;
+    rows.iter()
+        .map(|row| {
+            Ok(SessionVersion {
+                deployment: row.text(0)?,
+                generation: row.integer(1)?,
+            })
+        })
+        .collect()
+}
+
+/// Forgets the sessions that were used last before this time.
+pub fn forget_older(transaction: &mut dyn Transaction, before: &str) -> Result<u64, HubStoreError> {
+    transaction.execute("DELETE FROM sessions WHERE used_at < ?1", params![before])
 }

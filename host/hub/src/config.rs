@@ -19,6 +19,8 @@ pub struct HubConfig {
     pub public_url: Option<String>,
     /// Bytes of the files of an environment.
     pub file_quota: u64,
+    /// Bytes of everything that is kept for a user or an organisation.
+    pub owner_quota: u64,
     /// Whether components are built from their sources.
     pub allow_native_builds: bool,
     /// The arguments of the log for each process.

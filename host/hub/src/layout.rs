@@ -50,6 +50,12 @@ impl Layout {
         self.root.join("lock")
     }
 
+    /// The secret of the link by which the first administrator signs in, until that
+    /// has happened.
+    pub(crate) fn first_sign_in(&self) -> PathBuf {
+        self.root.join("first-sign-in")
+    }
+
     /// Compiled code, which host processes share.
     pub(crate) fn cache(&self) -> PathBuf {
         self.root.join("cache")
@@ -83,13 +89,30 @@ impl Layout {
         self.root.join("temp")
     }
 
+    pub(crate) fn versions(&self) -> PathBuf {
+        self.root.join("versions")
+    }
+
+    pub(crate) fn instances(&self) -> PathBuf {
+        self.root.join("instances")
+    }
+
+    pub(crate) fn all_data(&self) -> PathBuf {
+        self.root.join("data")
+    }
+
     /// The sources of a deployment that was admitted.
     pub(crate) fn version(&self, deployment: &str) -> PathBuf {
-        self.root.join("versions").join(deployment)
+        self.versions().join(deployment)
+    }
+
+    /// What `orwd inspect` says of the environments of a version.
+    pub(crate) fn about(&self, deployment: &str) -> PathBuf {
+        self.version(deployment).with_extension("about.json")
     }
 
     pub(crate) fn data_of(&self, environment: &str) -> PathBuf {
-        self.root.join("data").join(environment)
+        self.all_data().join(environment)
     }
 
     /// The files of an environment at a generation.
@@ -99,7 +122,7 @@ impl Layout {
 
     /// The journal of the sessions of a version.
     pub(crate) fn instance(&self, version: &SessionVersion) -> PathBuf {
-        self.root.join("instances").join(instance_name(version))
+        self.instances().join(instance_name(version))
     }
 
     /// The file of the secret by which host processes know the control process.

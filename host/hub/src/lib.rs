@@ -8,6 +8,7 @@
 //! guests run, hardened, and it has no access to anything else. The control
 //! process forwards the requests of sessions to the host of their version.
 
+mod admission;
 mod api;
 mod config;
 mod deploy;
@@ -18,6 +19,8 @@ mod layout;
 mod sessions;
 mod storage;
 mod supervisor;
+mod upkeep;
+mod web;
 
 pub use config::HubConfig;
 pub use error::HubError;

@@ -2,28 +2,42 @@
 //!
 //! A holder charges bytes before it allocates them and releases them when they
 //! are freed, so the memory of a whole class of buffers has one bound. The share
-//! of a key is smaller than the total, so that one key cannot take all of it.
+//! of a key is smaller than the total: a key gets the same part of what the others
+//! leave, for instance a half, then half of the other half. So no number of keys
+//! that take what they can leaves nothing for the next one. A key that holds
+//! nothing else may take all that is free, up to the first share.
 //!
 //! One permit counts as the share at most. What is larger is possible, but alone,
 //! and has to have a bound of its own.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::oneshot;
+
 /// Bytes that are held, in total and by key.
 #[derive(Debug)]
-pub struct ByteBudget<K> {
+pub struct ByteBudget<K: Eq + Hash + Clone> {
     total: usize,
     per_key: usize,
     held: Mutex<Held<K>>,
 }
 
 #[derive(Debug)]
-struct Held<K> {
+struct Held<K: Eq + Hash + Clone> {
     total: usize,
     by_key: HashMap<K, usize>,
+    /// In order of arrival.
+    waiting: VecDeque<Waiter<K>>,
+}
+
+#[derive(Debug)]
+struct Waiter<K: Eq + Hash + Clone> {
+    key: K,
+    bytes: usize,
+    admitted: oneshot::Sender<BytePermit<K>>,
 }
 
 /// Charged bytes; dropping the permit releases them.
@@ -52,6 +66,7 @@ impl<K: Eq + Hash + Clone> ByteBudget<K> {
             held: Mutex::new(Held {
                 total: 0,
                 by_key: HashMap::new(),
+                waiting: VecDeque::new(),
             }),
         })
     }
@@ -63,8 +78,61 @@ impl<K: Eq + Hash + Clone> ByteBudget<K> {
         bytes: usize,
     ) -> Result<BytePermit<K>, BudgetExceeded> {
         let bytes = bytes.min(self.per_key);
-        self.charge(key, bytes)?;
+        self.charge(key, bytes, 0)?;
         Ok(self.permit(key, bytes))
+    }
+
+    /// Begins to wait until the bytes can be charged to the key: its place is in the
+    /// order of arrival, after the waiters of keys that hold less.
+    pub fn take(
+        self: &Arc<Self>,
+        key: &K,
+        bytes: usize,
+    ) -> impl Future<Output = BytePermit<K>> + Send + use<K>
+    where
+        K: Send,
+    {
+        let (admitted, permit) = oneshot::channel();
+        let (budget, key, bytes) = (self.clone(), key.clone(), bytes.min(self.per_key));
+        let waiter = Waiter {
+            key: key.clone(),
+            bytes,
+            admitted,
+        };
+        {
+            let mut held = self.held();
+            held.waiting.retain(|waiter| !waiter.admitted.is_closed());
+            held.waiting.push_back(waiter);
+        }
+        self.admit();
+        async move {
+            // Waiters are not dropped while their budget exists.
+            let admitted = permit.await;
+            admitted.unwrap_or_else(|_| budget.take_over_limit(&key, bytes))
+        }
+    }
+
+    /// Returns whether this key waits for bytes.
+    pub fn is_awaited_by(&self, key: &K) -> bool {
+        let held = self.held();
+        let mut waiting = held.waiting.iter();
+        waiting.any(|waiter| waiter.key == *key && !waiter.admitted.is_closed())
+    }
+
+    /// Returns the keys that wait, each with the bound that it waits for.
+    pub fn waiting(&self) -> Vec<(K, BudgetExceeded)> {
+        let held = self.held();
+        let mut keys: HashMap<&K, BudgetExceeded> = HashMap::new();
+        for waiter in &held.waiting {
+            if !waiter.admitted.is_closed()
+                && let Err(exceeded) = held.check(self, &waiter.key, waiter.bytes, 0)
+            {
+                keys.entry(&waiter.key).or_insert(exceeded);
+            }
+        }
+        let keys = keys.into_iter();
+        keys.map(|(key, exceeded)| (key.clone(), exceeded))
+            .collect()
     }
 
     /// Charges bytes even if that exceeds a bound, for what exists already.
@@ -75,7 +143,7 @@ impl<K: Eq + Hash + Clone> ByteBudget<K> {
 
     /// Returns whether a key may charge this many bytes now.
     pub fn check(&self, key: &K, bytes: usize) -> Result<(), BudgetExceeded> {
-        self.held().check(self, key, bytes)
+        self.held().check(self, key, bytes, 0)
     }
 
     /// Returns the bytes that are held.
@@ -88,11 +156,25 @@ impl<K: Eq + Hash + Clone> ByteBudget<K> {
         self.held().by_key.get(key).copied().unwrap_or_default()
     }
 
-    fn charge(&self, key: &K, bytes: usize) -> Result<(), BudgetExceeded> {
+    fn charge(&self, key: &K, bytes: usize, own: usize) -> Result<(), BudgetExceeded> {
         let mut held = self.held();
-        held.check(self, key, bytes)?;
+        held.check(self, key, bytes, own)?;
         held.add(key, bytes);
         Ok(())
+    }
+
+    /// Admits the waiters whose bytes are free, of the key that holds the least first.
+    fn admit(self: &Arc<Self>) {
+        loop {
+            let next = self.held().next(self);
+            let Some(waiter) = next else {
+                return;
+            };
+            // Sent without the lock: if the receiver has just gone, the permit is
+            // dropped here, which takes the lock.
+            let permit = self.permit(&waiter.key, waiter.bytes);
+            let _ = waiter.admitted.send(permit);
+        }
     }
 
     fn permit(self: &Arc<Self>, key: &K, bytes: usize) -> BytePermit<K> {
@@ -104,22 +186,46 @@ impl<K: Eq + Hash + Clone> ByteBudget<K> {
     }
 }
 
-impl<K> ByteBudget<K> {
+impl<K: Eq + Hash + Clone> ByteBudget<K> {
     fn held(&self) -> MutexGuard<'_, Held<K>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<K: Eq + Hash + Clone> Held<K> {
-    fn check(&self, budget: &ByteBudget<K>, key: &K, bytes: usize) -> Result<(), BudgetExceeded> {
-        let of_key = self.by_key.get(key).copied().unwrap_or_default();
-        if of_key.saturating_add(bytes) > budget.per_key {
+    /// Checks a charge to a key, by a permit that holds `own` bytes of it.
+    fn check(
+        &self,
+        budget: &ByteBudget<K>,
+        key: &K,
+        bytes: usize,
+        own: usize,
+    ) -> Result<(), BudgetExceeded> {
+        let held = self.by_key.get(key).copied().unwrap_or_default();
+        let wanted = held.saturating_add(bytes);
+        if wanted > budget.per_key {
             return Err(BudgetExceeded::Key(budget.per_key));
         }
-        if self.total.saturating_add(bytes) > budget.total {
+        let left_by_others = budget.total.saturating_sub(self.total - held);
+        let share = left_by_others as u128 * budget.per_key as u128 / budget.total.max(1) as u128;
+        let is_alone = held == own && wanted <= left_by_others;
+        if wanted as u128 > share && !is_alone {
             return Err(BudgetExceeded::Total(budget.total));
         }
         Ok(())
+    }
+
+    /// Takes the next waiter whose bytes are free, and charges them.
+    fn next(&mut self, budget: &ByteBudget<K>) -> Option<Waiter<K>> {
+        self.waiting.retain(|waiter| !waiter.admitted.is_closed());
+        let held_by = |key: &K| self.by_key.get(key).copied().unwrap_or_default();
+        let free = |waiter: &Waiter<K>| self.check(budget, &waiter.key, waiter.bytes, 0).is_ok();
+        let waiting = self.waiting.iter().enumerate();
+        let free = waiting.filter(|(_, waiter)| free(waiter));
+        let next = free.map(|(at, waiter)| (held_by(&waiter.key), at)).min();
+        let waiter = self.waiting.remove(next?.1)?;
+        self.add(&waiter.key, waiter.bytes);
+        Some(waiter)
     }
 
     fn add(&mut self, key: &K, bytes: usize) {
@@ -149,7 +255,7 @@ impl<K: Eq + Hash + Clone> BytePermit<K> {
     /// Charges more bytes.
     pub fn grow(&mut self, bytes: usize) -> Result<(), BudgetExceeded> {
         let bytes = bytes.min(self.budget.per_key.saturating_sub(self.bytes));
-        self.budget.charge(&self.key, bytes)?;
+        self.budget.charge(&self.key, bytes, self.bytes)?;
         self.bytes += bytes;
         Ok(())
     }
@@ -162,9 +268,12 @@ impl<K: Eq + Hash + Clone> BytePermit<K> {
 
     /// Releases all but this many bytes.
     pub fn shrink_to(&mut self, bytes: usize) {
-        if let Some(released) = self.bytes.checked_sub(bytes) {
-            self.budget.held().remove(&self.key, released);
+        if let Some(released) = self.bytes.checked_sub(bytes)
+            && released > 0
+        {
             self.bytes = bytes;
+            self.budget.held().remove(&self.key, released);
+            self.budget.admit();
         }
     }
 }
@@ -227,6 +336,61 @@ mod tests {
         assert!(budget.try_take(&'b', 1).is_err());
         drop(over);
         assert!(budget.try_take(&'b', 10).is_ok());
+    }
+
+    #[test]
+    fn keys_that_take_what_they_can_leave_some_for_the_next() {
+        let budget = ByteBudget::new(1000, 500);
+        let mut permits = Vec::new();
+        let mut shares = Vec::new();
+        for key in 0..5 {
+            while let Ok(permit) = budget.try_take(&key, 5) {
+                permits.push(permit);
+            }
+            shares.push(budget.used_by(&key));
+        }
+        assert_eq!(shares, [500, 250, 125, 60, 30]);
+        assert!(matches!(
+            budget.try_take(&1, 5),
+            Err(BudgetExceeded::Total(1000))
+        ));
+        let mut alone = budget.try_take(&9, 20).unwrap();
+        alone.grow(15).unwrap();
+        assert!(alone.grow(1).is_err(), "all that is free");
+        drop(permits);
+        assert_eq!(budget.used(), 35);
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_admitted_when_there_is_space_and_the_one_with_the_least_first() {
+        let budget = ByteBudget::new(100, 50);
+        let mut held = budget.try_take(&"alice", 50).unwrap();
+        let other = budget.try_take(&"bob", 45).unwrap();
+        let alices: Vec<_> = (0..3).map(|_| budget.take(&"alice", 20)).collect();
+        let left = budget.take(&"carol", 30);
+        drop(left);
+        let bobs = tokio::spawn(budget.take(&"bob", 5));
+        let waits = |key| budget.is_awaited_by(&key);
+        assert!(waits("alice") && !waits("carol"));
+        assert!(
+            budget
+                .waiting()
+                .contains(&("alice", BudgetExceeded::Key(50)))
+        );
+        held.shrink_to(49);
+        assert!(waits("alice"), "nobody gets less than it waits for");
+        drop(other);
+        assert_eq!(bobs.await.unwrap().bytes(), 5);
+        drop(held);
+        let mut alices = alices.into_iter();
+        let first = alices.next().unwrap().await;
+        let second = alices.next().unwrap().await;
+        assert!(waits("alice"), "the share is taken");
+        drop(first);
+        let third = alices.next().unwrap().await;
+        assert_eq!(budget.used(), 40);
+        drop((second, third));
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! [`KeyedSemaphore`] bounds how many are held at once, [`KeyedRateLimiter`] how
 //! often something is done, and [`ByteBudget`] how many bytes are held, by a key
-//! and by all of them. These refuse instead of waiting. [`FairQueue`] lets work
-//! wait for a shared amount, fairly by key. None of them grows without bound. The
+//! and by all of them. These refuse, and only bytes can be waited for. [`FairQueue`]
+//! lets work wait for a shared amount, fairly by key. None of them grows without bound. The
 //! crate knows nothing of HTTP or sessions.
 
 mod byte_budget;

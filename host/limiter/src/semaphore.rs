@@ -30,9 +30,15 @@ impl<K: Eq + Hash + Clone> KeyedSemaphore<K> {
 
     /// Takes a permit; `None` if the key holds as many as the limit.
     pub fn try_acquire(self: &Arc<Self>, key: K) -> Option<KeyedPermit<K>> {
+        self.try_acquire_below(key, self.limit)
+    }
+
+    /// Takes a permit; `None` if the key holds as many as the limit, or as this one,
+    /// which may differ from time to time.
+    pub fn try_acquire_below(self: &Arc<Self>, key: K, limit: usize) -> Option<KeyedPermit<K>> {
         let mut held = self.held();
         let count = held.get(&key).copied().unwrap_or_default();
-        if count >= self.limit {
+        if count >= self.limit.min(limit) {
             return None;
         }
         held.insert(key.clone(), count + 1);
@@ -106,6 +112,16 @@ mod tests {
         drop(second);
         assert!(semaphore.try_acquire(1).is_some());
         assert!(semaphore.is_unused());
+    }
+
+    #[test]
+    fn the_lower_of_two_limits_counts() {
+        let semaphore = KeyedSemaphore::new(2);
+        let first = semaphore.try_acquire_below(1, 1);
+        assert!(first.is_some() && semaphore.try_acquire_below(1, 1).is_none());
+        let second = semaphore.try_acquire_below(1, 9);
+        assert!(second.is_some() && semaphore.try_acquire_below(1, 9).is_none());
+        assert!(semaphore.try_acquire_below(2, 1).is_some());
     }
 
     #[test]

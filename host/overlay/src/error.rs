@@ -9,28 +9,35 @@ pub(crate) use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 /// The result of an operation on the overlay.
 pub(crate) type Result<T, E = ErrorCode> = std::result::Result<T, E>;
 
-/// The code for a resource that the host lacks. A guest never sees it: what it
-/// does must not depend on the machine, so the call is a trap instead.
-pub(crate) const HOST_LACKS_RESOURCE: ErrorCode = ErrorCode::InsufficientMemory;
+/// The code for a failure of the host: it lacks a resource, or its disk fails. A
+/// guest never sees it: what it does must not depend on the machine, so the call is
+/// a trap instead.
+pub(crate) const HOST_FAILED: ErrorCode = ErrorCode::InsufficientMemory;
 
-/// Returns [`HOST_LACKS_RESOURCE`] if that is the reason of an error.
-pub(crate) fn lacking_resource(error: &io::Error) -> Option<ErrorCode> {
-    let lacks = [
-        Errno::MFILE,
-        Errno::NFILE,
-        Errno::NOMEM,
-        Errno::NOSPC,
-        Errno::DQUOT,
-    ];
-    lacks
-        .contains(&Errno::from_io_error(error)?)
-        .then_some(HOST_LACKS_RESOURCE)
+/// Errors that a path in the data causes on every machine.
+const OF_THE_DATA: [Errno; 9] = [
+    Errno::NOENT,
+    Errno::NOTDIR,
+    Errno::ISDIR,
+    Errno::LOOP,
+    Errno::NAMETOOLONG,
+    Errno::INVAL,
+    // The owner of the data denies access, or a link leads out of the directory.
+    Errno::ACCESS,
+    Errno::PERM,
+    Errno::XDEV,
+];
+
+/// Returns [`HOST_FAILED`] unless the data is the reason of an error.
+pub(crate) fn host_failure(error: &io::Error) -> Option<ErrorCode> {
+    let errno = Errno::from_io_error(error)?;
+    (!OF_THE_DATA.contains(&errno)).then_some(HOST_FAILED)
 }
 
 /// Returns the error of a trap if this code is one.
 pub(crate) fn trap_of(code: ErrorCode) -> Option<wasmtime::Error> {
-    let error = || io::Error::other("the host lacks a resource for a file of the session");
-    (code == HOST_LACKS_RESOURCE).then(|| error().into())
+    let error = || io::Error::other("the host failed to read or write a file of the session");
+    (code == HOST_FAILED).then(|| error().into())
 }
 
 #[cfg(test)]
@@ -38,20 +45,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_host_lacks_is_a_trap_and_no_error_of_the_file() {
-        for (errno, lacks) in [
+    fn a_failure_of_the_host_is_a_trap_and_no_error_of_the_file() {
+        for (errno, failed) in [
             (Errno::MFILE, true),
             (Errno::NFILE, true),
             (Errno::NOMEM, true),
             (Errno::NOSPC, true),
             (Errno::DQUOT, true),
+            (Errno::IO, true),
+            (Errno::STALE, true),
+            (Errno::TIMEDOUT, true),
+            (Errno::NXIO, true),
             (Errno::NOENT, false),
-            (Errno::IO, false),
+            (Errno::ACCESS, false),
+            (Errno::LOOP, false),
         ] {
-            let code = lacking_resource(&errno.into());
-            assert_eq!(code.is_some(), lacks, "{errno:?}");
+            let code = host_failure(&errno.into());
+            assert_eq!(code.is_some(), failed, "{errno:?}");
         }
-        let trap = trap_of(HOST_LACKS_RESOURCE).unwrap();
+        assert_eq!(
+            host_failure(&io::Error::other("a reason without a number")),
+            None
+        );
+        let trap = trap_of(HOST_FAILED).unwrap();
         assert!(trap.is::<io::Error>());
         for code in [
             ErrorCode::Io,

@@ -19,7 +19,7 @@ use rustix::fs::OFlags;
 
 use tokio::sync::Semaphore;
 
-use crate::error::{ErrorCode, Result, lacking_resource};
+use crate::error::{ErrorCode, HOST_FAILED, Result, host_failure};
 use crate::warnings::WarningLimiter;
 
 /// The prefix of files being published, which guests do not see.
@@ -193,10 +193,10 @@ impl LowerLayer {
             return Ok(listing);
         }
         // It is never closed.
-        let _permit = self.reading.acquire().await.map_err(|_| ErrorCode::Io)?;
+        let _permit = self.reading.acquire().await.map_err(|_| HOST_FAILED)?;
         let (layer, path) = (self.clone(), path.to_owned());
         let listed = tokio::task::spawn_blocking(move || layer.list(&path)).await;
-        listed.map_err(|_| ErrorCode::Io)?
+        listed.map_err(|_| HOST_FAILED)?
     }
 
     /// Lists a directory on this thread. Equal listings are shared, so that
@@ -417,7 +417,7 @@ fn error_code(error: &io::Error) -> ErrorCode {
             if let Some(unsaid) = UNREADABLE.admit() {
                 tracing::warn!(%kind, %error, unsaid, "cannot read data directory");
             }
-            lacking_resource(error).unwrap_or(ErrorCode::Io)
+            host_failure(error).unwrap_or(ErrorCode::Io)
         }
     }
 }

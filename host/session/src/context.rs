@@ -8,6 +8,7 @@ use orwd_engine::{Engine, SessionPermit};
 use orwd_journal::{DiskLimits, DiskQuota, Durability, Journal};
 use orwd_limiter::ByteBudget;
 
+use crate::actor::state::SharedState;
 use crate::api::principal::Principal;
 use crate::limits::eviction::ResidentSet;
 use crate::limits::history_reader::HistoryReader;
@@ -17,6 +18,7 @@ use crate::limits::quota::{KeyQuota, QuotaCounter};
 use crate::limits::resume_limiter::ResumeLimiter;
 use crate::metrics::counters::SessionCounters;
 use crate::runs::result_memory::ResultMemory;
+use crate::runs::result_room::ResultRoom;
 use crate::runs::run_id::RunIdSigner;
 use crate::versions::VersionRegistry;
 
@@ -51,7 +53,7 @@ pub struct SessionSettings {
 }
 
 /// The most bytes of each kind of content that all sessions hold together. One
-/// owner, or one environment, holds at most half.
+/// owner holds at most half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryLimits {
     /// Calls that wait or run, with their input.
@@ -89,6 +91,14 @@ pub(crate) struct SessionContext {
 }
 
 impl SessionContext {
+    /// Returns where the results of a session are charged.
+    pub(crate) fn result_room(&self, session: &SharedState) -> Arc<ResultRoom> {
+        let runtime = session.runtime();
+        let largest = runtime.map_or(0, |runtime| runtime.environment.limits().result);
+        let owner = &session.identity.owner;
+        Arc::new(ResultRoom::new(&self.results, owner, largest))
+    }
+
     /// Returns whether requests and results are journaled.
     pub(crate) fn is_journaled(&self) -> bool {
         self.journal.durability() != Durability::None

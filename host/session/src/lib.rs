@@ -30,6 +30,7 @@ mod runs;
 mod versions;
 
 pub use admin::steps::{history_detail, step_page};
+pub use api::charged::Charged;
 pub use api::content::{
     BlockContent, CandidateContent, MessageContent, ScoreContent, StepContent, StepCursor,
     StepError, StepInput, StepOutput, StepPage,
@@ -50,7 +51,7 @@ pub use lifecycle::manager::SessionManager;
 pub use limits::memory_pressure::MemoryMonitor;
 pub use limits::quota::KeyQuota;
 pub use orwd_catalog::{ListingLimits, TaskList};
-pub use runs::run::{HeldOutcome, OutcomeReader, OutcomeSender, Run, StartSignal};
-pub use versions::{OlderVersion, VersionData, VersionKey};
+pub use runs::run::{HeldOutcome, IdOrder, OutcomeReader, OutcomeSender, Run, StartSignal};
+pub use versions::{OlderVersion, VersionData, VersionError, VersionKey};
 
 pub use orwd_journal::{DiskLimits, DiskRefusal};

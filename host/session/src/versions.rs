@@ -3,7 +3,8 @@
 //! A new session uses the served version and keeps it for life. Older versions
 //! that live sessions use are compiled and loaded before hardening, since no
 //! code can be loaded later. They are first run when such a session resumes. A
-//! version that cannot be loaded affects only its own sessions.
+//! version that cannot be loaded affects only its own sessions: they are lost if the
+//! version is gone, and wait if the host failed.
 //!
 //! An imported session names an environment, but anyone may have written that
 //! name. It therefore has a version of its own, found by the digest of its
@@ -12,9 +13,10 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use orwd_catalog::{Environment, PreparedEnvironment};
+use orwd_catalog::{Environment, LoadError, PreparedEnvironment};
 use orwd_journal::{CreatedRecord, ImportOrigin};
 use orwd_model::{Digest, EnvName};
+use tokio::sync::OnceCell;
 
 /// Identifies a version of an environment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,23 +63,48 @@ impl VersionKey {
 pub struct OlderVersion {
     /// The version.
     pub key: VersionKey,
-    /// The version itself, or for people why it cannot be loaded.
-    pub prepared: Result<PreparedEnvironment, String>,
+    /// The version itself, or why it cannot be loaded.
+    pub prepared: Result<PreparedEnvironment, VersionError>,
+}
+
+/// Why sessions of a version cannot be resumed. The texts are for people.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VersionError {
+    /// The version does not exist any more, or is not valid on this host. Its
+    /// sessions are lost.
+    #[error("{0}")]
+    Gone(String),
+    /// The host failed. Its sessions wait.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl VersionError {
+    /// Returns the error of a version that could not be loaded.
+    pub fn of_load(context: &str, error: &LoadError) -> VersionError {
+        let reason = format!("{context}: {error}");
+        if error.is_host_fault() {
+            VersionError::Unavailable(reason)
+        } else {
+            VersionError::Gone(reason)
+        }
+    }
 }
 
 /// All available versions.
 pub(crate) struct VersionRegistry {
     served: HashMap<EnvName, Environment>,
-    older: tokio::sync::Mutex<HashMap<VersionKey, VersionState>>,
+    older: HashMap<VersionKey, VersionState>,
 }
 
 /// The state of an older version.
 enum VersionState {
-    /// Loaded, and never run.
-    Prepared(Box<PreparedEnvironment>),
-    Ready(Environment),
-    /// For people, why it cannot be used.
-    Unavailable(String),
+    Loaded {
+        prepared: Box<PreparedEnvironment>,
+        /// Empty until it is first run.
+        opened: OnceCell<Environment>,
+    },
+    Failed(VersionError),
 }
 
 impl VersionRegistry {
@@ -87,14 +114,17 @@ impl VersionRegistry {
     ) -> VersionRegistry {
         let older = older.into_iter().map(|older| {
             let version = match older.prepared {
-                Ok(prepared) => VersionState::Prepared(Box::new(prepared)),
-                Err(reason) => VersionState::Unavailable(reason),
+                Ok(prepared) => VersionState::Loaded {
+                    prepared: Box::new(prepared),
+                    opened: OnceCell::new(),
+                },
+                Err(error) => VersionState::Failed(error),
             };
             (older.key, version)
         });
         VersionRegistry {
             served,
-            older: tokio::sync::Mutex::new(older.collect()),
+            older: older.collect(),
         }
     }
 
@@ -103,8 +133,9 @@ impl VersionRegistry {
         self.served.get(name)
     }
 
-    /// Returns a version, or why it is not available.
-    pub(crate) async fn find(&self, key: &VersionKey) -> Result<Environment, String> {
+    /// Returns a version. Runs an older one if it has not run yet, once for all who
+    /// ask; a later request tries again what failed.
+    pub(crate) async fn find(&self, key: &VersionKey) -> Result<Environment, VersionError> {
         let VersionKey { name, digest, data } = key;
         let digest = *digest;
         let served = match data {
@@ -114,33 +145,21 @@ impl VersionRegistry {
         if let Some(env) = served.filter(|env| env.component().digest() == digest) {
             return Ok(env.clone());
         }
-        // Locked while the version is first run, so that this happens once.
-        let mut older = self.older.lock().await;
-        let missing = || format!("its component {digest} is not available any more");
-        let version = older.get_mut(key).ok_or_else(missing)?;
-        // Stays in place if this future is dropped during the first run.
-        let interrupted = "loading its component was interrupted".to_owned();
-        match std::mem::replace(version, VersionState::Unavailable(interrupted)) {
-            VersionState::Prepared(prepared) => match prepared.open().await {
-                Ok(env) => {
-                    tracing::info!(environment = %name, %digest, "older environment version in use");
-                    *version = VersionState::Ready(env.clone());
-                    Ok(env)
-                }
-                Err(error) => {
-                    let reason = format!("its component cannot be used: {error}");
-                    *version = VersionState::Unavailable(reason.clone());
-                    Err(reason)
-                }
-            },
-            VersionState::Ready(env) => {
-                *version = VersionState::Ready(env.clone());
-                Ok(env)
+        let (prepared, opened) = match self.older.get(key) {
+            None => {
+                let reason = format!("its component {digest} is not available any more");
+                return Err(VersionError::Gone(reason));
             }
-            VersionState::Unavailable(reason) => {
-                *version = VersionState::Unavailable(reason.clone());
-                Err(reason)
-            }
-        }
+            Some(VersionState::Failed(error)) => return Err(error.clone()),
+            Some(VersionState::Loaded { prepared, opened }) => (prepared, opened),
+        };
+        let open = async || {
+            let env = prepared.open().await;
+            let env =
+                env.map_err(|error| VersionError::of_load("its component cannot be used", &error))?;
+            tracing::info!(environment = %name, %digest, "older environment version in use");
+            Ok(env)
+        };
+        opened.get_or_try_init(open).await.cloned()
     }
 }

@@ -35,6 +35,23 @@ pub(crate) fn run_and_result(status: u16, body: &[u8]) -> Result<(&[u8], &[u8]),
     }
 }
 
+/// Returns the result in the response to a call, put together from its chunks.
+pub(crate) fn large_result(status: u16, body: &[u8]) -> Result<Vec<u8>, String> {
+    let mut events = events(body);
+    let mut result = Vec::with_capacity(body.len());
+    if let (200, Some(Ok((b"task_id", _)))) = (status, events.next()) {
+        while let Some(Ok((name, data))) = events.next() {
+            result.extend_from_slice(data);
+            match name {
+                b"chunk" => {}
+                b"end" if events.next().is_none() => return Ok(result),
+                _ => break,
+            }
+        }
+    }
+    Err(unexpected(status, body))
+}
+
 /// Checks that a result is a success with this text in its only block.
 pub(crate) fn is_text(result: &[u8], text: &str) -> Result<(), String> {
     let outcome: Value = serde_json::from_slice(result).unwrap_or_default();
@@ -141,7 +158,7 @@ fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{EchoCalls, TEXT, text_of};
+    use super::{EchoCalls, TEXT, large_result, text_of};
 
     fn answer(run: u32, text: &str) -> String {
         let result = format!(
@@ -166,6 +183,26 @@ mod tests {
             let text = body["input"]["text"].as_str().unwrap();
             assert_eq!(text, text_of(call));
             assert_eq!(text.len(), TEXT);
+        }
+    }
+
+    #[test]
+    fn a_large_result_is_its_chunks_up_to_the_end() {
+        let id = "event: task_id\r\ndata: 00\r\n\r\n";
+        let chunk = "event: chunk\r\ndata: {\"a\":\r\n\r\n";
+        let end = "event: end\r\ndata: 1}\r\n\r\n";
+        let result = |parts: &[&str]| large_result(200, parts.concat().as_bytes()).ok();
+        let whole = result(&[id, chunk, chunk, end]);
+        assert_eq!(whole.as_deref(), Some(&b"{\"a\":{\"a\":1}"[..]));
+        assert!(result(&[id, end]).is_some());
+        let error = end.replace("end", "error");
+        for wrong in [
+            &[id, chunk][..],
+            &[chunk, end],
+            &[id, end, chunk],
+            &[id, chunk, &error],
+        ] {
+            assert_eq!(result(wrong), None, "{wrong:?}");
         }
     }
 

@@ -6,7 +6,7 @@ use orwd_tests::background::run_concurrently;
 use orwd_tests::ors::{OrsClient, TaskSelector};
 use serde_json::json;
 
-use crate::harness::{AttackHarness, MAX_SESSIONS, act_answers, open, quick_or_soak};
+use crate::harness::{ATTACKER_SESSIONS, AttackHarness, act_answers, open, quick_or_soak};
 
 const DISK: u64 = 1 << 20;
 const FILES: u64 = 200;
@@ -201,7 +201,7 @@ fn files() {
             first
         },
     );
-    let count = MAX_SESSIONS / 2;
+    let count = ATTACKER_SESSIONS / 2;
     harness.case(
         &format!("{count} sessions that fill their disks at once"),
         "disk, each its own",

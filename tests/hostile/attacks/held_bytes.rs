@@ -241,6 +241,78 @@ fn unread_lists(ors: &OrsClient, count: usize, trickle: bool) -> String {
     format!("{cut} connections cut off, {refused} told to wait")
 }
 
+/// Asks for many ranges of one list and reads nothing. Another key gets its lists
+/// meanwhile.
+fn unread_ranges(ors: &OrsClient, bystander: &OrsClient) -> String {
+    let mut answered = 0;
+    let open: Vec<HttpConnection> = (0..5_u64)
+        .flat_map(|start| (start + 1..6).map(move |stop| (start * 64, stop * 64)))
+        // That of the other key.
+        .filter(|range| *range != (0, 320))
+        .map(|(start, stop)| {
+            let range = json!({"split": "train", "start": start, "stop": stop});
+            let mut connection = ors.client().connect();
+            connection
+                .send(&HttpRequest::post("/long/task_range").json(&range))
+                .expect("a request can be sent");
+            let status = connection.read_head().expect("a head").status;
+            assert!(matches!(status, 200 | 503), "{status}");
+            answered += usize::from(status == 200);
+            connection
+        })
+        .collect();
+    assert!(answered >= 3, "{answered}");
+    let range = json!({"split": "train", "start": 0, "stop": 320});
+    let list = bystander.post("/long/task_range", &range);
+    let start: String = list.text().chars().take(200).collect();
+    assert_eq!(list.status(), 200, "{start}");
+    assert_eq!(list.json()["tasks"].as_array().map(Vec::len), Some(320));
+    format!(
+        "{answered} of {} ranges sent, and the list of another key",
+        open.len()
+    )
+}
+
+/// Makes results of 3 MiB in many sessions at the same time, and reads none of them.
+/// Most wait for those before them or get a 503; each that began can be fetched
+/// afterwards.
+fn unread_results(ors: &OrsClient, count: usize) -> String {
+    let body = json!({"name": "big", "input": {"unit": "0123456789abcdef", "count": 192 << 10}});
+    let readers: Vec<(SessionClient, HttpConnection, String)> = (0..count)
+        .filter_map(|_| {
+            let session = ors.open("alpha", TaskSelector::At("train", 0));
+            let mut connection = ors.client().connect();
+            connection
+                .send(&session.post_request("call", &body))
+                .expect("a request can be sent");
+            let head = connection.read_head().expect("a head");
+            if head.status != 200 {
+                // The results before take the share of this key.
+                assert_eq!(head.status, 503);
+                assert_eq!(head.header("x-backend-state"), Some("starting"));
+                return None;
+            }
+            let first = connection.read_piece().expect("a piece").expect("an id");
+            let first = String::from_utf8(first).expect("text");
+            let run = first["event: task_id\r\ndata: ".len()..][..32].to_owned();
+            Some((session, connection, run))
+        })
+        .collect();
+    assert!(readers.len() >= 2, "{}", readers.len());
+    thread::sleep(Duration::from_secs(3));
+    let runs: Vec<(SessionClient, String)> = readers
+        .into_iter()
+        .map(|(session, _, run)| (session, run))
+        .collect();
+    for (session, run) in &runs {
+        assert_eq!(session.resume(run).text().len(), 3 << 20);
+    }
+    format!(
+        "{} of {count} began, and were fetched afterwards",
+        runs.len()
+    )
+}
+
 /// A session with this many results of 3 MiB.
 fn long_session(ors: &OrsClient, results: usize) -> SessionClient {
     let session = ors.open("alpha", TaskSelector::At("train", 0));
@@ -377,6 +449,18 @@ fn held_bytes() {
         &format!("{count} clients that read a few bytes now and then"),
         "response-rate",
         |ors| watched(pid, || unread_lists(ors, count, true)),
+    );
+    let bystander = harness.bystander();
+    harness.case(
+        "many ranges of a list, of which none is read",
+        "response-memory, by the reader's key",
+        |ors| watched(pid, || unread_ranges(ors, &bystander)),
+    );
+    let count = quick_or_soak(24, 60);
+    harness.case(
+        &format!("{count} results of 3 MiB at once, of which none is read"),
+        "result-memory: the key's other calls wait",
+        |ors| watched(pid, || unread_results(ors, count)),
     );
     let (results, count) = quick_or_soak((20, 40), (60, 200));
     harness.case(

@@ -7,7 +7,7 @@
 use super::http_requests::{
     SOCKET_TIMEOUT, create_head, odd_bodies, odd_ids, oversized_requests, send_raw,
 };
-use crate::harness::{AttackHarness, MAX_SESSIONS, quick_or_soak};
+use crate::harness::{ATTACKER_SESSIONS, AttackHarness, quick_or_soak};
 use orwd_tests::background::{BackgroundTask, run_concurrently};
 use orwd_tests::expect::error_detail;
 use orwd_tests::http::{HttpConnection, HttpRequest};
@@ -140,7 +140,7 @@ fn creations(ors: &OrsClient, count: usize) -> String {
             assert!(answer.header("retry-after").is_some(), "{answer:?}");
         }
     }
-    assert_eq!(held.len(), MAX_SESSIONS - 1, "{message}");
+    assert_eq!(held.len(), ATTACKER_SESSIONS, "{message}");
     format!("503 {message}, after {} sessions", held.len())
 }
 
@@ -348,7 +348,7 @@ fn http() {
     let many = quick_or_soak(1000, 100_000);
     harness.case(
         &format!("{many} creations, none deleted"),
-        "max-sessions",
+        "max-sessions: the share of a key",
         |ors| creations(ors, many),
     );
     let many = quick_or_soak(4000, 100_000);

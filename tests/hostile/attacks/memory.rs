@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::guests::{WatGuest, wat_guest};
 use crate::harness::{
-    AttackHarness, MAX_SESSIONS, ProcessStats, act_answers, act_faults, call_faulted,
+    ATTACKER_SESSIONS, AttackHarness, ProcessStats, act_answers, act_faults, call_faulted,
     component_refused,
 };
 
@@ -219,7 +219,7 @@ fn memory() {
         });
     }
 
-    let count = MAX_SESSIONS / 2;
+    let count = ATTACKER_SESSIONS / 2;
     let pid = harness.server().pid();
     harness.case(
         &format!("{count} sessions that exhaust memory at once"),
@@ -258,7 +258,7 @@ fn every_memory(ors: &OrsClient) -> String {
         let answer = ors.create(&id, &task);
         if answer.status() == 200 {
             held.push(ors.session("seven-memories", &id));
-            assert!(held.len() < MAX_SESSIONS, "the pool is never full");
+            assert!(held.len() <= ATTACKER_SESSIONS, "the pool is never full");
             continue;
         }
         let message = error_detail(&answer, 503);

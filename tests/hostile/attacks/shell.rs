@@ -84,7 +84,47 @@ fn programs_of_jq() -> Vec<Attack> {
             "jq -n 'reduce range(1e15) as $x (0; . + 1)'",
             ended,
         ),
-        attack("jq-recursion", "jq -n 'def f: f + f; f'", "limit"),
+        attack("jq-recursion", "jq -n 'def f: f + f; f'", "too deeply"),
+        attack(
+            "jq-closures",
+            "jq -n 'def f(g): f(g | . + 1); f(.)'",
+            "too deeply",
+        ),
+        attack(
+            "jq-deep-value",
+            "jq -n 'reduce range(100000) as $i (null; [.])'",
+            "256 levels deep",
+        ),
+        attack(
+            "jq-deep-path",
+            "jq -n 'setpath([range(100000) | 0]; 1)'",
+            "stopped",
+        ),
+        attack(
+            "jq-deep-input",
+            "head -c 1000000 /dev/zero | tr '\\0' '[' | jq .",
+            "depth limit",
+        ),
+        attack(
+            "jq-shared-value",
+            "jq -n 'reduce range(100) as $i (1; [., .]) | tojson'",
+            "too large",
+        ),
+        attack(
+            "jq-long-text",
+            "jq -n 'reduce range(1000) as $i (\"x\"; . + .)'",
+            "too large",
+        ),
+        attack(
+            "jq-product",
+            "jq -n '[range(1000)] | last(.[] as $a | .[] as $b | .[] as $c | $c)'",
+            ended,
+        ),
+        attack(
+            "jq-caught",
+            "jq -n 'def f: try error(1) catch f; f'",
+            "stopped",
+        ),
         attack("jq-collect", "jq -n '[range(1e15)] | length'", ended),
         attack(
             "jq-nesting",

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::guests::{WatGuest, wat_guest, with_clock};
 use crate::harness::{
-    AttackHarness, MAX_SESSIONS, act_answers, act_faults, call_faulted, component_refused,
+    ATTACKER_SESSIONS, AttackHarness, act_answers, act_faults, call_faulted, component_refused,
     create_fails, quick_or_soak, setup_fails,
 };
 
@@ -281,7 +281,7 @@ fn time() {
 
     // A time slice is two milliseconds: this number of loops on two threads
     // delays the canary by a tenth of a second on a quiet machine.
-    let count = quick_or_soak(MAX_SESSIONS / 3, MAX_SESSIONS - 8);
+    let count = quick_or_soak(ATTACKER_SESSIONS / 3, ATTACKER_SESSIONS - 7);
     harness.case(
         &format!("{count} loops at once"),
         "call-cpu, each its own",

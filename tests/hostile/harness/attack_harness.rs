@@ -24,7 +24,14 @@ use super::process_stats::{MEMORY_SLACK, ProcessStats};
 use super::report::{AttackReport, AttackRow};
 
 /// The session limit of each server.
-pub(crate) const MAX_SESSIONS: usize = 72;
+const PLACES: usize = 89;
+
+/// The sessions that the attacker's key gets of them: its share beside the session
+/// of the canary.
+pub(crate) const ATTACKER_SESSIONS: usize = 71;
+
+/// How many places a key may hold for each one that is free.
+const PER_FREE_PLACE: usize = 4;
 
 /// The number of tries for a case during which the canary was late.
 const TRIES: usize = 3;
@@ -46,9 +53,10 @@ pub(crate) struct AttackHarness {
     canary: Canary,
     ors: OrsClient,
     key: String,
+    bystander: OrsClient,
     start: ProcessStats,
-    /// The number of sessions that may exist.
-    session_slots: usize,
+    /// The number of sessions that the attacker may have.
+    attacker_sessions: usize,
     /// Bytes of memory that may stay behind.
     slack: u64,
     failures: Vec<String>,
@@ -77,18 +85,20 @@ impl AttackHarness {
             created.expect_success().trim_end().to_owned()
         };
         let (attacker, canary) = (new_key("attacker"), new_key("canary"));
+        let bystander = new_key("bystander");
         let mut serve = ServeCommand::fixtures(&[&["alpha"], fixtures].concat())
             .set("--api-keys", &file)
-            .set("--max-sessions", MAX_SESSIONS.to_string())
+            .set("--max-sessions", PLACES.to_string())
             .set("--log", "error,orwd::guest=info");
-        let mut session_slots = None;
+        let mut attacker_sessions = None;
         for pair in flags.chunks(2) {
             if pair[0] == "--max-open-sessions" {
-                session_slots = Some(pair[1].parse().expect("a number"));
+                let places = pair[1].parse().expect("a number");
+                attacker_sessions = Some(share_beside_canary(places));
             }
             serve = serve.set(pair[0], pair[1]);
         }
-        if session_slots.is_none() {
+        if attacker_sessions.is_none() {
             serve = serve.set("--hibernate-after", "never");
         }
         for file in files {
@@ -98,6 +108,7 @@ impl AttackHarness {
         let started = Instant::now();
         let canary = Canary::start(server.ors().with_api_key(&canary));
         let ors = server.ors().with_api_key(&attacker);
+        let bystander = server.ors().with_api_key(&bystander);
         // Allocates now what the server only allocates on first use.
         fill_slots(&ors);
         let first = canary.mark();
@@ -116,8 +127,9 @@ impl AttackHarness {
             canary,
             ors,
             key: attacker,
+            bystander,
             start,
-            session_slots: session_slots.unwrap_or(MAX_SESSIONS),
+            attacker_sessions: attacker_sessions.unwrap_or(ATTACKER_SESSIONS),
             slack: MEMORY_SLACK,
             failures: Vec::new(),
             server,
@@ -136,6 +148,11 @@ impl AttackHarness {
     /// Returns the attacker's API key, for requests on raw sockets.
     pub(crate) fn key(&self) -> &str {
         &self.key
+    }
+
+    /// Returns a client with another key than the attacker's and the canary's.
+    pub(crate) fn bystander(&self) -> OrsClient {
+        self.bystander.clone()
     }
 
     /// Returns the server.
@@ -192,7 +209,7 @@ impl AttackHarness {
             let now = ProcessStats::of(self.server.pid());
             if now.is_within(&self.start, self.slack) {
                 slots = catch_panic(|| fill_slots(&self.ors));
-                if slots == Ok(self.session_slots - 1) {
+                if slots == Ok(self.attacker_sessions) {
                     return Ok(());
                 }
             }
@@ -243,6 +260,12 @@ impl AttackHarness {
             failures.join("\n")
         );
     }
+}
+
+/// Returns how many of these places a key gets while the canary has one.
+fn share_beside_canary(places: usize) -> usize {
+    let is_share = |held: &usize| *held >= PER_FREE_PLACE * (places - 1 - held);
+    (0..places).find(is_share).expect("a share")
 }
 
 /// Creates sessions until the server refuses, deletes them, and returns how

@@ -10,6 +10,6 @@ pub(crate) use assertions::{
     act_answers, act_faults, act_is_invalid, call_faulted, component_refused, create_fails,
     inspect, setup_fails,
 };
-pub(crate) use attack_harness::{AttackHarness, MAX_SESSIONS, open, quick_or_soak};
+pub(crate) use attack_harness::{ATTACKER_SESSIONS, AttackHarness, open, quick_or_soak};
 pub(crate) use canary::catch_panic;
 pub(crate) use process_stats::ProcessStats;

@@ -160,6 +160,42 @@ fn a_session_keeps_the_component_it_was_created_with() {
 }
 
 #[test]
+fn a_session_waits_while_its_older_component_cannot_be_read() {
+    let scratch = TestDir::new();
+    let mut host = RestartableServer::new(&scratch);
+    let place = scratch.copy("swap/env.wasm", component("alpha"));
+    scratch.write("swap/orwd.toml", "name = \"swap\"\n");
+    let mut server = host.start(serve(scratch.at("swap")));
+    let old = server.ors().open("swap", TaskSelector::Spec(json!({})));
+    assert_eq!(bump(&old, 4), "4");
+    server.kill();
+    std::fs::copy(component("chat"), &place).unwrap();
+
+    // A directory in the place of the file is an error of reading, also for root.
+    let stored = std::fs::read_dir(scratch.at("state/components")).unwrap();
+    let stored = stored.map(|entry| entry.unwrap().path()).next().unwrap();
+    let aside = scratch.at("aside.wasm");
+    std::fs::rename(&stored, &aside).unwrap();
+    std::fs::create_dir(&stored).unwrap();
+    let mut server = host.start(serve(scratch.at("swap")));
+    let message = error_detail(&old.get("prompt"), 503);
+    assert!(!message.contains("directory"), "{message}");
+    server.wait_for_log("older version not loaded");
+    server.kill();
+
+    std::fs::remove_dir(&stored).unwrap();
+    std::fs::rename(&aside, &stored).unwrap();
+    let mut server = host.start(serve(scratch.at("swap")));
+    assert_eq!(bump(&old, 1), "5", "{}", server.log());
+    server.kill();
+
+    // One that is gone is gone.
+    std::fs::remove_file(&stored).unwrap();
+    let _server = host.start(serve(scratch.at("swap")));
+    error_detail(&old.get("prompt"), 410);
+}
+
+#[test]
 fn a_session_that_cannot_be_resumed_gets_an_error_and_never_a_wrong_result() {
     let scratch = TestDir::new();
     let clocked = environment_dir(&scratch, "clocked", "alpha", "clock = \"real\"", "");

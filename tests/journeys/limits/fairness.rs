@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use orwd_tests::background::{BackgroundTask, run_concurrently, wait_until};
 use orwd_tests::expect::error_detail;
-use orwd_tests::ors::{EventStream, OrsClient, SessionClient, TaskSelector};
+use orwd_tests::ors::{EventStream, OrsClient, SessionClient, TaskSelector, fresh_id};
 use orwd_tests::process::{OrwdCommand, ServeCommand};
 use orwd_tests::test_dir::TestDir;
 use serde_json::json;
@@ -83,6 +83,35 @@ fn waiting_for_a_cpu_is_no_wall_time_of_a_call() {
         }
     }));
     assert!(burnt.iter().all(|text| text == "burnt 300"), "{burnt:?}");
+}
+
+#[test]
+fn the_sessions_of_one_key_leave_places_for_another() {
+    let scratch = TestDir::new();
+    let keys = scratch.at("keys.toml");
+    let [alice, mallory] = ["alice", "mallory"].map(|name| {
+        let made = OrwdCommand::new(["keys", "new", name, "--api-keys", &keys]).run();
+        made.expect_success().trim_end().to_owned()
+    });
+    for flags in [
+        [("--max-sessions", "10"), ("--hibernate-after", "never")],
+        [("--max-sessions", "4"), ("--max-open-sessions", "10")],
+    ] {
+        let mut server = ServeCommand::fixtures(&["consumer"]).set("--api-keys", &keys);
+        for (flag, value) in flags {
+            server = server.set(flag, value);
+        }
+        let server = server.start();
+        let [alice, mallory] = [&alice, &mallory].map(|key| server.ors().with_api_key(key));
+        let body = TaskSelector::Spec(json!({})).body("consumer");
+        let created = |ors: &OrsClient| ors.create(&fresh_id(), &body);
+        let taken = (0..10).take_while(|_| created(&mallory).status() == 200);
+        assert_eq!(taken.count(), 8, "{flags:?}");
+        let refused = created(&mallory);
+        error_detail(&refused, 503);
+        assert!(refused.header("retry-after").is_some(), "{refused:?}");
+        assert_eq!(created(&alice).status(), 200, "{flags:?}");
+    }
 }
 
 #[test]

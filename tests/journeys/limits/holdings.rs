@@ -39,6 +39,7 @@ const LIMITS: &str = "tests/journeys/limits/mod.rs";
 const RATES: &str = "tests/journeys/http/rate_limits.rs";
 const ADDRESSES: &str = "tests/journeys/http/auth_and_origin.rs";
 const HELD: &str = "tests/hostile/attacks/held_bytes.rs";
+const FAIRNESS: &str = "tests/journeys/limits/fairness.rs";
 const HTTP: &str = "host/ors/src/tests/limits.rs";
 
 macro_rules! holdings {
@@ -66,7 +67,7 @@ const HOLDINGS: &[Holding] = holdings! {
     "records in the journal", "session", ["--journal-limit"], SPACE, "journal_is_limited";
     "requests and responses of a call", "session", ["--http-call-limit"], "tests/journeys/limits/requests.rs", "size_of_the_requests_of_a_call";
     "journals of an owner, live and ended", "owner of the session", ["--max-disk-per-key", "--disk-reserve"], "host/journal/src/tests/space/disk_quota.rs", "an_owner_loses_its_oldest_ended_episodes_and_is_then_refused";
-    "lists of tasks", "environment", ["--listing-memory", "--listing-limit", "--listing-tasks"], HELD, "held_bytes";
+    "lists of tasks", "key for which one is collected", ["--listing-memory", "--listing-limit", "--listing-tasks"], HELD, "held_bytes";
     "one list of tasks", "request", ["--listing-limit", "--listing-tasks"], "host/catalog/src/tasks/list.rs", "each_bound_is_met_before_more_is_held";
     // What a client makes it hold.
     "connections", "address or key", ["--max-connections", "--max-connections-per-address"], ADDRESSES, "connections_per_address_are_limited";
@@ -77,7 +78,9 @@ const HOLDINGS: &[Holding] = holdings! {
     "calls and creations that wait or run", "key", ["--request-memory"], HELD, "held_bytes";
     "calls in flight of a key", "key", ["--max-calls-per-key"], RATES, "calls_in_flight_per_key_are_limited";
     "responses that are not read", "address or key", ["--response-memory"], HTTP, "responses_that_are_not_read_share_a_memory";
-    "a result that is sent", "run: its readers share it", ["--response-memory"], "host/ors/src/encode/run_stream.rs", "readers_of_a_result_share_its_bytes";
+    "a result that is sent", "run: its readers share it", ["--response-memory"], "host/ors/src/encode/run_stream/tests.rs", "readers_of_a_result_share_its_bytes";
+    "lists of tasks that are sent", "reader", ["--response-memory"], "host/ors/src/limit/transfer_memory.rs", "a_list_is_charged_once_to_each_client_that_is_being_sent_it";
+    "results that are read", "owner of the session", ["--result-memory"], "host/session/src/runs/result_memory.rs", "calls_of_an_owner_without_room_wait_for_its_readers_and_not_for_others";
     "results that can be fetched again", "owner of the session", ["--result-memory"], "host/session/src/runs/result_memory.rs", "the_oldest_results_of_an_owner_leave_for_its_newer_ones";
     "results of one session", "session", ["256 results, 16 MiB"], "host/session/src/runs/run_cache.rs", "the_oldest_finished_runs_are_evicted_when_there_are_too_many_or_too_large_ones";
     "idempotency keys", "owner of the session", ["--result-memory", "4096 a session"], "host/session/src/runs/idempotency.rs", "the_oldest_keys_are_forgotten_when_there_are_too_many_or_no_memory";
@@ -85,10 +88,11 @@ const HOLDINGS: &[Holding] = holdings! {
     "results that a resume restores", "session", ["256 results, 16 MiB"], "host/session/src/runs/recorded_runs.rs", "a_resume_holds_the_results_that_it_restores_and_one_request";
     "requests that wait for histories or lists", "owner", ["1024, half of them for one owner"], "host/limiter/src/fair_queue.rs", "waiting_is_bounded_and_those_that_leave_are_forgotten";
     "rate limits of clients", "process", ["16,384 clients"], "host/limiter/src/rate_limiter.rs", "the_table_is_bounded";
-    "instances in memory", "owner with the most", ["--max-sessions"], LIMITS, "sessions_in_total_are_limited";
-    "open sessions", "process", ["--max-open-sessions"], LIMITS, "sessions_in_total_are_limited";
+    "instances in memory", "owner", ["--max-sessions"], FAIRNESS, "the_sessions_of_one_key_leave_places_for_another";
+    "open sessions", "owner", ["--max-open-sessions"], FAIRNESS, "the_sessions_of_one_key_leave_places_for_another";
+    "instances and open sessions without keys", "process", ["--max-sessions", "--max-open-sessions"], LIMITS, "sessions_in_total_are_limited";
     "open sessions of a key", "key", ["--max-sessions-per-key"], RATES, "sessions_per_key_are_limited";
-    "guests that wait for a CPU", "key", ["--cpu-queue"], "tests/journeys/limits/fairness.rs", "a_call_behind_many_busy_sessions_of_its_own_key_gets_a_503";
+    "guests that wait for a CPU", "key", ["--cpu-queue"], FAIRNESS, "a_call_behind_many_busy_sessions_of_its_own_key_gets_a_503";
     "temporary files of sessions", "owner of the session", ["--max-disk-per-key"], "host/overlay/src/storage/pages.rs", "the_temporary_file_is_charged_to_the_budget_of_its_owner";
     "queries about tasks", "owner", ["4096 an environment, half of them for one owner"], "host/limiter/src/fair_queue.rs", "keys_take_turns_where_only_one_is_admitted";
     "idle guests", "process", ["--memory-high-watermark"], "host/session/src/limits/memory_pressure.rs", "the_number_of_evictions_follows_the_excess";

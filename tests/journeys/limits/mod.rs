@@ -13,6 +13,7 @@ mod requests;
 mod space;
 mod support;
 mod time;
+mod waiting;
 
 use orwd_tests::artifacts::{binary, component};
 use orwd_tests::expect::error_detail;

@@ -264,8 +264,16 @@ fn a_file_size_limit_fails_a_write_and_not_the_server() {
     let ors = server.ors();
     let open = || ors.open("fixture_files", TaskSelector::Spec(json!({})));
     let (one, other) = (open(), open());
-    let filled = one.call("fill", fill(16)).text();
-    assert!(filled.contains("error: "), "{filled}");
+    // The limit is the host's, so the guest sees no error: the call breaks off.
+    let body = json!({"name": "fill", "input": fill(16)});
+    let broken = ors.try_post_as(one.id(), "/fixture_files/call", &body);
+    let text = broken.map_or_else(|_| String::new(), |answer| answer.text().to_owned());
+    assert!(
+        !text.contains("error: ") && !text.contains("event: end"),
+        "{text}"
+    );
+    server.wait_for_log("the host failed a guest");
+    assert_eq!(one.ping().status(), 200, "the session goes on");
     assert_eq!(other.call("fill", fill(2)).text(), "2097152 done");
     is_hardened(&server);
 }

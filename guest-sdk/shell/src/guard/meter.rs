@@ -5,7 +5,7 @@
 //! Nearly all work of the evaluator allocates: the meter counts allocations and their
 //! bytes, and cancels the evaluator, which looks before each command.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of an allocation that count as another step.
@@ -15,6 +15,10 @@ const STEP_BYTES: u64 = 512;
 /// one thread and runs one command line at a time.
 static TAKEN: AtomicU64 = AtomicU64::new(0);
 static MAX: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// The bytes that are allocated now.
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+
 static CANCELLED: Mutex<Option<Arc<AtomicBool>>> = Mutex::new(None);
 
 /// A command line whose work is counted.
@@ -32,7 +36,7 @@ impl Metered {
 
     /// Whether the work was too much.
     pub(crate) fn is_exceeded(&self) -> bool {
-        TAKEN.load(Ordering::Relaxed) > MAX.load(Ordering::Relaxed)
+        is_used_up()
     }
 }
 
@@ -46,14 +50,32 @@ impl Drop for Metered {
     }
 }
 
+/// Whether the command line has taken all the steps that it may take.
+pub(crate) fn is_used_up() -> bool {
+    TAKEN.load(Ordering::Relaxed) > MAX.load(Ordering::Relaxed)
+}
+
+/// Returns the bytes that are allocated now. Outside of a component they are not
+/// counted.
+pub(crate) fn live() -> usize {
+    LIVE.load(Ordering::Relaxed)
+}
+
 /// Counts an allocation. Does not allocate itself.
 #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
 fn count(bytes: usize) {
+    LIVE.fetch_add(bytes, Ordering::Relaxed);
     let steps = 1 + bytes as u64 / STEP_BYTES;
     let taken = TAKEN.fetch_add(steps, Ordering::Relaxed) + steps;
     if taken > MAX.load(Ordering::Relaxed) {
         cancel();
     }
+}
+
+/// Counts memory that is freed.
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
+fn release(bytes: usize) {
+    LIVE.fetch_sub(bytes, Ordering::Relaxed);
 }
 
 #[cold]
@@ -75,7 +97,7 @@ mod allocator {
 
     use std::alloc::{GlobalAlloc, Layout, System};
 
-    use super::count;
+    use super::{count, release};
 
     struct Counting;
 
@@ -98,11 +120,13 @@ mod allocator {
 
         unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
             count(size);
+            release(layout.size());
             // SAFETY: as above.
             unsafe { System.realloc(pointer, layout, size) }
         }
 
         unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+            release(layout.size());
             // SAFETY: as above.
             unsafe { System.dealloc(pointer, layout) }
         }

@@ -1,32 +1,25 @@
 //! What the evaluator does not bound itself: the depth of nested commands and of some
-//! expressions, the work of a command, and the programs of `jq`. All would end the
-//! session, where a limit should end the command line.
+//! expressions, and the work of a command. All would end the session, where a limit should
+//! end the command line.
 
 mod expressions;
-mod jq;
-mod jq_arguments;
-mod lexer;
-mod meter;
-mod stack;
+pub(crate) mod meter;
+pub(crate) mod stack;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bashkit::hooks::{HookAction, Interceptor, ToolEvent};
 
-use crate::files::SessionFiles;
+use crate::jq::Allowance;
 use crate::limits::ShellLimits;
 use meter::Metered;
 use stack::StackUse;
 
 /// Watches the commands of one command line.
 pub(crate) struct Guard {
-    files: Arc<SessionFiles>,
     stack: StackUse,
     limits: ShellLimits,
-    /// The time, in seconds, after which the command line is to be stopped.
-    until: f64,
     /// The work that is being counted.
     metered: OnceLock<Metered>,
     /// The evaluator looks at it before each command.
@@ -45,12 +38,10 @@ pub(crate) enum Stopped {
 
 impl Guard {
     /// Returns a guard of a command line that begins now, and here on the stack.
-    pub(crate) fn new(files: &Arc<SessionFiles>, limits: &ShellLimits) -> Arc<Self> {
+    pub(crate) fn new(limits: &ShellLimits) -> Arc<Self> {
         Arc::new(Self {
-            files: Arc::clone(files),
             stack: StackUse::from_here(),
             limits: *limits,
-            until: now() + limits.timeout.as_secs_f64(),
             metered: OnceLock::new(),
             cancelled: OnceLock::new(),
             reason: OnceLock::new(),
@@ -81,16 +72,19 @@ impl Guard {
 
     /// Looks at a command, and returns it as it is to run.
     fn command(&self, mut event: ToolEvent) -> ToolEvent {
-        self.files.expect_program(None);
         if self.stack.is_exceeded() {
             self.stop(Stopped::Nesting);
-        } else if matches!(event.name.as_str(), "jq" | "yq") {
-            let until = (now() + jq::SECONDS).min(self.until);
-            let file = jq_arguments::guard(&event.name, &mut event.args, until);
-            self.files.expect_program(file.map(|name| (name, until)));
         }
         expressions::guard(&event.name, &mut event.args);
         event
+    }
+
+    /// Returns what a run of `jq` may take.
+    pub(crate) fn allowance(&self) -> Allowance {
+        Allowance {
+            steps: self.limits.steps_of_jq(),
+            stack: self.stack,
+        }
     }
 
     fn stop(&self, reason: Stopped) {
@@ -98,23 +92,5 @@ impl Guard {
         if let Some(cancelled) = self.cancelled.get() {
             cancelled.store(true, Ordering::Relaxed);
         }
-    }
-}
-
-/// The session's time as `jq` knows it, in seconds.
-fn now() -> f64 {
-    let time = SystemTime::now().duration_since(UNIX_EPOCH);
-    time.unwrap_or_default().as_secs_f64()
-}
-
-/// Returns a program file of `jq` as it is to run.
-pub(crate) fn program_file(content: Vec<u8>, until: f64) -> Vec<u8> {
-    match std::str::from_utf8(&content) {
-        Ok(program) => match jq::guarded(program, until) {
-            jq::Guarded::AsIs => content,
-            jq::Guarded::Changed(program) => program.into_bytes(),
-            jq::Guarded::Refused => jq::refusal().into_bytes(),
-        },
-        Err(_) => content,
     }
 }

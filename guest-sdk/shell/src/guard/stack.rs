@@ -14,6 +14,7 @@ const MAX: usize = 640 << 10;
 const MAX: usize = 1 << 20;
 
 /// The stack that is used since a place of the program.
+#[derive(Clone, Copy)]
 pub(crate) struct StackUse {
     base: usize,
 }
@@ -26,7 +27,12 @@ impl StackUse {
 
     /// Whether too much is used.
     pub(crate) fn is_exceeded(&self) -> bool {
-        self.base.abs_diff(address()) > MAX
+        self.used() > MAX
+    }
+
+    /// Returns the bytes that are used.
+    pub(crate) fn used(&self) -> usize {
+        self.base.abs_diff(address())
     }
 }
 

@@ -33,7 +33,7 @@ impl ComponentStore {
     /// Copies a component with this digest and size into the store.
     pub fn insert(&self, digest: Digest, size: u64, component: &ComponentFile) -> io::Result<()> {
         let path = self.path(digest);
-        if path.exists() {
+        if self.find(digest)?.is_some() {
             return Ok(());
         }
         let bytes = component.read(size)?;
@@ -48,15 +48,20 @@ impl ComponentStore {
         Ok(())
     }
 
-    /// Returns the file with this digest, if it exists and is intact.
-    pub fn find(&self, digest: Digest) -> Option<PathBuf> {
+    /// Returns the file with this digest, if it exists and is intact. An error
+    /// says nothing about the file.
+    pub fn find(&self, digest: Digest) -> io::Result<Option<PathBuf>> {
         let path = self.path(digest);
-        let bytes = fs::read(&path).ok()?;
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
         if Digest::of(&bytes) == digest {
-            return Some(path);
+            return Ok(Some(path));
         }
         tracing::error!(file = %path.display(), "stored component is damaged");
-        None
+        Ok(None)
     }
 
     /// Removes all components but these, and returns how many it removed.
@@ -97,16 +102,24 @@ mod tests {
         let open = |name: &str| ComponentFile::open(&folder.path().join(name)).unwrap();
         store.insert(alpha, 5, &open("a.wasm")).unwrap();
         store.insert(beta, 4, &open("b.wasm")).unwrap();
-        assert_eq!(fs::read(store.find(alpha).unwrap()).unwrap(), b"alpha");
+        let find = |digest| store.find(digest).unwrap();
+        assert_eq!(fs::read(find(alpha).unwrap()).unwrap(), b"alpha");
         // A file with another digest or size is refused.
         let other = Digest::of(b"x");
         assert!(store.insert(other, 5, &open("a.wasm")).is_err());
         assert!(store.insert(other, 1, &open("a.wasm")).is_err());
-        assert_eq!(store.find(Digest::of(b"x")), None);
-        fs::write(store.find(beta).unwrap(), "gamma").unwrap();
-        assert_eq!(store.find(beta), None);
+        assert_eq!(find(Digest::of(b"x")), None);
+        fs::write(find(beta).unwrap(), "gamma").unwrap();
+        assert_eq!(find(beta), None);
+        // A damaged file is replaced.
+        store.insert(beta, 4, &open("b.wasm")).unwrap();
+        assert!(find(beta).is_some());
 
         assert_eq!(store.retain(&HashSet::from([alpha])).unwrap(), 1);
-        assert!(store.find(alpha).is_some());
+        assert!(find(alpha).is_some());
+        // A file that cannot be read is not one that is missing.
+        fs::remove_file(find(alpha).unwrap()).unwrap();
+        fs::create_dir(store.path(alpha)).unwrap();
+        assert!(store.find(alpha).is_err());
     }
 }

@@ -3,15 +3,17 @@
 //! An environment chooses how many tasks it has and how large they are, so each
 //! bound is checked before anything is held: the count before the first task is
 //! asked for, the bytes before a task is added. The list is text in pieces, which
-//! all its readers share; the memory is charged as long as one of them is left.
+//! all its readers share. It is charged to the owner of the request for which it
+//! was collected, as long as the list is kept; who sends its pieces charges them to
+//! their reader.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use orwd_engine::TaskLookupError;
+use orwd_engine::{Owner, TaskLookupError};
 use orwd_limiter::BytePermit;
-use orwd_model::{ByteSize, EnvName, Json, TimeSpan};
+use orwd_model::{ByteSize, Json, TimeSpan};
 
 /// The size of a piece. A larger task is a piece of its own.
 const PIECE: usize = 64 * 1024;
@@ -104,6 +106,7 @@ struct Listed {
     pieces: Vec<Bytes>,
     tasks: u64,
     bytes: usize,
+    _memory: Option<BytePermit<Owner>>,
 }
 
 impl TaskList {
@@ -115,10 +118,11 @@ impl TaskList {
             tasks: tasks.len() as u64,
             bytes: text.len(),
             pieces: vec![text],
+            _memory: None,
         }))
     }
 
-    /// Returns the text in pieces. Each keeps the memory of the list charged.
+    /// Returns the text in pieces, whose memory is charged as long as the list is left.
     pub fn pieces(&self) -> &[Bytes] {
         &self.0.pieces
     }
@@ -138,7 +142,7 @@ impl TaskList {
 #[derive(Debug)]
 pub struct TaskListBuilder {
     limits: ListingLimits,
-    memory: BytePermit<EnvName>,
+    memory: BytePermit<Owner>,
     start: u64,
     tasks: u64,
     bytes: usize,
@@ -146,21 +150,9 @@ pub struct TaskListBuilder {
     piece: Vec<u8>,
 }
 
-/// A piece that keeps the memory of its list charged.
-struct ChargedPiece {
-    text: Vec<u8>,
-    _memory: Arc<BytePermit<EnvName>>,
-}
-
-impl AsRef<[u8]> for ChargedPiece {
-    fn as_ref(&self) -> &[u8] {
-        &self.text
-    }
-}
-
 impl TaskListBuilder {
     /// Begins a list with the task `start`, which is charged to `memory`.
-    pub fn new(limits: &ListingLimits, memory: BytePermit<EnvName>, start: u64) -> TaskListBuilder {
+    pub fn new(limits: &ListingLimits, memory: BytePermit<Owner>, start: u64) -> TaskListBuilder {
         TaskListBuilder {
             limits: *limits,
             memory,
@@ -224,18 +216,12 @@ impl TaskListBuilder {
         piece.shrink_to_fit();
         full.push(piece);
         memory.shrink_to(full.iter().map(Vec::capacity).sum());
-        let memory = Arc::new(memory);
         let pieces = full.into_iter().filter(|piece| !piece.is_empty());
-        let pieces = pieces.map(|text| {
-            Bytes::from_owner(ChargedPiece {
-                text,
-                _memory: memory.clone(),
-            })
-        });
         TaskList(Arc::new(Listed {
-            pieces: pieces.collect(),
+            pieces: pieces.map(Bytes::from).collect(),
             tasks,
             bytes,
+            _memory: Some(memory),
         }))
     }
 }
@@ -258,14 +244,14 @@ mod tests {
         Json::object(text.to_owned()).unwrap()
     }
 
-    fn env() -> EnvName {
-        EnvName::new("alpha").unwrap()
+    fn owner() -> Owner {
+        Owner::Client(Some("alice".into()))
     }
 
     #[test]
     fn a_list_is_the_tasks_with_commas_in_pieces() {
         let budget = ByteBudget::new(1 << 30, 1 << 30);
-        let memory = budget.try_take(&env(), 0).unwrap();
+        let memory = budget.try_take(&owner(), 0).unwrap();
         let mut list = TaskListBuilder::new(&limits(1000, 1 << 20), memory, 0);
         let tasks: Vec<Json> = (0..100)
             .map(|n| task(&format!("{{\"n\":{n},\"x\":\"{}\"}}", "x".repeat(n * 100))))
@@ -280,12 +266,13 @@ mod tests {
         let texts: Vec<&str> = tasks.iter().map(Json::as_str).collect();
         assert_eq!(String::from_utf8(text).unwrap(), texts.join(","));
         assert!(list.pieces().len() > 3, "{}", list.pieces().len());
-        // A piece that is being sent keeps the charge.
         assert!(budget.used() >= list.bytes());
-        let piece = list.pieces()[1].slice(10..20);
+        let kept = list.clone();
+        // Who sends a piece charges it to its reader.
+        let _piece = list.pieces()[1].slice(10..20);
         drop(list);
         assert!(budget.used() > 0);
-        drop(piece);
+        drop(kept);
         assert_eq!(budget.used(), 0);
     }
 
@@ -299,7 +286,7 @@ mod tests {
             "{error}"
         );
         let budget = ByteBudget::new(200 << 10, 200 << 10);
-        let memory = budget.try_take(&env(), 0).unwrap();
+        let memory = budget.try_take(&owner(), 0).unwrap();
         let mut list = TaskListBuilder::new(&limits(10, 25), memory, 7);
         list.push(&task("{\"a\":10}")).unwrap();
         list.push(&task("{\"a\":10}")).unwrap();
@@ -314,8 +301,8 @@ mod tests {
         );
         assert_eq!(budget.used(), 0);
 
-        let other = budget.try_take(&env(), 100 << 10).unwrap();
-        let memory = budget.try_take(&env(), 0).unwrap();
+        let other = budget.try_take(&owner(), 100 << 10).unwrap();
+        let memory = budget.try_take(&owner(), 0).unwrap();
         let mut list = TaskListBuilder::new(&limits(10, 1 << 30), memory, 0);
         let large = task(&format!("{{\"a\":\"{}\"}}", "x".repeat(60 << 10)));
         list.push(&large).unwrap();

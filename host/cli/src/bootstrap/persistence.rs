@@ -19,7 +19,7 @@ use orwd_journal::{
 };
 use orwd_model::{Digest, EnvName, SessionLimits};
 use orwd_sandbox::{DataDir, DataDirError};
-use orwd_session::{MemoryMonitor, OlderVersion, VersionData, VersionKey};
+use orwd_session::{MemoryMonitor, OlderVersion, VersionData, VersionError, VersionKey};
 
 use super::environments::PreparedEnvironments;
 use crate::console::CommandError;
@@ -270,22 +270,28 @@ fn load_version(
     key: &VersionKey,
     limits: SessionLimits,
     open_data: OpenNoted<'_>,
-) -> Result<PreparedEnvironment, String> {
+) -> Result<PreparedEnvironment, VersionError> {
     let VersionKey { name, digest, data } = key;
-    let component = components
-        .find(*digest)
-        .ok_or_else(|| format!("its component {digest} is not available any more"))?;
+    let component = components.find(*digest).map_err(|error| {
+        VersionError::Unavailable(format!("its component {digest} cannot be read: {error}"))
+    })?;
+    let component = component.ok_or_else(|| {
+        VersionError::Gone(format!("its component {digest} is not available any more"))
+    })?;
     let loaded = match data {
         VersionData::Served => prepared.load_version(name.clone(), component, limits),
         VersionData::Imported(path) => {
             let open = |path: &PathBuf| {
-                open_data(path).map_err(|error| format!("its data cannot be opened: {error}"))
+                open_data(path).map_err(|error| {
+                    VersionError::Unavailable(format!("its data cannot be opened: {error}"))
+                })
             };
             let data = path.as_ref().map(open).transpose()?;
-            prepared.load_imported(imported_name(*digest)?, component, limits, data)
+            let name = imported_name(*digest).map_err(VersionError::Gone)?;
+            prepared.load_imported(name, component, limits, data)
         }
     };
-    loaded.map_err(|error| format!("its component cannot be loaded: {error}"))
+    loaded.map_err(|error| VersionError::of_load("its component cannot be loaded", &error))
 }
 
 /// Returns the name under which the component of imported sessions appears in the

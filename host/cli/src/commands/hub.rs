@@ -15,8 +15,9 @@ use crate::console::{CommandError, CommandStatus, Log, terminal};
 ///
 /// `orwd` and the `openreward` package manage it with the platform's address in
 /// OPENREWARD_URL, OPENREWARD_API_URL and OPENREWARD_SESSION_URL, and an API key
-/// in OPENREWARD_API_KEY. Guests run in processes of their own, hardened as with
-/// `orwd serve`, which have no access to accounts, repositories and keys.
+/// in OPENREWARD_API_KEY. Browsers get pages at the same address. Guests run in
+/// processes of their own, hardened as with `orwd serve`, which have no access to
+/// accounts, repositories and keys.
 /// SIGINT (Ctrl-C) or SIGTERM stops the platform; a second signal ends it at
 /// once. Sessions resume when it starts again with the same --state.
 #[derive(Args, Debug)]
@@ -32,7 +33,8 @@ pub(crate) struct Hub {
 
     /// TOML file of the first users, organisations and API keys. It counts when
     /// there are none yet; without it, a user `admin` is created, whose API key
-    /// is in the file admin-key of the state directory
+    /// is in the file admin-key of the state directory, and a link is printed by
+    /// which that user signs in to the web page for the first time
     #[arg(long, value_name = "FILE")]
     bootstrap: Option<PathBuf>,
 
@@ -52,6 +54,12 @@ pub(crate) struct Hub {
     /// 413
     #[arg(long, value_name = "SIZE", default_value = "10GiB")]
     file_quota: ByteSize,
+
+    /// Bytes of everything that is kept for one user or organisation: files,
+    /// repositories, versions, sessions, runs and rollouts. What would exceed
+    /// them is refused with `disk quota exceeded`
+    #[arg(long, value_name = "SIZE", default_value = "50GiB")]
+    owner_quota: ByteSize,
 
     /// Build pushed sources that have no component. This runs code of their
     /// authors on this machine with your rights, so allow it only if you trust
@@ -75,6 +83,7 @@ impl Hub {
             listen: self.listen.0,
             public_url: self.public_url,
             file_quota: self.file_quota.get(),
+            owner_quota: self.owner_quota.get(),
             allow_native_builds: self.allow_native_builds,
             log_arguments,
             host_arguments: vec!["--hardening".to_owned(), name(self.hardening.hardening)],

@@ -249,9 +249,10 @@ mod tests {
             let state = slow.queue.lock();
             (state.host, state.guest)
         };
-        assert_eq!(host.dropped, 0);
+        assert_eq!(host.all_dropped, 0);
         assert!(guest.bytes <= GUEST_ROOM);
-        let kept = total - usize::try_from(guest.dropped).unwrap();
+        // The thread may have taken a part of the count to report it.
+        let kept = total - usize::try_from(guest.all_dropped).unwrap();
         assert_eq!(kept, GUEST_ROOM / line.len());
         drop(slow.go);
         drop(slow.thread);
@@ -271,7 +272,7 @@ mod tests {
         }
         let host = slow.queue.lock().host;
         assert!(host.bytes <= HOST_ROOM);
-        assert_eq!(host.dropped, 16);
+        assert_eq!(host.all_dropped, 16);
         drop(slow.go);
     }
 }

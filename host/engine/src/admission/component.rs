@@ -71,6 +71,33 @@ pub enum ComponentError {
     Link(wasmtime::Error),
 }
 
+impl ComponentError {
+    /// Whether the host is the cause and not the component. A limit of the compiler
+    /// counts as the host's: another host, or the same one at another time, compiles
+    /// the component.
+    pub fn is_host_fault(&self) -> bool {
+        match self {
+            ComponentError::Compile(CompileError::Refused(_)) => false,
+            ComponentError::Compile(
+                CompileError::Cpu(_)
+                | CompileError::Wall(_)
+                | CompileError::Memory(_)
+                | CompileError::Crashed(_)
+                | CompileError::Unavailable(_),
+            )
+            | ComponentError::LimitExceeded(_)
+            | ComponentError::Load(_) => true,
+            ComponentError::Empty
+            | ComponentError::CoreModule
+            | ComponentError::Text
+            | ComponentError::Precompiled
+            | ComponentError::Unknown
+            | ComponentError::WorldMismatch(_)
+            | ComponentError::Link(_) => false,
+        }
+    }
+}
+
 impl From<ScanError> for ComponentError {
     fn from(error: ScanError) -> ComponentError {
         match error {

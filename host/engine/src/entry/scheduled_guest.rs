@@ -3,15 +3,18 @@
 //! Wall time is what a guest uses of its own will: CPU time, and sleep by the
 //! duration that it asked for. Waiting for a turn is not charged, and neither
 //! is waiting for the host, such as for a file that must come from disk; only a
-//! host that does not answer at all ends the wait.
+//! host that does not answer at all ends the wait. Where the host has no room
+//! for what the guest may return, its turn ends at once, and it waits for room.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
+use crate::entry::result_gate::{ResultGate, Room, RoomWait};
 use crate::schedule::scheduler::Turns;
 use orwd_sandbox::{CpuMeter, SessionClock};
 
@@ -27,6 +30,8 @@ pub(crate) struct ScheduledGuest<F> {
     wall: Duration,
     host_timeout: Duration,
     wait: Option<Wait>,
+    gate: Option<Arc<dyn ResultGate>>,
+    room: RoomState,
     guest: Pin<Box<F>>,
 }
 
@@ -34,6 +39,16 @@ pub(crate) struct ScheduledGuest<F> {
 struct Wait {
     timeout: Pin<Box<Sleep>>,
     reason: Overrun,
+}
+
+/// What is known of the room for the guest's result.
+enum RoomState {
+    /// It is asked for when the next turn begins.
+    Unknown,
+    /// There was none.
+    Awaited(RoomWait),
+    /// It was waited for, and is kept for the next turn.
+    Reserved { _room: Room },
 }
 
 /// Why a guest was stopped.
@@ -60,7 +75,32 @@ impl<F> ScheduledGuest<F> {
             wall,
             host_timeout: HOST_TIMEOUT,
             wait: None,
+            gate: None,
+            room: RoomState::Unknown,
             guest: Box::pin(guest),
+        }
+    }
+
+    /// Sets who is asked for room before each turn.
+    pub(crate) fn set_gate(&mut self, gate: Option<Arc<dyn ResultGate>>) {
+        self.gate = gate;
+    }
+
+    /// Waits for a turn, and for room at its beginning.
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let RoomState::Awaited(wait) = &mut self.room {
+                let room = ready!(wait.as_mut().poll(context));
+                self.room = RoomState::Reserved { _room: room };
+            }
+            ready!(self.turns.poll_begin(context));
+            let gate = self.gate.as_ref();
+            let gate = gate.filter(|_| matches!(self.room, RoomState::Unknown));
+            let Some(wait) = gate.and_then(|gate| gate.wait()) else {
+                return Poll::Ready(());
+            };
+            self.turns.end(Duration::ZERO, None);
+            self.room = RoomState::Awaited(wait);
         }
     }
 
@@ -100,7 +140,7 @@ impl<F: Future> Future for ScheduledGuest<F> {
         {
             return Poll::Ready(Err(wait.reason));
         }
-        ready!(self.turns.poll_begin(context));
+        ready!(self.poll_turn(context));
         self.meter.start();
         let result = self.guest.as_mut().poll(context);
         let used = self.meter.stop();
@@ -109,6 +149,7 @@ impl<F: Future> Future for ScheduledGuest<F> {
         if let Poll::Ready(value) = result {
             return Poll::Ready(Ok(value));
         }
+        self.room = RoomState::Unknown;
         if self.wall_left().is_zero() {
             return Poll::Ready(Err(Overrun::WallTime));
         }
@@ -195,6 +236,37 @@ mod tests {
         }
         assert_eq!(runtime.block_on(quick).unwrap(), Ok(true));
         assert_eq!(runtime.block_on(long).unwrap(), Ok(true));
+    }
+
+    /// A gate that is open or not.
+    #[derive(Debug)]
+    struct Door(Arc<tokio::sync::Semaphore>);
+
+    impl ResultGate for Door {
+        fn wait(&self) -> Option<RoomWait> {
+            if self.0.available_permits() > 0 {
+                return None;
+            }
+            let door = self.0.clone();
+            Some(Box::pin(async move {
+                Box::new(door.acquire_owned().await) as Room
+            }))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_guest_without_room_for_its_result_holds_no_turn() {
+        let scheduler = Scheduler::new(1, 0);
+        let door = Arc::new(tokio::sync::Semaphore::new(0));
+        let mut waits = guest(&scheduler, MS, async { 7 });
+        waits.set_gate(Some(Arc::new(Door(door.clone()))));
+        let mut waits = tokio::spawn(waits);
+        let early = tokio::time::timeout(30 * MS, &mut waits).await;
+        assert!(early.is_err(), "it waits for longer than its wall time");
+        assert_eq!(guest(&scheduler, MS, async { 8 }).await, Ok(8));
+        door.add_permits(1);
+        assert_eq!(waits.await.unwrap(), Ok(7));
+        assert_eq!(door.available_permits(), 1, "the room is given back");
     }
 
     #[tokio::test]

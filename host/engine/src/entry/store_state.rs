@@ -11,6 +11,7 @@ use wasmtime::{Store, UpdateDeadline};
 
 use crate::convert::lower::{self, LoweredSecrets};
 use crate::entry::fault::{EntryFailure, classify};
+use crate::entry::result_gate::ResultGate;
 use crate::entry::scheduled_guest::ScheduledGuest;
 use crate::schedule::account::CpuAccount;
 use crate::schedule::scheduler::{Scheduler, Turns};
@@ -27,6 +28,8 @@ const COMPONENT_HANDLES: usize = 8;
 pub(crate) struct CpuShare {
     pub(crate) scheduler: Scheduler,
     pub(crate) account: Arc<CpuAccount>,
+    /// Whether there is room for what the next entry returns.
+    pub(crate) gate: Option<Arc<dyn ResultGate>>,
 }
 
 /// A store, or the fault that ended it.
@@ -103,7 +106,8 @@ impl StoreState {
         store.set_epoch_deadline(1);
         let clock = store.data().clock.clone();
         let turns = Turns::new(&cpu.scheduler, &cpu.account);
-        let guest = ScheduledGuest::new(turns, meter, clock, budget.wall, entry(&mut store));
+        let mut guest = ScheduledGuest::new(turns, meter, clock, budget.wall, entry(&mut store));
+        guest.set_gate(cpu.gate.clone());
         let result = match guest.await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(EntryFailure::Error(error)),

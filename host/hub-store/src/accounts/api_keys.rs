@@ -2,7 +2,8 @@
 
 use uuid::Uuid;
 
-use super::caller::{Caller, NamespaceKind, Role};
+use super::caller::Caller;
+use super::namespaces::caller_named;
 use crate::clock::now;
 use crate::error::HubStoreError;
 use crate::sql::backend::Transaction;
@@ -64,27 +65,57 @@ pub fn caller_of_key(
     transaction: &mut dyn Transaction,
     hash: &KeyHash,
 ) -> Result<Option<Caller>, HubStoreError> {
-    let Some(row) = transaction.first(
-        "SELECT n.name, n.id, n.kind FROM api_keys k JOIN namespaces n ON n.name = k.namespace \
-         WHERE k.hash = ?1",
+    let row = transaction.first(
+        "SELECT namespace FROM api_keys WHERE hash = ?1",
         params![&hash.0],
-    )?
-    else {
-        return Ok(None);
-    };
-    let name = row.text(0)?;
-    let members = transaction.query(
-        "SELECT organisation, role FROM members WHERE member = ?1 ORDER BY organisation",
-        params![&name],
     )?;
-    let memberships = members
-        .iter()
-        .map(|row| Ok((row.text(0)?, Role::of(&row.text(1)?))))
-        .collect::<Result<Vec<_>, HubStoreError>>()?;
-    Ok(Some(Caller {
-        name: name.into(),
-        id: row.text(1)?.into(),
-        kind: NamespaceKind::of(&row.text(2)?),
-        memberships: memberships.into(),
-    }))
+    match row {
+        Some(row) => caller_named(transaction, &row.text(0)?),
+        None => Ok(None),
+    }
+}
+
+/// An API key as its holder sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// The id.
+    pub id: String,
+    /// What it is for.
+    pub name: String,
+    /// When it was made.
+    pub created_at: String,
+}
+
+/// Returns the keys of a namespace, newest first.
+pub fn keys_of(
+    transaction: &mut dyn Transaction,
+    namespace: &str,
+) -> Result<Vec<KeyRecord>, HubStoreError> {
+    let rows = transaction.query(
+        "SELECT id, name, created_at FROM api_keys WHERE namespace = ?1 \
+         ORDER BY created_at DESC, name",
+        params![namespace],
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(KeyRecord {
+                id: row.text(0)?,
+                name: row.text(1)?,
+                created_at: row.text(2)?,
+            })
+        })
+        .collect()
+}
+
+/// Revokes a key of a namespace. Returns whether there was one with this id.
+pub fn revoke_key(
+    transaction: &mut dyn Transaction,
+    namespace: &str,
+    id: &str,
+) -> Result<bool, HubStoreError> {
+    let removed = transaction.execute(
+        "DELETE FROM api_keys WHERE namespace = ?1 AND id = ?2",
+        params![namespace, id],
+    )?;
+    Ok(removed > 0)
 }

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::caller::NamespaceKind;
+use super::caller::{Caller, NamespaceKind, Role};
 use crate::clock::now;
 use crate::error::HubStoreError;
 use crate::sql::backend::Transaction;
@@ -10,7 +10,7 @@ use crate::sql::params;
 
 /// First segments of paths, which cannot be the name of a namespace: a request
 /// for one of its pages would reach another route.
-const RESERVED: [&str; 25] = [
+const RESERVED: [&str; 27] = [
     "v1",
     "git",
     "orwd",
@@ -32,6 +32,8 @@ const RESERVED: [&str; 25] = [
     "rollout",
     "settings",
     "static",
+    "new",
+    "setup",
     "docs",
     "redoc",
     "login",
@@ -105,4 +107,57 @@ pub fn password_of(
         params![name],
     )?;
     row.map_or(Ok(None), |row| row.optional_text(0))
+}
+
+/// Sets the password of a user, of which this is the hash.
+pub fn set_password(
+    transaction: &mut dyn Transaction,
+    name: &str,
+    hash: &str,
+) -> Result<(), HubStoreError> {
+    transaction.execute(
+        "UPDATE namespaces SET password = ?2 WHERE name = ?1 AND kind = 'user'",
+        params![name, hash],
+    )?;
+    Ok(())
+}
+
+/// Returns the administrator who has no password yet, if there is one.
+pub fn administrator_without_password(
+    transaction: &mut dyn Transaction,
+) -> Result<Option<String>, HubStoreError> {
+    let row = transaction.first(
+        "SELECT name FROM namespaces WHERE kind = 'user' AND is_admin = 1 AND password IS NULL \
+         ORDER BY created_at LIMIT 1",
+        &[],
+    )?;
+    row.map_or(Ok(None), |row| row.text(0).map(Some))
+}
+
+/// Returns a user or an organisation as the sender of a request.
+pub(super) fn caller_named(
+    transaction: &mut dyn Transaction,
+    name: &str,
+) -> Result<Option<Caller>, HubStoreError> {
+    let row = transaction.first(
+        "SELECT id, kind FROM namespaces WHERE name = ?1",
+        params![name],
+    )?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let members = transaction.query(
+        "SELECT organisation, role FROM members WHERE member = ?1 ORDER BY organisation",
+        params![name],
+    )?;
+    let memberships = members
+        .iter()
+        .map(|row| Ok((row.text(0)?, Role::of(&row.text(1)?))))
+        .collect::<Result<Vec<_>, HubStoreError>>()?;
+    Ok(Some(Caller {
+        name: name.into(),
+        id: row.text(0)?.into(),
+        kind: NamespaceKind::of(&row.text(1)?),
+        memberships: memberships.into(),
+    }))
 }

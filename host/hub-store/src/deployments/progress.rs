@@ -5,9 +5,13 @@ use crate::clock::now;
 use crate::error::HubStoreError;
 use crate::sql::backend::Transaction;
 use crate::sql::params;
+use crate::usage;
 
 /// Characters of a build log. What follows is dropped.
 const MAX_LOG: i64 = 1 << 20;
+
+/// Bytes of the reason of a failure, which listings show.
+const MAX_REASON: usize = 16 << 10;
 
 /// A version that can be served.
 #[derive(Clone, Debug)]
@@ -18,7 +22,12 @@ pub struct DeployedVersion {
     pub variants: Vec<String>,
     /// The secrets that they declare.
     pub secrets: Vec<String>,
+    /// Bytes of its files.
+    pub bytes: i64,
 }
+
+/// Bytes by which a deployment is charged beside its files and its build log.
+const ROW: i64 = 16 << 10;
 
 /// Sets the status of a deployment.
 pub fn set_status(
@@ -53,6 +62,20 @@ pub fn finish(
     deployment: &DeploymentRecord,
     result: &Result<DeployedVersion, String>,
 ) -> Result<(), HubStoreError> {
+    end(transaction, deployment, result)?;
+    let bytes = result.as_ref().map_or(0, |version| version.bytes);
+    transaction.execute(
+        "UPDATE deployments SET bytes = ?2 + ?3 + LENGTH(log) WHERE id = ?1",
+        params![&deployment.id, bytes, ROW],
+    )?;
+    usage::count_versions(transaction, Some(&deployment.environment))
+}
+
+fn end(
+    transaction: &mut dyn Transaction,
+    deployment: &DeploymentRecord,
+    result: &Result<DeployedVersion, String>,
+) -> Result<(), HubStoreError> {
     match result {
         Ok(version) => {
             transaction.execute(
@@ -73,11 +96,17 @@ pub fn finish(
             transaction.execute(
                 "UPDATE deployments SET status = 'failed', error = ?2, updated_at = ?3 \
                  WHERE id = ?1",
-                params![&deployment.id, reason, now()],
+                params![&deployment.id, beginning(reason), now()],
             )?;
             append_log(transaction, &deployment.id, &format!("error: {reason}\n"))
         }
     }
+}
+
+/// Returns the beginning of a reason; the build log has the whole.
+fn beginning(reason: &str) -> &str {
+    let end = reason.floor_char_boundary(MAX_REASON);
+    reason.get(..end).unwrap_or_default()
 }
 
 /// Makes an environment serve a deployment.

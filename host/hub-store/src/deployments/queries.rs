@@ -4,7 +4,7 @@ use super::record::{COLUMNS, DeploymentRecord};
 use crate::accounts::Caller;
 use crate::environments::EnvironmentRecord;
 use crate::error::HubStoreError;
-use crate::sql::backend::Transaction;
+use crate::sql::backend::{RowBound, Transaction};
 use crate::sql::params;
 
 /// Characters of an id that name a deployment. The table of the command line
@@ -34,7 +34,7 @@ pub fn of_environment(
         "SELECT {COLUMNS} FROM deployments d WHERE d.environment = ?1 ORDER BY d.number DESC \
          LIMIT 1000"
     );
-    let rows = transaction.query(&sql, params![environment])?;
+    let rows = transaction.query_within(&sql, params![environment], RowBound::PAGE)?;
     rows.iter().map(DeploymentRecord::of).collect()
 }
 
@@ -75,6 +75,46 @@ pub fn by_prefix(
 pub fn log_text(transaction: &mut dyn Transaction, id: &str) -> Result<String, HubStoreError> {
     let row = transaction.first("SELECT log FROM deployments WHERE id = ?1", params![id])?;
     row.map_or(Ok(String::new()), |row| row.text(0))
+}
+
+/// Returns the build log of a deployment after a number of characters.
+pub fn log_after(
+    transaction: &mut dyn Transaction,
+    id: &str,
+    characters: i64,
+) -> Result<String, HubStoreError> {
+    let row = transaction.first(
+        "SELECT SUBSTR(log, ?2) FROM deployments WHERE id = ?1",
+        params![id, characters.saturating_add(1)],
+    )?;
+    row.map_or(Ok(String::new()), |row| row.text(0))
+}
+
+/// Returns the newest deployment of an environment, if there is one.
+pub fn newest_of(
+    transaction: &mut dyn Transaction,
+    environment: &str,
+) -> Result<Option<DeploymentRecord>, HubStoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM deployments d WHERE d.environment = ?1 ORDER BY d.number DESC LIMIT 1"
+    );
+    let row = transaction.first(&sql, params![environment])?;
+    row.map(|row| DeploymentRecord::of(&row)).transpose()
+}
+
+/// Returns a page of the deployments of an environment, newest first.
+pub fn page_of_environment(
+    transaction: &mut dyn Transaction,
+    environment: &str,
+    limit: i64,
+    offset: i64,
+) -> Result<Vec<DeploymentRecord>, HubStoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM deployments d WHERE d.environment = ?1 ORDER BY d.number DESC \
+         LIMIT ?2 OFFSET ?3"
+    );
+    let rows = transaction.query(&sql, params![environment, limit, offset])?;
+    rows.iter().map(DeploymentRecord::of).collect()
 }
 
 /// Returns the deployment of an environment that a version names: the beginning

@@ -3,7 +3,7 @@
 use super::record::{COLUMNS, EnvironmentRecord, TABLES};
 use crate::accounts::Caller;
 use crate::error::HubStoreError;
-use crate::sql::backend::Transaction;
+use crate::sql::backend::{RowBound, Transaction};
 use crate::sql::params;
 use crate::sql::value::SqlValue;
 
@@ -151,7 +151,7 @@ pub fn list(
         "SELECT {COLUMNS} FROM {TABLES} WHERE {condition} ORDER BY e.number DESC LIMIT {limit} \
          OFFSET {offset}"
     );
-    let rows = transaction.query(&sql, &parameters)?;
+    let rows = transaction.query_within(&sql, &parameters, RowBound::PAGE)?;
     let found = rows
         .iter()
         .map(EnvironmentRecord::of)
@@ -179,6 +179,14 @@ pub fn repositories(
         }
     }
     Ok(found)
+}
+
+/// Returns the ids of all environments, each with the generation of its files.
+pub fn generations(transaction: &mut dyn Transaction) -> Result<Vec<(String, i64)>, HubStoreError> {
+    let rows = transaction.query("SELECT id, generation FROM environments", &[])?;
+    rows.iter()
+        .map(|row| Ok((row.text(0)?, row.integer(1)?)))
+        .collect()
 }
 
 /// Returns the environments that are deployed from a repository, or from any.

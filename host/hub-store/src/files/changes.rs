@@ -1,11 +1,13 @@
 //! Storing and deleting files.
 
+use super::contents::{ROW, add_content};
 use super::queries::{check_path, total_size};
 use crate::clock::now;
 use crate::environments::check_relative_path;
 use crate::error::HubStoreError;
 use crate::sql::backend::Transaction;
 use crate::sql::params;
+use crate::usage::{self, Kept};
 
 /// A file to store. Its content is stored already.
 #[derive(Clone, Debug)]
@@ -28,6 +30,14 @@ pub fn put(
 ) -> Result<(), HubStoreError> {
     check_path(&change.path)?;
     check_no_conflict(transaction, environment, &change.path)?;
+    add_content(transaction, environment, &change.digest, change.size)?;
+    let before = transaction.first(
+        "SELECT 1 FROM files WHERE environment = ?1 AND path = ?2",
+        params![environment, &change.path],
+    )?;
+    if before.is_none() {
+        usage::add(transaction, environment, Kept::Files, ROW)?;
+    }
     transaction.execute(
         "INSERT INTO files (environment, path, digest, size, updated_at) \
          VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (environment, path) DO UPDATE SET \
@@ -92,6 +102,7 @@ pub fn delete_file(
     if deleted == 0 {
         return Err(HubStoreError::Missing(format!("there is no file {path:?}")));
     }
+    usage::add(transaction, environment, Kept::Files, -ROW)?;
     changed(transaction, environment)
 }
 
@@ -111,6 +122,8 @@ pub fn delete_folder(
             "there is no folder {path:?}"
         )));
     }
+    let freed = ROW.saturating_mul(i64::try_from(deleted).unwrap_or(i64::MAX));
+    usage::add(transaction, environment, Kept::Files, -freed)?;
     changed(transaction, environment)?;
     Ok(deleted)
 }

@@ -4,7 +4,9 @@
 //! Each change increments the environment's generation.
 
 mod changes;
+mod contents;
 mod queries;
 
 pub use changes::{FileChange, delete_file, delete_folder, put};
-pub use queries::{FilePage, FileRecord, all, digest_in_use, page, total_size};
+pub use contents::{UnusedContent, add_content, free_content, is_kept, unused_contents};
+pub use queries::{FilePage, FileRecord, all, page, total_size};

@@ -117,18 +117,6 @@ pub fn total_size(
     row.map_or(Ok(0), |row| row.integer(0))
 }
 
-/// Returns whether any file has this content.
-pub fn digest_in_use(
-    transaction: &mut dyn Transaction,
-    digest: &str,
-) -> Result<bool, HubStoreError> {
-    let row = transaction.first(
-        "SELECT 1 FROM files WHERE digest = ?1 LIMIT 1",
-        params![digest],
-    )?;
-    Ok(row.is_some())
-}
-
 /// Checks the path of a file.
 pub(super) fn check_path(path: &str) -> Result<(), HubStoreError> {
     if path.ends_with('/') {

@@ -3,109 +3,137 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::bounds::{charge, check_name, check_optional, description, json};
 use super::event::{MessageEvent, RolloutEvent, RolloutStart, UpdateEvent};
 use crate::accounts::Caller;
 use crate::clock::now;
-use crate::environments;
+use crate::environments::{self, EnvironmentRecord};
 use crate::error::HubStoreError;
 use crate::sql::backend::Transaction;
 use crate::sql::params;
+use crate::usage;
 
-/// Bytes of a name or an id.
-const MAX_NAME: usize = 1024;
-
-/// Stores a batch, all of it or nothing.
+/// Stores a batch, all of it or nothing. What is kept for the caller has at most
+/// `quota` bytes.
 pub fn ingest(
     transaction: &mut dyn Transaction,
     caller: &Caller,
     events: &[RolloutEvent],
+    quota: i64,
 ) -> Result<(), HubStoreError> {
+    let mut bytes = 0_i64;
     for event in events {
-        match event {
+        bytes += match event {
             RolloutEvent::Rollout(start) => begin(transaction, caller, start)?,
             RolloutEvent::Message(message) => add_message(transaction, caller, message)?,
             RolloutEvent::RolloutUpdate(update) => merge(transaction, caller, update)?,
-        }
+        };
     }
-    Ok(())
+    usage::charge_rollouts(transaction, &caller.name, bytes)?;
+    usage::check(transaction, &caller.name, quota)
 }
 
+/// Stores a new rollout, and returns the bytes that were added.
 fn begin(
     transaction: &mut dyn Transaction,
     caller: &Caller,
     start: &RolloutStart,
-) -> Result<(), HubStoreError> {
-    for (what, text) in [("eventId", &start.id), ("runName", &start.run_name)] {
-        if text.is_empty() || text.len() > MAX_NAME {
-            return Err(HubStoreError::Invalid(format!(
-                "{what} must have 1 to {MAX_NAME} bytes"
-            )));
-        }
+) -> Result<i64, HubStoreError> {
+    check_name("eventId", &start.id)?;
+    check_name("runName", &start.run_name)?;
+    for (what, text) in [
+        ("rolloutName", &start.name),
+        ("environment", &start.environment),
+        ("variant", &start.variant),
+        ("split", &start.split),
+    ] {
+        check_optional(what, text.as_ref())?;
     }
-    let run = run_named(transaction, caller, start)?;
-    let environment_id = environment_id(transaction, caller, start)?;
-    transaction.execute(
+    let metadata = description("metadata", start.metadata.as_ref())?;
+    let task_spec = description("task_spec", start.task_spec.as_ref())?;
+    let (run, bytes_of_run) = run_named(transaction, caller, start)?;
+    let environment = environment(transaction, caller, start)?;
+    // Others may log what they like, so it says nothing of the tasks.
+    let is_counted = environment
+        .as_ref()
+        .is_some_and(|environment| caller.may_read(&environment.owner));
+    let bytes = charge(&[&metadata, &task_spec, "{}"]);
+    let added = transaction.execute(
         "INSERT INTO rollouts (owner, id, number, run, name, environment, environment_id, variant, \
-         split, metadata, task_spec, info, num_messages, response_chars, created_at) \
+         split, metadata, task_spec, info, num_messages, response_chars, is_counted, created_at) \
          VALUES (?1, ?2, (SELECT COALESCE(MAX(number), 0) + 1 FROM rollouts), ?3, ?4, ?5, ?6, ?7, \
-         ?8, ?9, ?10, '{}', 0, 0, ?11) ON CONFLICT (owner, id) DO NOTHING",
+         ?8, ?9, ?10, '{}', 0, 0, ?11, ?12) ON CONFLICT (owner, id) DO NOTHING",
         params![
             &*caller.name,
             &start.id,
             run,
             start.name.as_ref(),
             start.environment.as_ref(),
-            environment_id,
+            environment.map(|environment| environment.id),
             start.variant.as_ref(),
             start.split.as_ref(),
-            text(start.metadata.as_ref())?,
-            text(start.task_spec.as_ref())?,
+            metadata,
+            task_spec,
+            is_counted,
             now()
         ],
     )?;
-    Ok(())
+    Ok(if added == 0 {
+        bytes_of_run
+    } else {
+        bytes_of_run + bytes
+    })
 }
 
-/// Returns the id of the run, which its first rollout creates.
+/// Returns the id of the run, which its first rollout creates, and the bytes that
+/// were added.
 fn run_named(
     transaction: &mut dyn Transaction,
     caller: &Caller,
     start: &RolloutStart,
-) -> Result<String, HubStoreError> {
-    let info = Value::Object(start.run_info.clone().unwrap_or_default());
-    transaction.execute(
-        "INSERT INTO runs (id, number, owner, name, search_key, info, created_at, updated_at) \
-         VALUES (?1, (SELECT COALESCE(MAX(number), 0) + 1 FROM runs), ?2, ?3, ?4, ?5, ?6, ?6) \
-         ON CONFLICT (owner, name) DO UPDATE SET updated_at = excluded.updated_at",
-        params![
-            Uuid::new_v4().to_string(),
-            &*caller.name,
-            &start.run_name,
-            start.run_name.to_lowercase(),
-            text(Some(&info))?,
-            now()
-        ],
-    )?;
-    let row = transaction.first(
+) -> Result<(String, i64), HubStoreError> {
+    let found = transaction.first(
         "SELECT id FROM runs WHERE owner = ?1 AND name = ?2",
         params![&*caller.name, &start.run_name],
     )?;
-    row.map_or_else(
-        || {
-            Err(HubStoreError::Failed(
-                "a run that was created is absent".to_owned(),
-            ))
-        },
-        |row| row.text(0),
-    )
+    if let Some(row) = found {
+        let id = row.text(0)?;
+        transaction.execute(
+            "UPDATE runs SET updated_at = ?2 WHERE id = ?1",
+            params![&id, now()],
+        )?;
+        return Ok((id, 0));
+    }
+    let info = start.run_info.clone().unwrap_or_default();
+    let text = description("run_info", Some(&info))?;
+    let named = |name: &str| info.get(name).and_then(Value::as_str).map(str::to_owned);
+    let (id, bytes) = (Uuid::new_v4().to_string(), charge(&[&text]));
+    transaction.execute(
+        "INSERT INTO runs (id, number, owner, name, search_key, info, model_name, model_params, \
+         training_stage, created_at, updated_at) \
+         VALUES (?1, (SELECT COALESCE(MAX(number), 0) + 1 FROM runs), ?2, ?3, ?4, ?5, ?6, ?7, ?8, \
+         ?9, ?9)",
+        params![
+            &id,
+            &*caller.name,
+            &start.run_name,
+            start.run_name.to_lowercase(),
+            text,
+            named("model_name"),
+            info.get("model_params").and_then(Value::as_f64),
+            named("training_stage"),
+            now()
+        ],
+    )?;
+    Ok((id, bytes))
 }
 
-/// Returns the id of the environment, if the caller sees it.
-fn environment_id(
+/// Returns the environment, if the caller sees it.
+fn environment(
     transaction: &mut dyn Transaction,
     caller: &Caller,
     start: &RolloutStart,
-) -> Result<Option<String>, HubStoreError> {
+) -> Result<Option<EnvironmentRecord>, HubStoreError> {
     let found = match (&start.environment_id, &start.environment) {
         (Some(id), _) => environments::by_id(transaction, id, Some(caller)),
         (None, Some(name)) => match name.split_once('/') {
@@ -115,27 +143,30 @@ fn environment_id(
         (None, None) => return Ok(None),
     };
     match found {
-        Ok(environment) => Ok(Some(environment.id)),
+        Ok(environment) => Ok(Some(environment)),
         // A client may log rollouts of environments that are elsewhere.
         Err(HubStoreError::Missing(_)) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
+/// Stores a new message, and returns the bytes that were added.
 fn add_message(
     transaction: &mut dyn Transaction,
     caller: &Caller,
     message: &MessageEvent,
-) -> Result<(), HubStoreError> {
+) -> Result<i64, HubStoreError> {
+    check_name("eventId", &message.id)?;
     let known = transaction.first(
         "SELECT 1 FROM rollouts WHERE owner = ?1 AND id = ?2",
         params![&*caller.name, &message.rollout],
     )?;
     // A rollout is created before its first message is sent.
     if known.is_none() {
-        return Ok(());
+        return Ok(0);
     }
-    let body = message.body();
+    let body = json(&message.body())?;
+    let bytes = charge(&[&body]);
     let added = transaction.execute(
         "INSERT INTO messages (owner, rollout, id, position, body) VALUES (?1, ?2, ?3, ?4, ?5) \
          ON CONFLICT (owner, rollout, id) DO NOTHING",
@@ -144,11 +175,11 @@ fn add_message(
             &message.rollout,
             &message.id,
             message.index,
-            text(Some(&body))?
+            body
         ],
     )?;
     if added == 0 {
-        return Ok(());
+        return Ok(0);
     }
     transaction.execute(
         "UPDATE rollouts SET num_messages = num_messages + 1, \
@@ -163,37 +194,32 @@ fn add_message(
             message.reward
         ],
     )?;
-    Ok(())
+    Ok(bytes)
 }
 
+/// Merges what is new of a rollout, and returns the bytes that were added.
 fn merge(
     transaction: &mut dyn Transaction,
     caller: &Caller,
     update: &UpdateEvent,
-) -> Result<(), HubStoreError> {
+) -> Result<i64, HubStoreError> {
     let row = transaction.first(
         "SELECT info FROM rollouts WHERE owner = ?1 AND id = ?2",
         params![&*caller.name, &update.id],
     )?;
     let (Some(row), Some(new)) = (row, &update.rollout_info) else {
-        return Ok(());
+        return Ok(0);
     };
-    let mut info: Map<String, Value> = serde_json::from_str(&row.text(0)?)
-        .map_err(|error| HubStoreError::Failed(error.to_string()))?;
+    let before = row.text(0)?;
+    let mut info: Map<String, Value> =
+        serde_json::from_str(&before).map_err(|error| HubStoreError::Failed(error.to_string()))?;
     info.extend(new.clone());
+    let after = description("rollout_info", Some(&info))?;
+    let bytes = charge(&[&after]) - charge(&[&before]);
     let task_index = info.get("task_index").and_then(Value::as_i64);
     transaction.execute(
         "UPDATE rollouts SET info = ?3, task_index = ?4 WHERE owner = ?1 AND id = ?2",
-        params![
-            &*caller.name,
-            &update.id,
-            text(Some(&Value::Object(info)))?,
-            task_index
-        ],
+        params![&*caller.name, &update.id, after, task_index],
     )?;
-    Ok(())
-}
-
-fn text(value: Option<&Value>) -> Result<String, HubStoreError> {
-    serde_json::to_string(&value).map_err(|error| HubStoreError::Failed(error.to_string()))
+    Ok(bytes)
 }

@@ -1,23 +1,23 @@
 //! Reading runs and rollouts. A caller sees those that it has written.
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::accounts::Caller;
 use crate::environments::escape_like;
 use crate::error::HubStoreError;
-use crate::sql::backend::Transaction;
+use crate::sql::backend::{RowBound, Transaction};
 use crate::sql::params;
 use crate::sql::value::SqlRow;
 
 /// A run, with figures of its rollouts.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct RunRecord {
     /// The id.
     pub id: String,
     /// The name.
     pub name: String,
     /// What the client says of it.
-    pub info: Value,
+    pub info: Box<RawValue>,
     /// How many rollouts it has.
     pub num_rollouts: i64,
     /// The average reward of the rollouts that have one.
@@ -31,7 +31,7 @@ pub struct RunRecord {
 }
 
 /// A rollout.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct RolloutRecord {
     /// The id.
     pub id: String,
@@ -48,11 +48,11 @@ pub struct RolloutRecord {
     /// The split of the task.
     pub split: Option<String>,
     /// What the client adds.
-    pub metadata: Value,
+    pub metadata: Box<RawValue>,
     /// The task.
-    pub task_spec: Value,
+    pub task_spec: Box<RawValue>,
     /// What the client says of the rollout.
-    pub info: Value,
+    pub info: Box<RawValue>,
     /// How many messages it has.
     pub num_messages: i64,
     /// The largest reward.
@@ -61,7 +61,10 @@ pub struct RolloutRecord {
     pub created_at: String,
 }
 
-const RUN: &str = "SELECT r.id, r.name, r.info, COUNT(o.id), AVG(o.max_reward), \
+/// Messages of a page.
+const MAX_MESSAGES: i64 = 10_000;
+
+const RUN: &str = "SELECT r.id, r.name, r.info, COUNT(o.run), AVG(o.max_reward), \
     AVG(o.num_messages), r.created_at, r.updated_at \
     FROM runs r LEFT JOIN rollouts o ON o.run = r.id";
 
@@ -72,7 +75,7 @@ fn run_record(row: &SqlRow) -> Result<RunRecord, HubStoreError> {
     Ok(RunRecord {
         id: row.text(0)?,
         name: row.text(1)?,
-        info: json(&row.text(2)?)?,
+        info: json(row.text(2)?)?,
         num_rollouts: row.integer(3)?,
         avg_reward: row.optional_real(4)?,
         avg_length: row.optional_real(5)?,
@@ -90,17 +93,18 @@ fn rollout_record(row: &SqlRow) -> Result<RolloutRecord, HubStoreError> {
         environment_id: row.optional_text(4)?,
         variant: row.optional_text(5)?,
         split: row.optional_text(6)?,
-        metadata: json(&row.text(7)?)?,
-        task_spec: json(&row.text(8)?)?,
-        info: json(&row.text(9)?)?,
+        metadata: json(row.text(7)?)?,
+        task_spec: json(row.text(8)?)?,
+        info: json(row.text(9)?)?,
         num_messages: row.integer(10)?,
         max_reward: row.optional_real(11)?,
         created_at: row.text(12)?,
     })
 }
 
-fn json(text: &str) -> Result<Value, HubStoreError> {
-    serde_json::from_str(text).map_err(|error| HubStoreError::Failed(error.to_string()))
+/// Returns stored JSON as it is, since its values would take many times its bytes.
+fn json(text: String) -> Result<Box<RawValue>, HubStoreError> {
+    RawValue::from_string(text).map_err(|error| HubStoreError::Failed(error.to_string()))
 }
 
 fn count(
@@ -127,12 +131,13 @@ pub fn runs(
         &format!("SELECT COUNT(*) FROM runs WHERE {condition}"),
         params![&*caller.name, &pattern],
     )?;
-    let rows = transaction.query(
+    let rows = transaction.query_within(
         &format!(
             "{RUN} WHERE r.id IN (SELECT id FROM runs WHERE {condition} ORDER BY number DESC \
              LIMIT ?3 OFFSET ?4) GROUP BY r.id ORDER BY r.number DESC"
         ),
         params![&*caller.name, pattern, limit, offset],
+        RowBound::PAGE,
     )?;
     let found = rows.iter().map(run_record).collect::<Result<_, _>>()?;
     Ok((found, total))
@@ -163,7 +168,7 @@ pub fn rollouts_of(
 ) -> Result<(Vec<RolloutRecord>, i64), HubStoreError> {
     let run = run(transaction, caller, run_id)?;
     let sql = format!("{ROLLOUT} WHERE run = ?1 ORDER BY number DESC LIMIT ?2 OFFSET ?3");
-    let rows = transaction.query(&sql, params![run.id, limit, offset])?;
+    let rows = transaction.query_within(&sql, params![run.id, limit, offset], RowBound::PAGE)?;
     let found = rows.iter().map(rollout_record).collect::<Result<_, _>>()?;
     Ok((found, run.num_rollouts))
 }
@@ -182,15 +187,36 @@ pub fn rollout(
     )
 }
 
-/// Returns the messages of a rollout of the caller, in their order.
+/// Some of the messages of a rollout.
+#[derive(Clone, Debug)]
+pub struct MessagePage {
+    /// The messages, in their order.
+    pub messages: Vec<Box<RawValue>>,
+    /// The number of messages before the next page, if one follows.
+    pub next: Option<i64>,
+}
+
+/// Returns the messages of a rollout of the caller after this number of them, in
+/// their order.
 pub fn messages_of(
     transaction: &mut dyn Transaction,
     caller: &Caller,
-    rollout: &str,
-) -> Result<Vec<Value>, HubStoreError> {
-    let rows = transaction.query(
-        "SELECT body FROM messages WHERE owner = ?1 AND rollout = ?2 ORDER BY position, id",
-        params![&*caller.name, rollout],
+    rollout: &RolloutRecord,
+    offset: i64,
+) -> Result<MessagePage, HubStoreError> {
+    let rows = transaction.query_within(
+        "SELECT body FROM messages WHERE owner = ?1 AND rollout = ?2 ORDER BY position, id \
+         LIMIT ?3 OFFSET ?4",
+        params![&*caller.name, &rollout.id, MAX_MESSAGES, offset],
+        RowBound {
+            rows: 1,
+            ..RowBound::PAGE
+        },
     )?;
-    rows.iter().map(|row| json(&row.text(0)?)).collect()
+    let end = offset.saturating_add(rows.len() as i64);
+    let messages = rows.into_iter().map(|row| json(row.text(0)?));
+    Ok(MessagePage {
+        messages: messages.collect::<Result<_, _>>()?,
+        next: (end < rollout.num_messages).then_some(end),
+    })
 }

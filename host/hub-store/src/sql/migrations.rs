@@ -5,7 +5,13 @@ use super::params;
 use crate::error::HubStoreError;
 
 /// The migrations in order. A released one never changes.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_tables.sql")];
+const MIGRATIONS: [&str; 5] = [
+    include_str!("../../migrations/0001_tables.sql"),
+    include_str!("../../migrations/0002_bounds.sql"),
+    include_str!("../../migrations/0003_usage.sql"),
+    include_str!("../../migrations/0004_checks.sql"),
+    include_str!("../../migrations/0005_sign_in.sql"),
+];
 
 /// Applies the migrations that the database lacks.
 pub(super) fn apply(transaction: &mut dyn Transaction) -> Result<(), HubStoreError> {

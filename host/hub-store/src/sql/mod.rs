@@ -1,6 +1,7 @@
 //! SQL: values, rows, transactions, and the databases that run them.
 
 pub(crate) mod backend;
+pub(crate) mod lane;
 mod migrations;
 pub(crate) mod sqlite;
 pub(crate) mod value;

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, OpenFlags, ToSql, TransactionBehavior, params_from_iter};
+use rusqlite::{
+    Connection, InterruptHandle, OpenFlags, ToSql, TransactionBehavior, params_from_iter,
+};
 
-use super::backend::{Backend, Transaction, Work};
+use super::backend::{Backend, RowBound, Transaction, Work};
 use super::migrations;
 use super::value::{SqlRow, SqlValue};
 use crate::error::HubStoreError;
@@ -14,7 +16,10 @@ use crate::error::HubStoreError;
 const STATEMENTS: usize = 128;
 
 /// A SQLite database.
-pub(crate) struct SqliteBackend(Connection);
+pub(crate) struct SqliteBackend {
+    connection: Connection,
+    behavior: TransactionBehavior,
+}
 
 struct SqliteTransaction<'c>(rusqlite::Transaction<'c>);
 
@@ -30,18 +35,37 @@ impl SqliteBackend {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", "ON")?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        let mut backend = SqliteBackend(connection);
+        let mut backend = SqliteBackend {
+            connection,
+            // A transaction that begins by reading cannot be refused the lock later.
+            behavior: TransactionBehavior::Immediate,
+        };
         backend.transaction(&mut migrations::apply)?;
         Ok(backend)
+    }
+
+    /// Opens another connection to a file that [`SqliteBackend::open`] has
+    /// opened. It sees what is committed, and changes nothing.
+    pub(crate) fn open_reader(file: &Path) -> Result<SqliteBackend, HubStoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(file, flags)?;
+        connection.pragma_update(None, "query_only", "ON")?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(SqliteBackend {
+            connection,
+            behavior: TransactionBehavior::Deferred,
+        })
+    }
+
+    /// Returns what ends a query that runs.
+    pub(crate) fn interrupt_handle(&self) -> InterruptHandle {
+        self.connection.get_interrupt_handle()
     }
 }
 
 impl Backend for SqliteBackend {
     fn transaction(&mut self, work: &mut Work<'_>) -> Result<(), HubStoreError> {
-        // A transaction that begins by reading cannot be refused the lock later.
-        let transaction = self
-            .0
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = self.connection.transaction_with_behavior(self.behavior)?;
         let mut transaction = SqliteTransaction(transaction);
         // Dropping it without a commit rolls it back.
         work(&mut transaction)?;
@@ -57,17 +81,25 @@ impl Transaction for SqliteTransaction<'_> {
         Ok(changed as u64)
     }
 
-    fn query(&mut self, sql: &str, parameters: &[SqlValue]) -> Result<Vec<SqlRow>, HubStoreError> {
+    fn query_within(
+        &mut self,
+        sql: &str,
+        parameters: &[SqlValue],
+        bound: RowBound,
+    ) -> Result<Vec<SqlRow>, HubStoreError> {
         let mut statement = self.0.prepare_cached(sql)?;
         let columns = statement.column_count();
         let mut rows = statement.query(params_from_iter(parameters))?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
+        let (mut found, mut bytes) = (Vec::new(), 0_usize);
+        while bound.permits(found.len(), bytes) {
+            let Some(row) = rows.next()? else { break };
             let mut values = Vec::with_capacity(columns);
             for column in 0..columns {
                 values.push(value(row.get_ref(column)?)?);
             }
-            found.push(SqlRow(values));
+            let row = SqlRow(values);
+            bytes = bytes.saturating_add(row.text_bytes());
+            found.push(row);
         }
         Ok(found)
     }

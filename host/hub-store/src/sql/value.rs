@@ -24,6 +24,15 @@ impl SqlRow {
         self.0.get(column).unwrap_or(&SqlValue::Null)
     }
 
+    /// Returns the bytes of its texts.
+    pub(super) fn text_bytes(&self) -> usize {
+        let texts = self.0.iter().map(|value| match value {
+            SqlValue::Text(text) => text.len(),
+            _ => 0,
+        });
+        texts.sum()
+    }
+
     fn wrong<T>(&self, column: usize, expected: &str) -> Result<T, HubStoreError> {
         Err(HubStoreError::Failed(format!(
             "column {column} is not {expected}: {:?}",

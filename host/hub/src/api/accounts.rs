@@ -4,26 +4,23 @@ use std::time::Duration;
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordVerifier, phc::PasswordHash};
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use orwd_hub_store::accounts::{KeyHash, NamespaceKind, add_key, generate_key, password_of};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
+use crate::admission::shares::place;
+use crate::admission::source::RequestSource;
 use crate::http::auth::Authenticated;
-use crate::http::body::{self, MANAGEMENT};
+use crate::http::body::{self, SIGN_IN};
 use crate::http::error::ApiError;
 use crate::http::query::QueryParameters;
-use crate::http::state::Shared;
+use crate::http::state::{HubState, Shared};
 
-/// Passwords that are checked at once. A check takes memory and time, and a
-/// wrong password keeps its place for [`PENALTY`].
-static CHECKS: Semaphore = Semaphore::const_new(2);
-
-/// The time by which a wrong password delays the next check.
+/// The time by which a wrong password delays the next check for its address.
 const PENALTY: Duration = Duration::from_secs(1);
 
 /// Returns the namespace of the key. One that is not of the wanted type is a 404,
@@ -62,25 +59,11 @@ struct Login {
 /// Creates an API key for the user with this password.
 pub(crate) async fn login(
     State(state): State<Shared>,
+    Extension(source): Extension<RequestSource>,
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
-    let login: Login = body::json(body, MANAGEMENT).await?;
-    let wrong = || ApiError::new(StatusCode::UNAUTHORIZED, "wrong name or password");
-    let name = login.name.clone();
-    let hash = state
-        .database
-        .run(move |transaction| password_of(transaction, &name))
-        .await?;
-    let place = CHECKS.acquire().await.map_err(|_| wrong())?;
-    let password = login.password;
-    let is_right = tokio::task::spawn_blocking(move || verify(&password, hash.as_deref()))
-        .await
-        .map_err(|error| ApiError::internal("password check failed", error))?;
-    if !is_right {
-        tokio::time::sleep(PENALTY).await;
-        return Err(wrong());
-    }
-    drop(place);
+    let login: Login = body::json(body, SIGN_IN).await?;
+    check_password(&state, &source, &login.name, login.password).await?;
     let key = generate_key();
     let hash = KeyHash::of(&key);
     let (name, key_name) = (login.name, login.key_name);
@@ -89,6 +72,31 @@ pub(crate) async fn login(
         .run(move |transaction| add_key(transaction, &name, &key_name, &hash))
         .await?;
     Ok(Json(json!({ "key": key })))
+}
+
+/// Checks the password of a user. A wrong one takes time, and is a 401.
+pub(crate) async fn check_password(
+    state: &HubState,
+    source: &RequestSource,
+    name: &str,
+    password: String,
+) -> Result<(), ApiError> {
+    let wrong = || ApiError::new(StatusCode::UNAUTHORIZED, "wrong name or password");
+    let name = name.to_owned();
+    let hash = state
+        .database
+        .read(move |transaction| password_of(transaction, &name))
+        .await?;
+    let place = place(&state.shares.logins, &source.network(), 1).await?;
+    let is_right = tokio::task::spawn_blocking(move || verify(&password, hash.as_deref()))
+        .await
+        .map_err(|error| ApiError::internal("password check failed", error))?;
+    if !is_right {
+        tokio::time::sleep(PENALTY).await;
+        return Err(wrong());
+    }
+    drop(place);
+    Ok(())
 }
 
 /// Returns whether a password has this hash. It takes as long without one, so

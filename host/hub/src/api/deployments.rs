@@ -5,10 +5,11 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use orwd_hub_store::HubStoreError;
+use orwd_hub_store::accounts::Caller;
 use orwd_hub_store::deployments::{
     DeploymentRecord, DeploymentStatus, by_prefix, latest_entries, log_text, of_environment, serve,
 };
-use orwd_hub_store::environments::{by_id_to_change, find_to_change};
+use orwd_hub_store::environments::{EnvironmentRecord, by_id_to_change, find_to_change};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -18,7 +19,7 @@ use crate::http::auth::Authenticated;
 use crate::http::body::{self, MANAGEMENT};
 use crate::http::error::ApiError;
 use crate::http::query::QueryParameters;
-use crate::http::state::Shared;
+use crate::http::state::{HubState, Shared};
 
 fn row(deployment: &DeploymentRecord, served: Option<&str>) -> Value {
     json!({
@@ -44,7 +45,7 @@ pub(crate) async fn list(
 ) -> Result<Json<Value>, ApiError> {
     let (environment, deployments) = state
         .database
-        .run(move |transaction| {
+        .read(move |transaction| {
             let environment = by_id_to_change(transaction, &id, &caller)?;
             let deployments = of_environment(transaction, &environment.id)?;
             Ok((environment, deployments))
@@ -63,7 +64,7 @@ pub(crate) async fn build_log(
 ) -> Result<Json<Value>, ApiError> {
     let (deployment, log) = state
         .database
-        .run(move |transaction| {
+        .read(move |transaction| {
             let deployment = by_prefix(transaction, &caller, &id)?;
             let log = log_text(transaction, &deployment.id)?;
             Ok((deployment, log))
@@ -85,7 +86,7 @@ pub(crate) async fn runtime_log(
     let limit = page::limit(&query, 50)?;
     let (deployment, entries) = state
         .database
-        .run(move |transaction| {
+        .read(move |transaction| {
             let deployment = by_prefix(transaction, &caller, &id)?;
             let entries = latest_entries(transaction, &deployment.id, limit)?;
             Ok((deployment, entries))
@@ -104,7 +105,7 @@ pub(crate) async fn task_builds(
 ) -> Result<Json<Value>, ApiError> {
     state
         .database
-        .run(move |transaction| by_prefix(transaction, &caller, &id))
+        .read(move |transaction| by_prefix(transaction, &caller, &id))
         .await?;
     Ok(Json(json!({ "taskBuilds": [] })))
 }
@@ -134,22 +135,31 @@ pub(crate) async fn rollback(
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
     let request: Rollback = body::json(body, MANAGEMENT).await?;
+    let changed = serve_again(&state, caller, (owner, name), request.deployment).await?;
+    Ok(Json(object(&state, &changed)))
+}
+
+/// Makes an environment serve one of its earlier versions.
+pub(crate) async fn serve_again(
+    state: &HubState,
+    caller: Caller,
+    (owner, name): (String, String),
+    id: String,
+) -> Result<EnvironmentRecord, ApiError> {
     let changed = state
         .database
         .run(move |transaction| {
             let environment = find_to_change(transaction, &owner, &name, &caller)?;
-            let deployment = by_prefix(transaction, &caller, &request.deployment)?;
+            let deployment = by_prefix(transaction, &caller, &id)?;
             if deployment.environment != environment.id {
                 return Err(HubStoreError::Missing(format!(
-                    "{} has no deployment {}",
-                    environment.full_name(),
-                    request.deployment
+                    "{} has no deployment {id}",
+                    environment.full_name()
                 )));
             }
             if deployment.status != DeploymentStatus::Deployed {
                 return Err(HubStoreError::Conflict(format!(
-                    "the deployment {} is {}; only a deployed one can be served again",
-                    request.deployment,
+                    "the deployment {id} is {}; only a deployed one can be served again",
                     deployment.status.as_str()
                 )));
             }
@@ -161,5 +171,5 @@ pub(crate) async fn rollback(
         environment = changed.full_name(),
         "earlier version served again"
     );
-    Ok(Json(object(&state, &changed)))
+    Ok(changed)
 }

@@ -113,7 +113,7 @@ pub(crate) async fn list(
     };
     let (rows, total) = state
         .database
-        .run(move |transaction| listed(transaction, caller.as_ref(), &query))
+        .read(move |transaction| listed(transaction, caller.as_ref(), &query))
         .await?;
     let rows: Vec<Value> = rows.iter().map(|row| object(&state, row)).collect();
     Ok(Json(json!({ "environments": rows, "total": total })))
@@ -127,7 +127,7 @@ pub(crate) async fn get(
 ) -> Result<Json<Value>, ApiError> {
     let found = state
         .database
-        .run(move |transaction| find(transaction, &owner, &name, caller.as_ref()))
+        .read(move |transaction| find(transaction, &owner, &name, caller.as_ref()))
         .await?;
     Ok(Json(object(&state, &found)))
 }

@@ -1,7 +1,7 @@
 //! What is known of the served version of an environment, and of its tasks.
 
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use orwd_hub_store::HubStoreError;
 use orwd_hub_store::accounts::Caller;
 use orwd_hub_store::deployments::{DeploymentRecord, version_of};
@@ -9,19 +9,23 @@ use orwd_hub_store::environments::{EnvironmentRecord, find};
 use orwd_hub_store::rollouts::{DifficultyQuery, task_difficulty};
 use serde_json::{Value, json};
 
+use crate::admission::shares::place;
+use crate::admission::source::RequestSource;
 use crate::http::auth::MaybeCaller;
 use crate::http::error::ApiError;
 use crate::http::query::QueryParameters;
 use crate::http::state::Shared;
 
-async fn served(
+/// Returns an environment that the caller may see, and the version that it serves, if
+/// any.
+pub(crate) async fn served(
     state: &Shared,
     caller: Option<Caller>,
     (owner, name): (String, String),
 ) -> Result<(EnvironmentRecord, Option<DeploymentRecord>), ApiError> {
     let found = state
         .database
-        .run(move |transaction| {
+        .read(move |transaction| {
             let environment = find(transaction, &owner, &name, caller.as_ref())?;
             match version_of(transaction, &environment, None) {
                 Ok(version) => Ok((environment, Some(version))),
@@ -59,10 +63,11 @@ pub(crate) async fn secrets(
     Ok(Json(json!({ "secrets": names })))
 }
 
-/// Returns how hard the tasks are, by the rollouts of all users.
+/// Returns how hard the tasks are, by the rollouts of the members of its owner.
 pub(crate) async fn difficulty(
     State(state): State<Shared>,
     MaybeCaller(caller): MaybeCaller,
+    Extension(source): Extension<RequestSource>,
     Path((owner, name)): Path<(String, String)>,
     query: QueryParameters,
 ) -> Result<Json<Value>, ApiError> {
@@ -74,9 +79,14 @@ pub(crate) async fn difficulty(
         max_model_params: query.number("max_model_params")?,
         training_stage: query.text("training_stage"),
     };
+    let whose = match &caller {
+        Some(caller) => caller.name.to_string(),
+        None => source.network().to_string(),
+    };
+    let _place = place(&state.shares.reports, &whose, 1).await?;
     let tasks = state
         .database
-        .run(move |transaction| {
+        .report(move |transaction| {
             let environment = find(transaction, &owner, &name, caller.as_ref())?;
             task_difficulty(transaction, &environment.id, &query)
         })

@@ -44,7 +44,7 @@ pub(crate) async fn upload_urls(
     let request: UploadRequest = body::json(body, MANAGEMENT).await?;
     let environment = state
         .database
-        .run(move |transaction| by_id_to_change(transaction, &request.environment_id, &caller))
+        .read(move |transaction| by_id_to_change(transaction, &request.environment_id, &caller))
         .await?;
     if !(1..=MAX_FILES).contains(&request.files.len()) {
         return Err(ApiError::invalid(format!(
@@ -87,7 +87,7 @@ pub(crate) async fn list(
     let limit = page::limit(&query, 200)?;
     let found = state
         .database
-        .run(move |transaction| {
+        .read(move |transaction| {
             let environment = by_id_to_change(transaction, &id, &caller)?;
             let prefix = query.text("prefix").unwrap_or_default();
             let after = query.text("pageToken");

@@ -33,7 +33,7 @@ pub(crate) async fn repositories(
 ) -> Result<Json<Value>, ApiError> {
     let rows = state
         .database
-        .run(move |transaction| listed(transaction, &caller))
+        .read(move |transaction| listed(transaction, &caller))
         .await?;
     let base = state.base_url(&headers);
     let rows: Vec<Value> = rows
@@ -158,6 +158,6 @@ fn linked(environment: EnvironmentRecord) -> Result<EnvironmentRecord, HubStoreE
 
 /// Restarts the host processes of an environment with its new settings. Their
 /// sessions resume.
-async fn apply_settings(state: &HubState, environment: &EnvironmentRecord) {
+pub(crate) async fn apply_settings(state: &HubState, environment: &EnvironmentRecord) {
     state.instances.stop_of(&environment.id).await;
 }

@@ -5,9 +5,11 @@ use std::path::Path;
 
 use orwd_hub_store::deployments::DeployedVersion;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::program::inspect;
 use crate::layout::Layout;
+use crate::upkeep::measure::measure;
 
 /// What `orwd inspect` says of an environment.
 #[derive(Deserialize)]
@@ -17,6 +19,9 @@ struct Report {
     secrets: Vec<String>,
 }
 
+/// A version, and what `orwd inspect` says of each of its environments.
+pub(super) type Admitted = (DeployedVersion, Vec<Value>);
+
 /// Admits the environments at these paths of a directory, and describes the
 /// version. `log` gets what is for the author. Blocks.
 pub(super) fn admit(
@@ -25,7 +30,8 @@ pub(super) fn admit(
     paths: &[String],
     is_build: bool,
     log: &dyn Fn(&str),
-) -> Result<DeployedVersion, String> {
+) -> Result<Admitted, String> {
+    let mut reports = Vec::new();
     let (mut variants, mut digests, mut secrets) = (Vec::new(), Vec::new(), BTreeSet::new());
     for path in paths {
         let shown = if path.is_empty() { "the root" } else { path };
@@ -37,8 +43,10 @@ pub(super) fn admit(
             return Err(reason(&messages));
         }
         log(&messages);
-        let report: Report = serde_json::from_str(&printed.stdout)
-            .map_err(|error| format!("the description cannot be read: {error}"))?;
+        let unreadable = |error| format!("the description cannot be read: {error}");
+        let whole: Value = serde_json::from_str(&printed.stdout).map_err(unreadable)?;
+        let report = Report::deserialize(&whole).map_err(unreadable)?;
+        reports.push(whole);
         log(&format!(
             "environment {}, component {}\n",
             report.name, report.digest
@@ -50,11 +58,13 @@ pub(super) fn admit(
         digests.push(report.digest);
         secrets.extend(report.secrets);
     }
-    Ok(DeployedVersion {
+    let version = DeployedVersion {
         digest: digests.join("+"),
         variants,
         secrets: secrets.into_iter().collect(),
-    })
+        bytes: measure(directory).map_err(|error| error.to_string())?.bytes,
+    };
+    Ok((version, reports))
 }
 
 /// Returns why the admission failed.

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use orwd_hub_store::HubStoreError;
 use orwd_hub_store::deployments::{
     DeployedVersion, DeploymentRecord, DeploymentStatus, Severity, add_entry, append_log, finish,
     set_status, take_next,
 };
 use orwd_hub_store::environments::EnvironmentRecord;
+use orwd_hub_store::{HubStoreError, usage};
 
 use super::admit::admit;
 use super::sources::fetch;
@@ -106,15 +106,24 @@ fn build(state: &HubState, deployment: &DeploymentRecord) -> Result<DeployedVers
         deployment.commit, deployment.branch
     ));
     let directory = tempfile::TempDir::new_in(state.layout.temp()).map_err(failed)?;
-    let paths = fetch(state, deployment, directory.path())?;
+    let (environment, quota) = (deployment.environment.clone(), state.owner_quota());
+    let left = state.database.run_blocking(move |transaction| {
+        let environment = versions::environment_of(transaction, &environment)?;
+        usage::remaining(transaction, &environment.owner, quota)
+    });
+    let left = left.map_err(|error: HubStoreError| error.to_string())?;
+    let left = u64::try_from(left).unwrap_or_default();
+    let paths = fetch(state, deployment, directory.path(), left)?;
     let is_build = state.config.allow_native_builds;
-    let version = admit(&state.layout, directory.path(), &paths, is_build, &log)?;
+    let (version, about) = admit(&state.layout, directory.path(), &paths, is_build, &log)?;
     let place = state.layout.version(id);
     // What an interrupted deployment left.
     if place.exists() {
         fs::remove_dir_all(&place).map_err(failed)?;
     }
     fs::rename(directory.keep(), &place).map_err(failed)?;
+    let about = serde_json::to_vec(&about).map_err(|error| failed(error.into()))?;
+    crate::layout::write_private(&state.layout.about(id), &about, 0o600).map_err(failed)?;
     write_paths(&place, &paths).map_err(failed)?;
     Ok(version)
 }

@@ -15,15 +15,17 @@ const MANIFEST: &str = "orwd.toml";
 const MAX_ENVIRONMENTS: usize = 64;
 
 /// Writes the sources of a deployment into an empty directory. Returns the paths
-/// of its environments, relative to that directory. Blocks.
+/// of its environments, relative to that directory. `left` is how many bytes the
+/// owner may still keep. Blocks.
 pub(super) fn fetch(
     state: &HubState,
     deployment: &DeploymentRecord,
     into: &Path,
+    left: u64,
 ) -> Result<Vec<String>, String> {
     match &deployment.source {
         DeploymentSource::Repository(repository) => {
-            checkout(&state.layout, repository, &deployment.commit, into)?;
+            checkout(&state.layout, repository, &deployment.commit, into, left)?;
             environments(into, deployment.subdirectory.as_deref())
         }
         DeploymentSource::Upload(name) => {

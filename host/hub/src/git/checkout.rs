@@ -19,19 +19,16 @@ pub(crate) fn checkout(
     environment: &str,
     commit: &str,
     into: &Path,
+    left: u64,
 ) -> Result<(), String> {
     if commit.is_empty() || !commit.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(format!("{commit:?} is not a commit"));
     }
     let repository = layout.repository(environment);
-    check_size(&run(of(layout, &repository).args([
-        "ls-tree",
-        "-r",
-        "-l",
-        "--full-tree",
-        "-z",
-        commit,
-    ]))?)?;
+    check_size(
+        &run(of(layout, &repository).args(["ls-tree", "-r", "-l", "--full-tree", "-z", commit]))?,
+        left,
+    )?;
     let index = into.with_extension("index");
     let checked_out = (|| {
         run(of(layout, &repository)
@@ -51,7 +48,7 @@ pub(crate) fn checkout(
 
 /// Checks the listing of a commit, whose entries are
 /// `MODE TYPE OBJECT SIZE\tPATH`.
-fn check_size(listing: &str) -> Result<(), String> {
+fn check_size(listing: &str, left: u64) -> Result<(), String> {
     let (mut files, mut bytes) = (0_usize, 0_u64);
     for entry in listing.split('\0').filter(|entry| !entry.is_empty()) {
         let size = entry.split('\t').next().unwrap_or_default();
@@ -66,6 +63,12 @@ fn check_size(listing: &str) -> Result<(), String> {
              {MAX_BYTES} bytes are allowed; large data belongs into the file store (`orwd upload`)"
         ));
     }
+    if bytes > left {
+        return Err(format!(
+            "disk quota exceeded: the commit has {bytes} bytes, and the owner of the environment \
+             may keep {left} more"
+        ));
+    }
     Ok(())
 }
 
@@ -76,12 +79,14 @@ mod tests {
     #[test]
     fn a_commit_is_bounded_in_files_and_bytes() {
         let entry = |size: &str| format!("100644 blob 0123 {size}\ta b.txt\0");
-        assert!(check_size("").is_ok());
-        assert!(check_size(&entry("     12")).is_ok());
-        assert!(check_size("160000 commit 0123       -\tsub\0").is_ok());
-        assert!(check_size(&entry("2147483649")).is_err());
-        assert!(check_size(&entry("1").repeat(20_000)).is_ok());
-        let error = check_size(&entry("1").repeat(20_001)).unwrap_err();
+        assert!(check_size("", MAX_BYTES).is_ok());
+        assert!(check_size(&entry("     12"), MAX_BYTES).is_ok());
+        assert!(check_size("160000 commit 0123       -\tsub\0", MAX_BYTES).is_ok());
+        assert!(check_size(&entry("2147483649"), MAX_BYTES).is_err());
+        assert!(check_size(&entry("1").repeat(20_000), MAX_BYTES).is_ok());
+        let error = check_size(&entry("1").repeat(20_001), MAX_BYTES).unwrap_err();
+        let quota = check_size(&entry("12"), 11).unwrap_err();
+        assert!(quota.contains("disk quota exceeded"), "{quota}");
         assert!(error.contains("20001 files with 20001 bytes"), "{error}");
     }
 }

@@ -5,11 +5,18 @@ use std::process::{Command, Stdio};
 use crate::layout::Layout;
 
 /// Bytes of a pack that a push may send.
-const MAX_PACK: &str = "2147483648";
+const MAX_PACK: u64 = 2 << 30;
 
 /// Returns a command of git. Neither the user's configuration nor hooks of a
 /// repository apply.
 pub(super) fn git(layout: &Layout) -> Command {
+    git_with_space(layout, MAX_PACK)
+}
+
+/// Returns a command of git that takes packs of at most this many bytes, and of
+/// no more than any may have.
+pub(super) fn git_with_space(layout: &Layout, left: u64) -> Command {
+    let max_pack = left.min(MAX_PACK).to_string();
     let mut command = Command::new("git");
     command.env_clear();
     if let Some(path) = std::env::var_os("PATH") {
@@ -20,7 +27,7 @@ pub(super) fn git(layout: &Layout) -> Command {
         ("core.hooksPath", hooks.as_os_str()),
         ("core.symlinks", "false".as_ref()),
         ("http.receivepack", "true".as_ref()),
-        ("receive.maxInputSize", MAX_PACK.as_ref()),
+        ("receive.maxInputSize", max_pack.as_ref()),
         ("receive.autogc", "false".as_ref()),
         ("transfer.fsckObjects", "true".as_ref()),
         ("protocol.allow", "never".as_ref()),

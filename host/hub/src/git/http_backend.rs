@@ -10,24 +10,27 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use orwd_hub_store::HubStoreError;
 use orwd_hub_store::accounts::Caller;
 use orwd_hub_store::environments::{EnvironmentRecord, find, linked_to};
-use tokio::sync::{Semaphore, mpsc};
+use orwd_hub_store::{HubStoreError, usage};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 
-use super::command::git;
+use super::command::git_with_space;
 use super::repository;
+use crate::admission::shares::place;
 use crate::deploy::repositories::deploy_heads_of;
 use crate::http::auth::caller_of_git;
 use crate::http::error::ApiError;
 use crate::http::state::Shared;
 use crate::storage::channel_body::channel_body;
 
-/// Programs of git at once.
-static PLACES: Semaphore = Semaphore::const_new(32);
-
 /// The time for one request.
 const TIMEOUT: Duration = Duration::from_secs(1800);
+
+/// The time in which a client must take some of the response.
+const STALL: Duration = Duration::from_secs(60);
 
 /// Bytes that are read or written at once.
 const CHUNK: usize = 64 << 10;
@@ -79,14 +82,11 @@ async fn respond(state: &Shared, request: Request) -> Result<Response, ApiError>
             "there is no such repository; its address is /git/OWNER/NAME.git",
         ));
     };
-    let caller = caller_of_git(state, &head.headers).await?;
-    let (environment, note) = authorize(state, &caller, &git_request).await?;
+    let caller = caller_of_git(state, &head.headers, &head.extensions).await?;
+    let (environment, note, left) = authorize(state, &caller, &git_request).await?;
     repository::create(state, &environment.id).await?;
-    let place = PLACES
-        .acquire()
-        .await
-        .map_err(|error| ApiError::internal("git not started", error))?;
-    let mut command = git(&state.layout);
+    let place = place(&state.shares.git, &caller.name, 1).await?;
+    let mut command = git_with_space(&state.layout, left);
     command
         .arg("http-backend")
         .env("GIT_PROJECT_ROOT", state.layout.repositories())
@@ -127,6 +127,9 @@ async fn respond(state: &Shared, request: Request) -> Result<Response, ApiError>
             tracing::debug!(%error, "output of git not forwarded");
         }
         end(&mut child);
+        if is_push && let Err(error) = repository::count(&after, &id) {
+            tracing::error!(error, "repository not measured");
+        }
         // Before the end of the response, so that the user finds the deployment.
         if is_push && let Err(error) = deploy_heads_of(&after, &id, &author) {
             tracing::error!(%error, "pushed commits not deployed");
@@ -134,7 +137,7 @@ async fn respond(state: &Shared, request: Request) -> Result<Response, ApiError>
         drop(sender);
         drop(place);
     });
-    let head = tokio::time::timeout(TIMEOUT, head_of_response)
+    let head = timeout(TIMEOUT, head_of_response)
         .await
         .map_err(|_| ApiError::new(StatusCode::REQUEST_TIMEOUT, "git took too long"))?
         .map_err(|_| ApiError::internal("git failed", "it ended without a response"))?;
@@ -142,17 +145,17 @@ async fn respond(state: &Shared, request: Request) -> Result<Response, ApiError>
 }
 
 /// Checks what the caller may do with the repository, and returns the text that
-/// a push prints.
+/// a push prints, and the bytes that the owner may still keep.
 async fn authorize(
     state: &Shared,
     caller: &Caller,
     request: &GitRequest,
-) -> Result<(EnvironmentRecord, String), ApiError> {
+) -> Result<(EnvironmentRecord, String, u64), ApiError> {
     let (owner, name) = (request.owner.clone(), request.name.clone());
-    let (caller, is_push) = (caller.clone(), request.is_push);
+    let (caller, is_push, quota) = (caller.clone(), request.is_push, state.owner_quota());
     let found = state
         .database
-        .run(move |transaction| {
+        .read(move |transaction| {
             let environment = find(transaction, &owner, &name, Some(&caller))?;
             // Sources may have what tasks do not show, so they are for members.
             if !caller.may_read(&owner) {
@@ -165,12 +168,16 @@ async fn authorize(
                     "you may fetch {owner}/{name} and not push to it"
                 )));
             }
+            let left = match is_push {
+                true => usage::remaining(transaction, &owner, quota)?,
+                false => 0,
+            };
             let linked = linked_to(transaction, Some(&environment.id))?;
             let names: Vec<String> = linked.iter().map(EnvironmentRecord::full_name).collect();
-            Ok((environment, names))
+            Ok((environment, names, left))
         })
         .await?;
-    let (environment, linked) = found;
+    let (environment, linked, left) = found;
     let name = environment.full_name();
     let note = match linked.as_slice() {
         [] => format!("linked to nothing yet; run `orwd link {name} {name}` to deploy it"),
@@ -179,13 +186,13 @@ async fn authorize(
             names.join(", ")
         ),
     };
-    Ok((environment, note))
+    Ok((environment, note, u64::try_from(left).unwrap_or_default()))
 }
 
 /// Writes the body of a request to the program, in a thread that may block.
 fn feed(mut body: Body, mut stdin: ChildStdin) {
     let (sender, mut chunks) = mpsc::channel::<Bytes>(4);
-    tokio::spawn(async move {
+    let send = async move {
         while let Some(Ok(frame)) = body.frame().await {
             if let Ok(data) = frame.into_data()
                 && sender.send(data).await.is_err()
@@ -193,7 +200,9 @@ fn feed(mut body: Body, mut stdin: ChildStdin) {
                 return;
             }
         }
-    });
+    };
+    // The program ends with its input.
+    tokio::spawn(timeout(TIMEOUT, send));
     tokio::task::spawn_blocking(move || {
         while let Some(chunk) = chunks.blocking_recv() {
             // A program that needs no more input has closed its end.
@@ -273,8 +282,9 @@ fn forward(
             return Ok(());
         }
         let (length, bytes) = (chunk.len(), Bytes::copy_from_slice(chunk));
-        sender
-            .blocking_send(bytes)
+        Handle::current()
+            .block_on(timeout(STALL, sender.send(bytes)))
+            .map_err(|_| "the client does not read")?
             .map_err(|_| "the client is gone")?;
         output.consume(length);
     }

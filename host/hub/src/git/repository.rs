@@ -3,10 +3,13 @@
 use std::io;
 use std::path::Path;
 
+use orwd_hub_store::usage::{self, Kept};
+
 use super::command::{git, run};
 use crate::http::error::ApiError;
 use crate::http::state::HubState;
 use crate::layout::{Layout, write_private};
+use crate::upkeep::measure::measure;
 
 /// The branch of a new repository.
 const DEFAULT_BRANCH: &str = "main";
@@ -99,6 +102,17 @@ pub(crate) fn head(layout: &Layout, environment: &str) -> Result<Option<Head>, S
         branch: branch.to_owned(),
         commit: found.1.to_owned(),
     }))
+}
+
+/// Counts the bytes of a repository after a push. Blocks.
+pub(super) fn count(state: &HubState, environment: &str) -> Result<(), String> {
+    let path = state.layout.repository(environment);
+    let bytes = measure(&path).map_err(|error| error.to_string())?.bytes;
+    let id = environment.to_owned();
+    let counted = state
+        .database
+        .run_blocking(move |transaction| usage::set(transaction, &id, Kept::Repository, bytes));
+    counted.map_err(|error| error.to_string())
 }
 
 /// Returns a command for a repository.

@@ -3,13 +3,14 @@
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{Extensions, HeaderMap, HeaderName};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use orwd_hub_store::accounts::{Caller, KeyHash, caller_of_key};
 
 use super::error::ApiError;
 use super::state::{HubState, Shared};
+use crate::admission::source::identify;
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -23,7 +24,7 @@ impl FromRequestParts<Shared> for Authenticated {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, ApiError> {
-        let caller = caller(state, &parts.headers).await?;
+        let caller = caller(state, &parts.headers, &parts.extensions).await?;
         caller.map(Authenticated).ok_or_else(ApiError::unauthorized)
     }
 }
@@ -32,7 +33,9 @@ impl FromRequestParts<Shared> for MaybeCaller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, ApiError> {
-        caller(state, &parts.headers).await.map(MaybeCaller)
+        caller(state, &parts.headers, &parts.extensions)
+            .await
+            .map(MaybeCaller)
     }
 }
 
@@ -41,21 +44,28 @@ impl FromRequestParts<Shared> for MaybeCaller {
 pub(crate) async fn caller(
     state: &HubState,
     headers: &HeaderMap,
+    extensions: &Extensions,
 ) -> Result<Option<Caller>, ApiError> {
     let key = key(headers)?;
     match key {
         None => Ok(None),
-        Some(key) => caller_of(state, key).await,
+        Some(key) => caller_of(state, key, extensions).await.map(Some),
     }
 }
 
-async fn caller_of(state: &HubState, key: String) -> Result<Option<Caller>, ApiError> {
+async fn caller_of(
+    state: &HubState,
+    key: String,
+    extensions: &Extensions,
+) -> Result<Caller, ApiError> {
     let hash = KeyHash::of(&key);
     let found = state
         .database
-        .run(move |transaction| caller_of_key(transaction, &hash))
+        .read(move |transaction| caller_of_key(transaction, &hash))
         .await?;
-    found.map(Some).ok_or_else(ApiError::unauthorized)
+    let caller = found.ok_or_else(ApiError::unauthorized)?;
+    identify(extensions, &caller.name)?;
+    Ok(caller)
 }
 
 /// Returns the key in `X-API-Key` or `Authorization`. Two different ones are
@@ -87,6 +97,7 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 pub(crate) async fn caller_of_git(
     state: &HubState,
     headers: &HeaderMap,
+    extensions: &Extensions,
 ) -> Result<Caller, ApiError> {
     let password = headers
         .get(AUTHORIZATION)
@@ -100,9 +111,9 @@ pub(crate) async fn caller_of_git(
         })
         .filter(|password| !password.is_empty());
     let key = password.ok_or_else(ApiError::git_unauthorized)?;
-    match caller_of(state, key).await {
-        Ok(Some(caller)) => Ok(caller),
-        _ => Err(ApiError::git_unauthorized()),
+    match caller_of(state, key, extensions).await {
+        Err(error) if error.is_unauthorized() => Err(ApiError::git_unauthorized()),
+        found => found,
     }
 }
 

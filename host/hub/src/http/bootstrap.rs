@@ -70,7 +70,7 @@ fn administrator() -> Bootstrap {
 }
 
 /// Returns the hash of a password.
-fn hash(password: &str) -> Result<String, HubError> {
+pub(crate) fn hash(password: &str) -> Result<String, HubError> {
     let hash = Argon2::default().hash_password(password.as_bytes());
     hash.map(|hash| hash.to_string())
         .map_err(|error| HubError::Other(format!("cannot hash a password: {error}")))

@@ -70,6 +70,14 @@ impl ApiError {
         error
     }
 
+    /// Too much is done at once. Clients try again.
+    pub(crate) fn busy(message: impl Into<String>) -> ApiError {
+        let mut error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message);
+        let headers = &mut error.headers;
+        headers.push((header::RETRY_AFTER, HeaderValue::from_static("2")));
+        error
+    }
+
     /// The platform cannot serve the request for a moment. `openreward` waits.
     pub(crate) fn starting(message: impl Into<String>) -> ApiError {
         let mut error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message);
@@ -77,6 +85,16 @@ impl ApiError {
         headers.push((header::RETRY_AFTER, HeaderValue::from_static("2")));
         headers.push((BACKEND_STATE, HeaderValue::from_static("starting")));
         error
+    }
+
+    /// Returns the status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Returns whether the API key is missing or wrong.
+    pub(crate) fn is_unauthorized(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
     }
 
     /// Returns the sentence.
@@ -101,6 +119,9 @@ impl From<HubStoreError> for ApiError {
             HubStoreError::Missing(_) => StatusCode::NOT_FOUND,
             HubStoreError::Forbidden(_) => StatusCode::FORBIDDEN,
             HubStoreError::Conflict(_) => StatusCode::CONFLICT,
+            HubStoreError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            HubStoreError::OverQuota(_) => StatusCode::FORBIDDEN,
+            HubStoreError::Busy(_) => return ApiError::busy(error.to_string()),
             HubStoreError::Failed(_) => return ApiError::internal("query failed", error),
         };
         ApiError::new(status, error.to_string())

@@ -21,7 +21,8 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryParameters {
 }
 
 impl QueryParameters {
-    fn parse(query: &str) -> QueryParameters {
+    /// Parses a query, or the body of a form.
+    pub(crate) fn parse(query: &str) -> QueryParameters {
         let decode = |text: &str| {
             let spaced = text.replace('+', " ");
             percent_decode_str(&spaced).decode_utf8_lossy().into_owned()

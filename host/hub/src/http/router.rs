@@ -12,10 +12,12 @@ use crate::api::{accounts, billing, deployments, environments, facts, files, lin
 use crate::git::http_backend;
 use crate::sessions::proxy;
 use crate::storage::upload;
+use crate::web;
 
-/// Returns the routes of the platform. What is not among them is a request of a
-/// session.
+/// Returns the routes of the platform. What is not among them is a page that a
+/// browser asks for, or a request of a session.
 pub(crate) fn router(state: Shared) -> Router {
+    let pages = web::router::routes(state.clone());
     Router::new()
         .route("/v1/namespace/current", get(accounts::namespace))
         .route("/v1/orwd/login", post(accounts::login))
@@ -86,7 +88,7 @@ pub(crate) fn router(state: Shared) -> Router {
         .route("/v1/rollouts/{id}", get(rollouts::rollout))
         .route("/v1/billing/api-usage", get(billing::usage))
         .route("/git/{*path}", any(http_backend::serve))
-        .fallback(fallback)
+        .fallback(move |state, request| fallback(pages, state, request))
         .method_not_allowed_fallback(wrong_method)
         .with_state(state)
 }
@@ -99,7 +101,10 @@ async fn wrong_method(request: Request) -> ApiError {
     )
 }
 
-async fn fallback(State(state): State<Shared>, request: Request) -> Response {
+async fn fallback(pages: Router, State(state): State<Shared>, request: Request) -> Response {
+    if web::router::is_page(&request) {
+        return web::router::serve(&state, pages, request).await;
+    }
     let path = request.uri().path();
     if path.starts_with("/v1/") || path == "/v1" {
         let message = format!("there is no route {} {path}", request.method());

@@ -1,6 +1,7 @@
 //! The control process: it starts what it consists of, and serves.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdStream;
 use std::sync::Arc;
@@ -14,15 +15,21 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use orwd_hub_store::{Database, deployments};
-use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::process::{Resource, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 use tower_service::Service;
 
 use super::bootstrap::bootstrap;
 use super::router::router;
-use super::state::HubState;
+use super::state::{HubState, Shared};
+use crate::admission::connections::{Connection, ConnectionLimits, Connections};
+use crate::admission::request_log::{REQUEST_ID, RequestLog};
+use crate::admission::shares::Shares;
+use crate::admission::source::RequestSource;
+use crate::admission::timed_body::TimedBody;
 use crate::config::HubConfig;
 use crate::deploy::{queue, repositories};
 use crate::error::HubError;
@@ -31,13 +38,22 @@ use crate::layout::Layout;
 use crate::sessions::idle::stop_idle;
 use crate::sessions::instances::Instances;
 use crate::sessions::pending::PendingSessions;
+use crate::sessions::readiness::Readiness;
 use crate::storage::blobs::Blobs;
+use crate::storage::reservations::Reservations;
+use crate::upkeep::rounds;
 
-/// Connections at once. Further ones wait to be accepted.
+/// Connections at once.
 const MAX_CONNECTIONS: usize = 4096;
+
+/// Open files that a connection needs: its own, and those of what it asks for.
+const FILES: usize = 3;
 
 /// The time from the first byte of a request head to its last.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The time in which some of a request's body must arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes of the head of a request. Secrets are a header.
 const MAX_HEAD: usize = 256 << 10;
@@ -96,14 +112,18 @@ pub fn run_control(config: HubConfig) -> Result<(), HubError> {
             upload_key,
             instances,
             pending: PendingSessions::default(),
+            reserved: Reservations::default(),
+            readiness: Readiness::default(),
+            shares: Shares::default(),
             queued: Notify::new(),
         });
         queue::start(&state);
         tokio::spawn(repositories::deploy_all_heads(state.clone()));
         tokio::spawn(stop_idle(state.clone()));
+        tokio::spawn(rounds::run(state.clone()));
         let listener = TcpListener::from_std(listener)
             .map_err(HubError::io("cannot use the listening socket"))?;
-        serve(listener, router(state)).await
+        serve(listener, &state).await
     });
     runtime.shutdown_background();
     served
@@ -116,45 +136,98 @@ fn clear(layout: &Layout) -> io::Result<()> {
 }
 
 /// Accepts connections until a signal to stop.
-async fn serve(listener: TcpListener, router: Router) -> Result<(), HubError> {
+async fn serve(listener: TcpListener, state: &Shared) -> Result<(), HubError> {
     let listen = |kind| signal(kind).map_err(HubError::io("cannot install signal handlers"));
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let stopping = Arc::new(Notify::new());
+    let connections = Connections::new(ConnectionLimits::of(
+        MAX_CONNECTIONS.min(open_files() / FILES),
+    ));
+    let acceptor = Acceptor {
+        router: router(state.clone()),
+        connections,
+        stopping: Arc::new(Notify::new()),
+    };
     loop {
-        let place = places.clone().acquire_owned().await;
-        let stream = tokio::select! {
+        tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok((stream, peer)) => acceptor.start(stream, peer.ip(), true),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
                 }
             },
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-        };
-        let (router, stopping) = (router.clone(), stopping.clone());
-        tokio::spawn(async move {
-            connection(stream, router, &stopping).await;
-            drop(place);
-        });
+        }
     }
-    stopping.notify_waiters();
-    let connections = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
-    // Those that remain after this time are cut.
-    let _ = tokio::time::timeout(DRAIN, places.acquire_many(connections)).await;
+    state.readiness.stop();
+    acceptor.stopping.notify_waiters();
+    let deadline = Instant::now() + DRAIN;
+    // Those that remain after this time are cut. New ones are served meanwhile, so
+    // that a proxy learns from `/ready` that it is to use another server.
+    while acceptor.connections.open() > 0 && Instant::now() < deadline {
+        if let Ok(Ok((stream, peer))) = timeout(DRAIN / 200, listener.accept()).await {
+            acceptor.start(stream, peer.ip(), false);
+        }
+    }
     Ok(())
 }
 
-async fn connection(stream: TcpStream, router: Router, stopping: &Notify) {
+/// What all connections share.
+struct Acceptor {
+    router: Router,
+    connections: Arc<Connections>,
+    stopping: Arc<Notify>,
+}
+
+impl Acceptor {
+    /// Serves a connection; `keep_alive` permits further requests on it.
+    fn start(&self, stream: TcpStream, address: IpAddr, keep_alive: bool) {
+        let Some((place, ended)) = self.connections.admit(address) else {
+            return tracing::warn!(%address, "connection refused: all places are taken");
+        };
+        let source = (address, Arc::new(place));
+        let (router, stopping) = (self.router.clone(), self.stopping.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = connection(stream, router, source, keep_alive, &stopping) => {}
+                // Without a reason, it has a user.
+                Ok(()) = ended => tracing::debug!(%address, "connection closed to make room"),
+            }
+        });
+    }
+}
+
+/// Permits as many open files as the system does, and returns how many.
+fn open_files() -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "limit of open files not raised");
+    }
+    let current = getrlimit(Resource::Nofile).current;
+    current.map_or(usize::MAX, |files| {
+        usize::try_from(files).unwrap_or(usize::MAX)
+    })
+}
+
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    (address, place): (IpAddr, Arc<Connection>),
+    keep_alive: bool,
+    stopping: &Notify,
+) {
     // Events of a stream are small.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request: Request<Incoming>| respond(router.clone(), request));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let source = RequestSource::new(address, place.clone());
+        respond(router.clone(), request, source)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        .keep_alive(keep_alive)
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service);
@@ -173,21 +246,16 @@ async fn connection(stream: TcpStream, router: Router, stopping: &Notify) {
 
 async fn respond(
     mut router: Router,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
+    source: RequestSource,
 ) -> Result<Response<Body>, std::convert::Infallible> {
-    let (method, start) = (request.method().clone(), Instant::now());
-    // The address of an upload is a capability.
-    let path = match request.uri().path() {
-        path if path.starts_with("/v1/uploads/") => "/v1/uploads/…".to_owned(),
-        path => path.chars().take(256).collect(),
-    };
-    let response = router.call(request.map(Body::new)).await?;
-    tracing::info!(
-        %method,
-        path = %path.escape_debug(),
-        status = response.status().as_u16(),
-        milliseconds = start.elapsed().as_millis() as u64,
-        "request served"
-    );
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let log = RequestLog::begin(&method, &uri, request.headers_mut(), source.clone());
+    request.extensions_mut().insert(source);
+    let mut response = router
+        .call(request.map(|body| Body::new(TimedBody::new(body, BODY_TIMEOUT))))
+        .await?;
+    let id = log.end(response.status().as_u16());
+    response.headers_mut().insert(REQUEST_ID, id);
     Ok(response)
 }

@@ -8,11 +8,14 @@ use blake3::Hash;
 use orwd_hub_store::Database;
 use tokio::sync::Notify;
 
+use crate::admission::shares::Shares;
 use crate::config::HubConfig;
 use crate::layout::Layout;
 use crate::sessions::instances::Instances;
 use crate::sessions::pending::PendingSessions;
+use crate::sessions::readiness::Readiness;
 use crate::storage::blobs::Blobs;
+use crate::storage::reservations::Reservations;
 
 /// What the handlers share.
 pub(crate) struct HubState {
@@ -25,11 +28,21 @@ pub(crate) struct HubState {
     pub(crate) instances: Instances,
     /// Sessions that have an id and do not exist yet.
     pub(crate) pending: PendingSessions,
+    /// What uploads in progress may still bring.
+    pub(crate) reserved: Reservations,
+    pub(crate) readiness: Readiness,
+    /// Places for costly work.
+    pub(crate) shares: Shares,
     /// Wakes the builders.
     pub(crate) queued: Notify,
 }
 
 impl HubState {
+    /// Returns the bytes that may be kept for one owner, as the database counts.
+    pub(crate) fn owner_quota(&self) -> i64 {
+        i64::try_from(self.config.owner_quota).unwrap_or(i64::MAX)
+    }
+
     /// Returns the address under which the client reaches the platform, without a
     /// slash at its end.
     pub(crate) fn base_url(&self, headers: &HeaderMap) -> String {

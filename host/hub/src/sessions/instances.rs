@@ -1,6 +1,6 @@
 //! The host processes, as the control process sees them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::net::UnixStream as StdStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -83,8 +83,13 @@ impl Instances {
                 self.lock().insert(target.host.name.clone(), instance);
                 Ok(port)
             }
-            Done::Stops => Err("the supervisor sent an unexpected reply".to_owned()),
+            Done::Stops | Done::Runs => Err("the supervisor sent an unexpected reply".to_owned()),
         }
+    }
+
+    /// Returns the names of the host processes that run.
+    pub(crate) fn names(&self) -> HashSet<String> {
+        self.lock().keys().cloned().collect()
     }
 
     /// Forgets the port of a host process that does not accept connections.
@@ -124,6 +129,11 @@ impl Instances {
                 _ => tokio::time::sleep(POLL).await,
             }
         }
+    }
+
+    /// Checks that the supervisor replies.
+    pub(super) async fn check(&self) -> Result<(), String> {
+        self.request(Action::Check).await.map(drop)
     }
 
     /// Stops the host processes of an environment. They start again with its

@@ -5,5 +5,6 @@ pub(crate) mod idle;
 pub(crate) mod instances;
 pub(crate) mod pending;
 pub(crate) mod proxy;
+pub(crate) mod readiness;
 pub(crate) mod target;
 pub(crate) mod versions;

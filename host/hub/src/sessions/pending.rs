@@ -1,12 +1,12 @@
 //! Sessions that have an id and do not exist yet.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use orwd_hub_store::sessions::SessionVersion;
 
-/// The time after which an id without a session is forgotten.
+/// The time without requests after which an id without a session is forgotten.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
 /// Ids that are kept. Above it, new ones are not, and their requests use the
@@ -33,9 +33,19 @@ impl PendingSessions {
 
     /// Returns the version of an id.
     pub(crate) fn get(&self, principal: &str, id: &str) -> Option<SessionVersion> {
-        let ids = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ids = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (principal.to_owned(), id.to_owned());
-        ids.get(&key).map(|(version, _)| version.clone())
+        let (version, since) = ids.get_mut(&key)?;
+        *since = Instant::now();
+        Some(version.clone())
+    }
+
+    /// Forgets the ids that were not used for too long, and returns the versions
+    /// of the others.
+    pub(crate) fn versions(&self) -> HashSet<SessionVersion> {
+        let mut ids = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.retain(|_, (_, since)| since.elapsed() < LIFETIME);
+        ids.values().map(|(version, _)| version.clone()).collect()
     }
 
     /// Forgets an id.

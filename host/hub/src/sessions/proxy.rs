@@ -3,13 +3,17 @@
 //! `X-Deployment` chooses a version once, when the session gets its id. From
 //! then on the session's id decides, so a later deployment does not affect it.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use orwd_hub_store::accounts::Caller;
-use orwd_hub_store::sessions;
+use orwd_hub_store::environments::of_platform;
+use orwd_hub_store::{sessions, time_before, usage};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -51,6 +55,18 @@ const NOT_FORWARDED: [&str; 17] = [
 /// Bytes of the id of a session.
 const MAX_ID: usize = 1024;
 
+/// Bytes of a response for a page.
+const MAX_PAGE: usize = 32 << 20;
+
+/// The time for a response for a page.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes that must be left for a new session.
+const SESSION_SPACE: i64 = 64 << 10;
+
+/// The time after which the use of a session is noted again.
+const NOTED: Duration = Duration::from_secs(24 * 3600);
+
 /// Bytes of the response to `/version`.
 const MAX_VERSION: usize = 1 << 20;
 
@@ -58,11 +74,16 @@ const MAX_VERSION: usize = 1 << 20;
 pub(crate) async fn serve(state: &Shared, request: Request) -> Result<Response, ApiError> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let reads = method == Method::GET || method == Method::HEAD;
-    if reads && matches!(path.as_str(), "/health" | "/ready") {
-        let status = if path == "/health" { "ok" } else { "ready" };
-        return Ok(axum::Json(json!({ "status": status })).into_response());
+    match path.as_str() {
+        "/health" if reads => return Ok(axum::Json(json!({ "status": "ok" })).into_response()),
+        "/ready" if reads => {
+            let checked = state.readiness.check(&state.database, &state.instances);
+            checked.await.map_err(ApiError::busy)?;
+            return Ok(axum::Json(json!({ "status": "ready" })).into_response());
+        }
+        _ => {}
     }
-    let caller = caller(state, request.headers()).await?;
+    let caller = caller(state, request.headers(), request.extensions()).await?;
     let caller = caller.ok_or_else(ApiError::unauthorized)?;
     let deployment = text(request.headers(), &DEPLOYMENT)?;
     let session = text(request.headers(), &SESSION)?;
@@ -91,6 +112,7 @@ pub(crate) async fn serve(state: &Shared, request: Request) -> Result<Response, 
     if let (Some(id), "/create") = (&session, path.as_str()) {
         let (principal, id) = (caller.name.clone(), id.clone());
         let version = target.version.clone();
+        check_quota(state, &target).await?;
         state
             .database
             .run(move |transaction| sessions::bind(transaction, &principal, &id, &version))
@@ -105,6 +127,66 @@ pub(crate) async fn serve(state: &Shared, request: Request) -> Result<Response, 
             .await?;
     }
     Ok(response)
+}
+
+/// Sends a request for a page to the host process of a version, and returns the
+/// body of a success.
+pub(crate) async fn ask(
+    state: &Shared,
+    caller: &Caller,
+    target: &Target,
+    path: &str,
+    body: Option<Value>,
+) -> Result<Bytes, ApiError> {
+    let build = Request::builder()
+        .method(if body.is_some() {
+            Method::POST
+        } else {
+            Method::GET
+        })
+        .uri(path);
+    let build = match &body {
+        Some(_) => build.header(header::CONTENT_TYPE, "application/json"),
+        None => build,
+    };
+    let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+    let request = build
+        .body(body)
+        .map_err(|error| ApiError::internal("request of a page not made", error))?;
+    let response = async {
+        let response = forward(state, caller, target, request).await?;
+        let status = response.status();
+        let body = body::read(response.into_body(), MAX_PAGE).await?;
+        Ok((status, body))
+    };
+    let response = tokio::time::timeout(PAGE_TIMEOUT, response).await;
+    let (status, body) = response.unwrap_or_else(|_| {
+        Err(ApiError::starting(
+            "the environment did not respond in time; try again",
+        ))
+    })?;
+    if status.is_success() {
+        return Ok(body);
+    }
+    let detail: Option<Value> = serde_json::from_slice(&body).ok();
+    let detail = detail
+        .as_ref()
+        .and_then(|body| body.get("detail")?.as_str());
+    Err(ApiError::new(
+        status,
+        detail.unwrap_or("the environment refused the request"),
+    ))
+}
+
+/// Refuses a new session of an environment whose owner has reached the quota:
+/// what the session keeps is the owner's.
+async fn check_quota(state: &Shared, target: &Target) -> Result<(), ApiError> {
+    let (id, quota) = (target.environment.clone(), state.owner_quota());
+    let checked = state.database.read(move |transaction| {
+        let environment = of_platform(transaction, &id)?;
+        usage::check_space(transaction, &environment.owner, quota, SESSION_SPACE)
+    });
+    Ok(checked.await?)
 }
 
 /// Returns the text of a header without white space around it; none if it is
@@ -130,9 +212,21 @@ async fn version_of(
     let (principal, id) = (caller.name.clone(), id.to_owned());
     let found = state
         .database
-        .run(move |transaction| sessions::find(transaction, &principal, &id))
+        .read(move |transaction| {
+            let found = sessions::find(transaction, &principal, &id)?;
+            Ok(found.map(|found| (found, principal, id)))
+        })
         .await?;
-    Ok(found)
+    let Some(((version, used_at), principal, id)) = found else {
+        return Ok(None);
+    };
+    if used_at < time_before(NOTED) {
+        let noted = state
+            .database
+            .run(move |transaction| sessions::touch(transaction, &principal, &id));
+        noted.await?;
+    }
+    Ok(Some(version))
 }
 
 /// Gives a new session its id, and notes the version that it will run on.
@@ -147,6 +241,7 @@ async fn create_session(
     let id = Uuid::new_v4().to_string();
     if let Some(name) = deployment {
         let target = by_name(state, caller, &name).await?;
+        check_quota(state, &target).await?;
         state.pending.insert(&caller.name, &id, target.version);
     }
     let events = format!("event: task_id\r\ndata: {id}\r\n\r\nevent: end\r\ndata: \r\n\r\n");

@@ -51,7 +51,7 @@ pub(crate) async fn by_name(
     let (caller, text) = (caller.clone(), name.to_owned());
     let found = state
         .database
-        .run(move |transaction| {
+        .read(move |transaction| {
             let name = DeploymentName::parse(&text);
             let owner = name.owner.unwrap_or(&caller.name);
             let environment = find(transaction, owner, name.name, Some(&caller))?;
@@ -89,7 +89,7 @@ pub(crate) async fn prepare(
     // Both in one transaction, since an upload may come between.
     let (environment, files): (EnvironmentRecord, Option<Vec<FileRecord>>) = state
         .database
-        .run(move |transaction| {
+        .read(move |transaction| {
             let environment = environment_of(transaction, &id)?;
             // A generation never changes.
             let directory = store.layout.data(&id, environment.generation);
@@ -130,7 +130,7 @@ pub(crate) async fn of_session(
     let id = version.deployment.clone();
     let (environment, deployment) = state
         .database
-        .run(move |transaction| {
+        .read(move |transaction| {
             let deployment = deployments::get(transaction, &id)?;
             let environment = environment_of(transaction, &deployment.environment)?;
             Ok((environment, deployment))

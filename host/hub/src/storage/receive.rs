@@ -1,17 +1,18 @@
 //! Receiving a file with constant memory.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use axum::body::Body;
 use axum::http::StatusCode;
-use bytes::Bytes;
 use http_body_util::BodyExt;
 use tempfile::NamedTempFile;
-use tokio::sync::mpsc;
 
 use crate::http::error::ApiError;
+
+/// Bytes that are written at once.
+const BUFFER: usize = 1 << 20;
 
 /// A file that was received, under a temporary name.
 pub(super) struct Received {
@@ -20,26 +21,22 @@ pub(super) struct Received {
     pub(super) size: u64,
 }
 
-/// Writes a body of at most `limit` bytes to a temporary file in a directory.
+/// Writes a body of at most `limit` bytes to a temporary file in a directory. No
+/// thread waits for the client.
 pub(super) async fn receive(
     mut body: Body,
     limit: u64,
     directory: &Path,
 ) -> Result<Received, ApiError> {
     let directory = directory.to_owned();
-    let (sender, chunks) = mpsc::channel::<Bytes>(4);
-    let writer = tokio::task::spawn_blocking(move || write(&directory, chunks));
-    let mut size = 0_u64;
-    loop {
-        let frame = match body.frame().await {
-            None => break,
-            Some(Ok(frame)) => frame,
-            Some(Err(_)) => {
-                return Err(ApiError::invalid(
-                    "the body ended before its announced length",
-                ));
-            }
-        };
+    let mut writer = blocking(move || FileWriter::create(&directory)).await?;
+    let (mut size, mut buffer) = (0_u64, Vec::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| {
+            ApiError::invalid(
+                "the body ended before its announced length, or the client stopped sending it",
+            )
+        })?;
         let Ok(data) = frame.into_data() else {
             continue;
         };
@@ -47,17 +44,23 @@ pub(super) async fn receive(
         if size > limit {
             return Err(too_large(limit));
         }
-        // The thread has failed; its result says why.
-        if sender.send(data).await.is_err() {
-            break;
+        buffer.extend_from_slice(&data);
+        if buffer.len() >= BUFFER {
+            writer = blocking(move || writer.write(&buffer)).await?;
+            buffer = Vec::new();
         }
     }
-    drop(sender);
-    let (file, digest) = writer
+    let (file, digest) = blocking(move || writer.write(&buffer)?.finish()).await?;
+    Ok(Received { file, digest, size })
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, ApiError> {
+    tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| ApiError::internal("file not written", error))?
-        .map_err(|error| ApiError::internal("file not written", error))?;
-    Ok(Received { file, digest, size })
+        .map_err(|error| ApiError::internal("file not written", error))
 }
 
 /// Returns the refusal of a file that is too large.
@@ -68,17 +71,29 @@ pub(super) fn too_large(limit: u64) -> ApiError {
     )
 }
 
-/// Writes the chunks to a file, and returns it with their digest.
-fn write(
-    directory: &Path,
-    mut chunks: mpsc::Receiver<Bytes>,
-) -> std::io::Result<(NamedTempFile, String)> {
-    let mut file = NamedTempFile::new_in(directory)?;
-    let mut hasher = blake3::Hasher::new();
-    while let Some(chunk) = chunks.blocking_recv() {
-        hasher.update(&chunk);
-        file.write_all(&chunk)?;
+/// A file in the making.
+struct FileWriter {
+    file: NamedTempFile,
+    hasher: blake3::Hasher,
+}
+
+impl FileWriter {
+    fn create(directory: &Path) -> io::Result<FileWriter> {
+        Ok(FileWriter {
+            file: NamedTempFile::new_in(directory)?,
+            hasher: blake3::Hasher::new(),
+        })
     }
-    File::sync_all(file.as_file())?;
-    Ok((file, hasher.finalize().to_hex().to_string()))
+
+    fn write(mut self, bytes: &[u8]) -> io::Result<FileWriter> {
+        self.hasher.update(bytes);
+        self.file.write_all(bytes)?;
+        Ok(self)
+    }
+
+    /// Returns the file with the digest of its content.
+    fn finish(self) -> io::Result<(NamedTempFile, String)> {
+        File::sync_all(self.file.as_file())?;
+        Ok((self.file, self.hasher.finalize().to_hex().to_string()))
+    }
 }

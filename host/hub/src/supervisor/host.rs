@@ -9,6 +9,10 @@ use super::protocol::HostSpec;
 use crate::config::HubConfig;
 use crate::layout::Layout;
 
+/// Host processes that may take a whole quota together before the platform has
+/// counted what is in them.
+const HOSTS: u64 = 10;
+
 /// Returns the arguments of `orwd` for a host process. The control process
 /// chooses among what is in the state directory, and nothing else.
 pub(super) fn arguments(
@@ -33,6 +37,8 @@ pub(super) fn arguments(
     flag("--cache", layout.cache().into());
     flag("--state", layout.instance(&version).into());
     flag("--max-open-sessions", spec.max_sessions.to_string().into());
+    let disk = (config.owner_quota / HOSTS).max(1 << 20);
+    flag("--max-disk-per-key", disk.to_string().into());
     if let Some(data) = &spec.data {
         let directory = layout.data(plain(&data.environment)?, data.generation);
         for variant in &data.variants {

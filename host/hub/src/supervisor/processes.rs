@@ -33,6 +33,8 @@ pub(super) struct Process {
     failures: u32,
     /// Starts not before this time.
     restart_at: Option<Instant>,
+    /// Whether it was asked to end.
+    is_stopping: bool,
 }
 
 impl Process {
@@ -51,6 +53,7 @@ impl Process {
             started: Instant::now(),
             failures: 0,
             restart_at: None,
+            is_stopping: false,
         };
         process.spawn(stdout)?;
         Ok(process)
@@ -89,6 +92,9 @@ impl Process {
         };
         match child.try_wait() {
             Ok(None) => return true,
+            Ok(Some(status)) if self.is_stopping && status.success() => {
+                tracing::info!(process = self.name, "process stopped");
+            }
             Ok(Some(status)) => {
                 tracing::warn!(process = self.name, %status, "process ended");
             }
@@ -113,7 +119,8 @@ impl Process {
     }
 
     /// Asks it to end.
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(super) fn signal(&mut self, signal: Signal) {
+        self.is_stopping = true;
         let id = self.child.as_ref().map(Child::id);
         let pid = id
             .and_then(|id| i32::try_from(id).ok())
@@ -161,7 +168,7 @@ impl HostProcesses {
 
     /// Stops a process. Running calls may finish.
     pub(super) fn stop(&mut self, name: &str) {
-        if let Some(process) = self.running.remove(name) {
+        if let Some(mut process) = self.running.remove(name) {
             process.signal(Signal::TERM);
             self.stopping.push(process);
         }
@@ -206,8 +213,8 @@ impl HostProcesses {
     }
 
     /// Ends the stopped processes at once.
-    pub(super) fn kill(&self) {
-        for process in &self.stopping {
+    pub(super) fn kill(&mut self) {
+        for process in &mut self.stopping {
             process.signal(Signal::KILL);
         }
     }

@@ -17,6 +17,8 @@ pub(crate) struct Request {
 pub(crate) enum Action {
     /// Start a host process, unless it runs.
     Start(HostSpec),
+    /// Reply.
+    Check,
     /// Stop the host process of this name, if it runs. Its sessions resume when
     /// it starts again.
     Stop(String),
@@ -64,4 +66,6 @@ pub(crate) enum Done {
     Listens(u16),
     /// It stops.
     Stops,
+    /// The supervisor runs.
+    Runs,
 }

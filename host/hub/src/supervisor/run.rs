@@ -19,7 +19,7 @@ use super::processes::{HostProcesses, Process};
 use super::protocol::{Action, Done, Reply, Request};
 use crate::config::HubConfig;
 use crate::error::HubError;
-use crate::layout::Layout;
+use crate::layout::{Layout, write_private};
 
 /// The time between two looks at the processes.
 const POLL: Duration = Duration::from_millis(100);
@@ -42,7 +42,7 @@ struct Supervisor {
 }
 
 /// Runs the platform until a signal to stop. `announce` is called with the
-/// address.
+/// address, and with the link of the first sign-in until that has happened.
 pub fn run_supervisor(
     config: HubConfig,
     announce: impl FnOnce(&str) -> std::io::Result<()>,
@@ -66,8 +66,17 @@ pub fn run_supervisor(
     let address = listener
         .local_addr()
         .map_err(HubError::io("the socket has no address"))?;
-    announce(&format!("orwd is listening on http://{address}\n"))
-        .map_err(HubError::io("cannot print the address"))?;
+    let mut text = format!("orwd is listening on http://{address}\n");
+    if let Some(secret) = first_sign_in(&config, &layout)
+        .map_err(HubError::io("cannot use the secret of the first sign-in"))?
+    {
+        let base = config.public_url.clone();
+        let base = base.unwrap_or_else(|| format!("http://{address}"));
+        text.push_str(&format!(
+            "sign in for the first time at {base}/setup/{secret}\n"
+        ));
+    }
+    announce(&text).map_err(HubError::io("cannot print the address"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -85,6 +94,21 @@ pub fn run_supervisor(
     });
     drop(lock);
     ended
+}
+
+/// Returns the secret of the link by which the first administrator signs in. It is
+/// created for a new platform without a bootstrap file, and ends with its use.
+fn first_sign_in(config: &HubConfig, layout: &Layout) -> std::io::Result<Option<String>> {
+    let file = layout.first_sign_in();
+    if config.bootstrap.is_none() && !layout.database().exists() {
+        let secret = blake3::Hash::from_bytes(rand::random()).to_hex();
+        write_private(&file, secret.as_bytes(), 0o600)?;
+    }
+    match std::fs::read_to_string(file) {
+        Ok(secret) => Ok(Some(secret)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Binds the address. The processes of a supervisor that was killed may have it
@@ -179,7 +203,7 @@ impl Supervisor {
     }
 
     /// Ends all processes at once.
-    fn kill(&self) -> Result<(), HubError> {
+    fn kill(&mut self) -> Result<(), HubError> {
         self.control.signal(Signal::KILL);
         self.hosts.kill();
         Ok(())
@@ -215,6 +239,7 @@ impl Supervisor {
                     .and_then(|arguments| self.hosts.start(&spec.name, arguments))
                     .map(Done::Listens),
             },
+            Action::Check => Ok(Done::Runs),
             Action::Stop(name) => {
                 self.hosts.stop(&name);
                 Ok(Done::Stops)

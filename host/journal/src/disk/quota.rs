@@ -268,8 +268,12 @@ impl Inner {
         let key = owner.map(str::to_owned);
         let reserved = state.reserved.get(&key).copied().unwrap_or_default();
         let free = space.available.saturating_sub(reserve / 2);
+        // What one owner has reserved never keeps another from its share.
+        let owners = state.reserved.len() + usize::from(reserved == 0);
+        let share = free / u64::try_from(owners.max(1)).unwrap_or(u64::MAX);
         let fits = used.saturating_add(reserved).saturating_add(bytes) <= quota
-            && state.total_reserved.saturating_add(bytes) <= free;
+            && (state.total_reserved.saturating_add(bytes) <= free
+                || reserved.saturating_add(bytes) <= share);
         if reserved > 0 && !fits {
             return Attempt::Wait;
         }

@@ -113,7 +113,7 @@ impl GuestOutcome {
     }
 
     /// Returns about how many bytes the outcome takes; nothing for a short one.
-    pub(crate) fn size_hint(&self) -> usize {
+    pub fn size_hint(&self) -> usize {
         match self {
             GuestOutcome::Output(output) => output.encoded_size(),
             GuestOutcome::Blocks(blocks) => blocks.iter().map(EncodedSize::encoded_size).sum(),

@@ -29,14 +29,19 @@ pub struct InvalidJsonObject(String);
 impl Json {
     /// Checks the text and removes white space between its tokens.
     pub fn object(text: String) -> Result<Json, InvalidJsonObject> {
-        let text = text.trim_matches([' ', '\t', '\r', '\n']);
-        if !text.starts_with('{') {
-            let start: String = text.chars().take(40).collect();
+        let trimmed = text.trim_matches([' ', '\t', '\r', '\n']);
+        if !trimmed.starts_with('{') {
+            let start: String = trimmed.chars().take(40).collect();
             return Err(InvalidJsonObject(format!(
                 "expected a JSON object, got {start:?}"
             )));
         }
-        let (text, depth) = compact(text);
+        let (compacted, depth) = compact(trimmed);
+        let text = match compacted {
+            Some(compacted) => compacted,
+            None if trimmed.len() < text.len() => trimmed.to_owned(),
+            None => text,
+        };
         match RawValue::from_string(text) {
             Ok(text) => Ok(Json {
                 text,
@@ -133,52 +138,77 @@ impl fmt::Debug for Json {
     }
 }
 
-/// Removes white space between tokens and returns the nesting depth. Accepts any
-/// text: the parser runs afterwards on the same tokens and refuses invalid JSON.
-fn compact(text: &str) -> (String, usize) {
+/// Removes white space between tokens and returns the nesting depth; no text if there
+/// is no white space. Accepts any text: the parser runs afterwards on the same tokens
+/// and refuses invalid JSON.
+fn compact(text: &str) -> (Option<String>, usize) {
+    let bytes = text.as_bytes();
     let mut level = 0usize;
     let mut deepest = 0;
-    let mut out = String::with_capacity(text.len());
-    let mut in_string = false;
-    let mut escaped = false;
-    let mut after_space = false;
-    for c in text.chars() {
-        if in_string {
-            out.push(c);
-            match c {
-                _ if escaped => escaped = false,
-                '\\' => escaped = true,
-                '"' => in_string = false,
-                _ => {}
+    let mut out = String::new();
+    // Where the text begins that is not in `out`.
+    let mut rest = 0;
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            // Most of a long text is in strings.
+            b'"' => {
+                at = string_end(bytes, at + 1);
+                continue;
             }
-            continue;
-        }
-        if matches!(c, ' ' | '\t' | '\r' | '\n') {
-            after_space = true;
-            continue;
-        }
-        // Two bare tokens separated by a space are an error. Without the space
-        // they would merge into a valid one: `[1 2]`.
-        if after_space && is_bare(c) && out.chars().next_back().is_some_and(is_bare) {
-            out.push(' ');
-        }
-        after_space = false;
-        in_string = c == '"';
-        match c {
-            '{' | '[' => {
+            b'{' | b'[' => {
                 level += 1;
                 deepest = deepest.max(level);
             }
-            '}' | ']' => level = level.saturating_sub(1),
+            b'}' | b']' => level = level.saturating_sub(1),
+            byte if is_space(*byte) => {
+                if out.is_empty() {
+                    out.reserve(text.len());
+                }
+                out.push_str(text.get(rest..at).unwrap_or_default());
+                let left = bytes.get(at..).unwrap_or_default();
+                let spaces = left.iter().take_while(|byte| is_space(**byte)).count();
+                rest = at + spaces;
+                // Two bare tokens separated by a space are an error. Without the
+                // space they would merge into a valid one: `[1 2]`.
+                let last = out.as_bytes().last();
+                if last.is_some_and(is_bare) && bytes.get(rest).is_some_and(is_bare) {
+                    out.push(' ');
+                }
+                at = rest;
+                continue;
+            }
             _ => {}
         }
-        out.push(c);
+        at += 1;
     }
-    (out, deepest)
+    if rest == 0 {
+        return (None, deepest);
+    }
+    out.push_str(text.get(rest..).unwrap_or_default());
+    (Some(out), deepest)
 }
 
-fn is_bare(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')
+/// Returns where a string ends whose content begins here.
+fn string_end(bytes: &[u8], mut at: usize) -> usize {
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        match memchr::memchr2(b'"', b'\\', rest) {
+            None => return bytes.len(),
+            Some(length) => match rest.get(length) {
+                Some(b'\\') => at += length + 2,
+                _ => return at + length + 1,
+            },
+        }
+    }
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+fn is_bare(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
 }
 
 #[cfg(test)]
@@ -202,7 +232,17 @@ mod tests {
                 Some("{\"s\":\"a b\\\" c \\\\\"}"),
             ),
             ("[1]", None),
+            (
+                "{\"é\\\\\":\t\"ü\\\"\\n  \\u0041\",\"b\":\r\n[ true , -1 ]}",
+                Some("{\"é\\\\\":\"ü\\\"\\n  \\u0041\",\"b\":[true,-1]}"),
+            ),
+            ("\n{\"a\":\" \"}", Some("{\"a\":\" \"}")),
             ("{\"a\":1 2}", None),
+            ("{\"a\":tr ue}", None),
+            ("{\"a\":\"b", None),
+            ("{\"a\":\"b\\", None),
+            ("{\"a\":\"b\\\"", None),
+            ("{\"a\":\u{a0}1}", None),
             ("{\"a\":- 1}", None),
             ("{\"a\":}", None),
             ("{\"a\":\"line\nbreak\"}", None),

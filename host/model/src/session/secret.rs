@@ -94,8 +94,8 @@ impl Secrets {
         }
     }
 
-    /// Hides the values from the guest. The placeholders have this text, which is
-    /// unique to the session and stays the same when it is resumed or forked.
+    /// Hides the values from the guest. The placeholders have this text, which stays
+    /// the same when the session is resumed or forked.
     pub fn hide_as(&mut self, session: String) {
         self.hidden_as = Some(session);
     }

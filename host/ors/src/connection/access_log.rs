@@ -17,7 +17,7 @@ use hyper::{Method, StatusCode, Uri};
 use orwd_model::{EnvName, FaultCode, Reward, RunOutcome, Seed, SessionId};
 use orwd_session::Principal;
 
-use super::activity::ConnectionActivity;
+use super::activity::{ConnectionActivity, WriteHold};
 
 /// The header that carries the request id, in both directions.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -142,6 +142,11 @@ impl AccessLogEntry {
         self.status = Some(status);
     }
 
+    /// Sets what the connection does with the bytes of the response.
+    pub(crate) fn set_hold(&self, hold: WriteHold) {
+        self.activity.set_hold(hold);
+    }
+
     /// Notes that the response is complete.
     pub(crate) fn set_complete(&mut self) {
         self.end = ResponseEnd::Complete;
@@ -157,6 +162,7 @@ impl AccessLogEntry {
 impl Drop for AccessLogEntry {
     fn drop(&mut self) {
         self.activity.end();
+        self.activity.set_hold(WriteHold::None);
         // The response to a HEAD request has no body whose end could be seen.
         let complete = self.end == ResponseEnd::Complete || self.method == Method::HEAD;
         let has_run = self.run_end.is_some_and(|end| !end.is_refused);

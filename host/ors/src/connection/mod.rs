@@ -5,5 +5,6 @@ pub(crate) mod access_log;
 pub(crate) mod activity;
 pub(crate) mod body;
 pub(crate) mod framing;
+pub(crate) mod held_write;
 pub(crate) mod timeout_stream;
 pub(crate) mod transport;

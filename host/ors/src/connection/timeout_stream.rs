@@ -156,7 +156,11 @@ impl AsyncWrite for TimeoutStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        let polled = if this.activity.holds_writes() {
+            this.stream.poll_write_held(cx, &[IoSlice::new(bytes)])
+        } else {
+            Pin::new(&mut this.stream).poll_write(cx, bytes)
+        };
         this.with_read_credit(cx, polled)
     }
 
@@ -166,7 +170,11 @@ impl AsyncWrite for TimeoutStream {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
+        let polled = if this.activity.holds_writes() {
+            this.stream.poll_write_held(cx, slices)
+        } else {
+            Pin::new(&mut this.stream).poll_write_vectored(cx, slices)
+        };
         this.with_read_credit(cx, polled)
     }
 
@@ -176,6 +184,9 @@ impl AsyncWrite for TimeoutStream {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.activity.take_push() {
+            this.stream.push()?;
+        }
         let polled = Pin::new(&mut this.stream).poll_flush(cx);
         this.with_read_credit(cx, polled)
     }

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use super::held_write;
 use crate::tls::files::TlsFiles;
 
 /// The first byte of every TLS connection: the content type of a handshake.
@@ -60,6 +61,28 @@ impl Transport {
         // Boxed, since connections without TLS need no space for it.
         let stream = Box::pin(tls.acceptor().accept(stream)).await?;
         Ok(Transport::Tls(Box::new(stream)))
+    }
+
+    /// Writes bytes that the kernel sends together with those of the next write.
+    /// Within TLS they are sent at once: its records are made in this process, and
+    /// may wait here for the kernel.
+    pub(super) fn poll_write_held(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Transport::Plain(stream) => held_write::poll_write_held(stream, cx, slices),
+            Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    /// Sends what the kernel keeps.
+    pub(super) fn push(&self) -> io::Result<()> {
+        match self {
+            Transport::Plain(stream) => held_write::push(stream),
+            Transport::Tls(_) => Ok(()),
+        }
     }
 }
 

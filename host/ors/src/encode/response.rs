@@ -81,19 +81,24 @@ pub(crate) fn json(value: &(impl Serialize + ?Sized)) -> RouteResponse {
     json_text(StatusCode::OK, text)
 }
 
-/// Returns a response with the tasks of a list, whose bytes are not copied.
-/// `env_name` is the environment's name as the client wrote it.
-pub(crate) fn tasks(list: &TaskList, env_name: &str) -> RouteResponse {
+/// Returns a response with the tasks of a list, whose bytes are not copied, and
+/// charged to the client. `env_name` is the environment's name as the client wrote it.
+pub(crate) fn tasks(
+    list: &TaskList,
+    env_name: &str,
+    memory: &TransferMemory,
+    client: &Client,
+) -> Result<RouteResponse, BudgetExceeded> {
     let mut end = String::from("],\"env_name\":");
     append_json(&mut end, env_name);
     end.push('}');
-    let mut pieces = Vec::with_capacity(list.pieces().len() + 2);
-    pieces.push(Bytes::from_static(b"{\"tasks\":["));
-    pieces.extend_from_slice(list.pieces());
+    let mut pieces = list.pieces().to_vec();
+    memory.charge_list(client, &mut pieces)?;
+    pieces.insert(0, Bytes::from_static(b"{\"tasks\":["));
     pieces.push(end.into());
     let mut response = Response::new(Payload::Pieces(Pieces::new(pieces)));
     response.headers_mut().insert(CONTENT_TYPE, JSON);
-    response
+    Ok(response)
 }
 
 /// Returns a redirect; `None` if the location is not a valid header value.
@@ -191,6 +196,7 @@ impl Body for LoggedBody {
             Payload::Run(stream) => {
                 let polled = stream.poll_next(cx);
                 this.entry.run_end = stream.run_end();
+                this.entry.set_hold(stream.hold());
                 polled
             }
         };

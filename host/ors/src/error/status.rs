@@ -133,8 +133,8 @@ impl RequestError {
                 too_many_requests("sessions are created too fast", RetryAdvice::After(wait))
             }
             RequestError::TooManyConnections(limit) => busy(format!(
-                "this API key has as many connections as it may: {limit} \
-                 (--max-connections-per-key)"
+                "this API key has as many connections as it may: {limit}, and fewer while the \
+                 server has few left (--max-connections-per-key, --max-connections)"
             )),
             RequestError::ResponsesBusy => busy(
                 "responses that are not read yet take all memory for them; try again \

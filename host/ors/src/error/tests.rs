@@ -128,7 +128,8 @@ fn each_error_has_its_status_and_text() {
         (
             RequestError::TooManyConnections(4096),
             503,
-            "this API key has as many connections as it may: 4096 (--max-connections-per-key)",
+            "this API key has as many connections as it may: 4096, and fewer while the server \
+             has few left (--max-connections-per-key, --max-connections)",
             &["retry-after: 2", "x-backend-state: starting"],
         ),
         (

@@ -2,11 +2,15 @@
 //!
 //! One client must not take all connections of the server. Until a connection has
 //! sent a valid API key it counts for its address, and then for the key: the
-//! machines of one owner, or many of them behind one address, share a limit.
+//! machines of one owner, or many of them behind one address, share a limit. As the
+//! server's connections become few, none of them takes the last: an address or a
+//! key may hold a multiple of those that are free, so the first gets four fifths of
+//! all, a second one four fifths of the rest.
 //! Clients on this machine share one address, as do all clients behind a local
 //! proxy, so loopback addresses are exempt unless the operator says otherwise.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use orwd_limiter::{KeyedPermit, KeyedSemaphore};
@@ -23,9 +27,30 @@ pub struct PerAddressLimit {
     pub count_loopback: bool,
 }
 
+/// How many connections an address or a key may hold for each that is free.
+const PER_FREE_CONNECTION: usize = 4;
+
+/// The connections of the server.
+#[derive(Debug)]
+struct ServerConnections {
+    most: usize,
+    open: AtomicUsize,
+}
+
+impl ServerConnections {
+    /// Returns how many a client may hold that wants another one, of which there are
+    /// `own` open already.
+    fn share(&self, own: usize) -> usize {
+        let others = self.open.load(Ordering::Relaxed).saturating_sub(own);
+        let free = self.most.saturating_sub(others);
+        free.saturating_mul(PER_FREE_CONNECTION)
+    }
+}
+
 /// Counts the open connections of each address and of each key.
 #[derive(Debug)]
 pub(crate) struct ConnectionLimiter {
+    server: Arc<ServerConnections>,
     count_loopback: bool,
     of_address: Arc<KeyedSemaphore<IpAddr>>,
     of_key: Arc<KeyedSemaphore<Arc<str>>>,
@@ -34,6 +59,7 @@ pub(crate) struct ConnectionLimiter {
 /// The place of an open connection.
 #[derive(Debug)]
 pub(crate) struct ConnectionPermit {
+    server: Arc<ServerConnections>,
     of_key: Arc<KeyedSemaphore<Arc<str>>>,
     counted: Mutex<CountedFor>,
 }
@@ -52,17 +78,22 @@ enum CountedFor {
     },
 }
 
-/// An address has reached its limit.
+/// An address has reached its limit, or its share of what is left.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct AddressLimitReached;
 
-/// An API key has reached its limit.
+/// An API key has reached its limit, or its share of what is left.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct KeyLimitReached;
 
 impl ConnectionLimiter {
-    pub(crate) fn new(limit: PerAddressLimit, per_key: usize) -> ConnectionLimiter {
+    /// Limits the connections of a server that has at most `most`.
+    pub(crate) fn new(most: usize, limit: PerAddressLimit, per_key: usize) -> ConnectionLimiter {
         ConnectionLimiter {
+            server: Arc::new(ServerConnections {
+                most,
+                open: AtomicUsize::new(0),
+            }),
             count_loopback: limit.count_loopback,
             of_address: KeyedSemaphore::new(limit.connections),
             of_key: KeyedSemaphore::new(per_key),
@@ -75,12 +106,15 @@ impl ConnectionLimiter {
         let counted = if address.is_loopback() && !self.count_loopback {
             CountedFor::Nobody
         } else {
-            let permit = self.of_address.try_acquire(address);
+            let share = self.server.share(0);
+            let permit = self.of_address.try_acquire_below(address, share);
             CountedFor::Address {
                 _permit: permit.ok_or(AddressLimitReached)?,
             }
         };
+        self.server.open.fetch_add(1, Ordering::Relaxed);
         Ok(ConnectionPermit {
+            server: self.server.clone(),
             of_key: self.of_key.clone(),
             counted: Mutex::new(counted),
         })
@@ -98,12 +132,19 @@ impl ConnectionPermit {
         if matches!(&*counted, CountedFor::Key { name, .. } if name == key) {
             return Ok(());
         }
-        let permit = self.of_key.try_acquire(key.clone());
+        let share = self.server.share(1);
+        let permit = self.of_key.try_acquire_below(key.clone(), share);
         *counted = CountedFor::Key {
             name: key.clone(),
             _permit: permit.ok_or(KeyLimitReached)?,
         };
         Ok(())
+    }
+}
+
+impl Drop for ConnectionPermit {
+    fn drop(&mut self) {
+        self.server.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -116,7 +157,40 @@ mod tests {
             connections,
             count_loopback,
         };
-        ConnectionLimiter::new(limit, 2)
+        ConnectionLimiter::new(10_000, limit, 2)
+    }
+
+    #[test]
+    fn one_address_or_key_leaves_connections_for_others() {
+        let limit = PerAddressLimit {
+            connections: 1000,
+            count_loopback: false,
+        };
+        let limiter = ConnectionLimiter::new(100, limit, 1000);
+        let fill = |address: &str, key: Option<&str>| {
+            let mut held = Vec::new();
+            while let Ok(permit) = limiter.admit(address.parse().unwrap()) {
+                let principal = Principal::of(key);
+                if held.len() == 100 || permit.count_for(&principal).is_err() {
+                    break;
+                }
+                held.push(permit);
+            }
+            held
+        };
+        let first = fill("10.0.0.1", None);
+        let second = fill("10.0.0.2", None);
+        assert_eq!((first.len(), second.len()), (80, 16));
+        assert!(limiter.admit("10.0.0.3".parse().unwrap()).is_ok());
+        drop((first, second));
+        let key = fill("10.0.0.1", Some("mallory"));
+        assert_eq!(key.len(), 80, "it is the same for a key");
+        drop(key);
+        assert_eq!(fill("127.0.0.1", None).len(), 100, "this machine is exempt");
+        assert_eq!(limiter.server.open.load(Ordering::Relaxed), 0);
+        let only = ConnectionLimiter::new(1, limit, 1000);
+        let permit = only.admit("10.0.0.1".parse().unwrap()).unwrap();
+        permit.count_for(&Principal::of(Some("alice"))).unwrap();
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! A body is charged as it arrives, a response when it is encoded. The charge of
 //! a response is released with its last byte: when hyper has written it to the
 //! socket, not when it was handed over. Equal long responses share their bytes.
+//! A list of tasks is charged to each client that is being sent it, however many
+//! connections it has.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -28,6 +30,28 @@ pub(crate) struct TransferMemory {
     pub(crate) requests: Arc<ByteBudget<Client>>,
     pub(crate) responses: Arc<ByteBudget<Client>>,
     shared: Mutex<HashMap<[u8; 32], Weak<ChargedBytes>>>,
+    lists: Mutex<HashMap<SentList, Weak<BytePermit<Client>>>>,
+}
+
+/// A list that is being sent: to whom, and where its first piece lies, which is
+/// nothing else as long as it is being sent.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct SentList {
+    client: Client,
+    first: usize,
+    length: usize,
+}
+
+/// A piece of a list, with the charge of its reader.
+struct SentPiece {
+    bytes: Bytes,
+    _memory: Arc<BytePermit<Client>>,
+}
+
+impl AsRef<[u8]> for SentPiece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// Bytes of a response, with their charge.
@@ -68,7 +92,46 @@ impl TransferMemory {
             requests: ByteBudget::new(requests, requests / 2),
             responses: ByteBudget::new(responses, responses / 2),
             shared: Mutex::default(),
+            lists: Mutex::default(),
         }
+    }
+
+    /// Charges the pieces of a list to a client that is to be sent them.
+    pub(crate) fn charge_list(
+        &self,
+        client: &Client,
+        pieces: &mut [Bytes],
+    ) -> Result<(), BudgetExceeded> {
+        let length: usize = pieces.iter().map(Bytes::len).sum();
+        if length < CHARGED_FROM {
+            return Ok(());
+        }
+        let key = SentList {
+            client: client.clone(),
+            first: pieces.first().map_or(0, |piece| piece.as_ptr().addr()),
+            length,
+        };
+        let memory = {
+            let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+            match lists.get(&key).and_then(Weak::upgrade) {
+                Some(memory) => memory,
+                None => {
+                    let memory = Arc::new(self.responses.try_take(client, length)?);
+                    if lists.len() >= SWEEP_FROM {
+                        lists.retain(|_, memory| memory.strong_count() > 0);
+                    }
+                    lists.insert(key, Arc::downgrade(&memory));
+                    memory
+                }
+            }
+        };
+        for piece in pieces {
+            *piece = Bytes::from_owner(SentPiece {
+                bytes: std::mem::take(piece),
+                _memory: memory.clone(),
+            });
+        }
+        Ok(())
     }
 
     /// Charges the bytes of a response to a client. They are replaced by equal
@@ -143,6 +206,31 @@ mod tests {
         assert_eq!(memory.responses.used(), 100 << 10);
         assert!(held.iter().all(|bytes| bytes.as_ptr() == held[0].as_ptr()));
         drop(held);
+        assert_eq!(memory.responses.used(), 0);
+    }
+
+    #[test]
+    fn a_list_is_charged_once_to_each_client_that_is_being_sent_it() {
+        let memory = TransferMemory::new(1, 200_000);
+        let [alice, bob] = [ALICE, BOB].map(client);
+        let lists: Vec<Vec<Bytes>> = (0..3).map(|_| vec![vec![7; 20_000].into(); 2]).collect();
+        let send = |to: &Client, list: usize| {
+            let mut pieces = lists[list].clone();
+            let charged = memory.charge_list(to, &mut pieces);
+            charged.map(|()| pieces)
+        };
+        let sent: Vec<_> = (0..100).map(|_| send(&alice, 0).unwrap()).collect();
+        assert_eq!(memory.responses.used(), 40_000);
+        assert_eq!(sent[99][1].as_ptr(), lists[0][1].as_ptr(), "not copied");
+        let second = send(&alice, 1).unwrap();
+        let exceeded = send(&alice, 2).unwrap_err();
+        assert_eq!(exceeded, BudgetExceeded::Key(100_000));
+        let bobs = send(&bob, 0).unwrap();
+        assert_eq!(memory.responses.used(), 120_000);
+        let part = sent[50][1].slice(5..6);
+        drop((sent, second, bobs));
+        assert_eq!(memory.responses.used(), 40_000);
+        drop(part);
         assert_eq!(memory.responses.used(), 0);
     }
 

@@ -1,7 +1,7 @@
 //! Routes about environments and their tasks
 //! (`docs/src/reference/wire-contract.md#section-6`).
 
-use orwd_session::SessionService;
+use orwd_session::{SessionService, TaskList};
 use serde_json::json;
 
 use super::context::RequestContext;
@@ -30,7 +30,8 @@ impl<S: SessionService> RequestContext<'_, S> {
         let request = SplitRequest::read(self.parse_json(&body)?)?;
         let env = self.environment(target)?;
         let tasks = self.service.tasks(&self.principal, &env, &request.split);
-        Ok(response::tasks(&tasks.await?, target.name(&env)))
+        let tasks = tasks.await?;
+        self.list(&tasks, target.name(&env))
     }
 
     pub(super) async fn num_tasks(
@@ -72,6 +73,12 @@ impl<S: SessionService> RequestContext<'_, S> {
         let tasks = self
             .service
             .task_range(&self.principal, &env, &split, bounds);
-        Ok(response::tasks(&tasks.await?, target.name(&env)))
+        let tasks = tasks.await?;
+        self.list(&tasks, target.name(&env))
+    }
+
+    fn list(&self, list: &TaskList, env_name: &str) -> Result<RouteResponse, RequestError> {
+        let response = response::tasks(list, env_name, self.memory, &self.client());
+        response.map_err(|_| RequestError::ResponsesBusy)
     }
 }

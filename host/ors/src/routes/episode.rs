@@ -24,7 +24,9 @@ impl<S: SessionService> RequestContext<'_, S> {
 
     pub(super) async fn prompt(&mut self) -> Result<RouteResponse, RequestError> {
         let session = self.ready_session().await?;
-        let blocks = match session.prompt().await? {
+        // Kept until it is encoded.
+        let (prompt, _memory) = session.prompt().await?.into_parts();
+        let blocks = match prompt {
             Conversation::Prompt(blocks) => blocks,
             Conversation::Messages(messages) => flatten(messages),
         };
@@ -33,7 +35,8 @@ impl<S: SessionService> RequestContext<'_, S> {
 
     pub(super) async fn messages(&mut self) -> Result<RouteResponse, RequestError> {
         let session = self.ready_session().await?;
-        let messages = match session.messages().await? {
+        let (messages, _memory) = session.messages().await?.into_parts();
+        let messages = match messages {
             Conversation::Messages(messages) => messages,
             Conversation::Prompt(blocks) => vec![user_message(blocks)],
         };

@@ -114,7 +114,11 @@ async fn accept<S: SessionService>(
     mut shutdown: Pin<&mut impl Future<Output = ()>>,
 ) {
     let config = &server.service.config;
-    let limiter = ConnectionLimiter::new(config.per_address, config.connections_per_key);
+    let limiter = ConnectionLimiter::new(
+        config.max_connections,
+        config.per_address,
+        config.connections_per_key,
+    );
     let refusals = Refusals::new(config.per_address.connections, config.tls.clone());
     loop {
         let (open, limit) = (connections.len(), config.max_connections);

@@ -38,8 +38,9 @@ impl Refusals {
     /// Creates refusals that name this limit, over TLS if there is a certificate.
     pub(super) fn new(limit: usize, tls: Option<TlsFiles>) -> Refusals {
         let body = format!(
-            "{{\"detail\":\"too many connections come from this address: {limit} are allowed \
-             (--max-connections-per-address)\"}}"
+            "{{\"detail\":\"too many connections come from this address: {limit} are allowed, and \
+             fewer while the server has few left (--max-connections-per-address, \
+             --max-connections)\"}}"
         );
         let response = format!(
             "HTTP/1.1 {STATUS} Service Unavailable\r\nretry-after: 2\r\nx-backend-state: starting\r\n\

@@ -11,10 +11,10 @@ use orwd_model::{
     ToolListing, ToolOutput, ToolSpec,
 };
 use orwd_session::{
-    AdminApi, AdminError, CatalogError, Conversation, CreateError, CreatedSession, DeliveryFlag,
-    EndedPage, NewSession, Principal, Readiness, RequestFingerprint, Resumability, Run, RunRequest,
-    Session, SessionDetail, SessionError, SessionList, SessionPage, SessionService, StepCursor,
-    StepPage, StepRange, TaskList,
+    AdminApi, AdminError, CatalogError, Charged, Conversation, CreateError, CreatedSession,
+    DeliveryFlag, EndedPage, NewSession, Principal, Readiness, RequestFingerprint, Resumability,
+    Run, RunRequest, Session, SessionDetail, SessionError, SessionList, SessionPage,
+    SessionService, StepCursor, StepPage, StepRange, TaskList,
 };
 
 /// A service with two environments: `alpha` has a prompt, `chat` messages and
@@ -315,12 +315,12 @@ impl Session for MemorySession {
         Ok(MemoryService::new().tools(&self.env))
     }
 
-    async fn prompt(&self) -> Result<Conversation, SessionError> {
+    async fn prompt(&self) -> Result<Charged<Conversation>, SessionError> {
         self.messages().await
     }
 
-    async fn messages(&self) -> Result<Conversation, SessionError> {
-        Ok(match self.env.as_str() {
+    async fn messages(&self) -> Result<Charged<Conversation>, SessionError> {
+        let begin = match self.env.as_str() {
             "alpha" => {
                 #[derive(serde::Deserialize, Default)]
                 struct Spec {
@@ -335,7 +335,8 @@ impl Session for MemorySession {
                 blocks: vec![MessageBlock::Plain(text("be brief"))],
                 detail: None,
             }]),
-        })
+        };
+        Ok(begin.into())
     }
 
     /// `echo` returns its input, `big` returns `n` spaces, `wait` waits `n`

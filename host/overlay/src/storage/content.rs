@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::error::{ErrorCode, Result};
+use crate::error::{ErrorCode, HOST_FAILED, Result};
 use crate::lower::{FileId, LowerFile, LowerLayer};
 use crate::storage::pages::{PAGE, Page, PageStore};
 use crate::storage::quota::FileQuota;
@@ -206,7 +206,8 @@ impl FileContent {
         while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
             match self.write_in_page(store, quota, offset + done as u64, rest) {
                 Ok(count) => done += count,
-                Err(error) if done == 0 => return Err(error),
+                // A failure of the host is no short write that the guest sees.
+                Err(error) if done == 0 || error == HOST_FAILED => return Err(error),
                 Err(_) => break,
             }
         }

@@ -17,7 +17,7 @@ use orwd_model::DiskBudget;
 #[cfg(target_os = "linux")]
 use rustix::fs::{FallocateFlags, fallocate};
 
-use crate::error::{ErrorCode, HOST_LACKS_RESOURCE, Result, lacking_resource};
+use crate::error::{ErrorCode, HOST_FAILED, Result};
 use crate::warnings::WarningLimiter;
 
 /// Bytes of a page, and the most that is read or written at once.
@@ -152,7 +152,7 @@ impl PageStore {
             Page::Spilled { slot, len } => {
                 let there = len.saturating_sub(at).min(buffer.len());
                 let (Some(spill), Some(place)) = (&self.spill, buffer.get_mut(..there)) else {
-                    return Err(ErrorCode::Io);
+                    return Err(HOST_FAILED);
                 };
                 spill
                     .file
@@ -231,7 +231,7 @@ impl SpillFile {
                     "files of a session refused: the disk quota of its owner is reached"
                 );
             }
-            return Err(HOST_LACKS_RESOURCE);
+            return Err(HOST_FAILED);
         }
         Ok(self.free.pop().unwrap_or_else(|| {
             self.slots += 1;
@@ -275,11 +275,12 @@ impl Drop for SpillFile {
     }
 }
 
+/// Logs an error of the spill file, which is always the host's.
 fn error_code(error: &io::Error) -> ErrorCode {
     if let Some(unsaid) = UNUSABLE.admit() {
         tracing::warn!(%error, unsaid, "cannot use spill file");
     }
-    lacking_resource(error).unwrap_or(ErrorCode::Io)
+    HOST_FAILED
 }
 
 #[cfg(test)]
@@ -324,7 +325,7 @@ mod tests {
         store.charge_to(budget.clone());
         let mut pages = fill(&mut store);
         assert_eq!(pages.len(), in_memory + 10);
-        assert_eq!(store.page().unwrap_err(), HOST_LACKS_RESOURCE);
+        assert_eq!(store.page().unwrap_err(), HOST_FAILED);
         // Another session of the owner has its memory and no more.
         let mut other = PageStore::default();
         other.charge_to(budget.clone());

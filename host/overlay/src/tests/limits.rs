@@ -1,6 +1,11 @@
 //! Every limit applies, with its own error, and freed space can be used again.
 
+use std::sync::Arc;
+
+use orwd_model::DiskBudget;
+
 use super::*;
+use crate::error::HOST_FAILED;
 
 fn session(data: &Data, bytes: u64, files: u64, handles: u64) -> Session {
     let limits = FileLimits {
@@ -33,6 +38,27 @@ fn bytes_are_filled_to_the_last() {
     session.unlink("x").unwrap();
     assert_eq!(session.used(), (0, 0));
     assert_eq!(session.write("y", &[1; 90_000]), Ok(90_000));
+}
+
+/// A disk without space.
+#[derive(Debug)]
+struct FullDisk;
+
+impl DiskBudget for FullDisk {
+    fn take(&self, _bytes: u64) -> bool {
+        false
+    }
+
+    fn give_back(&self, _bytes: u64) {}
+}
+
+#[test]
+fn a_failure_of_the_host_in_the_middle_of_a_write_is_no_short_write() {
+    let data = Data::with(&[]);
+    let session = session(&data, 100 << 20, 100, 100);
+    session.overlay.charge_disk_to(Arc::new(FullDisk));
+    let bytes = vec![1; 2 << 20];
+    assert_eq!(session.write("x", &bytes), Err(HOST_FAILED));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use orwd_model::{RunId, ToolSpec};
 use tokio::sync::oneshot;
 
 use crate::actor::state::ActivityGuard;
+use crate::api::charged::Charged;
 use crate::api::error::SessionError;
 use crate::api::principal::Principal;
 use crate::api::request::{RequestFingerprint, RunRequest};
@@ -19,9 +20,9 @@ use crate::runs::run::{OutcomeSender, StartSignal};
 /// A command to the actor of a session.
 pub(crate) enum Command {
     /// Return the prompt.
-    Prompt(ReplySender<Conversation>, ActivityGuard),
+    Prompt(ReplySender<Charged<Conversation>>, ActivityGuard),
     /// Return the conversation.
-    Messages(ReplySender<Conversation>, ActivityGuard),
+    Messages(ReplySender<Charged<Conversation>>, ActivityGuard),
     /// Return the tools of the task.
     TaskTools(ReplySender<Vec<ToolSpec>>, ActivityGuard),
     /// Execute a run.

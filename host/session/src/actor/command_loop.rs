@@ -9,8 +9,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::actor::command::{Command, EndCause, QueuedRun};
 use crate::actor::session_actor::{GuestState, SessionActor};
+use crate::api::charged::Charged;
 use crate::api::error::SessionError;
 use crate::api::service::Conversation;
+use crate::episode::live_guest::ChargedResponse;
 use crate::episode::typed_request::{Messages, Prompt, Setup, TaskTools, TypedRequest};
 use crate::runs::idempotency::RetryTracker;
 
@@ -70,7 +72,7 @@ impl SessionActor {
             Command::TaskTools(reply, activity) => {
                 let tools = self.request(TaskTools, None).await;
                 drop(activity);
-                let _ = reply.send(tools.and_then(value));
+                let _ = reply.send(tools.and_then(|tools| value(tools.response)));
             }
             Command::Run(run, activity) => {
                 let QueuedRun {
@@ -115,7 +117,7 @@ impl SessionActor {
 
     /// Returns the beginning of the conversation in the form that the
     /// environment supports.
-    async fn conversation(&mut self, wanted: Form) -> Result<Conversation, SessionError> {
+    async fn conversation(&mut self, wanted: Form) -> Result<Charged<Conversation>, SessionError> {
         self.resume().await?;
         let supports = self
             .shared
@@ -127,11 +129,13 @@ impl SessionActor {
             (wanted, None) => wanted == Form::Messages,
         };
         if messages {
-            let messages = self.request(Messages, None).await?;
-            value(messages).map(Conversation::Messages)
+            let ChargedResponse { response, memory } = self.request(Messages, None).await?;
+            let messages = value(response).map(Conversation::Messages)?;
+            Ok(Charged::new(messages, memory))
         } else {
-            let blocks = self.request(Prompt, None).await?;
-            value(blocks).map(Conversation::Prompt)
+            let ChargedResponse { response, memory } = self.request(Prompt, None).await?;
+            let blocks = value(response).map(Conversation::Prompt)?;
+            Ok(Charged::new(blocks, memory))
         }
     }
 
@@ -141,7 +145,7 @@ impl SessionActor {
         &mut self,
         request: R,
         run: Option<RunIdentity>,
-    ) -> Result<R::Response, SessionError> {
+    ) -> Result<ChargedResponse<R::Response>, SessionError> {
         self.resume().await?;
         let readiness = self.shared.phase.borrow().readiness();
         match (readiness, &self.guest) {

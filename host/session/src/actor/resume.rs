@@ -13,6 +13,7 @@ use crate::api::request::RunRequest;
 use crate::episode::live_guest::{LiveGuest, PendingEntry};
 use crate::episode::restore::{NextAction, RestoreError, restore};
 use crate::episode::typed_request::Setup;
+use crate::handle::begin_run::TOO_LARGE_RESULTS;
 use crate::limits::history_reader::HistoriesBusy;
 use crate::runs::recorded_runs::{self, RunLookup, RunSearch};
 use crate::runs::run::Run;
@@ -212,6 +213,9 @@ impl SessionActor {
         }
         let episode = self.shared.identity.episode;
         let owner = &self.shared.identity.owner;
+        if !self.context.results.has_space(owner) {
+            return Err(SessionError::Busy(TOO_LARGE_RESULTS));
+        }
         let permit = self.context.histories.scan(owner).await;
         let permit = permit.map_err(|HistoriesBusy| SessionError::Busy(HISTORIES_BUSY))?;
         let search = RunSearch::new(id);

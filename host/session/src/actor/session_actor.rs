@@ -18,7 +18,7 @@ use crate::actor::data_wait::DataWait;
 use crate::actor::state::{ActivityGuard, Phase, SharedState};
 use crate::api::error::SessionError;
 use crate::context::SessionContext;
-use crate::episode::live_guest::{LiveGuest, NoResponse, PendingEntry};
+use crate::episode::live_guest::{ChargedResponse, LiveGuest, NoResponse, PendingEntry};
 use crate::episode::typed_request::{Setup, TypedRequest, TypedResponse};
 use crate::limits::quota::QuotaPermit;
 use crate::runs::run::{HeldOutcome, OutcomeSender};
@@ -71,8 +71,11 @@ impl SessionActor {
         };
         let mut phase = self.shared.phase.subscribe();
         let ended = phase.wait_for(|phase| matches!(phase, Phase::Deleted | Phase::Stopping));
+        let room = self.context.result_room(&self.shared);
         let response = tokio::select! {
-            response = live.perform(pending, &self.shared.counters) => Some(response),
+            response = live.perform(pending, &self.shared.counters, &room) => {
+                Some(response.map(|charged| charged.response))
+            }
             // The guest was stopped halfway and is not entered again.
             _ = ended => None,
         };
@@ -129,16 +132,17 @@ impl SessionActor {
     pub(super) async fn perform<R: TypedRequest>(
         &mut self,
         pending: &PendingEntry<R>,
-    ) -> Result<R::Response, SessionError> {
+    ) -> Result<ChargedResponse<R::Response>, SessionError> {
         let GuestState::Live(live) = &mut self.guest else {
             return Err(SessionError::Starting);
         };
-        match live.perform(pending, &self.shared.counters).await {
-            Ok(response) => {
-                if let Some(fault) = response.fault() {
+        let room = self.context.result_room(&self.shared);
+        match live.perform(pending, &self.shared.counters, &room).await {
+            Ok(charged) => {
+                if let Some(fault) = charged.response.fault() {
                     self.end_by_fault(fault);
                 }
-                Ok(response)
+                Ok(charged)
             }
             Err(reason) => {
                 self.end_without_response(reason);
@@ -151,17 +155,19 @@ impl SessionActor {
     pub(super) fn finish_run(
         &self,
         id: RunId,
-        outcome: Result<RunOutcome, SessionError>,
+        outcome: Result<ChargedResponse<RunOutcome>, SessionError>,
         sender: OutcomeSender,
         held: (ActivityGuard, Option<QuotaPermit>),
         arrived: Instant,
     ) {
         let now = Instant::now();
         let time = now.saturating_duration_since(arrived);
-        self.shared.counters.ended(outcome.as_ref().ok(), time);
+        let finished = outcome.as_ref().ok().map(|charged| &charged.response);
+        self.shared.counters.ended(finished, time);
         let outcome = match outcome {
-            Ok(outcome) => {
-                let outcome = self.context.results.keep(&self.shared, id, outcome);
+            Ok(ChargedResponse { response, memory }) => {
+                let outcome = HeldOutcome::charged(response, memory);
+                self.context.results.keep(&self.shared, id, &outcome);
                 let bytes = outcome.bytes();
                 self.shared.runs().finish(id, bytes, now);
                 outcome
@@ -177,6 +183,7 @@ impl SessionActor {
         // Released first, since a client that has the outcome may call again.
         drop(held);
         sender.send(outcome);
+        self.context.results.make_room();
     }
 
     fn drop_guest(&mut self, state: GuestState) {

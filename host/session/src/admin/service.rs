@@ -1,12 +1,9 @@
 //! Inspection of sessions, from the journal where a session is not open.
 
-use std::fmt;
-
 use orwd_journal::{EpisodeFilter, EpisodeId};
 use orwd_model::{SessionId, Timestamp};
 use tokio::sync::oneshot;
 
-use crate::actor::state::SessionIdentity;
 use crate::admin::fork::fork;
 use crate::admin::steps::read_page;
 use crate::admin::summary::{StepCollector, ended_episode, open_session};
@@ -17,40 +14,11 @@ use crate::api::service::AdminApi;
 use crate::api::summary::{EndedPage, SessionDetail, SessionList, SessionPage, StepRange};
 use crate::handle::session_handle::SessionHandle;
 use crate::lifecycle::manager::SessionManager;
+use crate::lifecycle::owner_index::ListPlace;
 use crate::lifecycle::table::SessionKey;
 
 /// The most ended sessions of one page.
 const ENDED_PAGE: u32 = 500;
-
-/// The place of a session in lists: the time of its creation, then its id.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Cursor {
-    created_ms: u64,
-    id: String,
-}
-
-impl Cursor {
-    fn of(identity: &SessionIdentity) -> Cursor {
-        Cursor {
-            created_ms: identity.created.as_millis(),
-            id: identity.id.as_str().to_owned(),
-        }
-    }
-
-    fn parse(text: &str) -> Option<Cursor> {
-        let (created_ms, id) = text.split_once('.')?;
-        Some(Cursor {
-            created_ms: created_ms.parse().ok()?,
-            id: id.to_owned(),
-        })
-    }
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.created_ms, self.id)
-    }
-}
 
 impl AdminApi for SessionManager {
     async fn summaries(
@@ -58,22 +26,17 @@ impl AdminApi for SessionManager {
         owner: &Principal,
         page: SessionPage,
     ) -> Result<SessionList, AdminError> {
-        let after = page.after.as_deref().map(Cursor::parse);
-        let after = after.map(|cursor| cursor.ok_or(AdminError::InvalidCursor));
+        let after = page.after.as_deref().map(ListPlace::parse);
+        let after = after.map(|place| place.ok_or(AdminError::InvalidCursor));
         let after = after.transpose()?;
-        let handles = self.0.table.handles().into_iter();
-        let mut handles: Vec<(Cursor, SessionHandle)> = handles
-            .filter(|(key, _)| key.owner == *owner)
-            .map(|(_, handle)| (Cursor::of(&handle.shared.identity), handle))
-            .filter(|(cursor, _)| after.as_ref().is_none_or(|after| cursor > after))
-            .collect();
-        handles.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let more = handles.len() > page.limit;
-        handles.truncate(page.limit);
-        let last = handles.last().map(|(cursor, _)| cursor.to_string());
+        let wanted = page.limit.saturating_add(1);
+        let mut found = self.0.table.page(owner, after.as_ref(), wanted);
+        let more = found.len() > page.limit;
+        found.truncate(page.limit);
+        let last = found.last().map(|(place, _)| place.to_string());
+        let sessions = found.iter();
         Ok(SessionList {
-            sessions: handles
-                .iter()
+            sessions: sessions
                 .map(|(_, handle)| open_session(&handle.shared))
                 .collect(),
             next: last.filter(|_| more),

@@ -3,6 +3,7 @@
 //! The HTTP layer is written against these traits. It names neither the engine
 //! nor the session table, and each status it sends has one error variant here.
 
+pub(crate) mod charged;
 pub(crate) mod content;
 pub(crate) mod create;
 pub(crate) mod error;

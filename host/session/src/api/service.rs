@@ -5,6 +5,7 @@ use std::future::Future;
 use orwd_catalog::TaskList;
 use orwd_model::{Block, EnvName, Json, Message, SessionId, Split, ToolListing};
 
+use crate::api::charged::Charged;
 use crate::api::content::{StepCursor, StepPage};
 use crate::api::create::{CreatedSession, NewSession};
 use crate::api::error::{AdminError, CatalogError, CreateError, SessionError};
@@ -180,10 +181,10 @@ pub trait Session: Clone + Send + Sync + 'static {
     fn task_tools(&self) -> impl Future<Output = Result<ToolListing, SessionError>> + Send;
 
     /// Returns the prompt. The protocol flattens a conversation.
-    fn prompt(&self) -> impl Future<Output = Result<Conversation, SessionError>> + Send;
+    fn prompt(&self) -> impl Future<Output = Result<Charged<Conversation>, SessionError>> + Send;
 
     /// Returns the conversation. The protocol wraps a prompt.
-    fn messages(&self) -> impl Future<Output = Result<Conversation, SessionError>> + Send;
+    fn messages(&self) -> impl Future<Output = Result<Charged<Conversation>, SessionError>> + Send;
 
     /// Returns a run of this request: the earlier one if the request is a
     /// repetition, else a new one, which does nothing until it is started.

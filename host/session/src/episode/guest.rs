@@ -5,10 +5,11 @@
 //! the two cannot diverge. The arguments are what the journal holds, and nothing
 //! else is read.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use orwd_catalog::{Environment, InstanceConfig};
-use orwd_engine::{CallError, EntryError, Episode, HttpMode, SessionPermit};
+use orwd_engine::{CallError, EntryError, Episode, HttpMode, ResultGate, SessionPermit};
 use orwd_journal::Hash;
 use orwd_model::{
     Block, Candidate, Fault, Json, Message, Refusal, RefusalReason, RunOutcome, Secrets, SleepMode,
@@ -92,6 +93,11 @@ impl Guest {
     /// Sets where the results of HTTP requests come from, in the next request.
     pub(super) fn set_http_mode(&mut self, mode: HttpMode) {
         self.episode.set_http_mode(mode);
+    }
+
+    /// Sets who is asked for room for what the next request returns.
+    pub(super) fn set_result_gate(&mut self, gate: Option<Arc<dyn ResultGate>>) {
+        self.episode.set_result_gate(gate);
     }
 
     pub(super) async fn setup(&mut self) -> Result<(), EntryError> {

@@ -1,17 +1,21 @@
 //! A guest in memory, together with the journal of its episode.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Instant;
 
-use orwd_engine::{EntryError, HttpMode, LiveHttp};
+use orwd_engine::{EntryError, HttpMode, LiveHttp, ResultGate};
 use orwd_journal::{EndReason, GuestOutcome, JournalError, RequestRecord, RunIdentity};
+use orwd_limiter::BytePermit;
 use orwd_model::{Fault, FaultCode, HttpExchange, Timestamp};
 use tokio::sync::mpsc;
 
+use crate::api::principal::Principal;
 use crate::episode::episode_log::EpisodeLog;
 use crate::episode::guest::Guest;
 use crate::episode::typed_request::{Teardown, TypedRequest, TypedResponse, enter};
 use crate::metrics::counters::CallCounters;
+use crate::runs::result_room::ResultRoom;
 
 /// A guest and its log: every request goes to both.
 pub(crate) struct LiveGuest {
@@ -27,6 +31,12 @@ pub(crate) struct PendingEntry<R> {
     /// The HTTP requests that the guest made in an earlier attempt; none if this
     /// is the first one.
     pub(crate) made: Option<Vec<HttpExchange>>,
+}
+
+/// A response, with its charge.
+pub(crate) struct ChargedResponse<T> {
+    pub(crate) response: T,
+    pub(crate) memory: BytePermit<Principal>,
 }
 
 /// Why a request has no response. The guest must be dropped.
@@ -64,12 +74,15 @@ impl LiveGuest {
 
     /// Performs a request, and returns the response once it is committed. If the
     /// host had no capacity for it, nothing is recorded, so that the request is
-    /// performed again when the session resumes.
+    /// performed again when the session resumes. The response is charged to `room`.
     pub(crate) async fn perform<R: TypedRequest>(
         &mut self,
         pending: &PendingEntry<R>,
         counters: &CallCounters,
-    ) -> Result<R::Response, NoResponse> {
+        room: &Arc<ResultRoom>,
+    ) -> Result<ChargedResponse<R::Response>, NoResponse> {
+        let gate = R::RETURNS.then(|| -> Arc<dyn ResultGate> { room.clone() });
+        self.guest.set_result_gate(gate);
         let response = match self.log.limit_fault() {
             Some(fault) => R::Response::faulted(fault),
             None => enter_recorded(&mut self.guest, &mut self.log, pending)
@@ -81,6 +94,8 @@ impl LiveGuest {
         {
             return Err(NoResponse::Overloaded(fault.clone()));
         }
+        // The copy for the journal is within the journal's own budget.
+        let memory = room.charge(response.size());
         let cpu_time = self.guest.cpu_time();
         counters.used(cpu_time);
         let outcome = || response.clone().into_outcome();
@@ -91,7 +106,7 @@ impl LiveGuest {
         let start = Instant::now();
         written.await.map_err(NoResponse::Journal)?;
         counters.appended(start.elapsed());
-        Ok(response)
+        Ok(ChargedResponse { response, memory })
     }
 
     /// Ends the episode: tears the guest down, publishes what it may publish,
@@ -112,6 +127,7 @@ impl LiveGuest {
         reason: EndReason,
     ) -> (Result<(), EntryError>, Result<(), JournalError>) {
         let LiveGuest { mut guest, mut log } = self;
+        guest.set_result_gate(None);
         let done = match enter_recorded(&mut guest, &mut log, pending).await {
             Ok(done) => done,
             Err(error) => return (Ok(()), Err(error)),

@@ -28,7 +28,7 @@ use crate::episode::live_guest::{LiveGuest, PendingEntry};
 use crate::episode::replay::{self, Replay};
 use crate::episode::typed_request::{Setup, Teardown};
 use crate::runs::recorded_runs::{self, ReplayContent};
-use crate::versions::VersionKey;
+use crate::versions::{VersionError, VersionKey};
 
 /// The time between two attempts to get a session permit.
 const PERMIT_INTERVAL: Duration = Duration::from_millis(50);
@@ -70,6 +70,15 @@ impl From<JournalError> for RestoreError {
                 RestoreError::Lost(error.to_string())
             }
             _ => RestoreError::Temporary(error.to_string()),
+        }
+    }
+}
+
+impl From<VersionError> for RestoreError {
+    fn from(error: VersionError) -> RestoreError {
+        match error {
+            VersionError::Gone(reason) => RestoreError::Lost(reason),
+            VersionError::Unavailable(reason) => RestoreError::Temporary(reason),
         }
     }
 }
@@ -154,8 +163,7 @@ pub(crate) async fn restore(
     let environment = context
         .versions
         .find(&VersionKey::of(created, identity.import.as_ref()))
-        .await
-        .map_err(RestoreError::Lost)?;
+        .await?;
     let data = environment.data_digest().await;
     let data =
         data.map_err(|error| RestoreError::Temporary(format!("its data cannot be read: {error}")))?;
@@ -250,8 +258,8 @@ async fn wait_for_permit(
     let waiting = async {
         // One session of an owner asks at a time: each time, all sessions in memory
         // are looked at.
-        let turn = context.permit_turns.of(owner);
-        let _turn = turn.lock().await;
+        let turns = context.permit_turns.of(owner);
+        let _turn = turns.acquire().await;
         loop {
             if let Some(permit) = context.acquire_permit(owner).await {
                 return permit;

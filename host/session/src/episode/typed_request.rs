@@ -9,15 +9,19 @@ use std::future::Future;
 
 use orwd_engine::{EntryError, HttpMode};
 use orwd_journal::{GuestOutcome, GuestRequest};
-use orwd_model::{Block, Fault, Message, RunOutcome, Timestamp, ToolSpec};
+use orwd_model::{Block, Fault, HeapSize, Message, RunOutcome, Timestamp, ToolSpec};
 
 use crate::api::request::RunRequest;
 use crate::episode::guest::Guest;
+use crate::runs::result_memory::outcome_size;
 
 /// A request to a guest.
 pub(crate) trait TypedRequest: Send + Sync {
     /// What the guest responds.
     type Response: TypedResponse;
+
+    /// Whether the guest returns content, for which the host needs room.
+    const RETURNS: bool = true;
 
     /// Returns the request as it is journaled.
     fn to_record(&self) -> GuestRequest;
@@ -50,6 +54,9 @@ pub(crate) trait TypedResponse: Clone + Send + Sync {
 
     /// Returns the fault that ended the session, if one did.
     fn fault(&self) -> Option<&Fault>;
+
+    /// Returns the size of the response in memory.
+    fn size(&self) -> usize;
 }
 
 /// Sets the episode up.
@@ -57,6 +64,7 @@ pub(crate) struct Setup;
 
 impl TypedRequest for Setup {
     type Response = Result<(), EntryError>;
+    const RETURNS: bool = false;
 
     fn to_record(&self) -> GuestRequest {
         GuestRequest::Setup
@@ -135,6 +143,7 @@ pub(crate) struct Teardown;
 
 impl TypedRequest for Teardown {
     type Response = Result<(), EntryError>;
+    const RETURNS: bool = false;
 
     fn to_record(&self) -> GuestRequest {
         GuestRequest::Teardown
@@ -181,6 +190,10 @@ impl TypedResponse for RunOutcome {
             _ => None,
         }
     }
+
+    fn size(&self) -> usize {
+        outcome_size(self)
+    }
 }
 
 impl TypedResponse for GuestOutcome {
@@ -197,6 +210,10 @@ impl TypedResponse for GuestOutcome {
             GuestOutcome::Faulted(fault) => Some(fault),
             _ => None,
         }
+    }
+
+    fn size(&self) -> usize {
+        self.size_hint()
     }
 }
 
@@ -219,17 +236,32 @@ impl<T: ResponseValue> TypedResponse for Result<T, EntryError> {
             _ => None,
         }
     }
+
+    fn size(&self) -> usize {
+        match self {
+            Ok(value) => value.size(),
+            Err(EntryError::Failed(message)) => message.heap_size(),
+            Err(EntryError::Fault(fault)) => fault.heap_size(),
+        }
+    }
 }
 
 /// What a successful request returns.
 pub(crate) trait ResponseValue: Clone + Send + Sync {
     /// Returns the value as it is journaled.
     fn into_outcome(self) -> GuestOutcome;
+
+    /// Returns its size in memory.
+    fn size(&self) -> usize;
 }
 
 impl ResponseValue for () {
     fn into_outcome(self) -> GuestOutcome {
         GuestOutcome::Done
+    }
+
+    fn size(&self) -> usize {
+        0
     }
 }
 
@@ -237,16 +269,28 @@ impl ResponseValue for Vec<Block> {
     fn into_outcome(self) -> GuestOutcome {
         GuestOutcome::Blocks(self)
     }
+
+    fn size(&self) -> usize {
+        self.heap_size()
+    }
 }
 
 impl ResponseValue for Vec<Message> {
     fn into_outcome(self) -> GuestOutcome {
         GuestOutcome::Messages(self)
     }
+
+    fn size(&self) -> usize {
+        self.heap_size()
+    }
 }
 
 impl ResponseValue for Vec<ToolSpec> {
     fn into_outcome(self) -> GuestOutcome {
         GuestOutcome::Tools(self)
+    }
+
+    fn size(&self) -> usize {
+        self.heap_size()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use orwd_journal::Durability;
 use orwd_model::{
     Fault, FaultCode, JsonDepth, Refusal, RefusalReason, RunId, RunOutcome, ToolLookup, python_repr,
 };
@@ -15,12 +16,12 @@ use crate::handle::session_handle::SessionHandle;
 use crate::limits::quota::QuotaExceeded;
 use crate::runs::idempotency::Match;
 use crate::runs::recorded_runs::RunLookup;
-use crate::runs::run::Run;
+use crate::runs::run::{IdOrder, Run};
 
 /// Why a call is not taken at the moment.
 const TOO_LARGE_CALLS: &str = "calls that wait take all memory for them; try again \
                                (--request-memory)";
-const TOO_LARGE_RESULTS: &str = "results that are read take all memory for them; try again \
+pub(crate) const TOO_LARGE_RESULTS: &str = "results that are read take all memory for them; try again \
                                  (--result-memory)";
 
 const CPU_QUEUE_FULL: &str = "too many sessions of this client wait for the CPUs; try again \
@@ -38,6 +39,7 @@ impl SessionHandle {
     ) -> Result<Run, SessionError> {
         let id = self.context.run_ids.issue(self.shared.identity.episode);
         if let Some(refusal) = self.refusal(&request) {
+            self.result_space()?;
             return Ok(self.finished_run(id, refusal));
         }
         let disk = self.disk_space().await;
@@ -152,13 +154,15 @@ impl SessionHandle {
     ) -> Result<Run, SessionError> {
         let refusal = self.refusal(&request);
         self.result_space()?;
+        // Charged without a lock, since that may evict results.
+        let refused = refusal.map(|refusal| self.finished_run(id, refusal));
         let mut retries = self.shared.retries();
         // A concurrent request may have been faster.
         if let Some(run) = self.shared.runs().get(id, Instant::now()) {
             return Ok(run);
         }
-        let run = match refusal {
-            Some(refusal) => self.finished_run(id, refusal),
+        let run = match refused {
+            Some(run) => run,
             None => {
                 let run = self.queued_run(id, request, fingerprint.clone())?;
                 retries.record(&run, &fingerprint);
@@ -198,7 +202,7 @@ impl SessionHandle {
         let memory = self.context.requests.try_take(owner, request.memory());
         let memory = memory.map_err(|_| SessionError::Busy(TOO_LARGE_CALLS))?;
         let handle = self.clone();
-        Ok(Run::new(id, move |run, outcome, start| {
+        let run = Run::new(id, move |run, outcome, start| {
             handle.shared.runs().insert(run.clone());
             let activity = ActivityGuard::new(&handle.shared);
             let (code, message) = match handle.commands.try_reserve() {
@@ -228,21 +232,30 @@ impl SessionHandle {
             handle.shared.runs().remove(id);
             handle.shared.retries().remove(id);
             outcome.send(RunOutcome::Faulted(Fault::new(code, message)));
+        });
+        Ok(run.with_id_order(match self.context.journal.durability() {
+            // A loss of power takes what the kernel holds, but not the journal.
+            Durability::Power => IdOrder::Sent,
+            Durability::Process => IdOrder::Held,
+            Durability::None => IdOrder::Any,
         }))
     }
 
     /// Returns a run whose outcome is known before it starts.
     fn finished_run(&self, id: RunId, outcome: RunOutcome) -> Run {
         let handle = self.clone();
+        let owner = &self.shared.identity.owner;
+        let outcome = self.context.results.hold(owner, outcome);
         Run::new(id, move |run, sender, _start| {
             let shared = &handle.shared;
             shared.counters.refused(&outcome);
-            let outcome = handle.context.results.keep(shared, id, outcome);
+            handle.context.results.keep(shared, id, &outcome);
             let mut runs = shared.runs();
             runs.insert(run.clone());
             runs.finish(id, outcome.bytes(), Instant::now());
             drop(runs);
             sender.send(outcome);
+            handle.context.results.make_room();
         })
     }
 

@@ -4,6 +4,7 @@ use orwd_model::{EnvName, RunId, ToolListing};
 
 use crate::actor::command::Command;
 use crate::actor::state::Phase;
+use crate::api::charged::Charged;
 use crate::api::error::SessionError;
 use crate::api::request::{RequestFingerprint, RunRequest};
 use crate::api::service::{Conversation, Session};
@@ -72,11 +73,11 @@ impl Session for SessionHandle {
         Ok(description.listing(tools, runtime.toolset.as_deref()))
     }
 
-    async fn prompt(&self) -> Result<Conversation, SessionError> {
+    async fn prompt(&self) -> Result<Charged<Conversation>, SessionError> {
         self.request(Command::Prompt).await
     }
 
-    async fn messages(&self) -> Result<Conversation, SessionError> {
+    async fn messages(&self) -> Result<Charged<Conversation>, SessionError> {
         self.request(Command::Messages).await
     }
 

@@ -5,9 +5,9 @@
 //! one proceeds.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use orwd_engine::leaves_a_share;
 use orwd_journal::Hash;
 use orwd_model::SessionId;
 use tokio::sync::watch;
@@ -16,11 +16,46 @@ use crate::api::create::CreatedSession;
 use crate::api::error::CreateError;
 use crate::api::principal::Principal;
 use crate::handle::session_handle::SessionHandle;
+use crate::lifecycle::owner_index::{ListPlace, OwnerIndex};
 
 /// The table of sessions.
 pub(crate) struct SessionTable {
     max_entries: usize,
-    entries: Mutex<HashMap<SessionKey, TableEntry>>,
+    entries: Mutex<Entries>,
+}
+
+/// The entries, and those of each owner.
+#[derive(Default)]
+struct Entries {
+    by_key: HashMap<SessionKey, TableEntry>,
+    by_owner: OwnerIndex<SessionHandle>,
+}
+
+impl Entries {
+    fn insert(&mut self, key: SessionKey, entry: TableEntry) {
+        let owner = key.owner.clone();
+        let open = match &entry {
+            TableEntry::Open(handle) => Some(handle.clone()),
+            TableEntry::Reserved(_) => None,
+        };
+        if self.by_key.insert(key, entry).is_none() {
+            self.by_owner.add(&owner);
+        }
+        if let Some(handle) = open {
+            let place = ListPlace::of(&handle.shared.identity);
+            self.by_owner.open(&owner, place, handle);
+        }
+    }
+
+    fn remove(&mut self, key: &SessionKey) -> Option<TableEntry> {
+        let removed = self.by_key.remove(key)?;
+        let place = match &removed {
+            TableEntry::Open(handle) => Some(ListPlace::of(&handle.shared.identity)),
+            TableEntry::Reserved(_) => None,
+        };
+        self.by_owner.remove(&key.owner, place.as_ref());
+        Some(removed)
+    }
 }
 
 /// What a session is found by; nobody finds the session of another owner.
@@ -62,7 +97,7 @@ pub(crate) struct PendingCreation {
 pub(crate) enum ReserveError {
     /// The id has this entry.
     Taken(TableEntry),
-    /// The table is full.
+    /// The table is full, or this owner has its share of it.
     Full,
 }
 
@@ -76,13 +111,13 @@ impl SessionTable {
         }
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<SessionKey, TableEntry>> {
+    fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the open session of this key.
     pub(crate) fn find(&self, key: &SessionKey) -> Option<SessionHandle> {
-        match self.entries().get(key) {
+        match self.entries().by_key.get(key) {
             Some(TableEntry::Open(handle)) => Some(handle.clone()),
             Some(TableEntry::Reserved(_)) | None => None,
         }
@@ -94,12 +129,22 @@ impl SessionTable {
             TableEntry::Open(handle) => Some((key.clone(), handle.clone())),
             TableEntry::Reserved(_) => None,
         };
-        self.entries().iter().filter_map(open).collect()
+        self.entries().by_key.iter().filter_map(open).collect()
+    }
+
+    /// Returns up to `limit` open sessions of an owner, after a place in the list.
+    pub(crate) fn page(
+        &self,
+        owner: &Principal,
+        after: Option<&ListPlace>,
+        limit: usize,
+    ) -> Vec<(ListPlace, SessionHandle)> {
+        self.entries().by_owner.page(owner, after, limit)
     }
 
     /// Looks at all open sessions, while the table is locked.
     pub(crate) fn visit(&self, mut look: impl FnMut(&SessionHandle)) {
-        for entry in self.entries().values() {
+        for entry in self.entries().by_key.values() {
             if let TableEntry::Open(handle) = entry {
                 look(handle);
             }
@@ -123,11 +168,11 @@ impl SessionTable {
         condition: impl FnOnce(&SessionHandle) -> bool,
     ) -> Option<SessionHandle> {
         let mut entries = self.entries();
-        let Entry::Occupied(entry) = entries.entry(key.clone()) else {
+        let found = entries.by_key.get(key);
+        if !matches!(found, Some(TableEntry::Open(handle)) if condition(handle)) {
             return None;
-        };
-        let holds = matches!(entry.get(), TableEntry::Open(handle) if condition(handle));
-        match holds.then(|| entry.remove()) {
+        }
+        match entries.remove(key) {
             Some(TableEntry::Open(handle)) => Some(handle),
             Some(TableEntry::Reserved(_)) | None => None,
         }
@@ -148,18 +193,20 @@ impl Reservation {
         creation: PendingCreation,
     ) -> Result<Reservation, ReserveError> {
         let mut entries = table.entries();
-        let full = entries.len() >= table.max_entries;
-        match entries.entry(key.clone()) {
-            Entry::Occupied(entry) => Err(ReserveError::Taken(entry.get().clone())),
-            Entry::Vacant(_) if full => Err(ReserveError::Full),
-            Entry::Vacant(entry) => {
-                entry.insert(TableEntry::Reserved(creation));
-                Ok(Reservation {
-                    table: table.clone(),
-                    key,
-                })
-            }
+        if let Some(entry) = entries.by_key.get(&key) {
+            return Err(ReserveError::Taken(entry.clone()));
         }
+        let free = table.max_entries.saturating_sub(entries.by_key.len());
+        let held = entries.by_owner.count(&key.owner);
+        let shared = key.owner != Principal::Anyone;
+        if free == 0 || shared && !leaves_a_share(held, free) {
+            return Err(ReserveError::Full);
+        }
+        entries.insert(key.clone(), TableEntry::Reserved(creation));
+        Ok(Reservation {
+            table: table.clone(),
+            key,
+        })
     }
 
     /// Replaces the reservation by an open session.
@@ -171,10 +218,8 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         let mut entries = self.table.entries();
-        if let Entry::Occupied(entry) = entries.entry(self.key.clone())
-            && matches!(entry.get(), TableEntry::Reserved(_))
-        {
-            entry.remove();
+        if matches!(entries.by_key.get(&self.key), Some(TableEntry::Reserved(_))) {
+            entries.remove(&self.key);
         }
     }
 }

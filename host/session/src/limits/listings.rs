@@ -2,16 +2,17 @@
 //!
 //! A list may be large and slow to collect, so requests for lists of one
 //! environment queue, fairly by owner. A list is kept for some seconds, and all
-//! requests for it in that time get the same bytes.
+//! requests for it in that time get the same bytes. It is charged to the owner of
+//! the first of them; what is being sent is charged to its readers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use orwd_catalog::{Environment, ListingError, ListingLimits, TaskList};
-use orwd_limiter::{ByteBudget, FairQueue};
+use orwd_engine::Owner;
+use orwd_limiter::{ByteBudget, FairPermit, FairQueue};
 use orwd_model::{Digest, EnvName};
-use tokio::sync::Semaphore;
 
 use crate::api::error::CatalogError;
 use crate::api::principal::Principal;
@@ -25,16 +26,16 @@ const MAX_WAIT: Duration = Duration::from_secs(60);
 /// The most requests that wait for lists of one environment.
 const MAX_WAITING: usize = 1024;
 
-/// The most environments whose tasks are collected at once. Each holds one page
-/// of a guest in addition to its list.
+/// The most environments whose tasks are collected at once, half of them for one
+/// owner. Each holds one page of a guest in addition to its list.
 const MAX_COLLECTING: usize = 4;
 
 /// The lists of tasks of a server.
 pub(crate) struct Listings {
     limits: ListingLimits,
-    memory: Arc<ByteBudget<EnvName>>,
+    memory: Arc<ByteBudget<Owner>>,
     turns: Mutex<HashMap<EnvName, Arc<FairQueue<Principal>>>>,
-    collecting: Semaphore,
+    collecting: Arc<FairQueue<Principal>>,
     recent: Mutex<HashMap<ListKey, RecentList>>,
 }
 
@@ -48,6 +49,8 @@ struct ListKey {
 }
 
 struct RecentList {
+    /// On whose behalf it was collected.
+    owner: Principal,
     list: TaskList,
     expires: Instant,
 }
@@ -58,13 +61,14 @@ impl Listings {
         self.memory.used()
     }
 
-    /// Creates lists within these limits, which together take `memory` bytes.
+    /// Creates lists within these limits, which together take `memory` bytes, half
+    /// of them for one owner.
     pub(crate) fn new(limits: ListingLimits, memory: usize) -> Listings {
         Listings {
             limits,
             memory: ByteBudget::new(memory, memory / 2),
             turns: Mutex::default(),
-            collecting: Semaphore::new(MAX_COLLECTING),
+            collecting: FairQueue::new(MAX_COLLECTING, MAX_COLLECTING / 2, MAX_WAITING),
             recent: Mutex::default(),
         }
     }
@@ -88,22 +92,25 @@ impl Listings {
             return Ok(list);
         }
         let turns = self.turns_of(env.name());
-        let turn = tokio::time::timeout(MAX_WAIT, turns.acquire(owner, 1)).await;
-        let Ok(Ok(_turn)) = turn else {
-            return Err(busy());
-        };
+        let _turn = turn(&turns, owner).await?;
         // The request before this one may have been for the same.
         if let Some(list) = self.find(&key) {
             return Ok(list);
         }
-        let _collecting = self.collecting.acquire().await.map_err(|_| busy())?;
+        let _collecting = turn(&self.collecting, owner).await?;
         let mut collected = self.collect(env, owner, &key).await;
-        if matches!(collected, Err(ListingError::NoMemory)) {
-            self.recent().clear();
+        // The owner's own lists make room first.
+        for of_owner in [true, false] {
+            if !matches!(collected, Err(ListingError::NoMemory)) {
+                break;
+            }
+            let is_kept = |recent: &RecentList| of_owner && recent.owner != *owner;
+            self.recent().retain(|_, recent| is_kept(recent));
             collected = self.collect(env, owner, &key).await;
         }
         let list = collected?;
         let kept = RecentList {
+            owner: owner.clone(),
             list: list.clone(),
             expires: Instant::now() + KEEP,
         };
@@ -122,9 +129,9 @@ impl Listings {
         owner: &Principal,
         key: &ListKey,
     ) -> Result<TaskList, ListingError> {
-        let memory = self.memory.try_take(&key.environment, 0);
-        let memory = memory.map_err(|_| ListingError::NoMemory)?;
         let owner = owner.cpu_owner();
+        let memory = self.memory.try_take(&owner, 0);
+        let memory = memory.map_err(|_| ListingError::NoMemory)?;
         env.list(&owner, &key.split, key.range, &self.limits, memory)
             .await
     }
@@ -147,6 +154,15 @@ impl Listings {
     fn recent(&self) -> MutexGuard<'_, HashMap<ListKey, RecentList>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Waits for an owner's turn.
+async fn turn(
+    queue: &Arc<FairQueue<Principal>>,
+    owner: &Principal,
+) -> Result<FairPermit<Principal>, CatalogError> {
+    let turn = tokio::time::timeout(MAX_WAIT, queue.acquire(owner, 1)).await;
+    turn.map_err(|_| busy())?.map_err(|_| busy())
 }
 
 fn busy() -> CatalogError {

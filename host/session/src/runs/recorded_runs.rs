@@ -233,8 +233,14 @@ pub(crate) fn restore(
         }
         let outcome = answer.record.outcome.clone();
         if let Some(outcome) = outcome.and_then(GuestOutcome::into_run) {
-            // Without a lock, since it may evict other results.
-            let outcome = results.keep(shared, mark.id, outcome);
+            // Without a lock, since it may evict other results. What finds no space
+            // is read again when a client asks for it.
+            let owner = &shared.identity.owner;
+            if !results.has_space(owner) {
+                continue;
+            }
+            let outcome = results.hold(owner, outcome);
+            results.keep(shared, mark.id, &outcome);
             let bytes = outcome.bytes();
             let mut runs = shared.runs();
             runs.insert(Run::finished(mark.id, outcome));

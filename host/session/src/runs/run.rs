@@ -25,6 +25,19 @@ pub struct Run {
     stage: Arc<Mutex<Stage>>,
     outcome: watch::Receiver<Option<Arc<HeldOutcome>>>,
     readers: Arc<Mutex<Readers>>,
+    id_order: IdOrder,
+}
+
+/// What must have become of the id before the run starts, so that a client whose
+/// connection breaks does not call again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdOrder {
+    /// It is on its way: what the kernel holds may be lost.
+    Sent,
+    /// The kernel has it, and sends it even if this process is killed.
+    Held,
+    /// Nothing: no run outlives this process, which knows what it has sent.
+    Any,
 }
 
 /// An outcome in memory, with its charge.
@@ -161,7 +174,19 @@ impl Run {
             stage: Arc::new(Mutex::new(Stage::Created(Box::new(announce)))),
             outcome,
             readers: Arc::default(),
+            id_order: IdOrder::Held,
         }
+    }
+
+    /// Sets when the run may start.
+    #[must_use]
+    pub(crate) fn with_id_order(self, id_order: IdOrder) -> Run {
+        Run { id_order, ..self }
+    }
+
+    /// Returns what must have become of the id before the run starts.
+    pub fn id_order(&self) -> IdOrder {
+        self.id_order
     }
 
     /// Creates a run that has started, and the sender for its outcome.
@@ -172,6 +197,7 @@ impl Run {
             stage: Arc::new(Mutex::new(Stage::Started(None))),
             outcome,
             readers: Arc::default(),
+            id_order: IdOrder::Held,
         };
         (run, OutcomeSender(sender))
     }

@@ -121,6 +121,22 @@ async fn requests_reserve_what_they_may_write() {
 }
 
 #[tokio::test]
+async fn what_one_owner_reserves_leaves_others_their_share() {
+    let dir = TempDir::new().unwrap();
+    let (journal, quota) = quota(&dir, None, 0);
+    let space = journal.space().await.unwrap();
+    let all = quota.admit(Some("mallory"), space.available).await.unwrap();
+    let first = quota.admit(Some("alice"), MIB).await.unwrap();
+    let second = quota.admit(Some("alice"), MIB);
+    let second = tokio::time::timeout(Duration::from_secs(5), second).await;
+    drop(second.expect("it is within her share").unwrap());
+    let more = quota.admit(Some("mallory"), MIB);
+    let more = tokio::time::timeout(Duration::from_millis(20), more).await;
+    assert!(more.is_err(), "the owner that holds the space waits");
+    drop((first, all));
+}
+
+#[tokio::test]
 async fn the_reserve_is_for_owners_that_take_little() {
     let dir = TempDir::new().unwrap();
     let store = SqliteStore::open(dir.path(), Durability::Process).unwrap();

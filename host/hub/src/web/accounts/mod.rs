@@ -1,0 +1,5 @@
+//! Signing in, what belongs to a user, and the users of the platform.
+
+pub(super) mod account;
+pub(super) mod sign_in;
+pub(super) mod users;
