@@ -478,6 +478,37 @@ async fn slow_requests_of_one_owner_leave_places_to_others() {
     drop(listener);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_nobody_awaits_any_more_ends_and_its_place_is_free() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let slow = format!("http://{}", listener.local_addr().unwrap());
+    let (quick, _asked) = serve(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec()).await;
+    let quick = format!("http://{quick}");
+    let broker = broker(vec![granted(&[slow.clone(), quick.clone()])]);
+    broker.connect().unwrap();
+    // More than all places of the owner; they would be held for more than a minute.
+    let waiting: Vec<_> = (0..40)
+        .map(|_| {
+            let (port, request) = (broker.port(0), get(&slow));
+            tokio::spawn(async move { port.send("alice", request, &Secrets::default()).await })
+        })
+        .collect();
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut buffer = [0; 4096];
+    assert!(stream.read(&mut buffer).await.unwrap() > 0, "it is asked");
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+    let port = broker.port(0);
+    let secrets = Secrets::default();
+    let next = port.send("alice", get(&quick), &secrets);
+    let next = tokio::time::timeout(Duration::from_secs(40), next).await;
+    assert_eq!(next.expect("a free place").unwrap().status, 200);
+    let ended = tokio::time::timeout(Duration::from_secs(40), stream.read(&mut buffer)).await;
+    assert!(
+        matches!(ended, Ok(Ok(0) | Err(_))),
+        "its connection is closed"
+    );
+}
+
 /// Stands for the keeper and the broker: reads the configuration and is ready.
 fn fake_broker(play: impl FnOnce(UnixStream) + Send + 'static) -> Arc<Broker> {
     let (ours, theirs) = UnixStream::pair().unwrap();

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use orwd_model::{HttpError, HttpErrorCode, HttpPort, HttpRequest, HttpResult, Secrets};
 use tokio::io::AsyncWriteExt;
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
@@ -47,13 +48,31 @@ pub struct Broker {
     stream: Mutex<Option<UnixStream>>,
     /// The process that keeps the broker running. Reaped when this process ends.
     _keeper: Option<Child>,
-    to_write: mpsc::Sender<Zeroizing<Vec<u8>>>,
-    written: Mutex<Option<mpsc::Receiver<Zeroizing<Vec<u8>>>>>,
+    to_write: mpsc::Sender<QueuedRequest>,
+    to_cancel: mpsc::UnboundedSender<u64>,
+    outbox: Mutex<Option<Outbox>>,
     /// Changed only while `pending` is locked.
     state: watch::Sender<BrokerState>,
     pending: Mutex<HashMap<u64, PendingRequest>>,
     owners: Mutex<HashMap<String, Arc<Semaphore>>>,
+    places: Arc<Semaphore>,
     next: AtomicU64,
+}
+
+/// A request that is written when the broker takes it.
+#[derive(Debug)]
+struct QueuedRequest {
+    id: u64,
+    bytes: Zeroizing<Vec<u8>>,
+}
+
+/// What is to be written to the broker.
+#[derive(Debug)]
+struct Outbox {
+    requests: mpsc::Receiver<QueuedRequest>,
+    /// Requests whose results nobody awaits any more. As each was in the bounded
+    /// queue before, there are never many.
+    cancelled: mpsc::UnboundedReceiver<u64>,
 }
 
 /// Whether requests can be sent.
@@ -80,9 +99,9 @@ enum Attempt {
 #[derive(Debug)]
 struct PendingRequest {
     reply: oneshot::Sender<HttpResult>,
-    /// Kept until the broker is done, also if nobody waits any more: an owner
-    /// that cancels does not get a further place at the broker.
-    _permit: OwnedSemaphorePermit,
+    /// A place of the owner, and one of all. The next request that gets them is
+    /// written after the message that cancels this one.
+    _permits: [OwnedSemaphorePermit; 2],
 }
 
 impl Broker {
@@ -118,15 +137,22 @@ impl Broker {
     }
 
     fn new(stream: UnixStream, process: Option<Child>) -> Arc<Broker> {
-        let (to_write, written) = mpsc::channel(MAX_AT_ONCE);
+        let (to_write, requests) = mpsc::channel(MAX_AT_ONCE);
+        let (to_cancel, cancelled) = mpsc::unbounded_channel();
+        let outbox = Outbox {
+            requests,
+            cancelled,
+        };
         Arc::new(Broker {
             stream: Mutex::new(Some(stream)),
             _keeper: process,
             to_write,
-            written: Mutex::new(Some(written)),
+            to_cancel,
+            outbox: Mutex::new(Some(outbox)),
             state: watch::Sender::new(BrokerState::Ready),
             pending: Mutex::default(),
             owners: Mutex::default(),
+            places: Arc::new(Semaphore::new(MAX_AT_ONCE)),
             next: AtomicU64::new(1),
         })
     }
@@ -145,21 +171,16 @@ impl Broker {
     /// requests wait. The log says when the broker ends and is started again.
     pub fn connect(self: &Arc<Broker>) -> io::Result<()> {
         let stream = lock(&self.stream).take();
-        let written = lock(&self.written).take();
-        let (Some(stream), Some(mut written)) = (stream, written) else {
+        let outbox = lock(&self.outbox).take();
+        let (Some(stream), Some(outbox)) = (stream, outbox) else {
             return Ok(());
         };
         stream.set_nonblocking(true)?;
         let stream = tokio::net::UnixStream::from_std(stream)?;
-        let (mut results, mut requests) = stream.into_split();
+        let (mut results, requests) = stream.into_split();
         let broker = self.clone();
         tokio::spawn(async move {
-            let write = async {
-                while let Some(bytes) = written.recv().await {
-                    requests.write_all(&bytes).await?;
-                }
-                io::Result::Ok(())
-            };
+            let write = broker.write(outbox, requests);
             let read = async {
                 while let Some(message) = frame::read(&mut results).await? {
                     match message.id {
@@ -182,6 +203,27 @@ impl Broker {
             );
         });
         Ok(())
+    }
+
+    /// Writes requests and cancellations.
+    async fn write(&self, mut outbox: Outbox, mut stream: OwnedWriteHalf) -> io::Result<()> {
+        loop {
+            tokio::select! {
+                // They come first, since a request may have got the place of one.
+                biased;
+                Some(id) = outbox.cancelled.recv() => {
+                    stream.write_all(&frame::cancellation(id)).await?;
+                }
+                Some(request) = outbox.requests.recv() => {
+                    // It may be cancelled already.
+                    let is_awaited = lock(&self.pending).contains_key(&request.id);
+                    if is_awaited {
+                        stream.write_all(&request.bytes).await?;
+                    }
+                }
+                else => return Ok(()),
+            }
+        }
     }
 
     fn finish(&self, id: u64, result: HttpResult) {
@@ -260,8 +302,9 @@ impl Broker {
         request: HttpRequest,
         secrets: &Secrets,
     ) -> Result<Attempt, HttpError> {
-        let permits = self.permits(owner);
-        let Ok(permit) = permits.acquire_owned().await else {
+        let of_owner = self.permits(owner).acquire_owned().await;
+        let of_all = self.places.clone().acquire_owned().await;
+        let (Ok(of_owner), Ok(of_all)) = (of_owner, of_all) else {
             return Err(unavailable());
         };
         let id = self.next.fetch_add(1, Ordering::Relaxed);
@@ -279,16 +322,21 @@ impl Broker {
             }
             let request = PendingRequest {
                 reply,
-                _permit: permit,
+                _permits: [of_owner, of_all],
             };
             pending.insert(id, request);
         }
-        let mut unsent = Unsent {
+        let mut awaited = AwaitedRequest {
             broker: self,
-            id: Some(id),
+            id,
+            is_queued: false,
         };
-        self.to_write.send(bytes).await.map_err(|_| unavailable())?;
-        unsent.id = None;
+        let queued = QueuedRequest { id, bytes };
+        self.to_write
+            .send(queued)
+            .await
+            .map_err(|_| unavailable())?;
+        awaited.is_queued = true;
         Ok(result.await.map_or(Attempt::InDoubt, Attempt::Done))
     }
 
@@ -304,18 +352,26 @@ impl Broker {
     }
 }
 
-/// A request that may not have been queued for the broker. If its guest is gone
-/// before it is, no result will come.
-struct Unsent<'b> {
+/// A request whose guest waits. If the guest is gone before there is a result, the
+/// broker is told to end it, and its places are free at once.
+struct AwaitedRequest<'b> {
     broker: &'b Broker,
-    id: Option<u64>,
+    id: u64,
+    is_queued: bool,
 }
 
-impl Drop for Unsent<'_> {
+impl Drop for AwaitedRequest<'_> {
     fn drop(&mut self) {
-        if let Some(id) = self.id {
-            lock(&self.broker.pending).remove(&id);
+        let mut pending = lock(&self.broker.pending);
+        let Some(ended) = pending.remove(&self.id) else {
+            return;
+        };
+        drop(pending);
+        if self.is_queued {
+            // The connection has ended if nobody takes it.
+            let _ = self.broker.to_cancel.send(self.id);
         }
+        drop(ended);
     }
 }
 

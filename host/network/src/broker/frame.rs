@@ -160,6 +160,12 @@ impl RawMessage {
         Ok(RawMessage { id, bytes })
     }
 
+    /// Returns whether it ends the request with its id. Such a message says nothing
+    /// else.
+    pub(crate) fn is_cancellation(&self) -> bool {
+        self.bytes.len() == HEADER
+    }
+
     fn rest(&mut self) -> &mut [u8] {
         self.bytes.get_mut(HEADER..).unwrap_or_default()
     }
@@ -177,6 +183,13 @@ pub(crate) fn encode(id: u64, message: &impl Serialize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Encodes the message that ends a request.
+pub(crate) fn cancellation(id: u64) -> Vec<u8> {
+    let mut bytes = vec![0; HEADER];
+    write_header(&mut bytes, 0, id);
+    bytes
+}
+
 /// Encodes a message into an empty buffer.
 fn encode_into(bytes: &mut Vec<u8>, id: u64, message: &impl Serialize) -> io::Result<()> {
     bytes.resize(HEADER, 0);
@@ -186,11 +199,15 @@ fn encode_into(bytes: &mut Vec<u8>, id: u64, message: &impl Serialize) -> io::Re
         .ok()
         .filter(|_| length <= MAX_MESSAGE)
         .ok_or_else(|| io::Error::other("the message is too large"))?;
+    write_header(bytes, length, id);
+    Ok(())
+}
+
+fn write_header(bytes: &mut [u8], length: u32, id: u64) {
     let header = length.to_le_bytes().into_iter().chain(id.to_le_bytes());
     for (place, byte) in bytes.iter_mut().zip(header) {
         *place = byte;
     }
-    Ok(())
 }
 
 /// Returns the length of a message, and its id.
@@ -239,6 +256,7 @@ mod tests {
         let bytes = encode(7, &"all").unwrap();
         let message = read(&mut &bytes[..]).await.unwrap().unwrap();
         assert_eq!(message.id, 7);
+        assert!(!message.is_cancellation());
         assert_eq!(message.decode::<String>().unwrap(), "all");
         assert!(message.decode::<u64>().is_err());
         assert!(read(&mut &[][..]).await.unwrap().is_none());
@@ -246,6 +264,8 @@ mod tests {
         large[3] = 0xff;
         assert!(read(&mut &large[..]).await.is_err());
         assert!(read(&mut &bytes[..bytes.len() - 1]).await.is_err());
+        let cancelled = read(&mut &cancellation(8)[..]).await.unwrap().unwrap();
+        assert!(cancelled.is_cancellation() && cancelled.id == 8);
         assert!(encode(1, &vec![0_u8; MAX_MESSAGE + 1]).is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! The broker's side: reads requests, sends each, and returns its result.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use orwd_model::{HttpError, HttpErrorCode, HttpResult};
 use tokio::io::AsyncWriteExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::AbortHandle;
 
 use crate::broker::config::BrokerConfig;
 use crate::broker::frame::{self, BrokerEvent, ResultMessage, SecretsMessage, SendMessage};
@@ -88,18 +90,24 @@ pub(crate) async fn run(
         io::Result::Ok(())
     };
     let read = async move {
-        loop {
-            // Held until the result is written, so that results do not pile up.
+        let mut running: HashMap<u64, AbortHandle> = HashMap::new();
+        while let Some(message) = frame::read(&mut requests).await? {
+            let id = message.id;
+            if message.is_cancellation() {
+                if let Some(task) = running.remove(&id) {
+                    task.abort();
+                }
+                continue;
+            }
+            // The other process sends no more at once, and ends what it no longer
+            // awaits before it sends the next one. Held until the result is
+            // written, so that results do not pile up.
             let Ok(permit) = permits.clone().acquire_owned().await else {
                 return Ok(());
             };
-            let Some(message) = frame::read(&mut requests).await? else {
-                return io::Result::Ok(());
-            };
-            let id = message.id;
             let message: SendMessage = message.decode()?;
             let (shared, finished) = (shared.clone(), finished.clone());
-            tokio::spawn(async move {
+            let task = tokio::spawn(async move {
                 let (config, sender) = &*shared;
                 let result = send(config, sender, message).await;
                 if let Ok(bytes) = frame::encode(id, &ResultMessage { result }) {
@@ -108,7 +116,12 @@ pub(crate) async fn run(
                 }
                 drop(permit);
             });
+            if running.len() >= 2 * MAX_AT_ONCE {
+                running.retain(|_, task| !task.is_finished());
+            }
+            running.insert(id, task.abort_handle());
         }
+        io::Result::Ok(())
     };
     tokio::select! {
         done = read => done?,
