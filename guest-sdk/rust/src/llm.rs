@@ -155,7 +155,9 @@ impl Chat {
                     attempts: attempt,
                 });
             }
-            wait(std::time::Duration::from_secs(failure.wait.unwrap_or(1 << attempt.min(5))));
+            wait(std::time::Duration::from_secs(
+                failure.wait.unwrap_or(1 << attempt.min(5)),
+            ));
             attempt += 1;
         }
     }
@@ -179,7 +181,9 @@ impl Failure {
             message: format!("the model's server answered with status {status}: {shown}"),
             may_pass: matches!(status, 408 | 429 | 500..=599),
             // A call has a limit of its own, so a long wait is of no use.
-            wait: wait.and_then(|text| text.trim().parse().ok()).map(|seconds: u64| seconds.min(30)),
+            wait: wait
+                .and_then(|text| text.trim().parse().ok())
+                .map(|seconds: u64| seconds.min(30)),
         }
     }
 
@@ -195,8 +199,12 @@ impl Failure {
 /// Reads the first choice.
 fn reply(response: &Response) -> Result<Reply, String> {
     let shown = || -> String { response.text().chars().take(SHOWN).collect() };
-    let json: Value = serde_json::from_slice(&response.body)
-        .map_err(|error| format!("the model's server answered with no JSON ({error}): {}", shown()))?;
+    let json: Value = serde_json::from_slice(&response.body).map_err(|error| {
+        format!(
+            "the model's server answered with no JSON ({error}): {}",
+            shown()
+        )
+    })?;
     let choice = &json["choices"][0];
     let text = choice["message"]["content"]
         .as_str()
@@ -274,7 +282,12 @@ mod tests {
         let (error, _) = play(chat(), vec![busy(), failing(), failing()]);
         let error = error.unwrap_err();
         assert_eq!(error.attempts(), 3);
-        assert!(error.to_string().contains("status 503: down (asked 3 times)"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("status 503: down (asked 3 times)"),
+            "{error}"
+        );
         let (error, waited) = play(chat().attempts(1), vec![failing()]);
         assert!(error.is_err() && waited.is_empty());
     }

@@ -64,7 +64,11 @@ fn answer(mut stream: TcpStream, noted: &Mutex<Vec<Value>>) {
         "busy-once" if times == 1 => ("429 Too Many Requests", "busy".to_owned()),
         "down" => ("503 Service Unavailable", "down".to_owned()),
         _ => {
-            let text = if model == "chatty" { "I like it" } else { "0.75" };
+            let text = if model == "chatty" {
+                "I like it"
+            } else {
+                "0.75"
+            };
             let message = json!({"role": "assistant", "content": text});
             let choice = json!({"index": 0, "message": message, "finish_reason": "stop"});
             ("200 OK", json!({"choices": [choice]}).to_string())
