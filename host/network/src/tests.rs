@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use orwd_model::{HttpErrorCode, HttpPort, HttpRequest, HttpResult, Secret, Secrets};
+use orwd_model::{HttpErrorCode, HttpLimits, HttpPort, HttpRequest, HttpResult, Secret, Secrets};
 use rcgen::{CertificateParams, KeyPair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -20,7 +20,7 @@ use crate::broker::config::BrokerConfig;
 use crate::broker::frame::{self, BrokerEvent};
 use crate::broker::server;
 use crate::http::resolver::Resolver;
-use crate::http::sender::{MAX_RESPONSE, Sender, Timeouts};
+use crate::http::sender::{MAX_RESPONSE, Sender};
 use crate::http::tls;
 use crate::rules::grant::{NetworkGrant, OperatorRules};
 use crate::rules::rule::Rule;
@@ -55,11 +55,12 @@ fn sender(hosts: &str) -> Sender {
     Sender {
         resolver: Resolver::parse("", hosts),
         tls: tls::config(&[]).unwrap(),
-        timeouts: Timeouts {
-            connect: Duration::from_secs(5),
-            first_byte: Duration::from_millis(300),
+        limits: HttpLimits {
+            head: Duration::from_millis(300),
             total: Duration::from_millis(600),
-        },
+            ..HttpLimits::default()
+        }
+        .into(),
     }
 }
 
@@ -410,11 +411,16 @@ async fn a_server_without_a_certificate_of_a_known_authority_is_refused() {
 
 /// Starts a broker in this process, with these grants.
 fn broker(grants: Vec<NetworkGrant>) -> Arc<Broker> {
+    limited_broker(grants, &HttpLimits::default())
+}
+
+/// The same, with these limits of its client.
+fn limited_broker(grants: Vec<NetworkGrant>, limits: &HttpLimits) -> Arc<Broker> {
     let (ours, theirs) = UnixStream::pair().unwrap();
     std::thread::spawn(move || {
         server::serve(theirs, |_| Ok("nothing".to_owned())).unwrap();
     });
-    Broker::of_stream(ours, &BrokerConfig::of(grants))
+    Broker::of_stream(ours, &BrokerConfig::of(grants), limits)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -479,6 +485,36 @@ async fn slow_requests_of_one_owner_leave_places_to_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_owner_has_a_rate_and_requests_above_it_wait() {
+    let (address, _asked) = serve(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec()).await;
+    let url = format!("http://{address}");
+    let limits = HttpLimits {
+        rate: 1,
+        ..HttpLimits::default()
+    };
+    let broker = limited_broker(vec![granted(std::slice::from_ref(&url))], &limits);
+    broker.connect().unwrap();
+    let begin = std::time::Instant::now();
+    // A burst of ten, and one each second.
+    for _ in 0..12 {
+        let (port, none) = (broker.port(0), Secrets::default());
+        port.send("alice", get(&url), &none).await.unwrap();
+    }
+    assert!(begin.elapsed() >= Duration::from_secs(2), "all at once");
+    // What waits of one owner is nothing to another.
+    let waiting: Vec<_> = (0..100)
+        .map(|_| {
+            let (port, request) = (broker.port(0), get(&url));
+            tokio::spawn(async move { port.send("alice", request, &Secrets::default()).await })
+        })
+        .collect();
+    let (port, none) = (broker.port(0), Secrets::default());
+    port.send("bob", get(&url), &none).await.unwrap();
+    assert!(waiting.iter().any(|task| !task.is_finished()));
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_nobody_awaits_any_more_ends_and_its_place_is_free() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let slow = format!("http://{}", listener.local_addr().unwrap());
@@ -517,7 +553,8 @@ fn fake_broker(play: impl FnOnce(UnixStream) + Send + 'static) -> Arc<Broker> {
         say_ready(&theirs);
         play(theirs);
     });
-    Broker::of_stream(ours, &BrokerConfig::of(Vec::new()))
+    let limits = HttpLimits::default();
+    Broker::of_stream(ours, &BrokerConfig::of(Vec::new()), &limits)
 }
 
 fn say_ready(stream: &UnixStream) {

@@ -16,7 +16,6 @@ use orwd_model::{
 use tokio::sync::{mpsc, oneshot};
 use wasmtime::component::HasData;
 
-use crate::config::InstanceLabel;
 use crate::time::clock::SessionClock;
 
 /// What an environment may reach.
@@ -110,16 +109,17 @@ pub(crate) struct HttpState {
 impl HttpState {
     pub(crate) fn new(
         access: NetworkAccess,
-        label: &InstanceLabel,
+        owner: Arc<str>,
+        session: Arc<str>,
         clock: SessionClock,
         limits: &SessionLimits,
     ) -> HttpState {
         HttpState {
             access,
-            owner: label.owner.clone(),
+            owner,
             secrets: Secrets::default(),
             exposed: false,
-            session: label.session.clone(),
+            session,
             clock,
             mode: HttpMode::Closed,
             requests: 0,
@@ -383,12 +383,7 @@ mod tests {
         let clock = SessionClock::new(DeterminismConfig::CATALOG, SleepMode::RealTime);
         let mut limits = SessionLimits::EMPTY;
         (limits.http_requests, limits.http_call) = (MAX_REQUESTS, MAX_BYTES);
-        let label = InstanceLabel {
-            environment: "judge".into(),
-            session: "s".into(),
-            owner: "alice".into(),
-        };
-        HttpState::new(access, &label, clock, &limits)
+        HttpState::new(access, "alice".into(), "s".into(), clock, &limits)
     }
 
     fn request(method: &str) -> HttpRequest {

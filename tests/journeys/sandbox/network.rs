@@ -200,10 +200,10 @@ fn nothing_leads_to_an_address_that_the_operator_has_not_named() {
     let scene = Scene::allowed(&upstream);
     let server = scene.start();
     let session = open(&server);
-    // A redirect is a response. Following it is a request like any other.
+    // Following a redirect is a request like any other.
     let target = format!("{}/", inner.address);
     let redirected = send(&session, &[upstream.url(&format!("/to/{target}"))]);
-    assert!(redirected.starts_with("302 "), "{redirected}");
+    assert!(redirected.starts_with("NotGranted: "), "{redirected}");
     let followed = send(
         &session,
         &[
@@ -232,6 +232,50 @@ fn nothing_leads_to_an_address_that_the_operator_has_not_named() {
         "{refused}"
     );
     assert!(inner.asked().is_empty());
+}
+
+#[test]
+fn a_redirect_is_followed_within_the_rules_and_without_the_key() {
+    let (upstream, other) = (Upstream::start(), Upstream::start());
+    let rules = [upstream.url(""), other.url("")];
+    let tables = format!("[network]\nallow = {rules:?}");
+    let allowed = rules.map(|rule| format!("judge={rule}"));
+    let scene = Scene::of_tables(&tables, TestDir::new(), &allowed);
+    let server = scene.start();
+    let session = open(&server);
+    let input = json!({
+        "urls": [upstream.url(&format!("/to/{}/", other.address))], "headers": [["X-Key", "kanarienvogel"]],
+    });
+    assert_eq!(session.call("send", input).text(), "200 answer 1");
+    assert!(upstream.asked()[0].contains("kanarienvogel"));
+    assert!(
+        !other.asked()[0].contains("kanarienvogel"),
+        "{:?}",
+        other.asked()
+    );
+}
+
+#[test]
+fn an_operator_sets_the_limits_of_a_request() {
+    let upstream = Upstream::start();
+    let scene = Scene::allowed(&upstream);
+    let server = scene
+        .command()
+        .set("--http-head-timeout", "300ms")
+        .set("--http-request-headers", "1KiB")
+        .start_at(&scene.address);
+    let session = open(&server);
+    let slow = send(&session, &[upstream.url("/held")]);
+    assert!(
+        slow.starts_with("Timeout: ") && slow.contains("--http-head-timeout"),
+        "{slow}"
+    );
+    let input = json!({"urls": [upstream.url("/")], "headers": [["X-A", "x".repeat(1024)]]});
+    let large = session.call("send", input).text();
+    assert!(
+        large.starts_with("Limit: ") && large.contains("--http-request-headers"),
+        "{large}"
+    );
 }
 
 #[test]

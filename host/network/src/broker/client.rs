@@ -9,9 +9,12 @@ use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use orwd_model::{HttpError, HttpErrorCode, HttpPort, HttpRequest, HttpResult, Secrets};
+use orwd_limiter::KeyedRateLimiter;
+use orwd_model::{
+    HttpError, HttpErrorCode, HttpLimits, HttpPort, HttpRequest, HttpResult, Secrets,
+};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
@@ -20,7 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::broker::config::BrokerConfig;
 use crate::broker::frame::{self, BrokerEvent, ResultMessage, SecretsMessage, SendMessage};
-use crate::broker::server::{BrokerError, MAX_AT_ONCE};
+use crate::broker::server::BrokerError;
 use crate::http::request::MAX_BODY;
 
 /// Time for the broker to start.
@@ -32,14 +35,14 @@ const RESTART_WAIT: Duration = Duration::from_secs(10);
 /// How often a request is sent whose broker ends before there is a result.
 const ATTEMPTS: usize = 3;
 
-/// Requests of one owner that are sent at once; others of it wait.
-const PER_OWNER: usize = 16;
-
 /// Owners that are remembered before those without a request are forgotten.
 const OWNERS: usize = 1024;
 
-/// Bytes of a request, which the broker checks more closely.
-const MAX_REQUEST: usize = MAX_BODY + (64 << 10);
+/// Bytes of a request besides its headers, which the broker checks more closely.
+const MAX_REQUEST: usize = MAX_BODY + (48 << 10);
+
+/// Seconds in which an unused bucket of requests fills up.
+const BURST: u32 = 10;
 
 /// A broker that runs, or is started again.
 #[derive(Debug)]
@@ -56,6 +59,8 @@ pub struct Broker {
     pending: Mutex<HashMap<u64, PendingRequest>>,
     owners: Mutex<HashMap<String, Arc<Semaphore>>>,
     places: Arc<Semaphore>,
+    rate: KeyedRateLimiter<String>,
+    limits: HttpLimits,
     next: AtomicU64,
 }
 
@@ -111,6 +116,7 @@ impl Broker {
         program: &Path,
         arguments: &[&str],
         config: &BrokerConfig,
+        limits: &HttpLimits,
     ) -> Result<(Arc<Broker>, String), BrokerError> {
         let (ours, theirs) = UnixStream::pair()?;
         // Descriptors that we open are close-on-exec; this covers those that
@@ -126,7 +132,7 @@ impl Broker {
         let ready = begin(&ours, config);
         let reason = match ready {
             Ok(BrokerEvent::Ready { hardening }) => {
-                return Ok((Broker::new(ours, Some(process)), hardening));
+                return Ok((Broker::new(ours, Some(process), limits), hardening));
             }
             Ok(BrokerEvent::Ended { reason }) => reason,
             Err(error) => error.to_string(),
@@ -136,8 +142,8 @@ impl Broker {
         Err(BrokerError::Start(reason))
     }
 
-    fn new(stream: UnixStream, process: Option<Child>) -> Arc<Broker> {
-        let (to_write, requests) = mpsc::channel(MAX_AT_ONCE);
+    fn new(stream: UnixStream, process: Option<Child>, limits: &HttpLimits) -> Arc<Broker> {
+        let (to_write, requests) = mpsc::channel(limits.at_once);
         let (to_cancel, cancelled) = mpsc::unbounded_channel();
         let outbox = Outbox {
             requests,
@@ -152,7 +158,13 @@ impl Broker {
             state: watch::Sender::new(BrokerState::Ready),
             pending: Mutex::default(),
             owners: Mutex::default(),
-            places: Arc::new(Semaphore::new(MAX_AT_ONCE)),
+            places: Arc::new(Semaphore::new(limits.at_once)),
+            rate: KeyedRateLimiter::new(
+                limits.rate.saturating_mul(BURST),
+                limits.rate,
+                Duration::from_secs(1),
+            ),
+            limits: *limits,
             next: AtomicU64::new(1),
         })
     }
@@ -263,8 +275,9 @@ impl Broker {
         secrets: &Secrets,
     ) -> HttpResult {
         let size = request.size();
-        if size > MAX_REQUEST {
-            let message = format!("the request has {size} bytes; at most {MAX_REQUEST} are sent");
+        let limit = MAX_REQUEST + self.limits.request_headers;
+        if size > limit {
+            let message = format!("the request has {size} bytes; at most {limit} are sent");
             return Err(HttpError::new(HttpErrorCode::Limit, message));
         }
         let mut attempts = 0..ATTEMPTS;
@@ -303,6 +316,7 @@ impl Broker {
         secrets: &Secrets,
     ) -> Result<Attempt, HttpError> {
         let of_owner = self.permits(owner).acquire_owned().await;
+        self.take_turn(owner).await;
         let of_all = self.places.clone().acquire_owned().await;
         let (Ok(of_owner), Ok(of_all)) = (of_owner, of_all) else {
             return Err(unavailable());
@@ -340,20 +354,29 @@ impl Broker {
         Ok(result.await.map_or(Attempt::InDoubt, Attempt::Done))
     }
 
+    /// Waits until the rate of the owner has room for a request. No more of an owner
+    /// wait here than it may send at once.
+    async fn take_turn(&self, owner: &str) {
+        while let Err(wait) = self.rate.try_take(owner.to_owned(), Instant::now()) {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
     fn permits(&self, owner: &str) -> Arc<Semaphore> {
+        let per_key = self.limits.at_once_per_key;
         let mut owners = lock(&self.owners);
         if owners.len() >= OWNERS {
-            owners.retain(|_, permits| permits.available_permits() < PER_OWNER);
+            owners.retain(|_, permits| permits.available_permits() < per_key);
         }
         let permits = owners.entry(owner.to_owned());
         permits
-            .or_insert_with(|| Arc::new(Semaphore::new(PER_OWNER)))
+            .or_insert_with(|| Arc::new(Semaphore::new(per_key)))
             .clone()
     }
 }
 
-/// A request whose guest waits. If the guest is gone before there is a result, the
-/// broker is told to end it, and its places are free at once.
+/// A request whose guest waits. If the guest is gone before there is a result, a
+/// message to the broker ends it, and its places are free at once.
 struct AwaitedRequest<'b> {
     broker: &'b Broker,
     id: u64,
@@ -429,8 +452,12 @@ impl HttpPort for BrokerPort {
 #[cfg(test)]
 impl Broker {
     /// Creates the side of a broker that runs in this process.
-    pub(crate) fn of_stream(stream: UnixStream, config: &BrokerConfig) -> Arc<Broker> {
+    pub(crate) fn of_stream(
+        stream: UnixStream,
+        config: &BrokerConfig,
+        limits: &HttpLimits,
+    ) -> Arc<Broker> {
         begin(&stream, config).unwrap();
-        Broker::new(stream, None)
+        Broker::new(stream, None, limits)
     }
 }

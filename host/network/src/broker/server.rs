@@ -13,11 +13,8 @@ use tokio::task::AbortHandle;
 
 use crate::broker::config::BrokerConfig;
 use crate::broker::frame::{self, BrokerEvent, ResultMessage, SecretsMessage, SendMessage};
-use crate::http::sender::{Sender, Timeouts};
+use crate::http::sender::Sender;
 use crate::http::tls;
-
-/// Requests that are sent at once.
-pub(crate) const MAX_AT_ONCE: usize = 64;
 
 /// The broker cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +42,7 @@ pub fn serve(
     let sender = Sender {
         resolver: config.resolver.clone(),
         tls,
-        timeouts: Timeouts::default(),
+        limits: config.limits,
     };
     stream.set_nonblocking(true)?;
     // What it needs of the system is created before hardening.
@@ -80,8 +77,9 @@ pub(crate) async fn run(
     results
         .write_all(&frame::encode(0, &BrokerEvent::Ready { hardening })?)
         .await?;
+    let remembered = config.limits.at_once.saturating_mul(2);
+    let permits = Arc::new(Semaphore::new(config.limits.at_once));
     let shared = Arc::new((config, sender));
-    let permits = Arc::new(Semaphore::new(MAX_AT_ONCE));
     let (finished, mut to_write) = mpsc::channel::<Vec<u8>>(1);
     let write = async move {
         while let Some(bytes) = to_write.recv().await {
@@ -110,13 +108,14 @@ pub(crate) async fn run(
             let task = tokio::spawn(async move {
                 let (config, sender) = &*shared;
                 let result = send(config, sender, message).await;
-                if let Ok(bytes) = frame::encode(id, &ResultMessage { result }) {
+                let bytes = frame::encode(id, &ResultMessage { result });
+                if let Ok(bytes) = bytes.or_else(|_| too_large(id)) {
                     // The writer is gone with the other process.
                     let _ = finished.send(bytes).await;
                 }
                 drop(permit);
             });
-            if running.len() >= 2 * MAX_AT_ONCE {
+            if running.len() >= remembered {
                 running.retain(|_, task| !task.is_finished());
             }
             running.insert(id, task.abort_handle());
@@ -128,6 +127,12 @@ pub(crate) async fn run(
         done = write => done?,
     }
     Ok(())
+}
+
+/// Returns the result of a response that is no message.
+fn too_large(id: u64) -> io::Result<Vec<u8>> {
+    let error = HttpError::new(HttpErrorCode::Limit, "the response is too large");
+    frame::encode(id, &ResultMessage { result: Err(error) })
 }
 
 async fn send(config: &BrokerConfig, sender: &Sender, message: SendMessage) -> HttpResult {

@@ -11,6 +11,7 @@ use orwd_catalog::EnvironmentNetwork;
 use orwd_catalog::source::Discovered;
 use orwd_config::{NetworkMapping, Paths};
 use orwd_hardening::{Policy, Workload};
+use orwd_model::HttpLimits;
 use orwd_network::{Broker, BrokerConfig, NetworkGrant, OperatorRules, Rule};
 use orwd_sandbox::NetworkAccess;
 
@@ -72,7 +73,11 @@ pub(crate) struct Networks {
 
 /// Decides what each environment may reach, and starts the broker if one may
 /// reach something.
-pub(crate) fn networks(discovered: &Discovered, paths: &Paths) -> Result<Networks, CommandError> {
+pub(crate) fn networks(
+    discovered: &Discovered,
+    paths: &Paths,
+    limits: &HttpLimits,
+) -> Result<Networks, CommandError> {
     let sources = &discovered.sources;
     for mapping in &paths.network.allow_network {
         let is_known = sources.iter().any(|source| source.name == mapping.name);
@@ -123,7 +128,7 @@ pub(crate) fn networks(discovered: &Discovered, paths: &Paths) -> Result<Network
             access,
         });
     }
-    let broker = start(grants, paths)?;
+    let broker = start(grants, paths, limits)?;
     if let Some(broker) = &broker {
         let granted = environments
             .iter_mut()
@@ -164,13 +169,17 @@ fn operator_rules<'m>(
     })
 }
 
-fn start(grants: Vec<NetworkGrant>, paths: &Paths) -> Result<Option<Arc<Broker>>, CommandError> {
+fn start(
+    grants: Vec<NetworkGrant>,
+    paths: &Paths,
+    limits: &HttpLimits,
+) -> Result<Option<Arc<Broker>>, CommandError> {
     if grants.is_empty() {
         return Ok(None);
     }
-    let config = BrokerConfig::read(grants, paths.network.network_ca.as_deref())
+    let config = BrokerConfig::read(grants, paths.network.network_ca.as_deref(), limits)
         .map_err(|error| CommandError::usage(format!("--network-ca: {error}")))?;
-    let (broker, hardening) = Broker::start(&own_program()?, &[COMMAND], &config)
+    let (broker, hardening) = Broker::start(&own_program()?, &[COMMAND], &config, limits)
         .map_err(|error| CommandError::new(error.to_string()))?;
     tracing::info!(hardening, "network broker started");
     Ok(Some(broker))
