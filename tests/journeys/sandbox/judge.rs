@@ -3,11 +3,15 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use orwd_tests::background::wait_until;
 use orwd_tests::ors::{SessionClient, StreamTranscript, TaskSelector, secrets_header};
+use orwd_tests::process::OrwdCommand;
 use serde_json::{Value, json};
 
 use super::network::Scene;
+use crate::support::TIMEOUT;
 
 const KEY: &str = "kanarienvogel-judge-key";
 
@@ -25,7 +29,8 @@ impl ModelServer {
         let noted = asked.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                answer(stream.unwrap(), &noted);
+                let noted = noted.clone();
+                std::thread::spawn(move || answer(stream.unwrap(), &noted));
             }
         });
         ModelServer { url, asked }
@@ -35,14 +40,23 @@ impl ModelServer {
         let asked = self.asked.lock().unwrap();
         asked.iter().filter(|asked| asked["model"] == model).count()
     }
+
+    /// Returns how often it was asked to grade this.
+    fn times_for(&self, answer: &str) -> usize {
+        let asked = self.asked.lock().unwrap();
+        let is_it = |asked: &&Value| asked["messages"][1]["content"] == answer;
+        asked.iter().filter(is_it).count()
+    }
 }
 
 fn answer(mut stream: TcpStream, noted: &Mutex<Vec<Value>>) {
     let mut text = String::new();
     let mut buffer = [0; 4096];
     let (head, body) = loop {
-        let read = stream.read(&mut buffer).unwrap();
-        assert!(read > 0, "the request breaks off: {text}");
+        // The other end may be killed.
+        let Ok(read @ 1..) = stream.read(&mut buffer) else {
+            return;
+        };
         text.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
         let Some((head, body)) = text.split_once("\r\n\r\n") else {
             continue;
@@ -51,14 +65,19 @@ fn answer(mut stream: TcpStream, noted: &Mutex<Vec<Value>>) {
             break (head.to_owned(), body);
         }
     };
-    let mut noted = noted.lock().unwrap();
-    noted.push(body.clone());
     let model = body["model"].as_str().unwrap();
-    let times = noted.iter().filter(|asked| asked["model"] == model).count();
+    let times = {
+        let mut noted = noted.lock().unwrap();
+        noted.push(body.clone());
+        noted.iter().filter(|asked| asked["model"] == model).count()
+    };
+    if model == "slow" {
+        std::thread::sleep(Duration::from_millis(60));
+    }
     let is_chat = head.starts_with("POST /v1/chat/completions ");
     let (status, answer) = match model {
         _ if !is_chat => ("404 Not Found", "no such route".to_owned()),
-        _ if !head.contains(&format!("authorization: Bearer {KEY}")) => {
+        _ if model != "slow" && !head.contains(&format!("authorization: Bearer {KEY}")) => {
             ("401 Unauthorized", "wrong key".to_owned())
         }
         "busy-once" if times == 1 => ("429 Too Many Requests", "busy".to_owned()),
@@ -106,4 +125,56 @@ fn a_model_grades_and_one_that_fails_gives_no_reward() {
         assert!(failed.error().contains(part), "{}", failed.error());
         assert_eq!(model.times(name), times, "{name}");
     }
+}
+
+#[test]
+fn kills_during_grading_ask_the_model_at_most_once() {
+    let model = ModelServer::start();
+    let rule = format!("{}/v1", model.url);
+    let scene = Scene::new(&rule, &[format!("judge={rule}")]);
+    let mut server = scene.start();
+    let session = server.ors().open("judge", TaskSelector::At("train", 0));
+    for round in 0..6_u64 {
+        let answer = format!("answer {round}");
+        let input = json!({"url": rule, "model": "slow", "answer": answer});
+        let mut stream = session.start("judge", input.clone());
+        let task_id = stream.task_id();
+        // Before the model is asked, while it grades, and when its answer has come.
+        if round % 3 > 0 {
+            wait_until("it was asked", TIMEOUT, || model.times_for(&answer) == 1);
+        }
+        std::thread::sleep(Duration::from_millis(40 * (round % 3)));
+        server.kill();
+        drop(stream);
+        server = scene.start();
+        let body = json!({"name": "judge", "input": input, "task_id": task_id});
+        let again = session
+            .ors()
+            .try_post_as(session.id(), "/judge/call", &body);
+        let again = again.expect("a response").text().to_owned();
+        let times = model.times_for(&answer);
+        let is_graded = again.contains("0.75") && times == 1;
+        let is_in_doubt = again.contains("not sent again") && times <= 1;
+        assert!(
+            is_graded || is_in_doubt,
+            "{times} {again}\n{}",
+            server.log()
+        );
+    }
+    let cache = orwd_tests::artifacts::target_dir().join("orwd-cache");
+    let state = scene.scratch.at("state");
+    let replayed = OrwdCommand::new([
+        "replay".as_ref(),
+        session.id().as_ref(),
+        "--state".as_ref(),
+        state.as_ref(),
+        "--cache".as_ref(),
+        cache.as_os_str(),
+    ])
+    .timeout(Duration::from_secs(120))
+    .run();
+    let replayed = replayed.expect_success();
+    assert!(replayed.contains(" 0 different"), "{replayed}");
+    let asked = model.asked.lock().unwrap().len();
+    assert!(asked <= 6, "the replay asked");
 }
