@@ -17,6 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         add(&wheels, "wheels", &mut files)?;
     }
     files.push(("world.wit".to_owned(), root.join("wit/world.wit")));
+    files.push(("http.wit".to_owned(), root.join("wit/network/http.wit")));
     files.sort();
     let mut code = String::from("pub(crate) const FILES: &[(&str, &[u8])] = &[\n");
     for (name, path) in &files {

@@ -6,6 +6,10 @@
 //! is recorded with the session, so a resumed or replayed session gets the same
 //! response, and nothing is sent again.
 //!
+//! Redirects of GET and HEAD requests are followed, as are those with status 303.
+//! Each is a request of its own, which the rules must allow, and which is recorded.
+//! Only headers that name accepted formats go to another server, so a key does not.
+//!
 //! Requests can be made in `setup` and later, not while the tasks are read or the
 //! session is opened.
 //!
@@ -29,6 +33,11 @@ use std::fmt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+mod redirect;
+
+/// How many redirects are followed, unless [`Request::redirects`] says otherwise.
+const REDIRECTS: u32 = 5;
+
 /// A request that is being built.
 #[derive(Clone, Debug)]
 #[must_use = "a request does nothing until it is sent"]
@@ -37,9 +46,10 @@ pub struct Request {
     url: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    redirects: u32,
 }
 
-/// A response. Redirects are not followed, so one is a response too.
+/// A response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// The status, such as 200.
@@ -88,6 +98,7 @@ impl Request {
             url: url.into(),
             headers: Vec::new(),
             body: Vec::new(),
+            redirects: REDIRECTS,
         }
     }
 
@@ -124,6 +135,13 @@ impl Request {
         Ok(self.header("Content-Type", "application/json").body(body))
     }
 
+    /// Sets how many redirects are followed. With 0, a redirect is the response. The
+    /// default is 5.
+    pub fn redirects(mut self, most: u32) -> Request {
+        self.redirects = most;
+        self
+    }
+
     /// Sends the request and waits for the whole response.
     ///
     /// # Errors
@@ -131,7 +149,41 @@ impl Request {
     /// There is no response; the kind of error says why. In a native test, no
     /// request can be sent.
     pub fn send(self) -> Result<Response, HttpError> {
-        send(self)
+        self.send_by(send)
+    }
+
+    fn send_by(
+        mut self,
+        mut send: impl FnMut(Request) -> Result<Response, HttpError>,
+    ) -> Result<Response, HttpError> {
+        let most = self.redirects;
+        let mut followed = 0;
+        loop {
+            let response = send(self.clone())?;
+            let location = response.header("location");
+            let target = redirect::target(&self.method, &self.url, response.status, location);
+            let Some(target) = target else {
+                return Ok(response);
+            };
+            if most == 0 {
+                return Ok(response);
+            }
+            if followed == most {
+                return Err(HttpError {
+                    kind: ErrorKind::Failed,
+                    message: format!("the server redirects more than {most} times"),
+                });
+            }
+            followed += 1;
+            if self.method != "HEAD" {
+                self.method = "GET".to_owned();
+            }
+            self.body.clear();
+            let is_same = redirect::origin(&target) == redirect::origin(&self.url);
+            self.headers
+                .retain(|(name, _)| redirect::keeps(name, is_same));
+            self.url = target;
+        }
     }
 }
 
@@ -274,6 +326,71 @@ mod tests {
             error.to_string(),
             "the server answered with status 503: busy"
         );
+    }
+
+    fn redirect(status: u16, location: &str) -> Response {
+        Response {
+            status,
+            headers: vec![("location".to_owned(), location.to_owned())],
+            body: Vec::new(),
+        }
+    }
+
+    /// Plays these responses, and returns the result and what was sent.
+    fn play(
+        request: Request,
+        responses: Vec<Response>,
+    ) -> (Result<Response, HttpError>, Vec<Request>) {
+        let mut sent = Vec::new();
+        let mut responses = responses.into_iter();
+        let result = request.send_by(|request| {
+            sent.push(request);
+            Ok(responses.next().expect("no further request"))
+        });
+        assert!(responses.next().is_none(), "too few requests");
+        (result, sent)
+    }
+
+    #[test]
+    fn a_redirect_is_followed_and_a_key_stays_with_its_server() {
+        let request = Request::get("https://a.com/x")
+            .header("Authorization", "Bearer k")
+            .header("X-Key", "k")
+            .header("Accept", "text/html");
+        let (result, sent) = play(
+            request,
+            vec![
+                redirect(302, "/y"),
+                redirect(307, "https://b.com/z"),
+                response(200, "{}"),
+            ],
+        );
+        assert_eq!(result.unwrap().status, 200);
+        let urls: Vec<&str> = sent.iter().map(|sent| sent.url.as_str()).collect();
+        assert_eq!(
+            urls,
+            ["https://a.com/x", "https://a.com/y", "https://b.com/z"]
+        );
+        assert_eq!(sent[1].headers.len(), 3);
+        assert_eq!(
+            sent[2].headers,
+            [("Accept".to_owned(), "text/html".to_owned())]
+        );
+    }
+
+    #[test]
+    fn only_redirects_that_repeat_nothing_are_followed() {
+        let post = || Request::post("https://a.com").body("x");
+        let (result, sent) = play(post(), vec![redirect(307, "/y")]);
+        assert_eq!((result.unwrap().status, sent.len()), (307, 1));
+        let (_, sent) = play(post(), vec![redirect(303, "/y"), response(200, "{}")]);
+        assert_eq!((sent[1].method.as_str(), sent[1].body.len()), ("GET", 0));
+        let get = || Request::get("https://a.com");
+        let (result, _) = play(get().redirects(0), vec![redirect(302, "/y")]);
+        assert_eq!(result.unwrap().status, 302);
+        let (result, sent) = play(get(), vec![redirect(302, "/y"); 6]);
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Failed);
+        assert_eq!(sent.len(), 6);
     }
 
     #[test]

@@ -150,6 +150,7 @@ mod harness;
 pub mod http;
 mod input;
 mod json;
+pub mod llm;
 mod rng;
 #[cfg(feature = "shell")]
 pub mod shell;

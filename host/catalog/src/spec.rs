@@ -45,6 +45,8 @@ pub struct EnvironmentNetwork {
     /// Its guests get the values of secrets, not placeholders, as both its manifest
     /// and the operator permit.
     pub secrets_in_guest: bool,
+    /// Requests may be sent twice, with an idempotency key of the host.
+    pub retry_safe: bool,
     /// How requests are made.
     pub access: NetworkAccess,
 }

@@ -65,7 +65,7 @@ fn argument<S: LimitSet>(spec: &'static LimitSpec<S>) -> Arg {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use orwd_model::{AdmissionLimits, SessionLimits};
+    use orwd_model::{AdmissionLimits, HttpLimits, SessionLimits};
 
     use super::*;
     use crate::ServerLimits;
@@ -78,6 +78,8 @@ mod tests {
         session: LimitFlags<SessionLimits>,
         #[command(flatten)]
         server: LimitFlags<ServerLimits>,
+        #[command(flatten)]
+        http: LimitFlags<HttpLimits>,
     }
 
     fn read(flags: &str) -> Result<Flags, String> {
@@ -107,6 +109,11 @@ mod tests {
             let amount = spec.unit.amount(spec.max);
             let flags = read(&format!("--{}={amount}", spec.name)).unwrap();
             assert_eq!(spec.amount(&flags.server.resolve()), Some(amount));
+        }
+        for spec in HttpLimits::SPECS {
+            let amount = spec.unit.amount(spec.max);
+            let flags = read(&format!("--{}={amount}", spec.name)).unwrap();
+            assert_eq!(spec.amount(&flags.http.resolve()), Some(amount));
         }
     }
 

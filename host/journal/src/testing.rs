@@ -36,6 +36,8 @@ pub(crate) fn limits() -> SessionLimits {
         files: 4096,
         open_files: 256,
         journal: 256 << 20,
+        http_requests: 10_000,
+        http_call: 16 << 20,
     }
 }
 

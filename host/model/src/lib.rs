@@ -33,8 +33,8 @@ pub use environment::{
 };
 pub use id::{EnvName, InvalidEnvName, RunId, SessionId};
 pub use limits::{
-    AdmissionLimits, Amount, Budget, ByteSize, LimitDefault, LimitError, LimitField, LimitSet,
-    LimitSpec, LimitUnit, SessionLimits, TimeSpan, UnitError,
+    AdmissionLimits, Amount, Budget, ByteSize, HttpLimits, LimitDefault, LimitError, LimitField,
+    LimitSet, LimitSpec, LimitUnit, SessionLimits, TimeSpan, UnitError,
 };
 pub use outcome::{
     Fault, FaultCode, NonFiniteReward, Refusal, RefusalReason, Reward, RunOutcome, Score,

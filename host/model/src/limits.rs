@@ -3,6 +3,7 @@
 
 mod admission;
 mod budget;
+mod http;
 mod record_form;
 mod session;
 mod spec;
@@ -10,6 +11,7 @@ mod units;
 
 pub use admission::AdmissionLimits;
 pub use budget::Budget;
+pub use http::HttpLimits;
 pub use session::SessionLimits;
 pub use spec::{Amount, LimitDefault, LimitError, LimitField, LimitSet, LimitSpec, LimitUnit};
 pub use units::{ByteSize, TimeSpan, UnitError};

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use orwd_model::{HttpErrorCode, HttpPort, HttpRequest, HttpResult, Secret, Secrets};
+use orwd_model::{HttpErrorCode, HttpLimits, HttpPort, HttpRequest, HttpResult, Secret, Secrets};
 use rcgen::{CertificateParams, KeyPair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -17,9 +17,10 @@ use zeroize::Zeroizing;
 
 use crate::broker::client::Broker;
 use crate::broker::config::BrokerConfig;
+use crate::broker::frame::{self, BrokerEvent};
 use crate::broker::server;
 use crate::http::resolver::Resolver;
-use crate::http::sender::{MAX_RESPONSE, Sender, Timeouts};
+use crate::http::sender::{MAX_RESPONSE, Sender};
 use crate::http::tls;
 use crate::rules::grant::{NetworkGrant, OperatorRules};
 use crate::rules::rule::Rule;
@@ -54,11 +55,12 @@ fn sender(hosts: &str) -> Sender {
     Sender {
         resolver: Resolver::parse("", hosts),
         tls: tls::config(&[]).unwrap(),
-        timeouts: Timeouts {
-            connect: Duration::from_secs(5),
-            first_byte: Duration::from_millis(300),
+        limits: HttpLimits {
+            head: Duration::from_millis(300),
             total: Duration::from_millis(600),
-        },
+            ..HttpLimits::default()
+        }
+        .into(),
     }
 }
 
@@ -409,11 +411,16 @@ async fn a_server_without_a_certificate_of_a_known_authority_is_refused() {
 
 /// Starts a broker in this process, with these grants.
 fn broker(grants: Vec<NetworkGrant>) -> Arc<Broker> {
+    limited_broker(grants, &HttpLimits::default())
+}
+
+/// The same, with these limits of its client.
+fn limited_broker(grants: Vec<NetworkGrant>, limits: &HttpLimits) -> Arc<Broker> {
     let (ours, theirs) = UnixStream::pair().unwrap();
     std::thread::spawn(move || {
         server::serve(theirs, |_| Ok("nothing".to_owned())).unwrap();
     });
-    Broker::of_stream(ours, &BrokerConfig::of(grants))
+    Broker::of_stream(ours, &BrokerConfig::of(grants), limits)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -478,32 +485,157 @@ async fn slow_requests_of_one_owner_leave_places_to_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_fail_by_name_when_the_broker_has_ended() {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    let (end, ended) = std::sync::mpsc::channel::<()>();
-    let process = std::thread::spawn(move || {
-        crate::broker::frame::read_blocking::<BrokerConfig>(&mut &theirs).unwrap();
-        let ready = crate::broker::frame::ReadyMessage {
-            hardening: String::new(),
-        };
-        let bytes = crate::broker::frame::encode(0, &ready).unwrap();
-        (&theirs).write_all(&bytes).unwrap();
-        ended.recv().unwrap();
-    });
-    let broker = Broker::of_stream(ours, &BrokerConfig::of(Vec::new()));
+async fn each_owner_has_a_rate_and_requests_above_it_wait() {
+    let (address, _asked) = serve(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec()).await;
+    let url = format!("http://{address}");
+    let limits = HttpLimits {
+        rate: 1,
+        ..HttpLimits::default()
+    };
+    let broker = limited_broker(vec![granted(std::slice::from_ref(&url))], &limits);
     broker.connect().unwrap();
-    let (port, request) = (broker.port(0), get("http://a.com"));
-    let pending =
-        tokio::spawn(async move { port.send("alice", request, &Secrets::default()).await });
-    tokio::task::yield_now().await;
-    end.send(()).unwrap();
-    process.join().unwrap();
-    let error = pending.await.unwrap().unwrap_err();
-    assert_eq!(error.code, HttpErrorCode::Unavailable);
-    let error = broker
-        .port(0)
-        .send("alice", get("http://a.com"), &Secrets::default())
-        .await
-        .unwrap_err();
-    assert_eq!(error.code, HttpErrorCode::Unavailable);
+    let begin = std::time::Instant::now();
+    // A burst of ten, and one each second.
+    for _ in 0..12 {
+        let (port, none) = (broker.port(0), Secrets::default());
+        port.send("alice", get(&url), &none).await.unwrap();
+    }
+    assert!(begin.elapsed() >= Duration::from_secs(2), "all at once");
+    // What waits of one owner is nothing to another.
+    let waiting: Vec<_> = (0..100)
+        .map(|_| {
+            let (port, request) = (broker.port(0), get(&url));
+            tokio::spawn(async move { port.send("alice", request, &Secrets::default()).await })
+        })
+        .collect();
+    let (port, none) = (broker.port(0), Secrets::default());
+    port.send("bob", get(&url), &none).await.unwrap();
+    assert!(waiting.iter().any(|task| !task.is_finished()));
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_nobody_awaits_any_more_ends_and_its_place_is_free() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let slow = format!("http://{}", listener.local_addr().unwrap());
+    let (quick, _asked) = serve(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec()).await;
+    let quick = format!("http://{quick}");
+    let broker = broker(vec![granted(&[slow.clone(), quick.clone()])]);
+    broker.connect().unwrap();
+    // More than all places of the owner; they would be held for more than a minute.
+    let waiting: Vec<_> = (0..40)
+        .map(|_| {
+            let (port, request) = (broker.port(0), get(&slow));
+            tokio::spawn(async move { port.send("alice", request, &Secrets::default()).await })
+        })
+        .collect();
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut buffer = [0; 4096];
+    assert!(stream.read(&mut buffer).await.unwrap() > 0, "it is asked");
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+    let port = broker.port(0);
+    let secrets = Secrets::default();
+    let next = port.send("alice", get(&quick), &secrets);
+    let next = tokio::time::timeout(Duration::from_secs(40), next).await;
+    assert_eq!(next.expect("a free place").unwrap().status, 200);
+    let ended = tokio::time::timeout(Duration::from_secs(40), stream.read(&mut buffer)).await;
+    assert!(
+        matches!(ended, Ok(Ok(0) | Err(_))),
+        "its connection is closed"
+    );
+}
+
+/// Stands for the keeper and the broker: reads the configuration and is ready.
+fn fake_broker(play: impl FnOnce(UnixStream) + Send + 'static) -> Arc<Broker> {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    std::thread::spawn(move || {
+        frame::read_blocking(&mut &theirs).unwrap();
+        say_ready(&theirs);
+        play(theirs);
+    });
+    let limits = HttpLimits::default();
+    Broker::of_stream(ours, &BrokerConfig::of(Vec::new()), &limits)
+}
+
+fn say_ready(stream: &UnixStream) {
+    let hardening = String::new();
+    say(stream, 0, &BrokerEvent::Ready { hardening });
+}
+
+fn say(mut stream: &UnixStream, id: u64, message: &impl serde::Serialize) {
+    let bytes = frame::encode(id, message).unwrap();
+    stream.write_all(&bytes).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_fail_by_name_when_the_broker_is_lost() {
+    let broker = fake_broker(|stream| {
+        frame::read_blocking(&mut &stream).unwrap();
+    });
+    broker.connect().unwrap();
+    for _ in 0..2 {
+        let port = broker.port(0);
+        let result = port
+            .send("alice", get("http://a.com"), &Secrets::default())
+            .await;
+        assert_eq!(result.unwrap_err().code, HttpErrorCode::Unavailable);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_whose_broker_ends_is_repeated_only_if_that_is_harmless() {
+    let end = |stream: &UnixStream| {
+        let reason = "killed".to_owned();
+        say(stream, 0, &BrokerEvent::Ended { reason });
+    };
+    let broker = fake_broker(move |stream| {
+        // The first request is lost with the broker, twice.
+        for _ in 0..2 {
+            frame::read_blocking(&mut &stream).unwrap();
+            end(&stream);
+            say_ready(&stream);
+        }
+        let request = frame::read_blocking(&mut &stream).unwrap();
+        let response = orwd_model::HttpResponse {
+            status: 200,
+            headers: Vec::new(),
+            body: Vec::new(),
+        };
+        say(
+            &stream,
+            request.id,
+            &frame::ResultMessage {
+                result: Ok(response),
+            },
+        );
+        // The second one is not repeated.
+        frame::read_blocking(&mut &stream).unwrap();
+        end(&stream);
+        std::thread::sleep(Duration::from_millis(50));
+        say_ready(&stream);
+        let request = frame::read_blocking(&mut &stream).unwrap();
+        let message: frame::SendMessage = request.decode().unwrap();
+        assert_eq!(message.request.method, "GET", "the other was sent again");
+        let refused = orwd_model::HttpError::new(HttpErrorCode::Refused, "third");
+        say(
+            &stream,
+            request.id,
+            &frame::ResultMessage {
+                result: Err(refused),
+            },
+        );
+        let _ = frame::read_blocking(&mut &stream);
+    });
+    broker.connect().unwrap();
+    let port = broker.port(0);
+    let none = Secrets::default();
+    let result = port.send("alice", get("http://a.com"), &none).await;
+    assert_eq!(result.unwrap().status, 200);
+    let mut post = get("http://a.com");
+    post.method = "POST".to_owned();
+    let result = port.send("alice", post, &none).await;
+    assert_eq!(result.unwrap_err().code, HttpErrorCode::InDoubt);
+    // One that comes meanwhile waits for the next broker.
+    let result = port.send("alice", get("http://a.com"), &none).await;
+    assert_eq!(result.unwrap_err().message, "third");
 }

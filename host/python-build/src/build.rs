@@ -38,6 +38,8 @@ struct Request<'a> {
     data: Option<&'a Path>,
     bake: &'a [String],
     wit: PathBuf,
+    /// The interface of requests, if it makes some.
+    network: Option<PathBuf>,
     wheels: Vec<PathBuf>,
     base: PathBuf,
     work: &'a Path,
@@ -106,6 +108,7 @@ fn make(
         data: data.as_deref(),
         bake: &source.bake,
         wit: embedded.interface(),
+        network: source.network.then(|| embedded.network_interface()),
         wheels: vec![embedded.wheels()],
         base: cache.join(format!("packages-{}", short(&crate::embedded::digest()))),
         work: work.path(),

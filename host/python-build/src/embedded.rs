@@ -46,6 +46,11 @@ impl Embedded {
     pub(crate) fn interface(&self) -> PathBuf {
         self.folder.join("world.wit")
     }
+
+    /// Returns the file with the interface of requests.
+    pub(crate) fn network_interface(&self) -> PathBuf {
+        self.folder.join("http.wit")
+    }
 }
 
 /// Returns the digest of all files, which is part of the identity of a build.

@@ -35,12 +35,13 @@ const SKIPPED: [&str; 6] = [
 /// Returns the digest of everything that decides what the component is.
 pub(crate) fn key(source: &PythonSource) -> Result<Digest, PythonBuildError> {
     let mut listing = format!(
-        "{}\n{}\n{:?}\n{:?}\n{}\n",
+        "{}\n{}\n{:?}\n{:?}\n{}\n{}\n",
         embedded::digest(),
         source.entry.display(),
         source.class,
         source.bake,
-        source.data.is_some()
+        source.data.is_some(),
+        source.network
     );
     let data = source.data.as_deref();
     let mut files = Vec::new();
@@ -211,6 +212,11 @@ mod tests {
             ..source.clone()
         };
         assert_ne!(key(&named).unwrap(), key(&source).unwrap());
+        let networked = PythonSource {
+            network: true,
+            ..source.clone()
+        };
+        assert_ne!(key(&networked).unwrap(), key(&source).unwrap());
     }
 
     #[test]

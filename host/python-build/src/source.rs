@@ -20,6 +20,8 @@ pub struct PythonSource {
     pub data: Option<PathBuf>,
     /// What of the data is there while the module is imported for the component.
     pub bake: Vec<String>,
+    /// Whether it makes HTTP requests.
+    pub network: bool,
 }
 
 impl PythonSource {
@@ -46,6 +48,7 @@ impl PythonSource {
             class,
             data: None,
             bake: Vec::new(),
+            network: false,
         })
     }
 
@@ -60,6 +63,7 @@ impl PythonSource {
             class: None,
             data: None,
             bake: Vec::new(),
+            network: false,
         })
     }
 
@@ -129,6 +133,7 @@ mod tests {
             class: None,
             data: None,
             bake: Vec::new(),
+            network: false,
         };
         assert!(source("src/env.py").check().is_ok());
         assert!(source("my-env.py").check().is_err());

@@ -11,18 +11,12 @@ use std::sync::Arc;
 use orwd_bindings::network::orwd::network::http as wit;
 use orwd_model::{
     HttpError, HttpErrorCode, HttpExchange, HttpPort, HttpRequest, HttpResult, Secrets,
+    SessionLimits,
 };
 use tokio::sync::{mpsc, oneshot};
 use wasmtime::component::HasData;
 
 use crate::time::clock::SessionClock;
-
-/// Requests of one session.
-const MAX_REQUESTS: u32 = 10_000;
-
-/// Bytes of all requests and results of one entry into the guest, which a replay
-/// holds at once.
-const MAX_ENTRY_BYTES: usize = 16 << 20;
 
 /// What an environment may reach.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +33,8 @@ pub enum NetworkAccess {
         /// Both the manifest and the operator permit that guests with secrets in
         /// their memory make requests.
         secrets_in_guest: bool,
+        /// Requests may be sent twice, with an idempotency key of ours.
+        retry_safe: bool,
     },
 }
 
@@ -84,6 +80,9 @@ pub enum HttpFault {
     /// The result could not be recorded.
     #[error("the result of a request could not be recorded")]
     NotRecorded,
+    /// The host cannot send requests.
+    #[error("the host cannot send requests at the moment")]
+    Unavailable,
 }
 
 /// The requests of one session.
@@ -95,23 +94,38 @@ pub(crate) struct HttpState {
     secrets: Secrets,
     /// The guest got its secrets.
     exposed: bool,
+    /// Identifies the session in idempotency keys.
+    session: Arc<str>,
     clock: SessionClock,
     mode: HttpMode,
     requests: u32,
+    max_requests: u32,
+    /// Bytes of the requests and results of this entry, which a replay holds at
+    /// once.
     entry_bytes: usize,
+    max_entry_bytes: usize,
 }
 
 impl HttpState {
-    pub(crate) fn new(access: NetworkAccess, owner: Arc<str>, clock: SessionClock) -> HttpState {
+    pub(crate) fn new(
+        access: NetworkAccess,
+        owner: Arc<str>,
+        session: Arc<str>,
+        clock: SessionClock,
+        limits: &SessionLimits,
+    ) -> HttpState {
         HttpState {
             access,
             owner,
             secrets: Secrets::default(),
             exposed: false,
+            session,
             clock,
             mode: HttpMode::Closed,
             requests: 0,
+            max_requests: limits.http_requests,
             entry_bytes: 0,
+            max_entry_bytes: limits.http_call,
         }
     }
 
@@ -131,6 +145,20 @@ impl HttpState {
         self.entry_bytes = 0;
     }
 
+    /// Returns the key of the current request. It is the same when the request is
+    /// made again, and another one in a fork.
+    fn idempotency_key(&self, request: &HttpRequest) -> String {
+        let mut hash = blake3::Hasher::new();
+        hash.update(&self.requests.to_le_bytes());
+        for part in [&*self.session, &request.method, &request.url] {
+            hash.update(&part.len().to_le_bytes());
+            hash.update(part.as_bytes());
+        }
+        hash.update(&request.body);
+        let hex = hash.finalize().to_hex();
+        hex.chars().take(32).collect()
+    }
+
     /// Makes a request.
     async fn send(&mut self, request: HttpRequest) -> Result<HttpResult, HttpFault> {
         // The same in a replay, so these refusals are not recorded.
@@ -141,14 +169,17 @@ impl HttpState {
         }
         self.requests = self.requests.saturating_add(1);
         self.entry_bytes = self.entry_bytes.saturating_add(request.size());
-        if self.requests > MAX_REQUESTS {
+        if self.requests > self.max_requests {
             return Ok(limit(format!(
-                "a session makes at most {MAX_REQUESTS} requests"
+                "a session makes at most {} requests (--http-requests)",
+                self.max_requests
             )));
         }
-        if self.entry_bytes > MAX_ENTRY_BYTES {
+        if self.entry_bytes > self.max_entry_bytes {
             return Ok(limit(format!(
-                "the requests of one call and their responses have at most {MAX_ENTRY_BYTES} bytes"
+                "the requests of one call and their responses have at most {} bytes \
+                 (--http-call-limit)",
+                self.max_entry_bytes
             )));
         }
         let result = match &mut self.mode {
@@ -173,6 +204,7 @@ impl HttpState {
         };
         let in_doubt = std::mem::take(&mut live.in_doubt) && !request.is_idempotent();
         let recorder = live.recorder.clone();
+        let key = self.idempotency_key(&request);
         let result = match &self.access {
             NetworkAccess::NotRequested => Err(HttpError::new(
                 HttpErrorCode::NotGranted,
@@ -191,14 +223,29 @@ impl HttpState {
                 "the session has the values of its secrets, so it may send nothing; the manifest \
                  and the operator can permit it with secrets-in-guest",
             )),
-            NetworkAccess::Granted { .. } if in_doubt => Err(HttpError::new(
+            NetworkAccess::Granted {
+                retry_safe: false, ..
+            } if in_doubt => Err(HttpError::new(
                 HttpErrorCode::InDoubt,
                 "the host stopped while this request may have been sent, so it is not sent again",
             )),
-            NetworkAccess::Granted { port, .. } => {
+            NetworkAccess::Granted {
+                port, retry_safe, ..
+            } => {
+                let mut sent = request.clone();
+                if *retry_safe && !sent.is_idempotent() && !sent.has_header(IDEMPOTENCY_KEY) {
+                    sent.headers.push((IDEMPOTENCY_KEY.to_owned(), key));
+                }
                 let waiting = self.clock.begin_request();
-                let result = port.send(&self.owner, request.clone(), &self.secrets).await;
+                let result = port.send(&self.owner, sent, &self.secrets).await;
                 drop(waiting);
+                // The host's failure is no result of the guest's request. Nothing is
+                // recorded, and the session continues when the client tries again.
+                if let Err(error) = &result
+                    && error.code == HttpErrorCode::Unavailable
+                {
+                    return Err(HttpFault::Unavailable);
+                }
                 result
             }
         };
@@ -214,6 +261,9 @@ impl HttpState {
         Ok(result)
     }
 }
+
+/// The header by which a server recognises a request that is sent again.
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 /// Takes the next recorded result, which must be that of this request.
 fn take(
@@ -290,9 +340,12 @@ mod tests {
     use std::pin::Pin;
     use std::sync::Mutex;
 
-    use orwd_model::{DeterminismConfig, HttpResponse, SleepMode};
+    use orwd_model::{DeterminismConfig, HttpResponse, LimitSet, SleepMode};
 
     use super::*;
+
+    const MAX_REQUESTS: u32 = 100;
+    const MAX_BYTES: usize = 100_000;
 
     /// Answers every request with its number.
     #[derive(Debug, Default)]
@@ -322,12 +375,15 @@ mod tests {
         NetworkAccess::Granted {
             port,
             secrets_in_guest: false,
+            retry_safe: false,
         }
     }
 
     fn state(access: NetworkAccess) -> HttpState {
         let clock = SessionClock::new(DeterminismConfig::CATALOG, SleepMode::RealTime);
-        HttpState::new(access, "alice".into(), clock)
+        let mut limits = SessionLimits::EMPTY;
+        (limits.http_requests, limits.http_call) = (MAX_REQUESTS, MAX_BYTES);
+        HttpState::new(access, "alice".into(), "s".into(), clock, &limits)
     }
 
     fn request(method: &str) -> HttpRequest {
@@ -440,6 +496,7 @@ mod tests {
             let mut state = state(NetworkAccess::Granted {
                 port: port.clone(),
                 secrets_in_guest: permitted,
+                retry_safe: false,
             });
             state.expose_secrets();
             let mut records = go_live(&mut state, Vec::new(), false);
@@ -447,6 +504,80 @@ mod tests {
             assert_eq!(result.is_ok(), permitted, "{result:?}");
             assert_eq!(*port.0.lock().unwrap(), u16::from(permitted));
         }
+    }
+
+    /// Cannot send anything.
+    #[derive(Debug)]
+    struct Gone;
+
+    impl HttpPort for Gone {
+        fn send<'p>(
+            &'p self,
+            _owner: &'p str,
+            _request: HttpRequest,
+            _secrets: &'p Secrets,
+        ) -> Pin<Box<dyn Future<Output = HttpResult> + Send + 'p>> {
+            Box::pin(async { Err(HttpError::new(HttpErrorCode::Unavailable, "no broker")) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_host_that_cannot_send_ends_the_entry_and_records_nothing() {
+        let mut state = state(NetworkAccess::Granted {
+            port: Arc::new(Gone),
+            secrets_in_guest: false,
+            retry_safe: false,
+        });
+        let mut records = go_live(&mut state, Vec::new(), false);
+        let fault = state.send(request("GET")).await.unwrap_err();
+        assert!(matches!(fault, HttpFault::Unavailable), "{fault}");
+        assert!(records.try_recv().is_err());
+    }
+
+    /// Keeps the idempotency keys that it gets.
+    #[derive(Debug, Default)]
+    struct Keys(Mutex<Vec<Option<String>>>);
+
+    impl HttpPort for Keys {
+        fn send<'p>(
+            &'p self,
+            _owner: &'p str,
+            request: HttpRequest,
+            _secrets: &'p Secrets,
+        ) -> Pin<Box<dyn Future<Output = HttpResult> + Send + 'p>> {
+            let mut headers = request.headers.into_iter();
+            let key = headers.find(|(name, _)| name == IDEMPOTENCY_KEY);
+            self.0.lock().unwrap().push(key.map(|(_, key)| key));
+            Box::pin(async { Err(HttpError::new(HttpErrorCode::Failed, "no")) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_may_be_repeated_has_the_same_key_each_time() {
+        let port = Arc::new(Keys::default());
+        for in_doubt in [false, true] {
+            let mut state = state(NetworkAccess::Granted {
+                port: port.clone(),
+                secrets_in_guest: false,
+                retry_safe: true,
+            });
+            let mut records = go_live(&mut state, Vec::new(), in_doubt);
+            let (_, recorded) = send(&mut state, &mut records, "POST").await;
+            assert_eq!(
+                recorded.request,
+                request("POST"),
+                "the record is the guest's"
+            );
+            send(&mut state, &mut records, "POST").await.0.unwrap_err();
+            send(&mut state, &mut records, "GET").await.0.unwrap_err();
+        }
+        let keys = port.0.lock().unwrap();
+        let [first, second, none, again, ..] = &keys[..] else {
+            panic!("{keys:?}");
+        };
+        assert!(first.is_some() && first == again, "{keys:?}");
+        assert!(second.is_some() && first != second, "{keys:?}");
+        assert_eq!(*none, None, "a GET needs no key");
     }
 
     #[tokio::test]
@@ -463,7 +594,7 @@ mod tests {
         let mut state = state(NetworkAccess::NotRequested);
         let _records = go_live(&mut state, Vec::new(), false);
         let mut large = request("POST");
-        large.body = vec![0; MAX_ENTRY_BYTES + 1];
+        large.body = vec![0; MAX_BYTES + 1];
         let error = state.send(large).await.unwrap().unwrap_err();
         assert_eq!(error.code, HttpErrorCode::Limit);
         state.requests = MAX_REQUESTS;

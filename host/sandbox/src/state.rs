@@ -86,7 +86,13 @@ impl GuestState {
             .stderr(log.stream(StdStream::Err))
             .env(NAME_VARIABLE, &*config.label.environment);
         let clock = SessionClock::new(config.determinism, config.sleep_mode);
-        let http = HttpState::new(config.network, config.label.owner.clone(), clock.clone());
+        let http = HttpState::new(
+            config.network,
+            config.label.owner.clone(),
+            config.label.session.clone(),
+            clock.clone(),
+            limits,
+        );
         let data = config.data.as_ref();
         let read_only = config.mode == DataMode::ReadOnly;
         let overlay = Overlay::new(

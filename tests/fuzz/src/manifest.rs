@@ -82,6 +82,8 @@ fn operator(memory: usize, seconds: u64) -> SessionLimits {
         files: memory as u64 / 4000,
         open_files: 8 + seconds / 8,
         journal: (64 << 10) + seconds,
+        http_requests: memory as u32 / 65_536,
+        http_call: memory / 8,
     }
 }
 

@@ -9,6 +9,7 @@ mod host_calls;
 mod http;
 mod http_requests;
 mod memory;
+mod network;
 mod outputs;
 mod oversubscription;
 mod shell;

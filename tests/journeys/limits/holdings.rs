@@ -23,7 +23,8 @@ struct Holding {
 }
 
 /// Flags that bound a rate or a form, and nothing that is held.
-const NOT_HELD: [&str; 6] = [
+const NOT_HELD: [&str; 7] = [
+    "--http-requests",
     "--json-depth",
     "--body-rate",
     "--response-rate",
@@ -64,6 +65,7 @@ const HOLDINGS: &[Holding] = holdings! {
     "data of one host call", "session", ["--host-call-limit"], OUTPUT, "size_of_host_call_data";
     "one result", "session", ["--result-limit"], OUTPUT, "size_of_a_result";
     "records in the journal", "session", ["--journal-limit"], SPACE, "journal_is_limited";
+    "requests and responses of a call", "session", ["--http-call-limit"], "tests/journeys/limits/requests.rs", "size_of_the_requests_of_a_call";
     "journals of an owner, live and ended", "owner of the session", ["--max-disk-per-key", "--disk-reserve"], "host/journal/src/tests/space/disk_quota.rs", "an_owner_loses_its_oldest_ended_episodes_and_is_then_refused";
     "lists of tasks", "key for which one is collected", ["--listing-memory", "--listing-limit", "--listing-tasks"], HELD, "held_bytes";
     "one list of tasks", "request", ["--listing-limit", "--listing-tasks"], "host/catalog/src/tasks/list.rs", "each_bound_is_met_before_more_is_held";

@@ -10,6 +10,7 @@ mod fairness;
 mod guest_memory;
 mod holdings;
 mod output;
+mod requests;
 mod space;
 mod support;
 mod time;
@@ -56,6 +57,8 @@ limit_tests! {
     "files": space::files_are_limited,
     "open-files": space::open_files_are_limited,
     "journal-limit": space::journal_is_limited,
+    "http-requests": requests::requests_of_a_session,
+    "http-call-limit": requests::size_of_the_requests_of_a_call,
 }
 
 /// Returns the names of the limits in an object.

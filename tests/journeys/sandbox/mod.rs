@@ -5,5 +5,6 @@ mod determinism;
 mod faults;
 mod hidden_secrets;
 mod hostile_guests;
+mod judge;
 mod network;
 mod secrets;

@@ -200,10 +200,10 @@ fn nothing_leads_to_an_address_that_the_operator_has_not_named() {
     let scene = Scene::allowed(&upstream);
     let server = scene.start();
     let session = open(&server);
-    // A redirect is a response. Following it is a request like any other.
+    // Following a redirect is a request like any other.
     let target = format!("{}/", inner.address);
     let redirected = send(&session, &[upstream.url(&format!("/to/{target}"))]);
-    assert!(redirected.starts_with("302 "), "{redirected}");
+    assert!(redirected.starts_with("NotGranted: "), "{redirected}");
     let followed = send(
         &session,
         &[
@@ -232,6 +232,50 @@ fn nothing_leads_to_an_address_that_the_operator_has_not_named() {
         "{refused}"
     );
     assert!(inner.asked().is_empty());
+}
+
+#[test]
+fn a_redirect_is_followed_within_the_rules_and_without_the_key() {
+    let (upstream, other) = (Upstream::start(), Upstream::start());
+    let rules = [upstream.url(""), other.url("")];
+    let tables = format!("[network]\nallow = {rules:?}");
+    let allowed = rules.map(|rule| format!("judge={rule}"));
+    let scene = Scene::of_tables(&tables, TestDir::new(), &allowed);
+    let server = scene.start();
+    let session = open(&server);
+    let input = json!({
+        "urls": [upstream.url(&format!("/to/{}/", other.address))], "headers": [["X-Key", "kanarienvogel"]],
+    });
+    assert_eq!(session.call("send", input).text(), "200 answer 1");
+    assert!(upstream.asked()[0].contains("kanarienvogel"));
+    assert!(
+        !other.asked()[0].contains("kanarienvogel"),
+        "{:?}",
+        other.asked()
+    );
+}
+
+#[test]
+fn an_operator_sets_the_limits_of_a_request() {
+    let upstream = Upstream::start();
+    let scene = Scene::allowed(&upstream);
+    let server = scene
+        .command()
+        .set("--http-head-timeout", "300ms")
+        .set("--http-request-headers", "1KiB")
+        .start_at(&scene.address);
+    let session = open(&server);
+    let slow = send(&session, &[upstream.url("/held")]);
+    assert!(
+        slow.starts_with("Timeout: ") && slow.contains("--http-head-timeout"),
+        "{slow}"
+    );
+    let input = json!({"urls": [upstream.url("/")], "headers": [["X-A", "x".repeat(1024)]]});
+    let large = session.call("send", input).text();
+    assert!(
+        large.starts_with("Limit: ") && large.contains("--http-request-headers"),
+        "{large}"
+    );
 }
 
 #[test]
@@ -329,35 +373,125 @@ fn a_kill_during_a_call_repeats_only_a_request_that_may_be_repeated() {
     }
 }
 
-/// Returns the broker of a server.
+/// Returns the broker of a server: the process that sends requests.
 pub(super) fn broker(server: &ServerProcess) -> i32 {
-    let pid = server.pid();
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-    let is_broker = |child: &&str| {
+    let worker = child(keeper(server), "--worker");
+    worker.expect("a broker")
+}
+
+/// Returns the process that keeps it running.
+fn keeper(server: &ServerProcess) -> i32 {
+    let pid = i32::try_from(server.pid()).unwrap();
+    child(pid, "__broker").expect("a process that keeps the broker running")
+}
+
+/// Returns the child of a process with this in its command line.
+fn child(pid: i32, part: &str) -> Option<i32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    let has_part = |child: &&str| {
         let command = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&command).contains("__broker")
+        String::from_utf8_lossy(&command).contains(part)
     };
-    let found = children.split_whitespace().find(is_broker);
-    found.expect("a broker").parse().unwrap()
+    children.split_whitespace().find(has_part)?.parse().ok()
+}
+
+fn kill(process: i32) {
+    kill_process(Pid::from_raw(process).unwrap(), Signal::KILL).unwrap();
 }
 
 #[test]
-fn the_broker_is_confined_and_its_end_is_said() {
+fn the_broker_is_confined_and_started_again_when_it_ends() {
     let upstream = Upstream::start();
     let scene = Scene::allowed(&upstream);
     let server = scene.start();
     let session = open(&server);
-    assert_eq!(send(&session, &[upstream.url("/")]), "200 answer 1");
-    let broker = broker(&server);
-    let status = std::fs::read_to_string(format!("/proc/{broker}/status")).unwrap();
-    for line in ["NoNewPrivs:\t1", "Seccomp:\t2", "CapEff:\t0000000000000000"] {
-        assert!(status.contains(line), "no {line} in\n{status}");
+    for round in 1..4 {
+        let broker = broker(&server);
+        let status = std::fs::read_to_string(format!("/proc/{broker}/status")).unwrap();
+        for line in ["NoNewPrivs:\t1", "Seccomp:\t2", "CapEff:\t0000000000000000"] {
+            assert!(status.contains(line), "no {line} in\n{status}");
+        }
+        let answer = send(&session, &[upstream.url("/")]);
+        assert_eq!(answer, format!("200 answer {round}"));
+        kill(broker);
+        wait_until("the next broker is ready", TIMEOUT, || {
+            let log = server.log();
+            let started = log.matches("network broker started").count();
+            log.matches("network broker ended").count() == round && started == round + 1
+        });
     }
-    kill_process(Pid::from_raw(broker).unwrap(), Signal::KILL).unwrap();
+}
+
+#[test]
+fn a_manifest_can_say_that_its_requests_may_be_sent_twice() {
+    let upstream = Upstream::start();
+    let rule = upstream.url("");
+    let tables = format!("[network]\nallow = [{rule:?}]\nretry = \"safe\"");
+    let scene = Scene::of_tables(&tables, TestDir::new(), &[format!("judge={rule}")]);
+    let mut server = scene.start();
+    let session = open(&server);
+    let input = json!({"urls": [upstream.url("/held")], "method": "POST"});
+    let mut stream = session.start("send", input);
+    let task_id = stream.task_id();
+    wait_until("it was asked", TIMEOUT, || upstream.asked().len() == 1);
+    server.kill();
+    drop(stream);
+    drop(upstream._release);
+    let server = scene.start();
+    let resumed = session.resume(&task_id).text();
+    assert_eq!(resumed, "200 answer 2", "{}", server.log());
+    let asked = upstream.asked.lock().unwrap();
+    let key = |text: &String| -> String {
+        let (_, rest) = text.split_once("idempotency-key: ").expect("a key");
+        rest.lines().next().unwrap().to_owned()
+    };
+    assert_eq!(key(&asked[0]), key(&asked[1]), "the server recognises it");
+}
+
+#[test]
+fn a_request_in_flight_when_the_broker_ends_is_repeated_only_if_that_is_harmless() {
+    for (method, expected, asked) in [("GET", "200 answer 2", 2), ("POST", "InDoubt: ", 1)] {
+        let upstream = Upstream::start();
+        let scene = Scene::allowed(&upstream);
+        let server = scene.start();
+        let session = open(&server);
+        let input = json!({"urls": [upstream.url("/held")], "method": method});
+        let stream = session.start("send", input);
+        wait_until("it was asked", TIMEOUT, || upstream.asked().len() == 1);
+        kill(broker(&server));
+        // What is repeated is answered at once.
+        drop(upstream._release);
+        let seen = stream.finish().text();
+        assert!(seen.starts_with(expected), "{seen}");
+        assert_eq!(upstream.asked.lock().unwrap().len(), asked);
+    }
+}
+
+#[test]
+fn without_a_broker_a_call_breaks_off_and_continues_after_a_restart() {
+    let upstream = Upstream::start();
+    let scene = Scene::allowed(&upstream);
+    let mut server = scene.start();
+    let session = open(&server);
+    kill(keeper(&server));
     server.wait_for_log("network broker lost");
-    let failed = send(&session, &[upstream.url("/")]);
-    assert!(failed.starts_with("Unavailable: "), "{failed}");
-    assert_eq!(session.call("seen", json!({})).text().lines().count(), 2);
+    let input = json!({"urls": [upstream.url("/")]});
+    let mut stream = session.start("send", input.clone());
+    let task_id = stream.task_id();
+    // It is no error of the tool: the stream ends without a result.
+    server.wait_for_log("the host cannot send requests");
+    drop(stream);
+    assert!(upstream.asked().is_empty());
+    server.kill();
+    let server = scene.start();
+    // The client asks again. The server may be killed before the call is recorded,
+    // and then it begins.
+    let body = json!({"name": "send", "input": input, "task_id": task_id});
+    let again = session
+        .ors()
+        .try_post_as(session.id(), "/judge/call", &body);
+    let again = again.expect("a response").text().to_owned();
+    assert!(again.contains("200 answer 1"), "{again}\n{}", server.log());
 }
 
 #[test]

@@ -35,10 +35,16 @@ def build(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
         paths.append(work / "data")
     stage.archive({"/0": HERE / "guest", "/1": author, "/2": packages}, work / "sdk")
     mode = "absent" if data is None else "baked" if baked else "declared"
-    asked = {"entry": request["entry"], "class": request.get("class"), "data": mode}
+    network = Path(request["network"]) if request.get("network") else None
+    asked = {
+        "entry": request["entry"],
+        "class": request.get("class"),
+        "data": mode,
+        "network": network is not None,
+    }
     (work / "sdk" / "request.json").write_text(json.dumps(asked), encoding="utf-8")
     progress(f"building {request['entry']}: the module is imported in the sandbox of a component")
-    report = _componentize(work, paths, Path(request["wit"]), Path(request["output"]))
+    report = _componentize(work, paths, Path(request["wit"]), network, Path(request["output"]))
     _check(report, request["entry"], mode)
     names = report["names"]
     if names is None:
@@ -92,15 +98,23 @@ def _pins() -> list[str]:
     return [line for line in text.splitlines() if "==" in line and not line.startswith(("#", " "))]
 
 
-def _componentize(work: Path, paths: list[Path], wit: Path, output: Path) -> dict[str, Any]:
+def _componentize(
+    work: Path, paths: list[Path], wit: Path, network: Optional[Path], output: Path
+) -> dict[str, Any]:
     folder = work / "wit"
     shutil.copytree(HERE / "wit", folder)
     (folder / "deps" / "orwd").mkdir()
     shutil.copyfile(wit, folder / "deps" / "orwd" / "world.wit")
+    world = "python"
+    if network is not None:
+        world = "python-network"
+        shutil.copyfile(HERE / "network.wit", folder / "network.wit")
+        (folder / "deps" / "network").mkdir()
+        shutil.copyfile(network, folder / "deps" / "network" / "http.wit")
     # Not by its script, which has the path that the environment had before it was
     # complete.
     command = [sys.executable, "-c", "import sys, componentize_py; sys.exit(componentize_py.script())"]
-    command += ["--quiet", "-d", str(folder), "-w", "python", "componentize"]
+    command += ["--quiet", "-d", str(folder), "-w", world, "componentize"]
     for path in paths:
         command += ["-p", str(path)]
     command += ["-o", str(output), "orwd_app"]

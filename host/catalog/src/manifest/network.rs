@@ -12,6 +12,8 @@ pub struct NetworkRequest {
     pub rules: Vec<Rule>,
     /// It asks for the values of secrets.
     pub secrets_in_guest: bool,
+    /// Its requests may be sent twice, with an idempotency key of the host.
+    pub retry_safe: bool,
 }
 
 /// Reads the table.
@@ -19,7 +21,7 @@ pub(super) fn network(root: &Table<'_>) -> Result<NetworkRequest, ManifestError>
     let Some(table) = root.table("network")? else {
         return Ok(NetworkRequest::default());
     };
-    table.only(&["allow", "secrets-in-guest"])?;
+    table.only(&["allow", "secrets-in-guest", "retry"])?;
     let mut rules = Vec::new();
     for text in table.texts("allow")?.unwrap_or_default() {
         if rules.len() >= MAX_LIST {
@@ -36,5 +38,10 @@ pub(super) fn network(root: &Table<'_>) -> Result<NetworkRequest, ManifestError>
     Ok(NetworkRequest {
         rules,
         secrets_in_guest: table.flag("secrets-in-guest")?.unwrap_or(false),
+        retry_safe: match table.text("retry")? {
+            None => false,
+            Some(text) if text.value == "safe" => true,
+            Some(text) => return Err(text.error("expected \"safe\", or no key")),
+        },
     })
 }

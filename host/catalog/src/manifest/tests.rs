@@ -241,6 +241,10 @@ fn errors_name_the_key_and_the_position() {
             "orwd.toml:4:20: `network.secrets-in-guest`: expected true or false, found a string",
         ),
         (
+            "name = 'abc'\n[network]\nallow = ['https://a.com']\nretry = 'always'",
+            "orwd.toml:4:9: `network.retry`: expected \"safe\", or no key",
+        ),
+        (
             "name = 'abc'\nnetwork.allow = []",
             "orwd.toml:2:17: `network.allow` is empty; list what the environment requests, such as [\"https://api.example.com\"]",
         ),

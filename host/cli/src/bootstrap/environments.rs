@@ -14,7 +14,7 @@ use orwd_catalog::{
 };
 use orwd_config::Paths;
 use orwd_engine::{CodeCache, Engine, EngineSettings};
-use orwd_model::{AdmissionLimits, ClockMode, DataMode, EnvName, SessionLimits};
+use orwd_model::{AdmissionLimits, ClockMode, DataMode, EnvName, HttpLimits, SessionLimits};
 use orwd_network::Broker;
 use orwd_sandbox::{DataDir, DataDirError, DataRules, PrivatePlaces};
 
@@ -90,12 +90,13 @@ pub(crate) fn prepare(
     paths: &Paths,
     admission: AdmissionLimits,
     limits: SessionLimits,
+    http: &HttpLimits,
     settings: EngineSettings,
 ) -> Result<PreparedEnvironments, CommandError> {
     let engine = Engine::new(settings, compiler(admission)?)?;
     let cache = CodeCache::open(&paths.cache)
         .map_err(|error| CommandError::new(format!("{error}; pass another with --cache DIR")))?;
-    let networks = network::networks(&discovered, paths)?;
+    let networks = network::networks(&discovered, paths, http)?;
     let problems = discovered.problems.iter().map(SourceProblem::to_string);
     let mut problems: Vec<String> = problems.collect();
     let mut environments = Vec::new();

@@ -9,7 +9,7 @@ use clap::Args;
 use orwd_config::{
     BuildFlags, BuildMode, EnvironmentFlags, HardeningMode, LimitFlags, NetworkFlags,
 };
-use orwd_model::{AdmissionLimits, SessionLimits};
+use orwd_model::{AdmissionLimits, HttpLimits, SessionLimits};
 
 use crate::bootstrap::{TempDirectory, environments, hardening, runtime};
 use crate::console::{CommandError, CommandStatus, Log, terminal};
@@ -71,6 +71,7 @@ impl Inspect {
             &paths,
             admission,
             limits,
+            &HttpLimits::default(),
             environments::engine_settings(limits, 1),
         )?;
         let temp_dir = TempDirectory::create()?;

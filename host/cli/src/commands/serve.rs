@@ -14,7 +14,7 @@ use orwd_config::{
     BuildFlags, BuildMode, EnvironmentFlags, HardeningFlags, LimitFlags, ListenFlags, NetworkFlags,
     PersistenceConfig, PersistenceFlags, ServerLimits,
 };
-use orwd_model::{AdmissionLimits, SessionLimits};
+use orwd_model::{AdmissionLimits, HttpLimits, SessionLimits};
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -123,6 +123,9 @@ pub(crate) struct Serve {
     server: LimitFlags<ServerLimits>,
 
     #[command(flatten)]
+    http: LimitFlags<HttpLimits>,
+
+    #[command(flatten)]
     hardening: HardeningFlags,
 }
 
@@ -189,7 +192,14 @@ impl Serve {
         }
         let mut settings = environments::engine_settings(limits, server_limits.max_sessions);
         persistence::raise_limits(&persistence_config, &mut settings);
-        let prepared = environments::prepare(discovered, &paths, admission, limits, settings)?;
+        let prepared = environments::prepare(
+            discovered,
+            &paths,
+            admission,
+            limits,
+            &self.http.resolve(),
+            settings,
+        )?;
         let socket = if self.inherit_listener {
             Some(server::inherit()?)
         } else if self.check {

@@ -10,7 +10,7 @@ use clap::Args;
 use orwd_config::{
     BuildFlags, BuildMode, EnvironmentFlags, LimitFlags, Listen, NetworkFlags, ServerLimits,
 };
-use orwd_model::{AdmissionLimits, SessionLimits};
+use orwd_model::{AdmissionLimits, HttpLimits, SessionLimits};
 use orwd_transcript::Script;
 use serde_json::value::RawValue;
 use tokio::runtime::Runtime;
@@ -157,6 +157,7 @@ impl Play {
                 &paths,
                 admission,
                 session,
+                &HttpLimits::default(),
                 environments::engine_settings(session, SESSIONS),
             )?
             .open()

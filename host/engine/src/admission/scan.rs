@@ -50,7 +50,7 @@ impl ScanLimits {
             targets: 8192,
             all_targets: 1 << 20,
             types: 32_768,
-            data: 16_384,
+            data: 24_576,
             elements: 16_384,
             items: 131_072,
             custom: 32 << 20,

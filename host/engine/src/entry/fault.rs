@@ -143,6 +143,10 @@ fn of_error(error: &Error, refused: Option<Fault>) -> Fault {
             return Fault::trap(TrapKind::HostCall, message);
         }
         Some(HttpFault::NotRecorded) => return lacks_resource(),
+        Some(HttpFault::Unavailable) => {
+            let message = "the host cannot send requests at the moment";
+            return Fault::new(FaultCode::Overloaded, message);
+        }
         None => {}
     }
     if error.is::<RandomRequestTooLarge>() {

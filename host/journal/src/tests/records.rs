@@ -195,6 +195,9 @@ fn records() -> Vec<Record> {
     answered.observed = Some(Hash::of(b"seen"));
     all.push(Record::Outcome(Box::new(answered)));
     all.extend(exchanges());
+    let mut limited = sample::created(None, "s");
+    (limited.limits.http_requests, limited.limits.http_call) = (5, 1 << 20);
+    all.push(Record::Created(Box::new(limited)));
     all
 }
 

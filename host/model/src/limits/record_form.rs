@@ -13,6 +13,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::session::SessionLimits;
 use super::spec::{LimitSet, LimitSpec};
 
+/// Limits that older records lack, with the amount that their sessions had. A
+/// record with that amount has no field for it, so that its bytes stay the same.
+const ADDED: &[(&str, u64)] = &[("http_requests", 10_000), ("http_call", 16 << 20)];
+
+/// Returns the amount that sessions had before a field was added.
+fn former(name: &str) -> Option<u64> {
+    let added = ADDED.iter().find(|(added, _)| *added == name);
+    added.map(|(_, amount)| *amount)
+}
+
 type Spec = &'static LimitSpec<SessionLimits>;
 
 /// Returns each field with its limits: one, or the two of a budget.
@@ -30,8 +40,12 @@ fn fields() -> Vec<(&'static str, Vec<Spec>)> {
 
 impl Serialize for SessionLimits {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = fields();
         let raw = |spec: Spec| (spec.get)(self).unwrap_or_default();
+        let is_former = |(name, specs): &(&str, Vec<Spec>)| {
+            former(name).is_some_and(|amount| specs.iter().all(|spec| raw(spec) == amount))
+        };
+        let mut fields = fields();
+        fields.retain(|field| !is_former(field));
         let mut map = serializer.serialize_map(Some(fields.len()))?;
         for (name, specs) in fields {
             match specs.as_slice() {
@@ -65,6 +79,11 @@ impl<'de> Visitor<'de> for LimitsVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SessionLimits, A::Error> {
         let mut missing: HashMap<&str, Vec<Spec>> = fields().into_iter().collect();
         let mut limits = SessionLimits::EMPTY;
+        for (name, specs) in &missing {
+            for spec in specs.iter().filter(|_| former(name).is_some()) {
+                (spec.set)(&mut limits, former(name).unwrap_or_default());
+            }
+        }
         while let Some(name) = map.next_key::<String>()? {
             let specs = missing
                 .remove(name.as_str())
@@ -83,6 +102,7 @@ impl<'de> Visitor<'de> for LimitsVisitor {
                 }
             }
         }
+        missing.retain(|name, _| former(name).is_none());
         match missing.keys().min() {
             None => Ok(limits),
             Some(name) => Err(A::Error::custom(format!("missing limit {name:?}"))),

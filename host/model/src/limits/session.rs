@@ -108,6 +108,13 @@ crate::declare_limits! {
         /// exceeded, the next request ends the session with `limit_disk`.
         journal: u64 = "journal-limit"
             (Size, Fixed(256 * MIB), 64 * KIB, TIB, journal "journal");
+        /// HTTP requests of a session. Further ones fail with the code `limit`.
+        http_requests: u32 = "http-requests"
+            (Count, Fixed(10_000), 0, 1_000_000, journal "http_requests");
+        /// Size of the HTTP requests of one call and of their responses
+        /// together. A request above it fails with the code `limit`.
+        http_call: usize = "http-call-limit"
+            (Size, Fixed(16 * MIB), 64 * KIB, GIB, journal "http_call");
     }
 }
 

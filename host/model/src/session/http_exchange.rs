@@ -113,6 +113,12 @@ impl HttpRequest {
         )
     }
 
+    /// Returns whether it has a header of this name.
+    pub fn has_header(&self, name: &str) -> bool {
+        let mut headers = self.headers.iter();
+        headers.any(|(known, _)| known.eq_ignore_ascii_case(name))
+    }
+
     /// Returns about how many bytes it holds.
     pub fn size(&self) -> usize {
         self.method.len() + self.url.len() + headers_size(&self.headers) + self.body.len()

@@ -5,11 +5,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use orwd_model::HttpLimits;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 
+use crate::http::limits::SendLimits;
 use crate::http::resolver::Resolver;
 use crate::rules::grant::NetworkGrant;
 
@@ -19,6 +21,7 @@ pub struct BrokerConfig {
     grants: Vec<NetworkGrant>,
     pub(crate) resolver: Resolver,
     authorities: Vec<ByteBuf>,
+    pub(crate) limits: SendLimits,
 }
 
 /// A file of certificate authorities cannot be used.
@@ -35,6 +38,7 @@ impl BrokerConfig {
     pub fn read(
         grants: Vec<NetworkGrant>,
         authorities: Option<&Path>,
+        limits: &HttpLimits,
     ) -> Result<BrokerConfig, ConfigError> {
         // A system without such a file has its names from elsewhere.
         let text = |path| fs::read_to_string(path).unwrap_or_default();
@@ -55,6 +59,7 @@ impl BrokerConfig {
             grants,
             resolver,
             authorities: all,
+            limits: (*limits).into(),
         })
     }
 
@@ -99,6 +104,7 @@ impl BrokerConfig {
             grants,
             resolver: Resolver::parse("", ""),
             authorities: Vec::new(),
+            limits: HttpLimits::default().into(),
         }
     }
 }

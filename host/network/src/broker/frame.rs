@@ -127,11 +127,53 @@ pub(crate) struct ResultMessage {
     pub(crate) result: HttpResult,
 }
 
-/// The broker is ready.
+/// What becomes of the broker, in a message whose id is 0.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct ReadyMessage {
-    /// What it gave up, for the log.
-    pub(crate) hardening: String,
+pub(crate) enum BrokerEvent {
+    /// It is ready.
+    Ready {
+        /// What it gave up, for the log.
+        hardening: String,
+    },
+    /// It has ended; requests without a result get none.
+    Ended {
+        /// How it ended, for the log.
+        reason: String,
+    },
+}
+
+/// A message as it is sent.
+pub(crate) struct RawMessage {
+    pub(crate) id: u64,
+    /// All of it, wiped on drop, since it may have secrets.
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
+}
+
+impl RawMessage {
+    /// Begins a message with its header; the rest is still to be read.
+    fn begin(head: [u8; HEADER]) -> io::Result<RawMessage> {
+        let (length, id) = header(head)?;
+        let mut bytes = Zeroizing::new(vec![0; HEADER + length]);
+        for (place, byte) in bytes.iter_mut().zip(head) {
+            *place = byte;
+        }
+        Ok(RawMessage { id, bytes })
+    }
+
+    /// Returns whether it ends the request with its id. Such a message says nothing
+    /// else.
+    pub(crate) fn is_cancellation(&self) -> bool {
+        self.bytes.len() == HEADER
+    }
+
+    fn rest(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(HEADER..).unwrap_or_default()
+    }
+
+    /// Reads what the message says.
+    pub(crate) fn decode<T: DeserializeOwned>(&self) -> io::Result<T> {
+        decode(self.bytes.get(HEADER..).unwrap_or_default())
+    }
 }
 
 /// Encodes a message.
@@ -139,6 +181,13 @@ pub(crate) fn encode(id: u64, message: &impl Serialize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     encode_into(&mut bytes, id, message)?;
     Ok(bytes)
+}
+
+/// Encodes the message that ends a request.
+pub(crate) fn cancellation(id: u64) -> Vec<u8> {
+    let mut bytes = vec![0; HEADER];
+    write_header(&mut bytes, 0, id);
+    bytes
 }
 
 /// Encodes a message into an empty buffer.
@@ -150,11 +199,15 @@ fn encode_into(bytes: &mut Vec<u8>, id: u64, message: &impl Serialize) -> io::Re
         .ok()
         .filter(|_| length <= MAX_MESSAGE)
         .ok_or_else(|| io::Error::other("the message is too large"))?;
+    write_header(bytes, length, id);
+    Ok(())
+}
+
+fn write_header(bytes: &mut [u8], length: u32, id: u64) {
     let header = length.to_le_bytes().into_iter().chain(id.to_le_bytes());
     for (place, byte) in bytes.iter_mut().zip(header) {
         *place = byte;
     }
-    Ok(())
 }
 
 /// Returns the length of a message, and its id.
@@ -173,30 +226,25 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
 }
 
 /// Reads a message; none at the end of the stream.
-pub(crate) async fn read<T: DeserializeOwned>(
-    stream: &mut (impl AsyncRead + Unpin),
-) -> io::Result<Option<(u64, T)>> {
+pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<RawMessage>> {
     let mut head = [0; HEADER];
     match stream.read_exact(&mut head).await {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         Err(error) => return Err(error),
     }
-    let (length, id) = header(head)?;
-    // It may have secrets.
-    let mut bytes = Zeroizing::new(vec![0; length]);
-    stream.read_exact(&mut bytes).await?;
-    Ok(Some((id, decode(&bytes)?)))
+    let mut message = RawMessage::begin(head)?;
+    stream.read_exact(message.rest()).await?;
+    Ok(Some(message))
 }
 
 /// Reads a message, and blocks.
-pub(crate) fn read_blocking<T: DeserializeOwned>(stream: &mut impl io::Read) -> io::Result<T> {
+pub(crate) fn read_blocking(stream: &mut impl io::Read) -> io::Result<RawMessage> {
     let mut head = [0; HEADER];
     stream.read_exact(&mut head)?;
-    let (length, _) = header(head)?;
-    let mut bytes = vec![0; length];
-    stream.read_exact(&mut bytes)?;
-    decode(&bytes)
+    let mut message = RawMessage::begin(head)?;
+    stream.read_exact(message.rest())?;
+    Ok(message)
 }
 
 #[cfg(test)]
@@ -205,24 +253,19 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_that_is_too_large_or_broken_is_refused() {
-        let ready = ReadyMessage {
-            hardening: "all".to_owned(),
-        };
-        let bytes = encode(7, &ready).unwrap();
-        let (id, read_back) = read::<ReadyMessage>(&mut &bytes[..])
-            .await
-            .unwrap()
-            .unwrap();
-        assert_eq!((id, read_back.hardening.as_str()), (7, "all"));
-        assert!(read::<ReadyMessage>(&mut &[][..]).await.unwrap().is_none());
+        let bytes = encode(7, &"all").unwrap();
+        let message = read(&mut &bytes[..]).await.unwrap().unwrap();
+        assert_eq!(message.id, 7);
+        assert!(!message.is_cancellation());
+        assert_eq!(message.decode::<String>().unwrap(), "all");
+        assert!(message.decode::<u64>().is_err());
+        assert!(read(&mut &[][..]).await.unwrap().is_none());
         let mut large = bytes.clone();
         large[3] = 0xff;
-        assert!(read::<ReadyMessage>(&mut &large[..]).await.is_err());
-        assert!(
-            read::<ReadyMessage>(&mut &bytes[..bytes.len() - 1])
-                .await
-                .is_err()
-        );
+        assert!(read(&mut &large[..]).await.is_err());
+        assert!(read(&mut &bytes[..bytes.len() - 1]).await.is_err());
+        let cancelled = read(&mut &cancellation(8)[..]).await.unwrap().unwrap();
+        assert!(cancelled.is_cancellation() && cancelled.id == 8);
         assert!(encode(1, &vec![0_u8; MAX_MESSAGE + 1]).is_err());
     }
 }

@@ -3,4 +3,5 @@
 pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod frame;
+pub(crate) mod keeper;
 pub(crate) mod server;

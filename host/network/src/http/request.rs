@@ -8,6 +8,7 @@ use hyper::header::{
 };
 use orwd_model::{HttpError, HttpErrorCode, HttpRequest, Secrets};
 
+use crate::http::limits::SendLimits;
 use crate::http::secrets;
 use crate::rules::grant::{Allowed, NetworkGrant};
 use crate::rules::url::Url;
@@ -15,12 +16,8 @@ use crate::rules::url::Url;
 /// Bytes of a body.
 pub(crate) const MAX_BODY: usize = 1 << 20;
 
-/// Headers of a request, and their bytes.
+/// Headers of a request.
 const MAX_HEADERS: usize = 64;
-const MAX_HEADER_BYTES: usize = 16 << 10;
-
-/// Bytes of the values of headers with the secrets in them.
-const MAX_FILLED_BYTES: usize = 64 << 10;
 
 /// Headers that frame the request, choose its destination or identify somebody
 /// to a proxy; the broker sets what is needed of them.
@@ -56,6 +53,7 @@ pub(crate) fn check(
     grant: &NetworkGrant,
     request: HttpRequest,
     hidden: &Secrets,
+    limits: &SendLimits,
 ) -> Result<CheckedRequest, HttpError> {
     let url = Url::parse(&request.url).map_err(|error| refused(error.to_string()))?;
     let Some(allowed) = grant.allows(&request.method, &url) else {
@@ -81,7 +79,7 @@ pub(crate) fn check(
         );
         return Err(HttpError::new(HttpErrorCode::Limit, message));
     }
-    let headers = headers(&request, &url, allowed, hidden)?;
+    let headers = headers(&request, &url, allowed, hidden, limits)?;
     let mut built = hyper::Request::builder()
         .method(request.method.as_str())
         .uri(format!("{}{}", url.path, url.query))
@@ -100,17 +98,19 @@ fn headers(
     url: &Url,
     allowed: Allowed,
     hidden: &Secrets,
+    limits: &SendLimits,
 ) -> Result<HeaderMap, HttpError> {
     let bytes: usize = request
         .headers
         .iter()
         .map(|(name, value)| name.len() + value.len())
         .sum();
-    if request.headers.len() > MAX_HEADERS || bytes > MAX_HEADER_BYTES {
+    if request.headers.len() > MAX_HEADERS || bytes > limits.request_headers {
         let message = format!(
             "the request has {} headers of {bytes} bytes; at most {MAX_HEADERS} of \
-             {MAX_HEADER_BYTES} bytes are sent",
-            request.headers.len()
+             {} bytes are sent (--http-request-headers)",
+            request.headers.len(),
+            limits.request_headers
         );
         return Err(HttpError::new(HttpErrorCode::Limit, message));
     }
@@ -129,9 +129,11 @@ fn headers(
         }
         let value = secrets::insert(hidden, value, url, allowed)?;
         filled += value.len();
-        if filled > MAX_FILLED_BYTES {
-            let message =
-                format!("the headers with their secrets have more than {MAX_FILLED_BYTES} bytes");
+        if filled > limits.filled_headers() {
+            let message = format!(
+                "the headers with their secrets have more than {} bytes",
+                limits.filled_headers()
+            );
             return Err(HttpError::new(HttpErrorCode::Limit, message));
         }
         // Refuses line breaks and other control characters.
@@ -167,6 +169,8 @@ fn refused(message: impl Into<String>) -> HttpError {
 
 #[cfg(test)]
 mod tests {
+    use orwd_model::HttpLimits;
+
     use super::*;
     use crate::rules::grant::OperatorRules;
     use crate::rules::rule::Rule;
@@ -187,6 +191,7 @@ mod tests {
             &NetworkGrant::new(&rules, &OperatorRules::Manifest),
             request,
             &Secrets::default(),
+            &HttpLimits::default().into(),
         )
     }
 
@@ -242,7 +247,7 @@ mod tests {
         let many = vec![("x", "y"); MAX_HEADERS + 1];
         let many = request("GET", "https://a.com/v1", &many);
         assert_eq!(check_one(many).unwrap_err().code, HttpErrorCode::Limit);
-        let long = "x".repeat(MAX_HEADER_BYTES);
+        let long = "x".repeat(HttpLimits::default().request_headers);
         let long = request("GET", "https://a.com/v1", &[("x", &long)]);
         assert_eq!(check_one(long).unwrap_err().code, HttpErrorCode::Limit);
     }

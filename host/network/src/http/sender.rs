@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::rustls::ClientConfig;
 
+use crate::http::limits::SendLimits;
 use crate::http::request::{self, CheckedRequest};
 use crate::http::resolver::Resolver;
 use crate::http::secrets::ResponseFilter;
@@ -31,40 +32,21 @@ use crate::rules::url::{Host, Scheme, Url};
 /// Bytes of a response's body.
 pub(crate) const MAX_RESPONSE: usize = 4 << 20;
 
-/// Headers of a response, and bytes of its head.
+/// Headers of a response.
 const MAX_HEADERS: usize = 128;
-const MAX_HEAD: usize = 64 << 10;
+
+/// The flag of the time until the head of a response has come.
+const HEAD_FLAG: &str = "--http-head-timeout";
 
 /// Addresses of a name that are tried.
 const MAX_ATTEMPTS: usize = 4;
-
-/// How long each part of a request may take.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Timeouts {
-    /// Until one address accepts the connection.
-    pub(crate) connect: Duration,
-    /// From then until the head of the response has come.
-    pub(crate) first_byte: Duration,
-    /// All of it.
-    pub(crate) total: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Timeouts {
-        Timeouts {
-            connect: Duration::from_secs(5),
-            first_byte: Duration::from_secs(60),
-            total: Duration::from_secs(90),
-        }
-    }
-}
 
 /// Sends requests.
 #[derive(Debug)]
 pub(crate) struct Sender {
     pub(crate) resolver: Resolver,
     pub(crate) tls: Arc<ClientConfig>,
-    pub(crate) timeouts: Timeouts,
+    pub(crate) limits: SendLimits,
 }
 
 impl Sender {
@@ -75,12 +57,16 @@ impl Sender {
         request: HttpRequest,
         secrets: &Secrets,
     ) -> Result<HttpResponse, HttpError> {
-        let checked = request::check(grant, request, secrets)?;
+        let checked = request::check(grant, request, secrets, &self.limits)?;
         let filter = ResponseFilter::new(secrets);
-        let limit = self.timeouts.total;
+        let limit = self.limits.total;
         match timeout(limit, self.send_checked(checked, &filter)).await {
             Ok(result) => result,
-            Err(_) => Err(too_slow("the response was not complete", limit)),
+            Err(_) => Err(too_slow(
+                "the response was not complete",
+                limit,
+                "--http-timeout",
+            )),
         }
     }
 
@@ -96,14 +82,14 @@ impl Sender {
         } = checked;
         let addresses = self.addresses(&url, allowed).await?;
         let stream = self.connect(&url, &addresses).await?;
-        let until = Instant::now() + self.timeouts.first_byte;
+        let until = Instant::now() + self.limits.head;
         match url.scheme {
             Scheme::Http => self.exchange(stream, request, filter, until).await,
             Scheme::Https => {
                 let connected = tls::connect(self.tls.clone(), &url.host, stream);
                 let stream = timeout_at(until, connected)
                     .await
-                    .map_err(|_| too_slow("no TLS connection", self.timeouts.first_byte))?
+                    .map_err(|_| too_slow("no TLS connection", self.limits.head, HEAD_FLAG))?
                     .map_err(|error| {
                         failed(format!("no TLS connection to {}: {error}", url.host))
                     })?;
@@ -144,7 +130,7 @@ impl Sender {
         let mut reason = None;
         for address in addresses.iter().take(MAX_ATTEMPTS) {
             let address = SocketAddr::new(*address, url.port);
-            match timeout(self.timeouts.connect, TcpStream::connect(address)).await {
+            match timeout(self.limits.connect, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
                     // A request is written at once.
                     let _ = stream.set_nodelay(true);
@@ -156,7 +142,13 @@ impl Sender {
                         url.authority()
                     )))
                 }
-                Err(_) => reason = Some(too_slow("no connection", self.timeouts.connect)),
+                Err(_) => {
+                    reason = Some(too_slow(
+                        "no connection",
+                        self.limits.connect,
+                        "--http-connect-timeout",
+                    ))
+                }
             }
         }
         Err(reason.unwrap_or_else(|| failed(format!("{} has no address", url.host))))
@@ -171,14 +163,14 @@ impl Sender {
     ) -> Result<HttpResponse, HttpError> {
         let (mut sender, connection) = http1::Builder::new()
             .max_headers(MAX_HEADERS)
-            .max_buf_size(MAX_HEAD)
+            .max_buf_size(self.limits.response_head)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| failed(format!("no HTTP connection: {error}")))?;
         let read = async move {
             let response = timeout_at(until, sender.send_request(request))
                 .await
-                .map_err(|_| too_slow("no response", self.timeouts.first_byte))?
+                .map_err(|_| too_slow("no response", self.limits.head, HEAD_FLAG))?
                 .map_err(|error| failed(format!("no valid response: {error}")))?;
             read_response(response, filter).await
         };
@@ -244,7 +236,7 @@ fn failed(message: String) -> HttpError {
     HttpError::new(HttpErrorCode::Failed, message)
 }
 
-fn too_slow(what: &str, limit: Duration) -> HttpError {
-    let message = format!("{what} within {} s", limit.as_secs_f64());
+fn too_slow(what: &str, limit: Duration, flag: &str) -> HttpError {
+    let message = format!("{what} within {} s ({flag})", limit.as_secs_f64());
     HttpError::new(HttpErrorCode::Timeout, message)
 }

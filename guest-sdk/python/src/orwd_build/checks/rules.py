@@ -176,7 +176,7 @@ NATIVE = {
     "chess.engine": "play against moves that were computed beforehand",
 }
 
-_NETWORK_REASON = "needs a network, which a session does not have"
+_NETWORK_REASON = "needs a network, which a session has for HTTP requests only, as `[network]` in orwd.toml asks"
 
 #: Packages that do nothing without a network, with what to do instead.
 NETWORK = {

@@ -11,6 +11,7 @@ use orwd_catalog::EnvironmentNetwork;
 use orwd_catalog::source::Discovered;
 use orwd_config::{NetworkMapping, Paths};
 use orwd_hardening::{Policy, Workload};
+use orwd_model::HttpLimits;
 use orwd_network::{Broker, BrokerConfig, NetworkGrant, OperatorRules, Rule};
 use orwd_sandbox::NetworkAccess;
 
@@ -20,13 +21,20 @@ use crate::console::{CommandError, CommandStatus};
 /// The name of the command of the process.
 const COMMAND: &str = "__broker";
 
+/// The flag of the process that sends requests.
+const WORKER: &str = "--worker";
+
 /// The word for all that a manifest asks for.
 const MANIFEST: &str = "manifest";
 
 /// Send HTTP requests for the process that started this one
 #[derive(Args, Debug)]
 #[command(after_help = "`orwd serve` starts this process; it is not for users.")]
-pub(crate) struct NetworkBroker {}
+pub(crate) struct NetworkBroker {
+    /// Send the requests; without it, keep a process with this flag running
+    #[arg(long)]
+    worker: bool,
+}
 
 impl NetworkBroker {
     pub(crate) fn run(self) -> Result<CommandStatus, CommandError> {
@@ -37,6 +45,11 @@ impl NetworkBroker {
             Ok(UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?))
         };
         let socket = socket().map_err(|error| CommandError::usage(error.to_string()))?;
+        if !self.worker {
+            orwd_network::keep(socket, &own_program()?, &[COMMAND, WORKER])
+                .map_err(|error| CommandError::new(error.to_string()))?;
+            return Ok(CommandStatus::Success);
+        }
         orwd_network::serve(socket, |ports| {
             let policy = Policy::of(Workload::Connect);
             let policy = ports.iter().copied().fold(policy, Policy::and_port);
@@ -60,7 +73,11 @@ pub(crate) struct Networks {
 
 /// Decides what each environment may reach, and starts the broker if one may
 /// reach something.
-pub(crate) fn networks(discovered: &Discovered, paths: &Paths) -> Result<Networks, CommandError> {
+pub(crate) fn networks(
+    discovered: &Discovered,
+    paths: &Paths,
+    limits: &HttpLimits,
+) -> Result<Networks, CommandError> {
     let sources = &discovered.sources;
     for mapping in &paths.network.allow_network {
         let is_known = sources.iter().any(|source| source.name == mapping.name);
@@ -107,18 +124,20 @@ pub(crate) fn networks(discovered: &Discovered, paths: &Paths) -> Result<Network
             requested: requested.iter().map(Rule::to_string).collect(),
             granted: grant.in_words(),
             secrets_in_guest,
+            retry_safe: source.manifest.network.retry_safe,
             access,
         });
     }
-    let broker = start(grants, paths)?;
+    let broker = start(grants, paths, limits)?;
     if let Some(broker) = &broker {
         let granted = environments
             .iter_mut()
             .filter(|network| !network.granted.is_empty());
         for (place, network) in granted.enumerate() {
             network.access = NetworkAccess::Granted {
-                port: Arc::new(broker.port(place)),
+                port: Arc::new(broker.port(place).retry_safe(network.retry_safe)),
                 secrets_in_guest: network.secrets_in_guest,
+                retry_safe: network.retry_safe,
             };
         }
     }
@@ -150,13 +169,17 @@ fn operator_rules<'m>(
     })
 }
 
-fn start(grants: Vec<NetworkGrant>, paths: &Paths) -> Result<Option<Arc<Broker>>, CommandError> {
+fn start(
+    grants: Vec<NetworkGrant>,
+    paths: &Paths,
+    limits: &HttpLimits,
+) -> Result<Option<Arc<Broker>>, CommandError> {
     if grants.is_empty() {
         return Ok(None);
     }
-    let config = BrokerConfig::read(grants, paths.network.network_ca.as_deref())
+    let config = BrokerConfig::read(grants, paths.network.network_ca.as_deref(), limits)
         .map_err(|error| CommandError::usage(format!("--network-ca: {error}")))?;
-    let (broker, hardening) = Broker::start(&own_program()?, &[COMMAND], &config)
+    let (broker, hardening) = Broker::start(&own_program()?, &[COMMAND], &config, limits)
         .map_err(|error| CommandError::new(error.to_string()))?;
     tracing::info!(hardening, "network broker started");
     Ok(Some(broker))

@@ -96,6 +96,7 @@ fn python_source(folder: &Path, manifest: Option<&Manifest>) -> Option<PythonSou
         return PythonSource::in_folder(folder);
     };
     let data = manifest.data.as_deref().map(|data| folder.join(data));
+    let network = !manifest.network.rules.is_empty();
     match &manifest.build {
         BuildRule::Python(rule) => Some(PythonSource {
             folder: folder.to_owned(),
@@ -103,10 +104,15 @@ fn python_source(folder: &Path, manifest: Option<&Manifest>) -> Option<PythonSou
             class: rule.class.clone(),
             data,
             bake: rule.bake.clone(),
+            network,
         }),
         BuildRule::Cargo if !folder.join("Cargo.toml").exists() => {
             let source = PythonSource::in_folder(folder)?;
-            Some(PythonSource { data, ..source })
+            Some(PythonSource {
+                data,
+                network,
+                ..source
+            })
         }
         BuildRule::Cargo | BuildRule::Command { .. } | BuildRule::Prebuilt(_) => None,
     }
@@ -147,6 +153,7 @@ impl PythonEnvironment {
             // What the manifest says of the data holds for a named module too.
             (Some(module), other) => PythonSource {
                 data: other.as_ref().and_then(|other| other.data.clone()),
+                network: other.as_ref().is_some_and(|other| other.network),
                 bake: other.map_or_else(Vec::new, |other| other.bake),
                 ..module
             },

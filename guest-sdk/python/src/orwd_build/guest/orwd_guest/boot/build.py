@@ -4,7 +4,7 @@ import os
 import sys
 import traceback
 
-from orwd_guest import absent, event_loop
+from orwd_guest import absent, event_loop, network
 from orwd_guest.boot import archive, author, files, layout, platform, seeding, warm
 
 
@@ -31,6 +31,8 @@ def _run() -> dict[str, object]:
     platform.install()
     seeding.install()
     event_loop.install()
+    if author.request["network"]:
+        network.install()
     warm.interpreter()
     files.install()
     author.keep_source()
@@ -43,6 +45,8 @@ def _run() -> dict[str, object]:
     try:
         for cls in author.classes().values():
             warm.environment(cls)
+        if author.request["network"]:
+            network.warm()
         files.set_data("absent")
     except files.DataTouched as error:
         deferred = str(error)
@@ -57,6 +61,8 @@ def _run() -> dict[str, object]:
     archive.install()
     files.set_data("session")
     absent.building = False
+    if author.request["network"]:
+        network.connect()
     os.environ.clear()
     os.environ["HOME"] = "/tmp"
     guessed = author.guessed_names() if names is None else names

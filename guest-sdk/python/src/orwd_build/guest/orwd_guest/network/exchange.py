@@ -1,0 +1,132 @@
+"""The bytes of an HTTP/1.1 request, and those of its response."""
+
+import json
+from http import HTTPStatus
+from typing import Callable, Optional
+
+Headers = list[tuple[str, str]]
+
+#: Makes a request with a method, a URL, headers and a body. Returns status, headers
+#: and body of the response, or raises.
+Send = Callable[[str, str, Headers, bytes], tuple[int, Headers, bytes]]
+
+
+class Refused(Exception):
+    """The host does not make a request, and would not when asked again."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def _nothing(method: str, url: str, headers: Headers, body: bytes) -> tuple[int, Headers, bytes]:
+    raise OSError("no requests can be made while the component is built")
+
+
+send: Send = _nothing
+
+#: Headers of a request that concern the connection, which the host makes. It keeps
+#: no cookies.
+OF_CONNECTION = {
+    "host",
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "keep-alive",
+    "te",
+    "expect",
+    "upgrade",
+    "cookie",
+}
+
+#: Bytes that a request may have, which the host checks more closely.
+LIMIT = 2 << 20
+
+
+class Exchange:
+    """One connection to a server: takes a request, and gives its response."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
+        self.tls = False
+        self._written = bytearray()
+
+    def feed(self, data: bytes) -> Optional[bytes]:
+        """Takes what a client writes. Returns the response once the request is
+        whole."""
+        self._written += data
+        if len(self._written) > LIMIT:
+            raise OSError(f"the request has more than {LIMIT} bytes")
+        head, end, rest = bytes(self._written).partition(b"\r\n\r\n")
+        if not end:
+            return None
+        lines = head.decode("latin-1").split("\r\n")
+        parts = lines[0].split(" ")
+        if len(parts) != 3 or not parts[2].startswith("HTTP/1."):
+            raise OSError("an environment on orwd sends HTTP/1.1 requests only, and this is none")
+        headers: Headers = []
+        for line in lines[1:]:
+            name, _, value = line.partition(":")
+            headers.append((name.strip(), value.strip()))
+        body = _body(headers, rest)
+        if body is None:
+            return None
+        self._written.clear()
+        return self._answer(parts[0], parts[1], headers, body)
+
+    def _answer(self, method: str, target: str, headers: Headers, body: bytes) -> bytes:
+        scheme, usual = ("https", 443) if self.tls else ("http", 80)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == usual else f":{self.port}"
+        url = f"{scheme}://{host}{port}{target}"
+        sent = [(name, value) for name, value in headers if name.lower() not in OF_CONNECTION]
+        try:
+            status, received, content = send(method, url, sent, body)
+        except Refused as refused:
+            # As a proxy that permits no such request. Clients do not repeat it.
+            status = 409 if refused.code == "in-doubt" else 403
+            error = {"message": str(refused), "type": "orwd", "code": refused.code}
+            received = [("content-type", "application/json"), ("x-should-retry", "false")]
+            content = json.dumps({"error": error}).encode()
+        return _response(method, status, received, content)
+
+
+def _body(headers: Headers, rest: bytes) -> Optional[bytes]:
+    """Returns the body if it is whole."""
+    fields = {name.lower(): value for name, value in headers}
+    if "chunked" in fields.get("transfer-encoding", "").lower():
+        return _chunks(rest)
+    length = int(fields.get("content-length", "0"))
+    return rest[:length] if len(rest) >= length else None
+
+
+def _chunks(rest: bytes) -> Optional[bytes]:
+    body = bytearray()
+    while True:
+        line, end, rest = rest.partition(b"\r\n")
+        if not end:
+            return None
+        size = int(line.split(b";")[0], 16)
+        if len(rest) < size + 2:
+            return None
+        body += rest[:size]
+        rest = rest[size + 2 :]
+        if size == 0:
+            return bytes(body)
+
+
+def _response(method: str, status: int, headers: Headers, body: bytes) -> bytes:
+    try:
+        reason = HTTPStatus(status).phrase
+    except ValueError:
+        reason = ""
+    lines = [f"HTTP/1.1 {status} {reason}"]
+    length = str(len(body))
+    for name, value in headers:
+        if name.lower() == "content-length" and method == "HEAD":
+            length = value
+        if name.lower() not in {"connection", "keep-alive", "transfer-encoding", "content-length"}:
+            lines.append(f"{name}: {value}")
+    lines += [f"Content-Length: {length}", "Connection: close"]
+    return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + body
