@@ -14,5 +14,5 @@ mod lexer;
 mod output;
 #[path = "../../guest-sdk/shell/src/paths.rs"]
 mod paths;
-#[path = "../../guest-sdk/shell/src/jq/surrogates.rs"]
+#[path = "../../guest-sdk/shell/src/jq/text/surrogates.rs"]
 mod surrogates;
