@@ -11,7 +11,7 @@ use orwd_tests::background::run_concurrently;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::support::{Ran, bash, playground, ran};
+use crate::support::{Ran, bash, close, playground, ran};
 
 /// The least number of programs in the table.
 const ROWS: usize = 300;
@@ -251,6 +251,7 @@ fn within_a_second(command: &str) -> Ran {
     assert!(call.names().contains(&"end"), "{command}: {}", call.error());
     let ended = ran(&call.output());
     assert_eq!(bash(&session, "echo alive").output, "alive\n", "{command}");
+    close(&session);
     ended
 }
 
@@ -262,6 +263,7 @@ fn every_program_ends() {
                 let session = playground();
                 let command = format!("jq -n {}", quoted(program));
                 let call = session.call("bash", json!({"command": command, "timeout": 1}));
+                drop(session.delete());
                 !call.names().contains(&"end") || ran(&call.output()).exit == 3
             };
             part.iter().filter(fails).copied().collect::<Vec<&str>>()
