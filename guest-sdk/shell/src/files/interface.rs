@@ -13,7 +13,7 @@ use crate::guard::meter;
 const STEPS: u64 = 8;
 
 /// Counts an operation. Those of a command line that is stopped fail, so that a command
-/// which walks a tree comes to its end.
+/// which walks a tree ends.
 fn count(steps: u64) -> Result<()> {
     match meter::charge(steps) {
         true => Ok(()),

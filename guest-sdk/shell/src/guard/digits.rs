@@ -1,5 +1,5 @@
-//! Numbers in braces, such as `{0001..9}`, with so many digits that the evaluator, which
-//! fills the others up to that width, would panic.
+//! Numbers in braces, such as `{0001..9}`, whose width is more than the evaluator can
+//! format: it would panic.
 
 /// Digits of a number in braces.
 const MAX: usize = 10_000;
