@@ -1,6 +1,7 @@
-"""Plays every training task with the published client and a script for a model."""
+"""Plays every task of a split with the published client and a script for a model."""
 
 import re
+import sys
 from pathlib import Path
 
 from openreward import OpenReward
@@ -19,11 +20,11 @@ def variables(prompt):
     return f"LEAST='{least.group(1) if least else ''}' OLD='{old}' NEW='{new}'\n"
 
 
-def main():
+def main(split="train"):
     scripts = solutions()
     with OpenReward() as client:
         environment = client.environments.get("workbench")
-        for task in environment.list_tasks(split="train"):
+        for task in environment.list_tasks(split=split):
             with environment.session(task=task) as session:
                 prompt = session.get_prompt()[0].text
                 script = variables(prompt) + scripts[task.task_spec["kind"]]
@@ -35,4 +36,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

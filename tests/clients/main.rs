@@ -15,7 +15,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use orwd_tests::artifacts::{CONTRACT_FIXTURES, target_dir};
+use orwd_tests::artifacts::{CONTRACT_FIXTURES, target_dir, workspace_dir};
 use orwd_tests::background::{BackgroundTask, wait_until};
 use orwd_tests::process::{ServeCommand, journal_contains, server_under_test, unused_address};
 use orwd_tests::test_dir::TestDir;
@@ -139,6 +139,27 @@ fn openreward_runs_bash() {
     }
     let server = ServeCommand::workbench().start();
     run_module_on(server.base(), false, "openreward_shell");
+    the_scripted_agent_solves_each_kind_of_task(server.base());
+}
+
+/// Runs the example's agent as its README does.
+fn the_scripted_agent_solves_each_kind_of_task(base: &str) {
+    let folder = workspace_dir().join("examples/workbench");
+    let output = Command::new(python())
+        .arg("-B")
+        .arg(folder.join("agent.py"))
+        .arg("test")
+        .env("OPENREWARD_SESSION_URL", base)
+        .env("OPENREWARD_API_URL", base)
+        .env("OPENREWARD_API_KEY", "none")
+        .env("OPENREWARD_DISABLE_UPDATE_CHECK", "1")
+        .output()
+        .expect("the environment's python can be started");
+    let text = shown(&output);
+    assert!(output.status.success(), "{text}");
+    let solved = text.matches(" 1.00 finished=True").count();
+    let solutions = fs::read_to_string(folder.join("solutions.sh")).expect("the solutions");
+    assert_eq!(solved, solutions.matches("\n## ").count(), "{text}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use orwd_tests::background::run_concurrently;
 use orwd_tests::test_dir::TestDir;
 use serde::{Deserialize, Serialize};
 
-use crate::support::{Ran, bash, playground};
+use crate::support::{Ran, bash, close, playground};
 
 /// The least number of command lines.
 const ROWS: usize = 300;
@@ -94,7 +94,9 @@ fn commands_print_what_bash_prints() {
             let run = |row: &Row| {
                 let session = playground();
                 assert_eq!(bash(&session, &setup).exit, 0);
-                bash(&session, &row.command)
+                let ran = bash(&session, &row.command);
+                close(&session);
+                ran
             };
             part.into_iter()
                 .map(|row| (run(&row), row))

@@ -31,6 +31,14 @@ fn files_are_written_read_edited_and_searched() {
         "{refused}"
     );
     prints(&session, "grep -c run src/main.rs", "1\n", 0);
+    // Each replacement sees the text of the one before.
+    let edits = json!([
+        {"old_string": "main", "new_string": "start"},
+        {"old_string": "fn start", "new_string": "fn main"},
+    ]);
+    let edited = call("multi_edit", json!({"path": path, "edits": edits}));
+    assert_eq!(edited, format!("edited {path}"));
+    prints(&session, "head -1 src/main.rs", "fn main() {\n", 0);
     assert_eq!(call("list_dir", json!({})), "src/");
     assert_eq!(call("glob", json!({"pattern": "**/*.rs"})), "src/main.rs");
     let found = call("grep", json!({"pattern": "r[u]n\\(", "glob": "*.rs"}));

@@ -11,7 +11,7 @@ use orwd_tests::background::run_concurrently;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::support::{Ran, bash, playground, ran};
+use crate::support::{Ran, bash, close, playground, ran};
 
 /// The least number of programs in the table.
 const ROWS: usize = 300;
@@ -251,6 +251,7 @@ fn within_a_second(command: &str) -> Ran {
     assert!(call.names().contains(&"end"), "{command}: {}", call.error());
     let ended = ran(&call.output());
     assert_eq!(bash(&session, "echo alive").output, "alive\n", "{command}");
+    close(&session);
     ended
 }
 
@@ -262,6 +263,7 @@ fn every_program_ends() {
                 let session = playground();
                 let command = format!("jq -n {}", quoted(program));
                 let call = session.call("bash", json!({"command": command, "timeout": 1}));
+                drop(session.delete());
                 !call.names().contains(&"end") || ran(&call.output()).exit == 3
             };
             part.iter().filter(fails).copied().collect::<Vec<&str>>()
@@ -277,7 +279,8 @@ fn every_program_ends() {
 #[test]
 fn a_program_that_is_stopped_says_why() {
     for (program, part) in [
-        ("def f: f; f", "takes too many steps"),
+        // By its steps, or by the work of the command line.
+        ("def f: f; f", "stopped: the"),
         ("def f: f + 1; f", "calls itself too deeply"),
         ("reduce range(1000) as $i (null; [.])", "256 levels deep"),
         ("reduce range(100) as $i (1; [., .])", "too large"),
@@ -286,7 +289,7 @@ fn a_program_that_is_stopped_says_why() {
         let ended = within_a_second(&format!("jq -n {} | tail -c 1000", quoted(program)));
         assert!(ended.output.contains(part), "{program}: {}", ended.output);
         let ended = within_a_second(&format!("jq -n {} >/dev/null", quoted(program)));
-        assert_eq!(ended.exit, 5, "{program}");
+        assert!([5, 124].contains(&ended.exit), "{program}: {ended:?}");
     }
 }
 

@@ -19,6 +19,12 @@ pub(crate) fn playground() -> SessionClient {
         .open("workbench", TaskSelector::At("playground", 0))
 }
 
+/// Ends a session. Hundreds of open ones would make the server evict some on a machine
+/// with little memory.
+pub(crate) fn close(session: &SessionClient) {
+    assert_eq!(session.delete().status(), 200);
+}
+
 /// The result of a command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ran {

@@ -73,16 +73,48 @@ fn a_session_sees_its_own_files_and_no_others() {
 #[test]
 fn what_does_not_exist_is_said_so_that_an_agent_can_act() {
     let session = playground();
-    for command in [
-        "python3 -c 1",
-        "git status",
-        "make",
-        "curl http://example.org",
+    for (command, exit, part) in [
+        (
+            "python3 -c 1",
+            127,
+            "python3: command not found: other programs cannot run here",
+        ),
+        ("git status", 127, "other programs cannot run here"),
+        ("make", 127, "`compgen -c` lists the commands"),
+        (
+            "curl http://example.org",
+            127,
+            "curl: command not found: there is no network here",
+        ),
+        ("ssh host ls", 127, "there is no network here"),
+        ("cat x | vim -", 127, "there is no terminal here"),
+        ("nope", 127, "bash: line 1: nope: command not found"),
+        ("echo true > s; ./s", 126, "Permission denied"),
+        ("mkdir -p d; ./d", 126, "Is a directory"),
+        ("fg", 1, "no such job"),
     ] {
         let ran = bash(&session, command);
-        assert!(ran.exit != 0, "{command}: {ran:?}");
-        assert!(!ran.output.is_empty(), "{command}");
+        assert_eq!(ran.exit, exit, "{command}: {ran:?}");
+        assert!(ran.output.contains(part), "{command}: {ran:?}");
     }
+    // Background jobs run to their end, in the same call.
+    prints(
+        &session,
+        "(sleep 1; echo job) & echo now; wait; echo end",
+        "now\njob\nend\n",
+        0,
+    );
+    let late = output(
+        &session,
+        "bash",
+        json!({"command": "sleep 900 & echo x", "timeout": 1}),
+    );
+    let said = late["blocks"][0]["text"].as_str().expect("text");
+    assert!(
+        said.contains("was stopped, with its background jobs"),
+        "{said}"
+    );
+    assert_eq!(late["metadata"]["exit_code"], 124);
     let said = text(&session, "bash", json!({"command": "python3 x.py"}));
     assert!(said.contains("command not found"), "{said}");
     assert!(said.contains("no processes and no network"), "{said}");

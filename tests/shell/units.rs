@@ -4,15 +4,19 @@
 
 #![allow(dead_code, reason = "the evaluator uses the rest")]
 
-#[path = "../../guest-sdk/shell/src/error.rs"]
+#[path = "../../guest-sdk/shell/src/guard/arguments.rs"]
+mod arguments;
+#[path = "../../guest-sdk/shell/src/guard/digits.rs"]
+mod digits;
+#[path = "../../guest-sdk/shell/src/files/error.rs"]
 mod error;
-#[path = "../../guest-sdk/shell/src/guard/expressions.rs"]
-mod expressions;
 #[path = "../../guest-sdk/shell/src/jq/lexer.rs"]
 mod lexer;
 #[path = "../../guest-sdk/shell/src/output.rs"]
 mod output;
-#[path = "../../guest-sdk/shell/src/paths.rs"]
+#[path = "../../guest-sdk/shell/src/files/paths.rs"]
 mod paths;
-#[path = "../../guest-sdk/shell/src/jq/surrogates.rs"]
+#[path = "../../guest-sdk/shell/src/guard/sums.rs"]
+mod sums;
+#[path = "../../guest-sdk/shell/src/jq/text/surrogates.rs"]
 mod surrogates;

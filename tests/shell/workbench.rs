@@ -9,7 +9,7 @@ use orwd_tests::ors::{SessionClient, TaskSelector};
 use orwd_tests::process::OrwdCommand;
 use serde_json::{Value, json};
 
-use crate::support::{output, server};
+use crate::support::{close, output, server};
 
 /// A server that compiles the component first.
 const START: Duration = Duration::from_secs(120);
@@ -81,6 +81,7 @@ fn every_task_can_be_solved_with_bash() {
         assert_eq!(end["finished"], true);
         // A part is paid as soon as it is done.
         assert!(reward(&worked) > 0.0, "{task}");
+        close(&session);
     }
 }
 
@@ -92,6 +93,7 @@ fn nothing_done_is_worth_nothing() {
         assert_eq!(looked["reward"], json!(null), "{task}");
         let end = output(&session, "submit", json!({}));
         assert_eq!(end["reward"], 0.0, "{task}: {end}");
+        close(&session);
     }
 }
 

@@ -9,14 +9,13 @@
 //! Environments use it as `orwd_sdk::shell`, with the feature `shell`.
 
 mod data_tools;
-mod error;
+mod fenced;
 mod files;
 mod guard;
 mod jq;
 mod limits;
-mod links;
+mod missing;
 mod output;
-mod paths;
 mod shell;
 mod yaml;
 

@@ -5,11 +5,15 @@ use std::time::Duration;
 use bashkit::{ExecutionLimits, MemoryLimits, SessionLimits};
 
 /// Bytes of a file that commands can read. The evaluator reads files whole, and
-/// some commands hold several copies.
-pub const MAX_FILE: u64 = 8 << 20;
+/// some commands hold several copies, or ten times as much.
+pub const MAX_FILE: u64 = 4 << 20;
+
+/// Bytes that the evaluator may have allocated when a command reads another file. What
+/// follows takes the rest of the memory of a session.
+pub(crate) const MAX_LIVE: usize = 64 << 20;
 
 /// Bytes that pipes and substitutions of one command line hold at once.
-const LIVE_BYTES: u64 = 48 << 20;
+const LIVE_BYTES: u64 = 8 << 20;
 
 /// Bytes of all variables.
 const VARIABLES: usize = 8 << 20;
@@ -17,9 +21,10 @@ const VARIABLES: usize = 8 << 20;
 /// Elements of all arrays. Appending to an array takes longer with each element.
 const ARRAY_ENTRIES: usize = 100_000;
 
-/// Allocations, each with its first 512 bytes, that a command line may make in each
-/// second of its time. A second of them takes less than a second of CPU time.
-const WORK_PER_SECOND: f64 = 4e6;
+/// Allocations, each with its first 64 bytes, that a command line may make in each
+/// second of its time. A second of them takes about half a second of CPU time, so that on
+/// a slow machine as well the longest command line ends before the CPU time of its call.
+const WORK_PER_SECOND: f64 = 1e6;
 
 /// Steps that a program of `jq` may take in each second of the time of its command line,
 /// and at least. Most take less than half a microsecond of CPU time, and the slowest a few.
@@ -63,7 +68,7 @@ impl ShellLimits {
     /// Returns the most work of a command line, in steps of the meter.
     pub(crate) fn work(&self) -> u64 {
         // Starting the evaluator takes work too.
-        let seconds = self.timeout.as_secs_f64().max(0.25);
+        let seconds = self.timeout.as_secs_f64().max(0.5);
         (seconds * WORK_PER_SECOND) as u64
     }
 

@@ -8,9 +8,11 @@ use bashkit::{Bash, Error, ExecOptions, ExecResult, LimitExceeded, ShellState};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::data_tools::{Jq, Yq};
+use crate::fenced;
 use crate::files::SessionFiles;
-use crate::guard::{Guard, Stopped};
+use crate::guard::{Guard, Stopped, digits};
 use crate::limits::{self, ShellLimits};
+use crate::missing::{self, Missing};
 use crate::output::Captured;
 
 /// Bytes of a variable that is kept for the next command line.
@@ -104,10 +106,15 @@ impl Shell {
                 kept.variables.insert("PWD".to_owned(), home);
             }
         }
+        self.files.begin();
         let captured = Arc::new(Mutex::new(Captured::new(limits.max_output)));
         let guard = Guard::new(limits);
         let mut bash = self.evaluator(limits, &guard);
         let result = match self.runtime() {
+            Ok(_) if digits::are_too_many(command.as_bytes()) => {
+                guard.stop(Stopped::Digits);
+                Err(Error::Cancelled)
+            }
             Ok(runtime) => {
                 let sink = Arc::clone(&captured);
                 let options = ExecOptions::new().streaming(Box::new(move |stdout, stderr| {
@@ -137,9 +144,14 @@ impl Shell {
             .limits(limits.execution())
             .session_limits(limits::session())
             .memory_limits(limits::memory())
+            .builtin_filter(|name| !missing::is_absent(name))
+            .command_resolver(Arc::new(Missing))
             .builtin("jq", Box::new(Jq(Arc::clone(guard))))
             .builtin("yq", Box::new(Yq(Arc::clone(guard))))
             .before_tool(guard.hook());
+        for command in fenced::commands(limits) {
+            builder = builder.builtin(command.name(), Box::new(command));
+        }
         if cfg!(target_arch = "wasm32") {
             builder = builder.env("TMPDIR", "/tmp");
         }
@@ -225,6 +237,10 @@ fn finish(
             captured.push_line(
                 "bash: stopped: commands are nested too deeply (functions, eval, source, traps)",
             );
+            STOPPED
+        }
+        Err(_) if stopped == Some(Stopped::Digits) => {
+            captured.push_line("bash: stopped: a number in braces has too many digits");
             STOPPED
         }
         Err(_) if stopped == Some(Stopped::Work) => {

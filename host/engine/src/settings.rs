@@ -4,12 +4,14 @@ use orwd_sandbox::MAX_CORE_INSTANCES;
 use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 use wasmtime::{Result, WasmFeatures};
 
-/// Stack of a guest in bytes; deeper recursion traps.
-const WASM_STACK: usize = 512 * 1024;
+/// Stack of a guest in bytes; deeper recursion traps. Parsers and evaluators in
+/// guests recurse, and some that bound it need more than 512 KiB. These are addresses: a
+/// page takes memory when it is used first.
+const WASM_STACK: usize = 2 << 20;
 
 /// Stack of a fiber in bytes: the guest's stack, plus the needs of host
 /// functions.
-const FIBER_STACK: usize = 1024 * 1024;
+const FIBER_STACK: usize = WASM_STACK + (512 << 10);
 
 /// Addresses that each memory reserves, so that accesses need no bounds checks
 /// that could be mis-speculated.

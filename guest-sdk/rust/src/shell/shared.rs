@@ -80,7 +80,10 @@ fn hint(ran: &ShellOutput) -> Option<&'static str> {
     match ran {
         ShellOutput {
             timed_out: true, ..
-        } => Some("the command hit its time limit and was stopped; files keep what it wrote"),
+        } => Some(
+            "the command hit its time limit and was stopped, with its background jobs; files keep \
+             what it wrote",
+        ),
         ShellOutput { exit_code: 127, .. } => Some(
             "this shell has no processes and no network, so programs such as python, git, make or \
              compilers cannot run; `compgen -c` lists the commands that it has",

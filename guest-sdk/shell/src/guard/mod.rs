@@ -2,9 +2,11 @@
 //! expressions, and the work of a command. All would end the session, where a limit should
 //! end the command line.
 
-mod expressions;
+mod arguments;
+pub(crate) mod digits;
 pub(crate) mod meter;
 pub(crate) mod stack;
+pub(crate) mod sums;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -15,6 +17,13 @@ use crate::jq::Allowance;
 use crate::limits::ShellLimits;
 use meter::Metered;
 use stack::StackUse;
+
+/// Steps of the meter that a command counts besides what it allocates.
+const COMMAND_STEPS: u64 = 20;
+
+/// Steps that a program of `awk` counts which may loop: its loops allocate nothing, and
+/// the evaluator stops them after a million turns.
+const LOOP_STEPS: u64 = 20_000;
 
 /// Watches the commands of one command line.
 pub(crate) struct Guard {
@@ -34,6 +43,8 @@ pub(crate) enum Stopped {
     Nesting,
     /// More work than fits into its time.
     Work,
+    /// A number in braces with too many digits.
+    Digits,
 }
 
 impl Guard {
@@ -75,7 +86,22 @@ impl Guard {
         if self.stack.is_exceeded() {
             self.stop(Stopped::Nesting);
         }
-        expressions::guard(&event.name, &mut event.args);
+        meter::begin(&event.name);
+        meter::charge(match event.name.as_str() {
+            "awk" | "gawk" if event.args.iter().any(|arg| arguments::may_loop(arg)) => LOOP_STEPS,
+            _ => COMMAND_STEPS,
+        });
+        let is_script = matches!(event.name.as_str(), "eval" | "bash" | "sh");
+        if is_script
+            && event
+                .args
+                .iter()
+                .any(|arg| digits::are_too_many(arg.as_bytes()))
+        {
+            self.stop(Stopped::Digits);
+            event.args.clear();
+        }
+        arguments::guard(&event.name, &mut event.args);
         event
     }
 
@@ -87,7 +113,8 @@ impl Guard {
         }
     }
 
-    fn stop(&self, reason: Stopped) {
+    /// Ends the command line before its next command.
+    pub(crate) fn stop(&self, reason: Stopped) {
         let _ = self.reason.set(reason);
         if let Some(cancelled) = self.cancelled.get() {
             cancelled.store(true, Ordering::Relaxed);

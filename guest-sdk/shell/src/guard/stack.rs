@@ -5,7 +5,8 @@
 //! session.
 
 /// Bytes of the component's stack that nested commands take at most. The host's
-/// stack of 512 KiB grows with it, at less than half of its rate.
+/// stack of 2 MiB grows with it, at less than half of its rate: the rest is for what the
+/// innermost command evaluates.
 #[cfg(target_arch = "wasm32")]
 const MAX: usize = 640 << 10;
 

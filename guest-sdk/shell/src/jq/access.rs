@@ -8,7 +8,7 @@ use jaq_core::val::Range;
 use jaq_core::{Exn, ValR, ValT, ValX};
 
 use super::budget;
-use super::number;
+use super::text::number;
 use super::value::{self, Entries, Failure, Value};
 
 /// Elements that an array is filled up with at most, for a place behind its end.
@@ -40,7 +40,7 @@ fn no_index(value: &Value, index: &Value) -> Failure {
     match index {
         Value::Text(key) => {
             let mut text = String::new();
-            super::json::write_start(&mut text, &Value::Text(Rc::clone(key)), 100);
+            super::text::json::write_start(&mut text, &Value::Text(Rc::clone(key)), 100);
             Failure::str(format_args!(
                 "Cannot index {} with string {text}",
                 value.kind()
@@ -181,7 +181,7 @@ impl ValT for Value {
                 let found = place(array.items.len(), index).and_then(|i| array.items.get(i));
                 Ok(found.cloned().unwrap_or_default())
             }
-            (Self::Array(_), Self::Array(_)) => super::natives::indices(&self, index),
+            (Self::Array(_), Self::Array(_)) => super::operators::indices(&self, index),
             (Self::Null, Self::Text(_) | Self::Int(_) | Self::Float(_) | Self::Null) => {
                 Ok(Self::Null)
             }
@@ -345,7 +345,7 @@ impl ValT for Value {
     fn into_string(self) -> Self {
         match self {
             Self::Text(_) => self,
-            other => super::natives::to_json(&other).map_or(Self::Null, Self::text),
+            other => super::text::convert::to_json(&other).map_or(Self::Null, Self::text),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The command line of `jq`.
 
-use super::json::{Reader, Style};
+use super::text::json::{Reader, Style};
 use super::value::{Entries, Value};
 
 /// What `jq` is asked to do.

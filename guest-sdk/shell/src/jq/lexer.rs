@@ -22,6 +22,7 @@ pub(crate) struct Token<'a> {
     pub(crate) kind: Kind,
     pub(crate) text: &'a str,
     /// The offset of the first byte after it.
+    #[cfg(test)]
     pub(crate) end: usize,
 }
 
@@ -57,6 +58,7 @@ impl<'a> Lexer<'a> {
         Token {
             kind,
             text,
+            #[cfg(test)]
             end: self.at,
         }
     }

@@ -5,19 +5,15 @@
 mod access;
 mod arguments;
 mod budget;
-mod format;
-mod json;
+mod inputs;
 mod lexer;
 mod natives;
-mod number;
 mod operators;
 mod program;
-mod regex;
-mod surrogates;
+mod text;
 mod value;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use jaq_core::{Ctx, Exn, Vars};
@@ -26,8 +22,11 @@ use jaq_std::input::RcIter;
 pub(crate) use arguments::{Arguments, Refusal};
 use arguments::{FileKind, Output, Program};
 use budget::{Budget, Stop};
-use json::Reader;
+pub(crate) use inputs::Files;
+use inputs::{Source, all_values, inputs};
 use natives::{Data, Kind};
+use text::json::{self, Reader};
+use text::regex;
 pub(crate) use value::Value;
 
 use crate::guard::stack::StackUse;
@@ -60,9 +59,6 @@ pub(crate) struct Allowance {
     pub(crate) steps: u64,
     pub(crate) stack: StackUse,
 }
-
-/// The files that a run needs, or why they cannot be read.
-pub(crate) type Files = HashMap<String, Result<String, String>>;
 
 impl Arguments {
     /// Returns the names of the files that a run needs.
@@ -136,110 +132,6 @@ fn prepare(arguments: &mut Arguments, files: &Files) -> Result<String, Outcome> 
     }
 }
 
-/// Where values come from: texts, one after the other.
-struct Source<'a> {
-    texts: Vec<(Option<&'a str>, &'a str)>,
-    raw: bool,
-    reader: Option<(Option<&'a str>, Reader<'a>)>,
-    /// The lines of raw input that remain.
-    lines: Option<std::str::SplitInclusive<'a, char>>,
-}
-
-impl<'a> Source<'a> {
-    fn next(&mut self) -> Option<Result<Value, String>> {
-        loop {
-            if let Some(lines) = &mut self.lines {
-                if let Some(line) = lines.next() {
-                    let line = line.strip_suffix('\n').unwrap_or(line);
-                    return Some(Ok(Value::text(line)));
-                }
-                return None;
-            }
-            if let Some((_, reader)) = &mut self.reader
-                && let Some(value) = reader.next()
-            {
-                return Some(value.map_err(|reason| format!("parse error: {reason}")));
-            }
-            if self.texts.is_empty() {
-                return None;
-            }
-            let (name, text) = self.texts.remove(0);
-            if self.raw {
-                self.lines = Some(text.split_inclusive('\n'));
-            }
-            self.reader = Some((name, Reader::new(text)));
-        }
-    }
-
-    /// Returns where the last value ended.
-    fn place(&self) -> (&'a str, usize) {
-        match &self.reader {
-            Some((name, reader)) => (name.unwrap_or("<stdin>"), reader.line()),
-            None => ("<stdin>", 0),
-        }
-    }
-}
-
-/// Returns the inputs of a run, and whether a file could not be read.
-fn inputs<'a>(
-    arguments: &Arguments,
-    files: &'a Files,
-    stdin: &'a str,
-    stderr: &mut String,
-) -> (Vec<(Option<&'a str>, &'a str)>, bool) {
-    if arguments.files.is_empty() {
-        return (vec![(None, stdin)], false);
-    }
-    let mut texts = Vec::new();
-    let mut failed = false;
-    for name in &arguments.files {
-        match files.get_key_value(name) {
-            Some((name, Ok(text))) => texts.push((Some(name.as_str()), text.as_str())),
-            Some((_, Err(reason))) => {
-                failed = true;
-                *stderr += &format!("jq: error: Could not open {name}: {reason}\n");
-            }
-            None => {}
-        }
-    }
-    (texts, failed)
-}
-
-/// Returns the events of a value, as `--stream` has them.
-fn events(value: &Value, path: &mut Vec<Value>, out: &mut Vec<Value>) {
-    let children: Vec<(Value, Value)> = match value {
-        Value::Array(array) => {
-            let items = array.items.iter().cloned().enumerate();
-            items.map(|(i, item)| (Value::from(i), item)).collect()
-        }
-        Value::Object(object) => {
-            let entries = object.entries.iter();
-            entries
-                .map(|(key, value)| (Value::text(&**key), value.clone()))
-                .collect()
-        }
-        _ => Vec::new(),
-    };
-    let last = children.last().map(|(key, _)| key.clone());
-    for (key, child) in &children {
-        path.push(key.clone());
-        events(child, path, out);
-        path.pop();
-    }
-    let event = match last {
-        None => Value::array(vec![Value::array(path.clone()), value.clone()]),
-        Some(last) => {
-            path.push(last);
-            let event = Value::array(vec![Value::array(path.clone())]);
-            path.pop();
-            event
-        }
-    };
-    if budget::spend(1 + path.len() as u64).is_ok() {
-        out.push(event);
-    }
-}
-
 fn evaluate(
     arguments: &Arguments,
     program: &str,
@@ -270,12 +162,7 @@ fn evaluate(
         Ok(filter) => filter,
         Err(report) => return failure(report, NO_PROGRAM),
     };
-    let source = Rc::new(RefCell::new(Source {
-        texts,
-        raw: arguments.input.is_raw,
-        reader: None,
-        lines: None,
-    }));
+    let source = Rc::new(RefCell::new(Source::new(texts, arguments.input.is_raw)));
     let values = all_values(arguments, Rc::clone(&source));
     let shared = RcIter::new(values);
     let data = Data {
@@ -368,44 +255,6 @@ fn evaluate(
         outcome.code = FAILED;
     }
     outcome
-}
-
-/// Returns what the program reads: values, lines or events, one by one or all in one.
-fn all_values<'a>(
-    arguments: &Arguments,
-    source: Rc<RefCell<Source<'a>>>,
-) -> Box<dyn Iterator<Item = Result<Value, String>> + 'a> {
-    let input = arguments.input;
-    if input.is_raw && input.is_slurped {
-        let texts = std::mem::take(&mut source.borrow_mut().texts);
-        let text: String = texts.iter().map(|(_, text)| *text).collect();
-        return Box::new(std::iter::once(Ok(Value::text(text))));
-    }
-    let values = std::iter::from_fn(move || source.try_borrow_mut().ok()?.next());
-    let values: Box<dyn Iterator<Item = Result<Value, String>> + 'a> = if input.is_streamed {
-        Box::new(values.flat_map(|value| {
-            let mut out = Vec::new();
-            match value {
-                Ok(value) => {
-                    events(&value, &mut Vec::new(), &mut out);
-                    out.into_iter().map(Ok).collect::<Vec<_>>()
-                }
-                Err(reason) => vec![Err(reason)],
-            }
-        }))
-    } else {
-        Box::new(values)
-    };
-    if !input.is_slurped {
-        return values;
-    }
-    Box::new(std::iter::once_with(move || {
-        let mut all = Vec::new();
-        for value in values {
-            value::push(&mut all, value?).map_err(|stopped| stopped.to_string())?;
-        }
-        Ok(Value::array(all))
-    }))
 }
 
 /// Returns the message of an error, or the exit code of a program that halts.

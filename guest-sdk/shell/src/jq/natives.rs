@@ -8,11 +8,11 @@ use jaq_core::{Ctx, DataT, Exn, Native, RunPtr, ValX};
 use jaq_std::input::{HasInputs, Inputs};
 
 use super::budget::{self, MAX_PATH};
-use super::format;
-use super::json::{self, Reader, Style};
-use super::operators::admit_text;
-use super::regex::Pattern;
-use super::value::{self, Failure, Value};
+use super::operators::indices;
+use super::text::convert::{from_json, to_json, to_number};
+use super::text::format;
+use super::text::regex::Pattern;
+use super::value::{Failure, Value};
 
 /// Functions of the libraries that are replaced: they would run without end, read what
 /// is not the session's, or differ from `jq`.
@@ -233,52 +233,6 @@ fn length(value: Value) -> Result<Value, Failure> {
     })
 }
 
-/// Returns a value as JSON text.
-pub(crate) fn to_json(value: &Value) -> Result<String, Failure> {
-    // An escaped character may take six bytes.
-    admit_text(value.weight() as f64)?;
-    budget::spend_bytes(value.weight() as usize)?;
-    let mut text = String::new();
-    json::write(&mut text, value, &Style::COMPACT);
-    Ok(text)
-}
-
-fn from_json(value: &Value) -> Result<Value, Failure> {
-    let Some(text) = value.as_text() else {
-        let message = format_args!("{} cannot be parsed as JSON", value.named());
-        return Err(Failure::str(message));
-    };
-    let fail = |why: &str| {
-        let start: String = text.chars().take(100).collect();
-        Failure::str(format_args!("{why} (while parsing '{start}')"))
-    };
-    let mut values = Reader::new(text);
-    let value = match values.next() {
-        None => return Ok(Value::Null),
-        Some(value) => value.map_err(|why| fail(&why))?,
-    };
-    match values.next() {
-        None => Ok(value),
-        Some(_) => Err(fail("Unexpected extra JSON values")),
-    }
-}
-
-fn to_number(value: Value) -> Result<Value, Failure> {
-    match &value {
-        Value::Int(_) | Value::Float(_) => Ok(value),
-        Value::Text(text) => super::number::parse(text.trim()).ok_or_else(|| {
-            let start: String = text.chars().take(100).collect();
-            Failure::str(format_args!(
-                "Invalid numeric literal (while parsing '{start}')"
-            ))
-        }),
-        other => Err(Failure::str(format_args!(
-            "{} cannot be parsed as a number",
-            other.named()
-        ))),
-    }
-}
-
 fn number<'a>(value: &Value, is: fn(f64) -> bool) -> jaq_core::ValXs<'a, Value> {
     box_once(match value.as_number() {
         Some(number) => Ok(Value::Bool(is(number))),
@@ -349,52 +303,6 @@ fn contains(value: &Value, part: &Value) -> Result<bool, Failure> {
             part.named()
         ))),
     }
-}
-
-/// Returns the places of a part in a text or an array.
-pub(crate) fn indices(value: &Value, part: &Value) -> Result<Value, Failure> {
-    let mut places = Vec::new();
-    match (value, part) {
-        (Value::Null, _) => return Ok(Value::Null),
-        (Value::Text(text), Value::Text(part)) => {
-            budget::spend_bytes(text.len())?;
-            let (mut from, mut characters) = (0, 0);
-            while let Some(found) = text.get(from..).and_then(|rest| rest.find(part.as_str())) {
-                let Some(step) = part.chars().next().map(char::len_utf8) else {
-                    break;
-                };
-                let skipped = text.get(from..from + found).unwrap_or_default();
-                characters += skipped.chars().count();
-                value::push(&mut places, Value::from(characters))?;
-                characters += 1;
-                from += found + step;
-                budget::spend_bytes(part.len())?;
-            }
-        }
-        (Value::Array(array), Value::Array(part)) => {
-            let length = part.items.len().max(1);
-            for (place, window) in array.items.windows(length).enumerate() {
-                budget::spend(1)?;
-                if !part.items.is_empty() && *window == *part.items {
-                    value::push(&mut places, Value::from(place))?;
-                }
-            }
-        }
-        (Value::Array(array), item) => {
-            for (place, found) in array.items.iter().enumerate() {
-                budget::spend(1)?;
-                if found == item {
-                    value::push(&mut places, Value::from(place))?;
-                }
-            }
-        }
-        _ => {
-            let (value, part) = (value.kind(), part.kind());
-            let message = format_args!("Cannot determine indices of {part} in {value}");
-            return Err(Failure::str(message));
-        }
-    }
-    Ok(Value::array(places))
 }
 
 fn search(value: &Value, item: &Value) -> Result<Value, Failure> {

@@ -5,7 +5,7 @@ use std::ops::{Add, Div, Mul, Neg, Rem, Sub};
 use std::rc::Rc;
 
 use super::budget;
-use super::number;
+use super::text::number;
 use super::value::{self, Failure, Object, Value};
 
 type Answer = Result<Value, Failure>;
@@ -298,4 +298,50 @@ impl PartialEq for Value {
             _ => rank(self) == rank(other),
         }
     }
+}
+
+/// Returns the places of a part in a text or an array.
+pub(crate) fn indices(value: &Value, part: &Value) -> Result<Value, Failure> {
+    let mut places = Vec::new();
+    match (value, part) {
+        (Value::Null, _) => return Ok(Value::Null),
+        (Value::Text(text), Value::Text(part)) => {
+            budget::spend_bytes(text.len())?;
+            let (mut from, mut characters) = (0, 0);
+            while let Some(found) = text.get(from..).and_then(|rest| rest.find(part.as_str())) {
+                let Some(step) = part.chars().next().map(char::len_utf8) else {
+                    break;
+                };
+                let skipped = text.get(from..from + found).unwrap_or_default();
+                characters += skipped.chars().count();
+                value::push(&mut places, Value::from(characters))?;
+                characters += 1;
+                from += found + step;
+                budget::spend_bytes(part.len())?;
+            }
+        }
+        (Value::Array(array), Value::Array(part)) => {
+            let length = part.items.len().max(1);
+            for (place, window) in array.items.windows(length).enumerate() {
+                budget::spend(1)?;
+                if !part.items.is_empty() && *window == *part.items {
+                    value::push(&mut places, Value::from(place))?;
+                }
+            }
+        }
+        (Value::Array(array), item) => {
+            for (place, found) in array.items.iter().enumerate() {
+                budget::spend(1)?;
+                if found == item {
+                    value::push(&mut places, Value::from(place))?;
+                }
+            }
+        }
+        _ => {
+            let (value, part) = (value.kind(), part.kind());
+            let message = format_args!("Cannot determine indices of {part} in {value}");
+            return Err(Failure::str(message));
+        }
+    }
+    Ok(Value::array(places))
 }

@@ -14,7 +14,7 @@ use jaq_core::{Compiler, Filter};
 
 use super::lexer::{Kind as TokenKind, Lexer};
 use super::natives::{self, Kind};
-use super::surrogates::join_pairs;
+use super::text::surrogates::join_pairs;
 
 /// The cost of the longest path from the outside of a program to its innermost term.
 const MAX_COST: usize = 1200;

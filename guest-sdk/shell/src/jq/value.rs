@@ -8,8 +8,8 @@ use indexmap::IndexMap;
 use jaq_core::Error;
 
 use super::budget::{self, MAX_DEPTH, MAX_ITEMS, MAX_WEIGHT, Stop};
-use super::json::{self, Style};
-use super::number;
+use super::text::json::{self, Style};
+use super::text::number;
 
 pub(crate) type Failure = Error<Value>;
 pub(crate) type Entries = IndexMap<Rc<str>, Value>;

@@ -40,6 +40,10 @@ pub(crate) fn cross_device() -> Error {
     Error::other("Invalid cross-device link")
 }
 
+pub(crate) fn too_many_digits() -> Error {
+    Error::other("a number in braces has too many digits")
+}
+
 /// Replaces the text of the system, which ends in a number, by the kind's.
 pub(crate) fn named(error: Error) -> Error {
     let text = match error.kind() {

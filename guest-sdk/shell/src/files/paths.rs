@@ -1,10 +1,15 @@
 //! What a path of the evaluator names. Only the folder of the agent and the
 //! temporary folder are real; nothing beside them can be seen.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::error;
+use super::error;
+
+/// Folders that are remembered as no links.
+const MAX_KNOWN: usize = 10_000;
 
 /// What a path names.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,16 +27,33 @@ pub(crate) enum Place {
 
 /// The folders that the evaluator sees.
 #[derive(Debug)]
-pub(crate) struct Roots(Vec<PathBuf>);
+pub(crate) struct Roots {
+    roots: Vec<PathBuf>,
+    /// Folders that are no links and below none. Looking at each part of a path for each
+    /// operation would take the cube of the levels of a tree.
+    known: Mutex<HashSet<PathBuf>>,
+}
 
 impl Roots {
     pub(crate) fn new(roots: Vec<PathBuf>) -> Self {
-        Self(roots)
+        Self {
+            roots,
+            known: Mutex::new(HashSet::new()),
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets which folders are no links, after one was removed or replaced.
+    pub(crate) fn forget(&self) {
+        self.known().clear();
     }
 
     /// Returns the real folder that holds a path.
     pub(crate) fn of(&self, path: &Path) -> Option<&Path> {
-        let holding = self.0.iter().filter(|root| path.starts_with(root));
+        let holding = self.roots.iter().filter(|root| path.starts_with(root));
         holding
             .max_by_key(|root| root.as_os_str().len())
             .map(PathBuf::as_path)
@@ -39,22 +61,29 @@ impl Roots {
 
     /// Whether a path is a real folder as a whole, which cannot be removed.
     pub(crate) fn is_root(&self, path: &Path) -> bool {
-        self.0.iter().any(|root| root == path)
+        self.roots.iter().any(|root| root == path)
     }
 
     /// Returns what an absolute path names. A link before the last part is
     /// reported as missing: the evaluator then follows it, and asks again.
     pub(crate) fn place(&self, path: &Path) -> io::Result<Place> {
         if let Some(root) = self.of(path) {
+            let mut known = self.known();
+            let mut folders = Vec::new();
             for parent in path.ancestors().skip(1) {
-                if parent == root || !parent.starts_with(root) {
+                if parent == root || !parent.starts_with(root) || known.contains(parent) {
                     break;
                 }
                 let found = parent.symlink_metadata().map_err(error::named)?;
                 if found.is_symlink() {
                     return Err(error::not_found());
                 }
+                folders.push(parent.to_owned());
             }
+            if known.len() > MAX_KNOWN {
+                known.clear();
+            }
+            known.extend(folders);
             return Ok(Place::Real(path.to_owned()));
         }
         match path.to_str() {
@@ -67,7 +96,7 @@ impl Roots {
             _ => {}
         }
         let mut entries: Vec<String> = self
-            .0
+            .roots
             .iter()
             .filter_map(|root| root.strip_prefix(path).ok())
             .filter_map(|below| below.components().next())

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use regex::{Captures, Regex, RegexBuilder};
 
-use super::budget;
-use super::value::{self, Entries, Failure, Value};
+use crate::jq::budget;
+use crate::jq::value::{self, Entries, Failure, Value};
 
 /// Bytes of a compiled expression.
 const MAX_COMPILED: usize = 1 << 20;

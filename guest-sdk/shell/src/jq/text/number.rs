@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::value::Value;
+use crate::jq::value::Value;
 
 /// Whole numbers up to here have one float each.
 const EXACT: f64 = 9_007_199_254_740_992.0;

@@ -7,6 +7,12 @@
 //! WASI has no permissions. Modes are kept beside the files, for `chmod`, `test
 //! -x` and `ls -l`.
 
+mod error;
+mod interface;
+mod links;
+mod paths;
+mod tree;
+
 use std::collections::HashMap;
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::{self, Write};
@@ -14,21 +20,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bashkit::async_trait;
-use bashkit::{DirEntry, FileSystem, FileSystemExt, FileType, Metadata};
+use bashkit::{DirEntry, FileType, Metadata};
 
-use crate::error;
-use crate::limits::MAX_FILE;
-use crate::links;
-use crate::paths::{Place, Roots, relative};
-
-type Result<T> = bashkit::Result<T>;
+use crate::guard::{digits, meter};
+use crate::limits::{MAX_FILE, MAX_LIVE};
+use paths::{Place, Roots, relative};
 
 /// Bytes that one look at a random device returns.
 const RANDOM_BYTES: usize = 8 << 10;
 
-/// Links of one chain in a copy or removal are not followed; levels are bounded
-/// by the session's files.
+/// The files of a session.
 pub(crate) struct SessionFiles {
     roots: Roots,
     modes: Mutex<HashMap<PathBuf, u32>>,
@@ -41,6 +42,11 @@ impl SessionFiles {
             roots: Roots::new(roots),
             modes: Mutex::new(HashMap::new()),
         }
+    }
+
+    /// Begins a command line: since the last one, tools may have changed the files.
+    pub(crate) fn begin(&self) {
+        self.roots.forget();
     }
 
     fn modes(&self) -> MutexGuard<'_, HashMap<PathBuf, u32>> {
@@ -106,10 +112,16 @@ impl SessionFiles {
         if found.is_symlink() {
             return Err(error::not_found());
         }
-        if found.len() > MAX_FILE {
+        let held = meter::live().saturating_add(found.len() as usize);
+        if found.len() > MAX_FILE || held > MAX_LIVE {
             return Err(error::too_large());
         }
-        fs::read(path).map_err(error::named)
+        let content = fs::read(path).map_err(error::named)?;
+        // It may be a script.
+        match digits::are_too_many(&content) {
+            true => Err(error::too_many_digits()),
+            false => Ok(content),
+        }
     }
 
     fn write(&self, path: &Path, content: &[u8]) -> io::Result<()> {
@@ -181,10 +193,11 @@ impl SessionFiles {
             return Err(error::busy());
         }
         let found = path.symlink_metadata().map_err(error::named)?;
+        self.roots.forget();
         if !found.is_dir() {
             fs::remove_file(&path).map_err(error::named)?;
         } else if recursive {
-            remove_tree(&path)?;
+            tree::remove(&path).map_err(error::named)?;
         } else {
             fs::remove_dir(&path).map_err(error::named)?;
         }
@@ -251,6 +264,7 @@ impl SessionFiles {
         if self.roots.is_root(&from) || self.roots.is_root(&to) {
             return Err(error::busy());
         }
+        self.roots.forget();
         let found = from.symlink_metadata().map_err(error::named)?;
         if self.roots.of(&from) == self.roots.of(&to) {
             fs::rename(&from, &to).map_err(error::named)?;
@@ -333,20 +347,6 @@ impl SessionFiles {
     }
 }
 
-/// Removes a folder with everything in it.
-fn remove_tree(path: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(path).map_err(error::named)? {
-        let entry = entry.map_err(error::named)?.path();
-        let found = entry.symlink_metadata().map_err(error::named)?;
-        if found.is_dir() {
-            remove_tree(&entry)?;
-        } else {
-            fs::remove_file(&entry).map_err(error::named)?;
-        }
-    }
-    fs::remove_dir(path).map_err(error::named)
-}
-
 /// Returns random bytes of the session. The keys of a hash map are the random
 /// numbers that the standard library offers.
 fn random(count: usize) -> Vec<u8> {
@@ -354,70 +354,4 @@ fn random(count: usize) -> Vec<u8> {
     let state = RandomState::new();
     let words = (0..count.div_ceil(8)).map(|place| state.hash_one(place).to_le_bytes());
     words.flatten().take(count).collect()
-}
-
-#[async_trait]
-impl FileSystemExt for SessionFiles {
-    fn backend_kind(&self) -> &'static str {
-        "orwd-session"
-    }
-}
-
-#[async_trait]
-impl FileSystem for SessionFiles {
-    async fn read_file(&self, path: &Path) -> Result<Vec<u8>> {
-        Ok(self.read(path)?)
-    }
-
-    async fn write_file(&self, path: &Path, content: &[u8]) -> Result<()> {
-        Ok(self.write(path, content)?)
-    }
-
-    async fn append_file(&self, path: &Path, content: &[u8]) -> Result<()> {
-        Ok(self.append(path, content)?)
-    }
-
-    async fn mkdir(&self, path: &Path, recursive: bool) -> Result<()> {
-        Ok(self.create_folder(path, recursive)?)
-    }
-
-    async fn remove(&self, path: &Path, recursive: bool) -> Result<()> {
-        Ok(self.remove_all(path, recursive)?)
-    }
-
-    async fn stat(&self, path: &Path) -> Result<Metadata> {
-        Ok(self.look(path)?)
-    }
-
-    async fn read_dir(&self, path: &Path) -> Result<Vec<DirEntry>> {
-        Ok(self.list(path)?)
-    }
-
-    async fn exists(&self, path: &Path) -> Result<bool> {
-        Ok(self.look(path).is_ok())
-    }
-
-    async fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        Ok(self.move_to(from, to)?)
-    }
-
-    async fn copy(&self, from: &Path, to: &Path) -> Result<()> {
-        Ok(self.copy_to(from, to)?)
-    }
-
-    async fn symlink(&self, target: &Path, link: &Path) -> Result<()> {
-        Ok(self.link(target, link)?)
-    }
-
-    async fn read_link(&self, path: &Path) -> Result<PathBuf> {
-        Ok(self.target(path)?)
-    }
-
-    async fn chmod(&self, path: &Path, mode: u32) -> Result<()> {
-        Ok(self.set_mode(path, mode)?)
-    }
-
-    async fn set_modified_time(&self, path: &Path, time: SystemTime) -> Result<()> {
-        Ok(self.set_time(path, time)?)
-    }
 }

@@ -7,6 +7,11 @@ use serde_json::{Value, json};
 
 use crate::harness::AttackHarness;
 
+mod deep;
+mod memory;
+mod trees;
+mod wide;
+
 const FLAGS: [&str; 4] = ["--call-cpu", "10s", "--call-wall", "60s"];
 
 /// Bytes that the server may keep of sessions with a shell, which take a megabyte
@@ -14,7 +19,17 @@ const FLAGS: [&str; 4] = ["--call-cpu", "10s", "--call-wall", "60s"];
 const SLACK: u64 = 64 << 20;
 
 /// Seconds of the session's time after which a command line is stopped.
-const TIMEOUT: f64 = 0.2;
+const TIMEOUT: f64 = 0.5;
+
+/// What command lines of the tables use: `rep TEXT COUNT` repeats a text, and `big` and
+/// `lines` make a file of 3 MB, in one line or 600,000.
+const HELP: &str = r#"rep() { local s; printf -v s '%*s' "$2" ''; printf '%s' "${s// /"$1"}"; }
+big() { head -c 1000000 /dev/zero | tr '\0' a > b; cat b b b > f; }
+lines() { seq 100000 > s; cat s s s s s s > f; }
+"#;
+
+/// An attack of a table: its name, its command line, and a part of the output.
+type Row = (&'static str, &'static str, &'static str);
 
 /// An attack: its name, its command line, and a part of the output.
 type Attack = (&'static str, String, &'static str);
@@ -270,7 +285,11 @@ fn command_lines_end_their_call_and_not_the_session() {
         growth(),
         loops_and_sizes(),
     ];
-    for (name, command, part) in attacks.concat() {
+    let tables = [deep::TABLE, trees::TABLE, wide::TABLE, memory::TABLE].concat();
+    let tables = tables
+        .into_iter()
+        .map(|(name, command, part)| attack(name, &format!("{HELP}{command}"), part));
+    for (name, command, part) in attacks.concat().into_iter().chain(tables) {
         harness.case(name, "a limit of the shell", |ors| {
             let session = playground(ors);
             let saw = ends_its_call(&session, &command, part);

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::rc::Rc;
 
-use super::budget::{self, MAX_DEPTH};
 use super::number;
-use super::value::{self, Entries, Value};
+use crate::jq::budget::{self, MAX_DEPTH};
+use crate::jq::value::{self, Entries, Value};
 
 /// How values are written.
 #[derive(Clone, Copy, Debug)]

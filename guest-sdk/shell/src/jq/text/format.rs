@@ -1,9 +1,9 @@
 //! The formats of strings: `@csv`, `@sh` and others.
 
-use super::budget;
-use super::natives::to_json;
-use super::operators::admit_text;
-use super::value::{Failure, Value};
+use super::convert::to_json;
+use crate::jq::budget;
+use crate::jq::operators::admit_text;
+use crate::jq::value::{Failure, Value};
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
