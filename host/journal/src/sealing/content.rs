@@ -10,8 +10,8 @@
 //!
 //! That holds for all that a client or guest says: the task, inputs, idempotency
 //! keys, outcomes, messages and HTTP requests. A hash of it is stored only keyed, for
-//! otherwise short content could be found by trying; whoever unseals the content gets
-//! its own hash. What stays readable are the names that the
+//! otherwise short content could be found by trying; the plain hash is computed when
+//! the content is unsealed. What stays readable are the names that the
 //! operator and the environment chose (owner, environment, tool), ids, times,
 //! and outcomes that hold only the host's own text.
 
