@@ -13,3 +13,4 @@ mod endurance;
 mod episodes;
 mod fidelity;
 mod native;
+mod requests;

@@ -205,13 +205,14 @@ fn reply(response: &Response) -> Result<Reply, String> {
             shown()
         )
     })?;
-    let choice = &json["choices"][0];
-    let text = choice["message"]["content"]
-        .as_str()
+    let text = json
+        .pointer("/choices/0/message/content")
+        .and_then(Value::as_str)
         .ok_or_else(|| format!("the model's answer has no text: {}", shown()))?;
+    let finish_reason = json.pointer("/choices/0/finish_reason");
     Ok(Reply {
         text: text.to_owned(),
-        finish_reason: choice["finish_reason"].as_str().map(str::to_owned),
+        finish_reason: finish_reason.and_then(Value::as_str).map(str::to_owned),
         json,
     })
 }
