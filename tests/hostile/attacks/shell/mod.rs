@@ -128,7 +128,7 @@ fn programs_of_jq() -> Vec<Attack> {
         attack(
             "jq-long-text",
             "jq -n 'reduce range(1000) as $i (\"x\"; . + .)'",
-            "too large",
+            "stopped: ",
         ),
         attack(
             "jq-product",
@@ -171,12 +171,12 @@ fn expressions() -> Vec<Attack> {
         format!("{command} {open}{inner}{close}")
     };
     vec![
-        ("find-parentheses", nested("find .", "-true"), "nest"),
+        ("find-parentheses", nested("find .", "-true"), "100 levels"),
         ("test-parentheses", nested("test", "x"), "nest"),
         (
             "xargs-find-parentheses",
             nested("echo -true | xargs find .", "-true"),
-            "nest",
+            "100 levels",
         ),
     ]
 }
@@ -208,7 +208,7 @@ fn growth() -> Vec<Attack> {
         attack(
             "double-a-variable",
             "x=aaaaaaaa; while :; do x=$x$x; done",
-            "exceeded",
+            "stopped: ",
         ),
     ]
 }
