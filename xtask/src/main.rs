@@ -7,7 +7,6 @@ mod docs;
 mod engine_build;
 mod graph;
 mod lanes;
-mod suites;
 mod unsafe_code;
 mod vocabulary;
 mod workspace;
@@ -31,7 +30,6 @@ Checks:
 
 Lanes:
   check                          before a push: format, clippy, unit tests, and all checks above
-  test                           all tests of the workspace in release, two suites at a time
   soak                           the long suites: crash, hostile, replay
 ";
 
@@ -75,7 +73,6 @@ fn run(arguments: &[&str]) -> Result<Vec<Finding>> {
         ["graph", "--write"] => graph::write(&workspace).map(|()| Vec::new()),
         ["engine"] => engine_build::check(&workspace),
         ["check"] => lanes::check(&workspace),
-        ["test"] => suites::run(&workspace).map(|()| Vec::new()),
         ["soak"] => lanes::soak(&workspace).map(|()| Vec::new()),
         ["help" | "--help" | "-h"] | [] => {
             print!("{HELP}");

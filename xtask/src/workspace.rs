@@ -46,8 +46,6 @@ pub(crate) struct Package {
     pub(crate) folder: PathBuf,
     /// Root files of its library and binaries, relative to the root folder.
     pub(crate) roots: Vec<PathBuf>,
-    /// Names of its integration tests.
-    pub(crate) tests: Vec<String>,
     /// Crates of this workspace that it depends on outside tests, sorted.
     pub(crate) dependencies: Vec<String>,
 }
@@ -56,7 +54,6 @@ pub(crate) struct Package {
 #[derive(Debug)]
 pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
-    target: PathBuf,
     pub(crate) packages: Vec<Package>,
     /// Tracked files, and new ones that are not ignored; relative, sorted.
     files: Vec<PathBuf>,
@@ -75,8 +72,7 @@ impl Workspace {
                 .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
                 .current_dir(&root),
         )?;
-        let metadata = serde_json::from_str(&metadata)?;
-        let packages = packages(&metadata, &root)?;
+        let packages = packages(&serde_json::from_str(&metadata)?, &root)?;
         let mut files = match tracked(&root) {
             Ok(files) => files,
             // A source archive has no repository.
@@ -90,7 +86,6 @@ impl Workspace {
         files.dedup();
         Ok(Self {
             root,
-            target: text(&metadata, "target_directory").into(),
             packages,
             files,
         })
@@ -109,17 +104,6 @@ impl Workspace {
         let path = self.root.join(file);
         std::fs::read_to_string(&path)
             .map_err(|error| format!("{}: {error}", path.display()).into())
-    }
-
-    /// Names of the integration tests of all crates.
-    pub(crate) fn tests(&self) -> Vec<String> {
-        let names = self.packages.iter().flat_map(|package| &package.tests);
-        names.cloned().collect()
-    }
-
-    /// The folder of build output.
-    pub(crate) fn target(&self) -> &Path {
-        &self.target
     }
 
     /// Crates of the product: the host's and the library for environments.
@@ -194,16 +178,12 @@ fn packages(metadata: &Value, root: &Path) -> Result<Vec<Package>> {
     for package in listed {
         let manifest = relative(text(package, "manifest_path"))?;
         let mut roots = Vec::new();
-        let mut tests = Vec::new();
         for target in array(package, "targets") {
-            let is = |kinds: &[&str]| {
-                let own = array(target, "kind").iter().filter_map(Value::as_str);
-                own.into_iter().any(|kind| kinds.contains(&kind))
-            };
-            if is(&["test"]) {
-                tests.push(text(target, "name").to_owned());
-            }
-            if is(&["lib", "rlib", "cdylib", "bin", "proc-macro"]) {
+            let of_product = array(target, "kind")
+                .iter()
+                .filter_map(Value::as_str)
+                .any(|kind| matches!(kind, "lib" | "rlib" | "cdylib" | "bin" | "proc-macro"));
+            if of_product {
                 roots.push(relative(text(target, "src_path"))?);
             }
         }
@@ -221,7 +201,6 @@ fn packages(metadata: &Value, root: &Path) -> Result<Vec<Package>> {
             name: text(package, "name").to_owned(),
             folder: manifest.parent().unwrap_or(Path::new("")).to_owned(),
             roots,
-            tests,
             dependencies,
         });
     }
