@@ -23,12 +23,15 @@ pub(super) fn git_with_space(layout: &Layout, left: u64) -> Command {
         command.env("PATH", path);
     }
     let hooks = layout.hooks();
-    let settings: [(&str, &std::ffi::OsStr); 7] = [
+    let settings: [(&str, &std::ffi::OsStr); 8] = [
         ("core.hooksPath", hooks.as_os_str()),
         ("core.symlinks", "false".as_ref()),
         ("http.receivepack", "true".as_ref()),
         ("receive.maxInputSize", max_pack.as_ref()),
         ("receive.autogc", "false".as_ref()),
+        // What is pushed stays a pack. As single objects it would go into folders that
+        // packing removes when they are empty, and a push beside it could fail.
+        ("receive.unpackLimit", "1".as_ref()),
         ("transfer.fsckObjects", "true".as_ref()),
         ("protocol.allow", "never".as_ref()),
     ];

@@ -18,11 +18,11 @@ use crate::layout::Layout;
 /// The file that says that something was pushed since the last packing.
 const PUSHED: &str = "orwd-pushed";
 
-/// Loose objects before they are packed.
+/// Loose objects before they are packed. Pushes make none.
 const MAX_LOOSE: usize = 512;
 
-/// Packs before they become one.
-const MAX_PACKS: usize = 10;
+/// Packs before they become one. Each push makes one.
+const MAX_PACKS: usize = 20;
 
 /// Bytes of loose objects, and of packs beside the largest one, before all become
 /// one pack.
@@ -218,6 +218,9 @@ mod tests {
                 locks: RepositoryLocks::default(),
             };
             fs::create_dir(place.copy()).unwrap();
+            // What pushes start sees this configuration, and not that of `git`.
+            let settings = "[receive]\n\tunpackLimit = 1\n";
+            fs::write(place.settings(), settings).unwrap();
             place.git(&["init", "-q", "-b", "main"]);
             Arc::new(place)
         }
@@ -230,13 +233,17 @@ mod tests {
             self.folder.path().join("copy")
         }
 
+        fn settings(&self) -> PathBuf {
+            self.folder.path().join("gitconfig")
+        }
+
         fn git(&self, arguments: &[&str]) -> String {
             let output = Command::new("git")
                 .args(["-c", "user.name=t", "-c", "user.email=t@example.org"])
                 .args(["-c", "gc.auto=0"])
                 .args(arguments)
                 .current_dir(self.copy())
-                .env("GIT_CONFIG_GLOBAL", "/dev/null")
+                .env("GIT_CONFIG_GLOBAL", self.settings())
                 .env("GIT_CONFIG_NOSYSTEM", "1")
                 .output()
                 .unwrap();
@@ -306,9 +313,10 @@ mod tests {
         place.replace(0, 60);
         let one = place.bytes();
         assert!(!place.maintain(HOUR), "one push is not worth it");
-        for number in 1..10 {
+        for number in 1..=MAX_PACKS {
             place.replace(number, 60);
         }
+        assert_eq!(Scattered::look(&place.repository()).unwrap().loose, 0);
         assert!(place.bytes() > one * 4);
         let head = place.git(&["rev-parse", "HEAD"]);
         assert!(place.maintain(HOUR));
@@ -335,6 +343,14 @@ mod tests {
         assert!(shown.starts_with(head.trim()));
     }
 
+    /// Does something, and then nothing for twice as long: objects are removed only
+    /// while no client is served, and on a slow machine clients take longer.
+    fn pause_after(act: impl FnOnce()) {
+        let start = Instant::now();
+        act();
+        thread::sleep(2 * start.elapsed());
+    }
+
     #[test]
     fn pushes_and_clones_go_on_while_objects_are_packed_and_removed() {
         let place = Place::new();
@@ -345,17 +361,15 @@ mod tests {
             let mut pushes = 0;
             while !over.load(Ordering::Acquire) || pushes < 10 {
                 pushes += 1;
-                user.replace(pushes, 40);
-                thread::sleep(Duration::from_millis(30));
+                pause_after(|| user.replace(pushes, 40));
             }
         });
         let (user, over) = (place.clone(), is_over.clone());
         let cloning = thread::spawn(move || {
             let mut clones = 0;
             while !over.load(Ordering::Acquire) || clones < 5 {
-                user.client_clones_into(&format!("clone{clones}"));
+                pause_after(|| user.client_clones_into(&format!("clone{clones}")));
                 clones += 1;
-                thread::sleep(Duration::from_millis(30));
             }
         });
         let (mut rounds, start) = (0, Instant::now());
