@@ -8,6 +8,7 @@ from final import Essay, Verdict
 from images import Canvas
 from late import Late
 from nested import Orders
+from packages import Packages
 from parallel import Workers
 from procedural import Digits, Sums
 from randomised import Dice
@@ -20,6 +21,6 @@ if __name__ == "__main__":
     Server(
         [
             Thermostat, Sums, Digits, Capitals, Cities, Lookup, Ledger, Orders, Workers, Workshop, Canvas, Essay,
-            Verdict, Dialogue, Faulty, Dice, Late,
+            Verdict, Dialogue, Faulty, Dice, Late, Packages,
         ]
     ).run()  # fmt: skip

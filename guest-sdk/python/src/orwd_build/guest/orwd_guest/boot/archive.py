@@ -173,3 +173,22 @@ def install() -> None:
         )
         sys.meta_path.insert(place, Finder())
     sys.path_importer_cache.clear()
+    _serve_loaders()
+
+
+def _serve_loaders() -> None:
+    """Lets the modules of the snapshot find their sources and data files, which
+    `inspect` and `pkgutil` read by the loader."""
+    from importlib._bootstrap_external import FileLoader
+
+    original = FileLoader.get_data
+
+    def get_data(self: Any, path: str) -> bytes:
+        try:
+            return original(self, path)
+        except OSError:
+            if path in archive:
+                return archive.read(path)
+            raise
+
+    FileLoader.get_data = get_data

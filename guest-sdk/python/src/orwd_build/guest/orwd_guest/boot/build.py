@@ -5,7 +5,7 @@ import sys
 import traceback
 
 from orwd_guest import absent, event_loop, network
-from orwd_guest.boot import archive, author, files, layout, platform, seeding, warm
+from orwd_guest.boot import archive, author, files, layout, nesting, platform, seeding, warm
 
 
 def run() -> None:
@@ -28,11 +28,13 @@ def run() -> None:
 
 def _run() -> dict[str, object]:
     author.request = layout.read_request()
+    # Packages look for their settings and data below it when they are imported.
+    os.environ["HOME"] = layout.HOME
     platform.install()
+    nesting.install()
     seeding.install()
     event_loop.install()
-    if author.request["network"]:
-        network.install()
+    network.install()
     warm.interpreter()
     files.install()
     author.keep_source()
@@ -45,8 +47,7 @@ def _run() -> dict[str, object]:
     try:
         for cls in author.classes().values():
             warm.environment(cls)
-        if author.request["network"]:
-            network.warm()
+        network.warm()
         files.set_data("absent")
     except files.DataTouched as error:
         deferred = str(error)
@@ -63,7 +64,8 @@ def _run() -> dict[str, object]:
     absent.building = False
     if author.request["network"]:
         network.connect()
+    else:
+        network.refuse()
     os.environ.clear()
-    os.environ["HOME"] = "/tmp"
     guessed = author.guessed_names() if names is None else names
     return {"names": names, "guessed": guessed, "deferred": deferred, "touched": files.touched}

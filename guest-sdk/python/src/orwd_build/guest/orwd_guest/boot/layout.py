@@ -10,6 +10,9 @@ AUTHOR = "/1"
 PACKAGES = "/2"
 DATA = "/3"
 
+#: Where packages look for settings and data of the user.
+HOME = "/tmp"
+
 GUEST_DATA = "/orwd_data"
 
 

@@ -2,12 +2,16 @@
 operations that say what they are.
 """
 
+import functools
+import os
 import signal
 import subprocess
 import sys
 import threading
 from types import ModuleType
 from typing import Any
+
+from orwd_guest.boot import c_types
 
 
 class _Missing(ModuleType):
@@ -28,14 +32,30 @@ class _Missing(ModuleType):
 
 def install() -> None:
     """Completes the interpreter."""
-    for name in ("ctypes", "mmap", "fcntl", "resource"):
+    try:
+        __import__("ctypes")
+    except ImportError:
+        c_types.install()
+    for name in ("mmap", "fcntl", "resource", "_pyrepl", "_pyrepl.utils"):
         try:
             __import__(name)
         except ImportError:
             sys.modules[name] = _Missing(name)
+    _user()
     _signals()
     _refuse_threads_and_processes()
     sys.setrecursionlimit(1000)
+
+
+def _user() -> None:
+    """Makes the environment run as the owner of its files, whom WASI does not know."""
+    module: Any = os
+    for name in ("getuid", "geteuid", "getgid", "getegid"):
+        if not hasattr(module, name):
+            setattr(module, name, lambda: 0)
+    for name, value in {"getppid": 1, "getpgrp": 1, "umask": 0o022, "getgroups": [0]}.items():
+        if not hasattr(module, name):
+            setattr(module, name, lambda *mask, value=value: value)
 
 
 def _signals() -> None:
@@ -79,5 +99,8 @@ def _refuse_threads_and_processes() -> None:
             "and no second interpreter"
         )
 
+    for name in ("system", "pipe"):
+        if not hasattr(os, name):
+            setattr(os, name, functools.partial(popen, None))
     subprocess.Popen.__init__ = popen  # type: ignore[method-assign]
     subprocess.Popen.__del__ = lambda self: None  # type: ignore[attr-defined,method-assign]

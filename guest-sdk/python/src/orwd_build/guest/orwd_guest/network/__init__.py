@@ -38,6 +38,11 @@ def warm() -> None:
                 importlib.import_module(name)
 
 
+def refuse() -> None:
+    """Lets every request fail, in an environment that asks for no network."""
+    exchange.send = exchange.no_network
+
+
 def connect() -> None:
     """Lets requests go to the host, from the end of the build on."""
     from orwd_guest.network import wire

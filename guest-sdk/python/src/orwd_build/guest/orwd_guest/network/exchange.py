@@ -23,6 +23,14 @@ def _nothing(method: str, url: str, headers: Headers, body: bytes) -> tuple[int,
     raise OSError("no requests can be made while the component is built")
 
 
+def no_network(method: str, url: str, headers: Headers, body: bytes) -> tuple[int, Headers, bytes]:
+    """Refuses a request of an environment that asks for no network."""
+    raise OSError(
+        f"{url.split('?')[0]} cannot be reached: this environment has no network. Name the hosts that it "
+        f"needs in [network] of its orwd.toml"
+    )
+
+
 send: Send = _nothing
 
 #: Headers of a request that concern the connection, which the host makes. It keeps
