@@ -131,6 +131,15 @@ class Requirements(unittest.TestCase):
         said = vendor.failure("ERROR: x (from versions: 1.0, 2.0)\nERROR: No matching distribution found for x>3")
         self.assertIn("no version of x fits 'x>3'; there are 1.0, 2.0", str(said))
 
+    def test_a_package_that_versions_require_differently_is_named(self):
+        said = vendor.failure(
+            "    jinja2 3.1.6 depends on MarkupSafe>=2.0\n    jinja2 2.11.3 depends on markupsafe>=0.23\nERROR: ResolutionImpossible"
+        )
+        self.assertIsInstance(said, vendor.MissingPackage)
+        self.assertEqual(said.requirement, "MarkupSafe>=2.0")
+        said = vendor.failure("    a 1 depends on b>1\n    c 1 depends on d>1\nERROR: ResolutionImpossible")
+        self.assertNotIsInstance(said, vendor.MissingPackage)
+
     def test_a_stand_in_is_a_wheel_and_raises_when_it_is_used_in_a_session(self):
         from orwd_guest import absent as guest
 

@@ -104,9 +104,10 @@ def failure(errors: str) -> BuildError:
             return BuildError(f"no version of {name} fits {requirement!r}; there are {versions.group(1)}")
         return MissingPackage(requirement)
     # pip has tried each version of a package whose requirement has no wheel.
-    required = set(re.findall(r"^ +\S+ \S+ depends on (\S+)$", errors, re.MULTILINE))
-    if len(required) == 1:
-        return MissingPackage(required.pop())
+    required = re.findall(r"^ +\S+ \S+ depends on (\S+)$", errors, re.MULTILINE)
+    if len({normal(re.split(r"[<>=!~;\[( ]", requirement)[0]) for requirement in required}) == 1:
+        # Those of the newest version come first.
+        return MissingPackage(required[0])
     lines = [line for line in errors.splitlines() if line.startswith("ERROR")] or errors.splitlines()[-5:]
     return BuildError("pip cannot fetch the requirements: " + "\n".join(lines))
 
