@@ -184,6 +184,12 @@ impl RequestError {
                 log: Some(format!("unknown deployment {}", python_repr(&name))),
                 ..error_response(StatusCode::NOT_FOUND, "Deployment not found.")
             },
+            RequestError::AmbiguousDeployment(first, other) => {
+                let (first, other) = (python_repr(&first), python_repr(&other));
+                let detail =
+                    format!("X-Deployment names both {first} and {other}; send one of them");
+                error_response(StatusCode::BAD_REQUEST, detail)
+            }
             RequestError::NoScoring(name) => error_response(
                 StatusCode::NOT_FOUND,
                 format!("Environment '{name}' does not implement score_group"),
