@@ -362,6 +362,8 @@ fn create_error(error: CreateError) -> ErrorResponse {
         CreateError::Disk(refusal) => no_disk_space(&refusal),
         CreateError::Stopping => unavailable("the server is stopping"),
         CreateError::Busy(reason) => busy(reason),
+        // Clients show this after a few attempts, since only the operator can act.
+        CreateError::DataOutgrown(reason) => unavailable(reason),
         CreateError::JournalUnavailable => ErrorResponse {
             retry: RetryAdvice::UntilStarted,
             ..unavailable("the server cannot write the session down")
