@@ -383,7 +383,7 @@ fn a_session_that_sleeps_while_its_data_outgrows_a_limit_says_which() {
     for number in 0..10 {
         fs::write(folder.join(number.to_string()), "").unwrap();
     }
-    // A scan is not repeated for a while, so it may be resumed once more.
+    // A scan is not repeated for a while, so it may be resumed again.
     wait_until("the growth is noticed", TIMEOUT, || {
         sleeps() && session.get("prompt").status() == 503
     });
