@@ -13,7 +13,7 @@ use orwd_model::{
     ClockMode, DataDigest, DeterminismConfig, Digest, EnvName, EnvironmentDescription, Fault, Json,
     LimitSet, Seed, SessionId, SessionLimits,
 };
-use orwd_sandbox::{DataDir, InstanceConfig};
+use orwd_sandbox::{DataDir, DataRefusal, InstanceConfig};
 
 use crate::files::ComponentStore;
 use crate::probe;
@@ -115,6 +115,22 @@ impl PreparedEnvironment {
     }
 }
 
+/// Why the data of an environment has no digest at the moment.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDigestError {
+    /// It has outgrown a limit under which it is served.
+    #[error("{cause}")]
+    Outgrown {
+        /// The limit, and what exceeds it.
+        cause: std::io::Error,
+        /// What clients may know of it.
+        for_clients: String,
+    },
+    /// It cannot be read.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
 impl Environment {
     /// Returns the name that clients use.
     pub fn name(&self) -> &EnvName {
@@ -178,7 +194,7 @@ impl Environment {
 
     /// Returns the current digest of its data; `None` if it has none or the
     /// digest is not tracked. Waits for the disk on a blocking thread.
-    pub async fn data_digest(&self) -> std::io::Result<Option<DataDigest>> {
+    pub async fn data_digest(&self) -> Result<Option<DataDigest>, DataDigestError> {
         let Some(data) = self.data().cloned() else {
             return Ok(None);
         };
@@ -195,8 +211,14 @@ impl Environment {
             drop(turn);
             digest
         });
-        let digest = digest.await;
-        digest.map_err(std::io::Error::other)?
+        let digest = digest.await.map_err(std::io::Error::other)?;
+        digest.map_err(|cause| {
+            let refusal = DataRefusal::of(&cause).and_then(DataRefusal::for_clients);
+            match refusal {
+                Some(for_clients) => DataDigestError::Outgrown { cause, for_clients },
+                None => DataDigestError::Io(cause),
+            }
+        })
     }
 
     /// Returns the clock of its sessions.

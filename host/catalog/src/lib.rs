@@ -12,7 +12,7 @@ mod tasks;
 #[cfg(test)]
 mod testing;
 
-pub use environment::{Environment, PreparedEnvironment};
+pub use environment::{DataDigestError, Environment, PreparedEnvironment};
 pub use files::{AuthorFolder, ComponentFile, ComponentStore};
 pub use orwd_sandbox::InstanceConfig;
 pub use source::EnvironmentSource;

@@ -169,8 +169,8 @@ orwd_model::declare_limits! {
         /// that grew by more than 4MiB; one key gets half. Above it, idle sessions
         /// of the key hibernate; if that is not enough, its calls wait for
         /// --setup-wait and then get 503.
-        guest_memory: usize = "guest-memory"
-            (Size, Fixed(GIB), 16 * MIB, 1024 * GIB);
+        guest_memory: Option<usize> = "guest-memory"
+            (Size, Unset("1GiB or a 32nd of the machine's or container's memory, whichever is more, and at most a quarter of it"), 16 * MIB, 1024 * GIB);
         /// Sessions of one key that wait for each CPU. Above it, a further call
         /// of the key waits for --setup-wait and then gets 503.
         cpu_queue: usize = "cpu-queue"

@@ -8,6 +8,7 @@
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -28,6 +29,10 @@ pub const ENGINE_VERSION: &str = "wasmtime 48.0.8";
 
 /// Threads for blocking file operations of guests.
 const BLOCKING_THREADS: usize = 16;
+
+/// How long such a thread waits for more work. One that waits keeps some of the
+/// memory that it allocated and others freed, such as what it read from the journal.
+const BLOCKING_KEEP_ALIVE: Duration = Duration::from_millis(500);
 
 /// Returns how many turns there may be in place of overdue ones. Each needs a
 /// thread, and a few suffice for guests that yield in time.
@@ -138,6 +143,7 @@ impl Engine {
             .worker_threads(self.0.threads + spare_turns(self.0.threads) + 1)
             .thread_name("orwd-guest")
             .max_blocking_threads(BLOCKING_THREADS)
+            .thread_keep_alive(BLOCKING_KEEP_ALIVE)
             // Check timers after every poll: a poll lasts a whole time slice,
             // so with the default of 61 timers would fire a second late.
             .event_interval(1)

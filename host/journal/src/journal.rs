@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use orwd_model::{Digest, Secrets, SessionId};
 use prometheus_client::registry::Registry;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::error::JournalError;
 use crate::history::{self, EpisodeHistory, EpisodePages, EpisodeStep, ScannedRecord};
@@ -36,6 +36,8 @@ struct Inner {
     signer: ReceiptSigner,
     budget: WriteBudget,
     metrics: WriterMetrics,
+    /// Admits those that read many records.
+    readers: Arc<Semaphore>,
 }
 
 struct Backend {
@@ -54,6 +56,7 @@ impl Journal {
             signer: ReceiptSigner::random(),
             budget: WriteBudget::new(),
             metrics: WriterMetrics::new(),
+            readers: readers(),
         }))
     }
 
@@ -100,6 +103,7 @@ impl Journal {
             signer,
             budget: WriteBudget::new(),
             metrics,
+            readers: readers(),
         })))
     }
 
@@ -183,7 +187,7 @@ impl Journal {
         mut keep: impl FnMut(&mut Record, &mut Vec<EpisodeStep>) -> bool + Send + 'static,
     ) -> Result<EpisodeHistory, JournalError> {
         let key = self.0.seal.clone();
-        self.run_blocking(move |store| history::read_history(store, episode, key, &mut keep))
+        self.run_reading(move |store| history::read_history(store, episode, key, &mut keep))
             .await
     }
 
@@ -196,7 +200,7 @@ impl Journal {
         mut visit: impl FnMut(&mut T, ScannedRecord) + Send + 'static,
     ) -> Result<T, JournalError> {
         let key = self.0.seal.clone();
-        self.run_blocking(move |store| -> Result<T, JournalError> {
+        self.run_reading(move |store| -> Result<T, JournalError> {
             history::scan(store, episode, key, &mut |record| {
                 visit(&mut state, record);
                 Ok(())
@@ -209,7 +213,7 @@ impl Journal {
     /// Begins to read the records of an episode in pages, unsealed if the key fits.
     pub async fn pages(&self, episode: EpisodeId) -> Result<EpisodePages, JournalError> {
         let key = self.0.seal.clone();
-        self.run_blocking(move |store| EpisodePages::open(store, episode, key))
+        self.run_reading(move |store| EpisodePages::open(store, episode, key))
             .await
     }
 
@@ -220,7 +224,7 @@ impl Journal {
         mut pages: EpisodePages,
         bytes: usize,
     ) -> Result<(EpisodePages, Vec<ScannedRecord>), JournalError> {
-        self.run_blocking(move |store| -> Result<_, JournalError> {
+        self.run_reading(move |store| -> Result<_, JournalError> {
             let records = pages.read(store, bytes)?;
             Ok((pages, records))
         })
@@ -233,7 +237,7 @@ impl Journal {
         mut pages: EpisodePages,
         seq: u64,
     ) -> Result<EpisodePages, JournalError> {
-        self.run_blocking(move |store| pages.skip_to(store, seq).map(|()| pages))
+        self.run_reading(move |store| pages.skip_to(store, seq).map(|()| pages))
             .await
     }
 
@@ -293,7 +297,7 @@ impl Journal {
         children: Vec<(EpisodeId, CreatedRecord, Option<ImportOrigin>)>,
     ) -> Result<Vec<Result<(), JournalError>>, JournalError> {
         let seal = self.0.seal.clone();
-        self.run_blocking(move |store| -> Result<_, JournalError> {
+        self.run_reading(move |store| -> Result<_, JournalError> {
             let children = children
                 .into_iter()
                 .map(|(episode, created, import)| {
@@ -424,7 +428,7 @@ impl Journal {
         permit: impl Send + 'static,
     ) -> Result<Receipt, JournalError> {
         let (seal, signer) = (self.0.seal.clone(), self.0.signer.clone());
-        self.run_blocking(move |store| {
+        self.run_reading(move |store| {
             let _permit = permit;
             Receipt::sign_stored(store, episode, seal, &signer)
         })
@@ -476,6 +480,24 @@ impl Journal {
         }
     }
 
+    /// Runs what reads and hashes many records, beside few others of its kind.
+    async fn run_reading<T, E>(
+        &self,
+        call: impl FnOnce(&dyn JournalStore) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, JournalError>
+    where
+        T: Send + 'static,
+        E: Into<JournalError> + Send + 'static,
+    {
+        // Never closed. Kept until the end, even if nobody waits for that.
+        let permit = self.0.readers.clone().acquire_owned().await;
+        self.run_blocking(move |store| {
+            let _permit = permit;
+            call(store)
+        })
+        .await
+    }
+
     /// Calls the store on a thread that may block.
     async fn run_blocking<T, E>(
         &self,
@@ -495,6 +517,13 @@ impl Journal {
             ))),
         }
     }
+}
+
+/// Creates the permits of readers: for half of the processors, so that calls find
+/// the others free while long histories are read.
+fn readers() -> Arc<Semaphore> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    Arc::new(Semaphore::new((processors / 2).max(1)))
 }
 
 impl fmt::Debug for Journal {

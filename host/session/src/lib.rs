@@ -48,6 +48,7 @@ pub use context::{MemoryLimits, SessionSettings};
 pub use episode::replay_report::{DataDifference, StepComparison, StepReplay, replay_history};
 pub use handle::session_handle::SessionHandle;
 pub use lifecycle::manager::SessionManager;
+pub use limits::guest_memory::default_guest_memory;
 pub use limits::memory_pressure::MemoryMonitor;
 pub use limits::quota::KeyQuota;
 pub use orwd_catalog::{ListingLimits, TaskList};

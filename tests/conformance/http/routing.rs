@@ -298,7 +298,7 @@ fn a_session_keeps_its_environment_whatever_deployment_is_named() {
 }
 
 #[test]
-fn the_first_of_several_deployments_counts() {
+fn two_deployments_in_one_request_are_ambiguous() {
     if !deviates("`X-Deployment` chooses the environment") {
         return;
     }
@@ -307,10 +307,14 @@ fn the_first_of_several_deployments_counts() {
         deployed(request, second)
     };
     assert_eq!(
-        twice("chat", "nonsense").json()["supports_score_group"],
+        twice("chat", "team/chat").json()["supports_score_group"],
         true
     );
-    assert_error(&twice("nonsense", "chat"), 404, NO_DEPLOYMENT);
+    assert_error(&twice("nonsense", "nonsense"), 404, NO_DEPLOYMENT);
+    for (first, second) in [("chat", "alpha"), ("team/chat", "nonsense")] {
+        let detail = format!("X-Deployment names both '{first}' and '{second}'; send one of them");
+        assert_error(&twice(first, second), 400, &detail);
+    }
 }
 
 #[test]

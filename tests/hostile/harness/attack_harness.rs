@@ -43,9 +43,8 @@ const CALLS: usize = 3;
 /// the first time.
 const KEY_FILE_INTERVAL: Duration = Duration::from_millis(1500);
 
-/// The limit for returning the resources of an attack. Idle threads end after
-/// ten seconds, and a thread that the canary uses does not become idle.
-const SETTLE_LIMIT: Duration = Duration::from_secs(90);
+/// The limit for returning the resources of an attack.
+const SETTLE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs the attacks of one family on one server.
 pub(crate) struct AttackHarness {
@@ -205,15 +204,8 @@ impl AttackHarness {
     fn settle(&self) -> Result<(), String> {
         let begin = Instant::now();
         let mut slots = Err("not tried".to_owned());
-        let mut is_used = false;
         loop {
             let now = ProcessStats::of(self.server.pid());
-            // A thread returns what others have freed of its memory when it allocates
-            // again, so the server is used once if it still holds more.
-            if !is_used && begin.elapsed() > SETTLE_LIMIT / 4 {
-                let _ = catch_panic(|| fill_slots(&self.ors));
-                is_used = true;
-            }
             if now.is_within(&self.start, self.slack) {
                 slots = catch_panic(|| fill_slots(&self.ors));
                 if slots == Ok(self.attacker_sessions) {

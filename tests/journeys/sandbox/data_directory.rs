@@ -339,8 +339,16 @@ fn data_that_outgrows_its_limits_makes_sessions_wait() {
     };
     wait_until("the growth is noticed", TIMEOUT, || refused().is_some());
     let answer = refused().expect("it stays refused");
-    error_detail(&answer, 503);
+    let detail = error_detail(&answer, 503);
     assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    assert!(
+        detail.contains("mostly holes; its operator must"),
+        "{detail}"
+    );
+    assert!(
+        !detail.contains('/') && !detail.contains("huge"),
+        "{detail}"
+    );
     server.wait_for_log("is sparse");
     // What is in memory goes on, and so do others.
     assert_eq!(
@@ -351,4 +359,45 @@ fn data_that_outgrows_its_limits_makes_sessions_wait() {
     assert_eq!(other.call("noargs", json!({})).text(), "noargs ok");
     fs::remove_file(&huge).unwrap();
     wait_until("the data is usable again", TIMEOUT, || refused().is_none());
+}
+
+#[test]
+fn a_session_that_sleeps_while_its_data_outgrows_a_limit_says_which() {
+    let scratch = TestDir::new();
+    scratch.write("files/data/hello.txt", "guten Tag");
+    let server = with_data(&scratch, "data-mode = \"read-only\"", "")
+        .set("--data-entries", "10")
+        .set("--hibernate-after", "100ms")
+        .start();
+    let ors = server.ors();
+    let session = open(&ors);
+    let hello = || session.call("read", read("/orwd_data/hello.txt")).text();
+    assert_eq!(hello(), "guten Tag");
+    let sleeps = || {
+        let listed = ors.get("/orwd/sessions").json();
+        listed["sessions"][0]["state"] == "asleep"
+    };
+    wait_until("the session sleeps", TIMEOUT, sleeps);
+    let folder = scratch.path().join("files/data/more");
+    fs::create_dir(&folder).unwrap();
+    for number in 0..10 {
+        fs::write(folder.join(number.to_string()), "").unwrap();
+    }
+    // A scan is not repeated for a while, so it may be resumed again.
+    wait_until("the growth is noticed", TIMEOUT, || {
+        sleeps() && session.get("prompt").status() == 503
+    });
+    for _ in 0..2 {
+        let detail = error_detail(&session.get("prompt"), 503);
+        assert!(
+            detail.contains("(--data-entries); its operator must"),
+            "{detail}"
+        );
+        assert!(!detail.contains("files/data"), "{detail}");
+    }
+    fs::remove_dir_all(&folder).unwrap();
+    wait_until("it goes on", TIMEOUT, || {
+        session.get("prompt").status() == 200
+    });
+    assert_eq!(hello(), "guten Tag");
 }

@@ -7,7 +7,10 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use orwd_config::{Listen, ServerLimits};
-use orwd_session::{KeyQuota, ListingLimits, MemoryLimits, SessionManager, SessionSettings};
+use orwd_session::{
+    KeyQuota, ListingLimits, MemoryLimits, MemoryMonitor, SessionManager, SessionSettings,
+    default_guest_memory,
+};
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::environments::LoadedEnvironments;
@@ -142,6 +145,17 @@ pub(crate) async fn serve(
         .map(|environment| environment.limits().teardown_wall)
         .max()
         .unwrap_or_default();
+    let LoadedEnvironments {
+        engine,
+        environments,
+        broker,
+        ..
+    } = loaded;
+    if let Some(broker) = &broker {
+        broker.connect()?;
+    }
+    let hibernate_after = persistence.hibernate_after;
+    let (journal, versions, monitor) = persistence.start()?;
     orwd_sandbox::set_guest_log_rate(limits.guest_log_rate);
     let settings = SessionSettings {
         idle_timeout: limits.idle_timeout,
@@ -152,7 +166,7 @@ pub(crate) async fn serve(
             sessions: limits.max_sessions_per_key,
             calls: limits.max_calls_per_key,
         },
-        hibernate_after: persistence.hibernate_after,
+        hibernate_after,
         retention: limits.retention,
         max_open_sessions: limits.max_open_sessions,
         cpu_queue: limits.cpu_queue,
@@ -170,19 +184,12 @@ pub(crate) async fn serve(
             results: limits.result_memory,
             histories: limits.history_memory,
             listings: limits.listing_memory,
-            guests: limits.guest_memory,
+            guests: limits.guest_memory.unwrap_or_else(|| {
+                let available = monitor.as_ref().and_then(MemoryMonitor::available);
+                default_guest_memory(available)
+            }),
         },
     };
-    let LoadedEnvironments {
-        engine,
-        environments,
-        broker,
-        ..
-    } = loaded;
-    if let Some(broker) = &broker {
-        broker.connect()?;
-    }
-    let (journal, versions, monitor) = persistence.start()?;
     let sessions = SessionManager::start(
         engine,
         environments,

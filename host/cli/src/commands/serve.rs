@@ -236,6 +236,7 @@ impl Serve {
         hardening::apply(self.hardening.hardening, &policy)?;
         log.start_thread();
         let runtime = runtime::start(threads)?;
+        runtime::start_memory_return()?;
         let served = runtime.block_on(async {
             // Before the environments are ready: probes see that it starts.
             let operations = admin.map(AdminListener::start).transpose()?;

@@ -1,6 +1,8 @@
 //! Reading a history record by record.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -8,8 +10,8 @@ use crate::history::{read_history, scan};
 use crate::store::MemoryStore;
 use crate::testing as sample;
 use crate::{
-    Durability, EpisodeHistory, EpisodeId, JournalError, JournalStore, Record, SqliteStore,
-    drop_content,
+    Durability, EpisodeHistory, EpisodeId, Journal, JournalError, JournalStore, Record,
+    SqliteStore, drop_content,
 };
 
 /// Two stores with the same episode of 50 calls that has ended.
@@ -117,4 +119,39 @@ fn an_error_ends_a_scan() {
         let unknown = scan(&*store, EpisodeId::new(), None, &mut |_| Ok(()));
         assert!(matches!(unknown, Err(JournalError::Unknown(_))));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_of_long_histories_leave_half_of_the_processors() {
+    let journal = Journal::with_store(MemoryStore::new(), Durability::Process, None).unwrap();
+    let id = EpisodeId::new();
+    let (mut writer, written) = journal.begin(id, sample::created(None, "s"));
+    written.await.unwrap();
+    writer.append(&sample::ended()).await.unwrap();
+    let (active, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let reads: Vec<_> = (0..8)
+        .map(|_| {
+            let (journal, active, most) = (journal.clone(), active.clone(), most.clone());
+            tokio::spawn(async move {
+                let read = journal.history_with(id, move |_, _| {
+                    let now = active.fetch_add(1, Ordering::SeqCst) + 1;
+                    most.fetch_max(now, Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(20));
+                    active.fetch_sub(1, Ordering::SeqCst);
+                    true
+                });
+                read.await.unwrap();
+            })
+        })
+        .collect();
+    for read in reads {
+        read.await.unwrap();
+    }
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let most = most.load(Ordering::SeqCst);
+    assert!(
+        (1..=(processors / 2).max(1)).contains(&most),
+        "{most} at once"
+    );
+    journal.close().await;
 }

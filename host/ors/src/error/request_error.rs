@@ -55,6 +55,8 @@ pub(crate) enum RequestError {
     /// There is no environment of the name of the request's deployment, which is
     /// this.
     UnknownDeployment(String),
+    /// The request names two deployments.
+    AmbiguousDeployment(String, String),
     /// This environment, named as in the path, does not score groups.
     NoScoring(String),
     /// The environment cannot provide the tasks.

@@ -184,6 +184,12 @@ impl RequestError {
                 log: Some(format!("unknown deployment {}", python_repr(&name))),
                 ..error_response(StatusCode::NOT_FOUND, "Deployment not found.")
             },
+            RequestError::AmbiguousDeployment(first, other) => {
+                let (first, other) = (python_repr(&first), python_repr(&other));
+                let detail =
+                    format!("X-Deployment names both {first} and {other}; send one of them");
+                error_response(StatusCode::BAD_REQUEST, detail)
+            }
             RequestError::NoScoring(name) => error_response(
                 StatusCode::NOT_FOUND,
                 format!("Environment '{name}' does not implement score_group"),
@@ -356,6 +362,8 @@ fn create_error(error: CreateError) -> ErrorResponse {
         CreateError::Disk(refusal) => no_disk_space(&refusal),
         CreateError::Stopping => unavailable("the server is stopping"),
         CreateError::Busy(reason) => busy(reason),
+        // Clients show this after a few attempts, since only the operator can act.
+        CreateError::DataOutgrown(reason) => unavailable(reason),
         CreateError::JournalUnavailable => ErrorResponse {
             retry: RetryAdvice::UntilStarted,
             ..unavailable("the server cannot write the session down")

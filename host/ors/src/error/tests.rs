@@ -298,6 +298,18 @@ fn each_error_has_its_status_and_text() {
             &["retry-after: 2", "x-backend-state: starting"],
         ),
         (
+            CreateError::DataOutgrown("more than 10 files (--data-entries)".into()).into(),
+            503,
+            "more than 10 files (--data-entries)",
+            &soon,
+        ),
+        (
+            RequestError::AmbiguousDeployment("me/a".into(), "b".into()),
+            400,
+            "X-Deployment names both 'me/a' and 'b'; send one of them",
+            &none,
+        ),
+        (
             SessionError::DataDiffers("its data has changed".into()).into(),
             503,
             "the session waits for its data: its data has changed",

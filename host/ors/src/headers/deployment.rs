@@ -17,16 +17,35 @@ pub(crate) struct DeploymentName<'h>(&'h [u8]);
 
 impl<'h> DeploymentName<'h> {
     /// Returns the name in a request; none if the header is absent or blank. Of
-    /// repeated headers the first counts.
+    /// repeated headers the first that is not blank counts.
     pub(crate) fn read(headers: &'h HeaderMap) -> Option<DeploymentName<'h>> {
-        let name = headers.get(DEPLOYMENT)?.as_bytes().trim_ascii();
-        (!name.is_empty()).then_some(DeploymentName(name))
+        let values = headers.get_all(DEPLOYMENT).iter();
+        let mut names = values.map(|value| value.as_bytes().trim_ascii());
+        names.find(|name| !name.is_empty()).map(DeploymentName)
+    }
+
+    /// Returns the first two names of a request that are those of different
+    /// environments. Which of them the client means cannot be known.
+    pub(crate) fn conflict(
+        headers: &'h HeaderMap,
+    ) -> Option<(DeploymentName<'h>, DeploymentName<'h>)> {
+        let values = headers.get_all(DEPLOYMENT).iter();
+        let mut names = values
+            .map(|value| DeploymentName(value.as_bytes().trim_ascii()))
+            .filter(|name| !name.0.is_empty());
+        let first = names.next()?;
+        let other = names.find(|name| name.last() != first.last())?;
+        Some((first, other))
     }
 
     /// Returns whether the name is that of this environment.
     pub(crate) fn names(self, environment: &str) -> bool {
+        self.last() == environment.as_bytes()
+    }
+
+    fn last(self) -> &'h [u8] {
         let last = self.0.rsplit(|byte| *byte == b'/').next();
-        last == Some(environment.as_bytes())
+        last.unwrap_or_default()
     }
 
     /// Returns the name as text for the log.
@@ -85,5 +104,16 @@ mod tests {
         headers.append(DEPLOYMENT, HeaderValue::from_static("two"));
         let name = DeploymentName::read(&headers).unwrap();
         assert!(name.names("one") && !name.names("two"));
+        let (first, other) = DeploymentName::conflict(&headers).unwrap();
+        assert!(first.names("one") && other.names("two"));
+    }
+
+    #[test]
+    fn names_of_one_environment_are_no_conflict() {
+        let mut headers = HeaderMap::new();
+        for value in ["me/one", "one", " "] {
+            headers.append(DEPLOYMENT, HeaderValue::from_static(value));
+            assert_eq!(DeploymentName::conflict(&headers), None, "{value:?}");
+        }
     }
 }

@@ -146,6 +146,12 @@ impl<S: SessionService> RequestContext<'_, S> {
             let default = environments.first().cloned();
             return default.ok_or_else(|| RequestError::UnknownDeployment(String::new()));
         };
+        if let Some((first, other)) = DeploymentName::conflict(&self.head.headers) {
+            return Err(RequestError::AmbiguousDeployment(
+                first.to_text(),
+                other.to_text(),
+            ));
+        }
         let named = |env: &&EnvName| deployment.names(env.as_str());
         match (environments.iter().find(named), environments) {
             (Some(env), _) => Ok(env.clone()),

@@ -37,6 +37,7 @@ impl<S: SessionService> RequestContext<'_, S> {
             Some(name) => self.service.environment(name),
             None => Some(self.default_environment()?),
         };
+        self.log_entry.detail = self.other_deployment();
         let deployed = match (&request.env_name, &self.log_entry.environment) {
             (None, Some(env)) if self.deployment().is_some() => Some(env.as_str().to_owned()),
             _ => None,
@@ -73,6 +74,17 @@ impl<S: SessionService> RequestContext<'_, S> {
         session::set_resumable(response.headers_mut(), created.resumability);
         created.delivery.set();
         Ok(response)
+    }
+
+    /// Describes a name in the header that is that of another environment than the
+    /// one in the body, which decides.
+    fn other_deployment(&self) -> Option<String> {
+        let decides = self.log_entry.environment.as_ref()?;
+        let deployment = self.deployment()?;
+        let mut served = self.service.environments().iter();
+        let other = served.find(|env| deployment.names(env.as_str()))?;
+        (other != decides)
+            .then(|| format!("X-Deployment names {other}; env_name {decides} decides before it"))
     }
 
     pub(super) async fn ping(&mut self) -> Result<RouteResponse, RequestError> {

@@ -303,6 +303,7 @@ impl DataDigester {
 
 #[cfg(test)]
 mod tests {
+    use crate::data::rules::DataRefusal;
     use std::fs;
     use std::os::unix::fs::symlink;
     use std::path::Path;
@@ -402,8 +403,13 @@ mod tests {
         let file = folder.path().join("a");
         let refused = |part: &str| {
             digester.mark_stale();
-            let refusal = digester.digest().unwrap_err().to_string();
+            let error = digester.digest().unwrap_err();
+            let refusal = error.to_string();
             assert!(refusal.contains(part), "{refusal}");
+            let known = DataRefusal::of(&error).and_then(DataRefusal::for_clients);
+            let known = known.expect("clients get the cause");
+            assert!(known.contains("operator must"), "{known}");
+            assert!(!known.contains('"'), "it names no file: {known}");
             assert_eq!(digester.recent(), None);
         };
         let grown = fs::File::options().write(true).open(&file).unwrap();

@@ -97,3 +97,32 @@ pub enum DataRefusal {
         held: u64,
     },
 }
+
+impl DataRefusal {
+    /// Returns the refusal of which this is the error.
+    pub fn of(error: &io::Error) -> Option<&DataRefusal> {
+        error.get_ref()?.downcast_ref()
+    }
+
+    /// Returns what a client may know of data that has outgrown a limit while it is
+    /// served: which limit, and who can do something. It names no file.
+    pub fn for_clients(&self) -> Option<String> {
+        match self {
+            DataRefusal::TooManyEntries(limit) => Some(format!(
+                "the data of the environment has more than {limit} files and directories \
+                 (--data-entries); its operator must remove some or raise the limit"
+            )),
+            DataRefusal::TooLarge { limit, .. } => Some(format!(
+                "the data of the environment has more than {} (--data-limit); its operator \
+                 must remove files or raise the limit",
+                ByteSize::bytes(*limit)
+            )),
+            DataRefusal::Sparse { .. } => Some(
+                "a file in the data of the environment is mostly holes; its operator must \
+                 write it without holes or remove it"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}

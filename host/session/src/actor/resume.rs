@@ -69,6 +69,13 @@ impl SessionActor {
                 self.shared.advance(Phase::Hibernated);
                 Err(SessionError::Starting)
             }
+            Err(RestoreError::DataOutgrown {
+                reason,
+                for_clients,
+            }) => {
+                tracing::warn!(%session, %episode, "session cannot be resumed yet: {reason}");
+                Err(self.wait_for_limits(for_clients))
+            }
             Err(RestoreError::DataDiffers(mismatch)) => {
                 self.note_mismatch(*mismatch);
                 Err(self.wait_for_data())
@@ -115,7 +122,19 @@ impl SessionActor {
         }
         self.shared.advance(Phase::DataDiffers {
             reason: reason.clone(),
-            attempts: wait.attempts(),
+            attempts: wait.attempts() + self.outgrown,
+        });
+        SessionError::DataDiffers(reason)
+    }
+
+    /// Keeps the session waiting while its data exceeds a limit, however long. Returns
+    /// what its requests get.
+    fn wait_for_limits(&mut self, reason: String) -> SessionError {
+        self.outgrown += 1;
+        let attempts = self.data_wait.as_ref().map_or(0, |wait| wait.attempts());
+        self.shared.advance(Phase::DataDiffers {
+            reason: reason.clone(),
+            attempts: attempts + self.outgrown,
         });
         SessionError::DataDiffers(reason)
     }

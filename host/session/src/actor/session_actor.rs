@@ -32,6 +32,8 @@ pub(crate) struct SessionActor {
     pub(super) guest: GuestState,
     /// Set while it waits for its data.
     pub(super) data_wait: Option<Box<DataWait>>,
+    /// How often it could not be resumed because its data exceeded a limit.
+    pub(super) outgrown: u64,
     /// Its part of the owner's session quota.
     _quota: Option<QuotaPermit>,
 }
@@ -60,6 +62,7 @@ impl SessionActor {
             commands,
             guest,
             data_wait: None,
+            outgrown: 0,
             _quota: quota,
         }
     }

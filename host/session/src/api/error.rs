@@ -81,6 +81,9 @@ pub enum CreateError {
     /// There is no disk space for it.
     #[error(transparent)]
     Disk(DiskRefusal),
+    /// The data of the environment has outgrown a limit; what clients may know of it.
+    #[error("{0}")]
+    DataOutgrown(String),
     /// The server is stopping.
     #[error("the server is stopping")]
     Stopping,

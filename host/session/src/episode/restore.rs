@@ -10,6 +10,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use orwd_catalog::DataDigestError;
 use orwd_engine::SessionPermit;
 use orwd_journal::{
     EpisodeHistory, EpisodeStep, GuestOutcome, GuestRequest, JournalError, RunIdentity,
@@ -54,6 +55,13 @@ pub(crate) struct Restored {
 pub(crate) enum RestoreError {
     /// Not now: there is no permit, or the journal cannot be read.
     Temporary(String),
+    /// Not while its data exceeds a limit.
+    DataOutgrown {
+        /// The limit, and what exceeds it.
+        reason: String,
+        /// What clients may know of it.
+        for_clients: String,
+    },
     /// Not while its data differs from what it has seen.
     DataDiffers(Box<DataMismatch>),
     /// Never.
@@ -173,8 +181,16 @@ pub(crate) async fn restore(
         .find(&VersionKey::of(created, identity.import.as_ref()))
         .await?;
     let data = environment.data_digest().await;
-    let data =
-        data.map_err(|error| RestoreError::Temporary(format!("its data cannot be read: {error}")))?;
+    let data = data.map_err(|error| {
+        let reason = format!("its data cannot be read: {error}");
+        match error {
+            DataDigestError::Outgrown { for_clients, .. } => RestoreError::DataOutgrown {
+                reason,
+                for_clients,
+            },
+            DataDigestError::Io(_) => RestoreError::Temporary(reason),
+        }
+    })?;
     let changed = replay::data_mismatch(created, data);
     // Another outcome over other data is that data's.
     let differs = |saw_same: bool, reason: String| {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use orwd_catalog::Environment;
+use orwd_catalog::{DataDigestError, Environment};
 use orwd_engine::EntryError;
 use orwd_journal::{CreatedRecord, CreationContent, EpisodeId, EpisodeWriter, Hash, JournalError};
 use orwd_model::{DeterminismConfig, FaultCode, Json, Secrets, Seed, TOOLSETS, Timestamp};
@@ -94,7 +94,12 @@ pub(crate) async fn create(
     let data = if context.is_journaled() {
         env.data_digest().await.map_err(|error| {
             tracing::error!(environment = %env.name(), "environment data cannot be read: {error}");
-            CreateError::JournalUnavailable
+            match error {
+                DataDigestError::Outgrown { for_clients, .. } => {
+                    CreateError::DataOutgrown(for_clients)
+                }
+                DataDigestError::Io(_) => CreateError::JournalUnavailable,
+            }
         })?
     } else {
         None

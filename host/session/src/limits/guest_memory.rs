@@ -27,6 +27,9 @@ pub(crate) const GUESTS_TOO_LARGE: &str = "the guests of this client take all me
 /// Growth that is not charged: what sessions usually need. Their number bounds it.
 const SMALL: usize = 4 << 20;
 
+/// What all guests may grow by on machines of usual size.
+const USUAL_TOTAL: u64 = 1 << 30;
+
 /// The time between two looks at an owner's sessions, by one request that waits.
 const INTERVAL: Duration = Duration::from_millis(50);
 
@@ -59,6 +62,18 @@ struct SessionCharge {
     grown: usize,
     /// None while the guest is small.
     permit: Option<BytePermit<Principal>>,
+}
+
+/// Returns the memory that guests may grow by all together on a machine, or in a
+/// container, that has this much.
+///
+/// It is small beside that of a large machine, since one client has half of it, and
+/// leaves most of a small one to everything else.
+pub fn default_guest_memory(available: Option<u64>) -> usize {
+    let bytes = available.map_or(USUAL_TOTAL, |available| {
+        (available / 32).max(USUAL_TOTAL).min(available / 4)
+    });
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 impl GuestMemory {
@@ -217,6 +232,21 @@ mod tests {
         let guest = pool.of_session(owner, EpisodeId::new());
         guest.charge(grown);
         guest
+    }
+
+    #[test]
+    fn the_memory_for_guests_follows_that_of_the_machine() {
+        for (available, expected) in [
+            (None, 1024),
+            (Some(256), 64),
+            (Some(2048), 512),
+            (Some(4096), 1024),
+            (Some(32 << 10), 1024),
+            (Some(128 << 10), 4096),
+        ] {
+            let bytes = default_guest_memory(available.map(|mebibytes| mebibytes << 20));
+            assert_eq!(bytes >> 20, expected, "{available:?}");
+        }
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub struct MemoryMonitor {
     page_size: u64,
     high_watermark: u64,
     ceiling: u64,
+    available: Option<u64>,
 }
 
 impl MemoryMonitor {
@@ -39,7 +40,9 @@ impl MemoryMonitor {
     /// the available memory. Call it before hardening, which closes the files
     /// that it reads.
     pub fn open(high_watermark: Option<u64>) -> io::Result<MemoryMonitor> {
-        let (high_watermark, ceiling) = match (high_watermark, available_memory()) {
+        let available = available_memory();
+        let known = available.as_ref().ok().copied();
+        let (high_watermark, ceiling) = match (high_watermark, available) {
             (Some(bytes), Ok(available)) => (bytes, ceiling(bytes, available)),
             // By the same rule, if the watermark is three quarters.
             (Some(bytes), Err(_)) => (bytes, bytes.saturating_add(bytes / 6)),
@@ -57,9 +60,15 @@ impl MemoryMonitor {
             page_size: rustix::param::page_size() as u64,
             high_watermark,
             ceiling,
+            available: known,
         };
         tracing::info!(high_watermark, ceiling, "memory monitored");
         Ok(monitor)
+    }
+
+    /// Returns the bytes of memory that this process may use, if they are known.
+    pub fn available(&self) -> Option<u64> {
+        self.available
     }
 
     /// Returns the resident size of this process in bytes.
