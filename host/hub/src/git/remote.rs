@@ -174,3 +174,50 @@ fn version(text: &str) -> Option<(u32, u32)> {
     let mut numbers = text.trim().strip_prefix("git version ")?.split('.');
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    #[test]
+    fn the_head_of_a_repository_is_read() {
+        let text = format!("ref: refs/heads/a/main\tHEAD\n{ID}\tHEAD\n");
+        let head = parse_head(&text).unwrap();
+        assert_eq!((&*head.branch, &*head.commit), ("a/main", ID));
+        for text in [
+            String::new(),
+            format!("{ID}\tHEAD\n"),
+            "ref: refs/heads/main\tHEAD\n".to_owned(),
+            format!("ref: refs/heads/a:refs/heads/main\tHEAD\n{ID}\tHEAD\n"),
+            format!("ref: refs/heads/*\tHEAD\n{ID}\tHEAD\n"),
+            "ref: refs/heads/main\tHEAD\n--output=x\tHEAD\n".to_owned(),
+        ] {
+            assert!(parse_head(&text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_old_git_is_recognised() {
+        assert_eq!(version("git version 2.47.3\n"), Some((2, 47)));
+        assert!(version("git version 2.36.1\n") < Some(MIN_VERSION));
+        assert_eq!(version("other 2.47"), None);
+    }
+
+    #[test]
+    fn a_failure_is_one_line() {
+        let reason = |stderr: &str| {
+            reason(&Printed {
+                is_success: false,
+                stdout: String::new(),
+                stderr: stderr.to_owned(),
+            })
+        };
+        let text = "remote: nothing\nfatal: unable to access 'https://a/': no\nmore\n";
+        assert_eq!(reason(text), "unable to access 'https://a/': no");
+        assert!(reason("fatal: could not read Username for 'https://a'").contains("private"));
+        assert!(reason("").contains("larger"));
+        assert!(reason("fatal: fetch-pack: invalid index-pack output").contains("larger"));
+    }
+}

@@ -219,3 +219,132 @@ fn authority(text: &str) -> Option<(String, Option<u16>)> {
         && (!is_number || host.parse::<Ipv4Addr>().is_ok());
     is_host.then_some((host, port))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(texts: &[&str]) -> Vec<RepositoryHost> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn an_address_has_a_scheme_a_host_and_a_path() {
+        for (text, shown) in [
+            ("https://git.example/a/b.git", "https://git.example/a/b.git"),
+            ("HTTPS://Git.Example:443/a/B/", "https://git.example/a/B"),
+            ("https://git.example:8443/a", "https://git.example:8443/a"),
+            ("https://[2606:4700::1111]/a", "https://[2606:4700::1111]/a"),
+        ] {
+            let parsed = RemoteAddress::parse(text, &[]).unwrap();
+            assert_eq!(parsed.to_string(), shown);
+            assert!(RemoteAddress::is_meant(text));
+        }
+        assert!(!RemoteAddress::is_meant("alice/my-env"));
+        assert!(!RemoteAddress::is_meant(
+            "2b0c41c2-3a9c-4a0e-8df5-0b7d7e6f5d11"
+        ));
+    }
+
+    #[test]
+    fn an_address_that_git_would_read_otherwise_is_refused() {
+        for text in [
+            "file:///etc",
+            "/etc",
+            "ssh://git.example/a",
+            "git@git.example:a/b",
+            "git://git.example/a",
+            "ext::sh -c true",
+            "--upload-pack=true",
+            "-oProxyCommand=true",
+            "ssh://-oProxyCommand=true/a",
+            "https://-oProxyCommand=true/a",
+            "https://user@git.example/a",
+            "https://user:word@git.example/a",
+            "https://git.example@127.0.0.1/a",
+            "https://git.example\\@127.0.0.1/a",
+            "https://git.example/a?b",
+            "https://git.example/a#b",
+            "https://git.example/a/../b",
+            "https://git.example//a",
+            "https://git.example/",
+            "https://git.example",
+            "https://git.example:0/a",
+            "https://git.example:99999/a",
+            "https://git.example:+80/a",
+            "https://git.example./a",
+            "https:///a",
+            "https://127.1/a",
+            "https://2130706433/a",
+            "https://0x7f000001/a",
+            "https://0177.0.0.1/a",
+            "https://1.2.3.4.5/a",
+            "https://git.example/a b",
+            "https://git.example/a\nb",
+            "https://gít.example/a",
+        ] {
+            assert!(RemoteAddress::is_meant(text), "{text}");
+            assert!(RemoteAddress::parse(text, &[]).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_an_allowed_host_goes_without_tls() {
+        let plain = "http://git.example:3000/a";
+        assert!(RemoteAddress::parse(plain, &[]).is_err());
+        assert!(RemoteAddress::parse(plain, &hosts(&["git.example"])).is_err());
+        assert!(RemoteAddress::parse(plain, &hosts(&["git.example:3001"])).is_err());
+        assert!(RemoteAddress::parse(plain, &hosts(&["git.example:3000"])).is_ok());
+        assert!("git.example/a".parse::<RepositoryHost>().is_err());
+        assert!("".parse::<RepositoryHost>().is_err());
+    }
+
+    #[tokio::test]
+    async fn only_an_allowed_host_has_a_private_address() {
+        let resolve = async |text: &str, allowed: &[&str]| {
+            let allowed = hosts(allowed);
+            let parsed = RemoteAddress::parse(text, &allowed).unwrap();
+            parsed.resolve(&allowed).await.map(|found| found.entry)
+        };
+        let mut refusals = Vec::new();
+        for host in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "192.168.0.1",
+            "169.254.169.254",
+            "100.100.100.200",
+            "0.0.0.0",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[fd00:ec2::254]",
+            "[64:ff9b::7f00:1]",
+            "localhost",
+            "no-such-name.invalid",
+        ] {
+            let refused = resolve(&format!("https://{host}/a"), &[]).await;
+            refusals.push(refused.unwrap_err());
+        }
+        let words = |text: &String| text.split_once(" has no ").map(|(_, rest)| rest.to_owned());
+        assert!(words(&refusals[0]).is_some(), "{}", refusals[0]);
+        let is_same = |text: &String| words(text) == words(&refusals[0]);
+        assert!(
+            refusals.iter().all(is_same),
+            "unknown and private names get the same reply"
+        );
+        let allowed = resolve("http://127.0.0.1:81/a", &["127.0.0.1:81"]).await;
+        assert_eq!(allowed, Ok(None), "an address is not resolved");
+        assert!(
+            resolve("https://127.0.0.1/a", &["127.0.0.1:81"])
+                .await
+                .is_err()
+        );
+        let public = resolve("https://[2606:4700::1111]/a", &[]).await;
+        assert_eq!(public, Ok(None));
+        let named = resolve("http://localhost:81/a", &["localhost:81"]).await;
+        let named = named.unwrap().unwrap();
+        assert!(
+            named.starts_with("localhost:81:") && named.contains("127.0.0.1"),
+            "{named}"
+        );
+    }
+}

@@ -64,3 +64,79 @@ impl SignedBody {
         found && valid
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "It's a Secret to Everybody";
+    const BODY: &[u8] = b"Hello, World!";
+    // The example of GitHub's documentation.
+    const DIGEST: &str = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+
+    fn signed(body: &[u8], headers: &[(&'static str, &str)]) -> bool {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().unwrap());
+        }
+        let mut signed = SignedBody::new(SECRET.to_owned());
+        for part in body.chunks(4) {
+            signed.add(part);
+        }
+        signed.verify(&map)
+    }
+
+    #[test]
+    fn the_signatures_of_three_forges_are_checked() {
+        let github = format!("sha256={DIGEST}");
+        assert!(signed(BODY, &[("x-hub-signature-256", &github)]));
+        assert!(signed(BODY, &[("x-gitea-signature", DIGEST)]));
+        assert!(signed(b"any", &[("x-gitlab-token", SECRET)]));
+        // Gitea sends both.
+        let both = [
+            ("x-gitea-signature", DIGEST),
+            ("x-hub-signature-256", &*github),
+        ];
+        assert!(signed(BODY, &both));
+    }
+
+    #[test]
+    fn a_body_without_a_valid_signature_is_refused() {
+        let github = format!("sha256={DIGEST}");
+        assert!(!signed(BODY, &[]));
+        assert!(!signed(
+            b"Hello, World?",
+            &[("x-hub-signature-256", &github)]
+        ));
+        for (name, value) in [
+            ("x-hub-signature-256", DIGEST),
+            ("x-hub-signature-256", "sha256="),
+            ("x-hub-signature-256", ""),
+            ("x-hub-signature", &*github),
+            ("x-gitea-signature", ""),
+            ("x-gitea-signature", &*DIGEST.to_uppercase()),
+            ("x-gitlab-token", ""),
+            ("x-gitlab-token", DIGEST),
+        ] {
+            assert!(!signed(BODY, &[(name, value)]), "{name}: {value}");
+        }
+        // One that is valid does not make up for one that is not.
+        let mixed = [("x-gitlab-token", SECRET), ("x-gitea-signature", "00")];
+        assert!(!signed(BODY, &mixed));
+    }
+
+    #[test]
+    fn a_secret_is_that_of_one_webhook() {
+        let key = blake3::hash(b"key");
+        let first = secret(&key, "e", "1");
+        assert_eq!(first.len(), 64);
+        assert_eq!(first, secret(&key, "e", "1"));
+        for other in [
+            secret(&key, "e", "2"),
+            secret(&key, "f", "1"),
+            secret(&blake3::hash(b"other"), "e", "1"),
+        ] {
+            assert_ne!(first, other);
+        }
+    }
+}

@@ -343,6 +343,15 @@ mod tests {
         assert_eq!(readme(&layout, "plain").as_deref(), Some("hello"));
         assert_eq!(readme(&layout, "linked"), None);
         assert_eq!(readme(&layout, "absent"), None);
+        for (id, of) in [("linked", None), ("plain", Some("name = \"x\"\n"))] {
+            let file = layout.version(id).join("orwd.toml");
+            match of {
+                Some(text) => fs::write(file, text).unwrap(),
+                None => symlink(&secret, file).unwrap(),
+            }
+        }
+        assert_eq!(manifests(&layout, "linked"), "");
+        assert_eq!(manifests(&layout, "plain"), "# orwd.toml\nname = \"x\"\n");
         assert!(about(&layout, "plain").is_empty());
     }
 }

@@ -195,3 +195,54 @@ fn lines(old: &str, new: &str) -> Vec<Line> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_shown_with_the_lines_around_them() {
+        let old: String = (0..20).map(|number| format!("line {number}\n")).collect();
+        let new = old.replace("line 10\n", "line ten\nanother\n");
+        let found = lines(&old, &new);
+        let equal = |number: usize| Line::Equal(format!("line {number}"));
+        let expected = [
+            equal(7),
+            equal(8),
+            equal(9),
+            Line::Removed("line 10".to_owned()),
+            Line::Added("line ten".to_owned()),
+            Line::Added("another".to_owned()),
+            equal(11),
+            equal(12),
+            equal(13),
+        ];
+        assert_eq!(found, expected);
+        assert!(lines(&old, &old).is_empty());
+        let long: String = (0..10_000).map(|number| format!("{number}\n")).collect();
+        assert_eq!(lines("", &long).len(), MAX_LINES + 1);
+    }
+
+    #[test]
+    fn capabilities_and_tools_are_listed_by_environment() {
+        let about: About = serde_json::from_value(serde_json::json!({
+            "name": "alpha",
+            "version": "1",
+            "imports": [{ "name": "b", "grant": "denied" }, { "name": "a", "grant": "granted" }],
+            "secrets": ["K"],
+            "network": { "requested": ["x.example"], "granted": [] },
+            "splits": [{ "name": "train", "num_tasks": 3 }],
+            "tools": [{ "name": "go", "description": "Goes.", "input_schema": { "type": "object" } }],
+        }))
+        .unwrap();
+        assert_eq!(
+            capabilities(&about),
+            "alpha: version 1\nalpha: import a: granted\nalpha: import b: denied\nalpha: secret K\n\
+             alpha: asks for x.example\nalpha: split train: 3 tasks\n"
+        );
+        assert_eq!(
+            tools(&about),
+            "alpha: go\n  Goes.\n  {\n    \"type\": \"object\"\n  }\n"
+        );
+    }
+}
