@@ -7,7 +7,10 @@ Each test has a platform of its own. ENV_SOURCE is a folder with a manifest and 
 another one each time.
 """
 import base64
+import hashlib
+import hmac
 import http.client
+import http.server
 import json
 import os
 import re
@@ -18,6 +21,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -182,6 +186,82 @@ def proxied_platform(tmp_path):
 
 
 @pytest.fixture
+def forge():
+    """A git server elsewhere, with `git http-backend`, and the requests that it got."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            path, _, query = self.path.partition("?")
+            self.server.seen.append(path)
+            if path.startswith("/moved/"):
+                self.send_response(302)
+                self.send_header("Location", "/" + self.path.removeprefix("/moved/"))
+                self.send_header("Content-Length", "0")
+                return self.end_headers()
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            env = {"PATH": os.environ["PATH"], "GIT_PROJECT_ROOT": str(self.server.folder), "GIT_HTTP_EXPORT_ALL": "1",
+                   "PATH_INFO": path, "QUERY_STRING": query, "REQUEST_METHOD": self.command,
+                   "CONTENT_TYPE": self.headers.get("Content-Type", ""), "CONTENT_LENGTH": str(len(body)),
+                   "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""), "GIT_CONFIG_NOSYSTEM": "1",
+                   "HTTP_GIT_PROTOCOL": self.headers.get("Git-Protocol", ""), "GIT_CONFIG_GLOBAL": os.devnull}
+            done = subprocess.run(["git", "http-backend"], input=body, capture_output=True, env=env, timeout=60)
+            head, _, body = done.stdout.partition(b"\r\n\r\n")
+            lines = [line.split(": ", 1) for line in head.decode().splitlines()]
+            self.send_response(int(dict(lines).get("Status", "200 OK").split()[0]))
+            for name, value in lines:
+                if name != "Status":
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.seen, server.address = [], f"127.0.0.1:{server.server_address[1]}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def linked_platform(tmp_path, forge):
+    """A platform that may read the repositories of the forge, and looks at them once an hour."""
+    forge.folder = tmp_path / "forge"
+    forge.folder.mkdir()
+    yield from running(tmp_path, "--allow-repository-host", forge.address, "--repository-poll", "1h")
+
+
+@pytest.fixture
+def polling_platform(tmp_path, forge):
+    forge.folder = tmp_path / "forge"
+    forge.folder.mkdir()
+    yield from running(tmp_path, "--allow-repository-host", forge.address, "--repository-poll", "1s")
+
+
+class Elsewhere:
+    """A repository of the forge, with a working copy."""
+
+    def __init__(self, platform, forge, name):
+        self.bare, self.copy = forge.folder / f"{name}.git", platform.folder / f"copy-of-{name}"
+        self.url = f"http://{forge.address}/{name}.git"
+        git(forge.folder, "init", "-q", "--bare", "-b", "trunk", str(self.bare))
+        shutil.copytree(SOURCE, self.copy)
+        git(self.copy, "init", "-q", "-b", "trunk")
+        self.push()
+
+    def push(self, branch="trunk"):
+        (self.copy / "note").write_text(uuid.uuid4().hex)
+        git(self.copy, "add", "-A")
+        git(self.copy, "commit", "-q", "-m", "change")
+        git(self.copy, "push", "-q", str(self.bare), f"HEAD:{branch}")
+        return git(self.copy, "rev-parse", "HEAD").stdout.strip()
+
+
+@pytest.fixture
 def small_platform(tmp_path):
     yield from running(tmp_path, "--owner-quota", "8MiB")
 
@@ -219,6 +299,221 @@ def test_commands_show_deployments_and_their_logs(platform, client):
     logs = alice.run("logs", "alice/built", "--build", "--deployment-id", rows[0]["id"][:8])
     assert logs.strip()
     alice.run("logs", "alice/built", "--build", "--deployment-id", str(uuid.uuid4()), ok=False)
+
+
+SEVERAL = """
+import contextlib, io, json, sys
+from openreward import cli
+printed = []
+for arguments in json.loads(sys.argv[1]):
+    sys.argv, out = ["orwd", *arguments], io.StringIO()
+    with contextlib.redirect_stdout(out):
+        cli.main()
+    printed.append(out.getvalue())
+print(json.dumps(printed))
+"""
+
+
+def test_both_clients_print_the_same(platform):
+    ident, _ = platform.deploy("twice")
+    platform.ok("POST", "/v1/environments", {"name": "other", "description": "x" * 70, "isPrivate": True})
+    (platform.folder / "data" / "deep").mkdir(parents=True)
+    for name, size in (("a.txt", 3), ("b.bin", 5000), ("deep/c.bin", 3 << 20)):
+        (platform.folder / "data" / name).write_bytes(b"x" * size)
+    rollout = str(uuid.uuid4())
+    platform.ok("POST", "/v1/rollouts", {"events": [
+        {"eventType": "rollout", "eventId": rollout, "runName": "first", "environment": "alice/twice"},
+        {"eventType": "message", "eventId": str(uuid.uuid4()), "rolloutEventId": rollout, "index": 0, "reward": 0.5,
+         "type": "assistant_message", "content": "hello"}]})
+    run, deployment = platform.ok("GET", "/v1/runs")["runs"][0]["id"], platform.deployments(ident)[0]["id"]
+    published, ours, name = Commands(platform, "published"), Commands(platform, "ours"), "alice/twice"
+    published.command = [sys.executable, "-c", SEVERAL]
+
+    def compare(asked):
+        for arguments, expected in zip(asked, json.loads(published.run(json.dumps(asked)))):
+            found = ours.run(*arguments)
+            assert found == expected or "-o" in arguments and json.loads(found) == json.loads(expected), arguments
+
+    # The commands that change something first, so that both clients then read the same.
+    compare([["files", name], ["upload", name, "data/a.txt"], ["upload", name, "data", "--dest", "in", "--concurrency", "1"],
+             ["update", name, "--description", "new", "--hf-url", ""], ["update", name, "--max-concurrency", "7", "--max-scale", "3"],
+             ["update-link", name, "--cpu-memory", "2:4"], ["link", name, name, "--concurrency", "9"], ["unlink", "alice/other"]])
+    # The second link may have come before the first one was built.
+    wait(lambda: {d["status"] for d in platform.deployments(ident)} <= {"deployed", "cancelled"})
+    asked = [["whoami"], ["list"], ["get", name], ["get", "alice/other"], ["deployments", name], ["logs", name], ["files", name],
+             ["runs"], ["run", run], ["rollouts", run], ["logs", name, "--deployment-id", deployment[:8]]]
+    compare(asked + [[*arguments, "-o", "json"] for arguments in asked] + [
+        ["list", "--mine", "--limit", "1"], ["list", "--search", "none"], ["logs", name, "--build"], ["usage"],
+        ["usage", "--daily", "--days", "7"], ["runs", "--search", "none"], ["files", name, "--prefix", "in/"],
+        ["logs", name, "--build", "-o", "json"]])
+    assert published.run(json.dumps([["delete-file", name, "data/a.txt"], ["delete-file", name, "in/deep", "--folder"]])) == json.dumps(
+        ["Deleted 'data/a.txt'\n", "Deleted folder 'in/deep' (1 file)\n"]) + "\n"
+    assert ours.run("delete-file", name, "in/a.txt") + ours.run("delete-file", name, "in", "--folder") == (
+        "Deleted 'in/a.txt'\nDeleted folder 'in' (1 file)\n")
+
+
+def test_our_commands_rename_delete_restore_and_open_an_environment(platform):
+    alice, bob = Commands(platform, "ours"), Commands(platform, "ours", key="bob")
+    alice.run("create", "first", "--description", "d")
+    ident = alice.json("get", "alice/first")["id"]
+    assert alice.run("rename", "alice/first", "second") == "Renamed alice/first to alice/second\n"
+    assert "409" in alice.run("create", "SECOND", "--description", "d", ok=False)
+    bob.run("delete", "alice/second", ok=False)
+    text = alice.run("delete", "alice/second")
+    assert "orwd restore alice/second" in text, text
+    alice.run("get", "alice/second", ok=False)
+    assert [row["id"] for row in alice.json("deleted")] == [ident] and bob.json("deleted") == []
+    assert "may restore" in bob.run("restore", "alice/second", ok=False)
+    assert alice.run("restore", "Alice/second") == "Restored alice/second.\n"
+    assert alice.json("get", "alice/second")["id"] == ident
+
+    opened = platform.folder / "opened"
+    browser = platform.folder / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf "%s|%s" "$#" "$1" > {opened}\n')
+    browser.chmod(0o755)
+    alice.environ["BROWSER"] = str(browser)
+    assert alice.run("open", "alice/second") == f"{platform.base}/alice/second\n"
+    assert opened.read_text() == f"1|{platform.base}/alice/second"
+    opened.unlink()
+    assert alice.run("open", "--print") == f"{platform.base}/\n" and not opened.exists()
+
+    # For good, also after it was deleted.
+    alice.run("delete", "alice/second")
+    assert alice.run("delete", "alice/second", "--for-good") == "Removed alice/second.\n"
+    assert alice.run("deleted") == "No deleted environments found.\n"
+    alice.run("create", "third", "--description", "d")
+    assert alice.run("delete", "alice/third", "--for-good") == "Removed alice/third.\n"
+    entries = alice.json("audit", "--search", "GIVEN up")
+    assert [row["subject"] for row in entries] == ["alice/third", "alice/second"] and len(alice.json("audit", "--limit", "3")) == 3
+
+
+def signed(kind, secret, body):
+    """The headers of a delivery of a forge."""
+    digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return {"github": {"X-GitHub-Event": "push", "X-Hub-Signature-256": f"sha256={digest}"},
+            "gitlab": {"X-Gitlab-Event": "Push Hook", "X-Gitlab-Token": secret},
+            "gitea": {"X-Gitea-Event": "push", "X-GitHub-Event": "push", "X-Gitea-Signature": digest,
+                      "X-Hub-Signature-256": f"sha256={digest}"}}[kind]
+
+
+def test_a_repository_elsewhere_is_deployed_when_its_forge_says_that_it_changed(linked_platform, forge):
+    platform, alice = linked_platform, Commands(linked_platform, "ours")
+    source = Elsewhere(platform, forge, "source")
+    alice.run("create", "far", "--description", "d")
+    alice.run("create", "near", "--description", "d")
+    ident = alice.json("get", "alice/far")["id"]
+    linked = alice.json("link", "alice/far", source.url)["webhook"]
+    address, secret = linked["url"].removeprefix(platform.base), linked["secret"]
+    head = git(source.copy, "rev-parse", "HEAD").stdout.strip()
+    commits = lambda status="deployed": [d["commitSha"] for d in platform.deployments(ident) if d["status"] == status]
+    wait(lambda: commits() == [head])
+    assert platform.deployments(ident)[0]["gitBranch"] == "trunk"
+    assert platform.session("far").commit() == head
+    assert alice.json("get", "alice/far")["original_github_url"] == source.url
+    # Each forge signs in its way. A delivery that comes twice does no more than one.
+    for kind in ("github", "gitlab", "gitea"):
+        head, body = source.push(), json.dumps({"ref": "refs/heads/trunk", "pad": "x" * 3_000_000}).encode()
+        for _ in range(2):
+            assert platform.send("POST", address, body, key=None, headers=signed(kind, secret, body))[0] == 202
+        wait(lambda: commits()[:1] == [head])
+    assert len(platform.deployments(ident)) == 4
+    looked = alice.json("webhook", "alice/far")
+    wait(lambda: platform.send("POST", address, b"", key=None, headers=signed("github", secret, b""))[0] == 202
+         and alice.json("webhook", "alice/far")["checked_at"] > looked["checked_at"])
+    assert len(platform.deployments(ident)) == 4, "nothing was new"
+    # A branch that is not the default one, and events of another kind.
+    source.push("other")
+    assert platform.send("POST", address, b"", key=None, headers=signed("github", secret, b""))[0] == 202
+    ping = signed("github", secret, b"") | {"X-GitHub-Event": "ping"}
+    assert json.loads(platform.send("POST", address, b"", key=None, headers=ping)[1]) == {"status": "pong"}
+    # The secret is shown when it is made, and the database does not have it.
+    assert "secret" not in alice.json("webhook", "alice/far") and secret not in platform.log()
+    assert all(secret.encode() not in path.read_bytes() for path in (platform.folder / "hub").glob("hub.sqlite*"))
+    assert "secret" not in platform.ok("GET", "/v1/github/repos")["repos"][0]
+
+    # Unknown, unlinked and unsigned deliveries are told alike.
+    near, gone = alice.json("get", "alice/near")["id"], str(uuid.uuid4())
+    refused = []
+    for path, headers in [(address, {}), (address, signed("github", "wrong", b"x")), (address, signed("gitlab", "wrong", b"x")),
+                          (address, signed("github", secret, b"y")), (address, signed("gitlab", "", b"x")),
+                          (address.replace(ident, near), signed("github", secret, b"x")),
+                          (address.replace(ident, gone), signed("github", secret, b"x")),
+                          (address, {"X-API-Key": KEYS["alice"]})]:
+        refused.append(platform.send("POST", path, b"x", key=None, headers=headers))
+    assert {status for status, _ in refused} == {401} and len(set(refused)) == 1, refused
+    assert platform.send("POST", address, b"x" * ((25 << 20) + 1), key=None, headers=signed("gitlab", secret, b""))[0] == 413
+    # A new secret ends the former one.
+    renewed = alice.json("webhook", "alice/far", "--renew")["secret"]
+    assert renewed != secret
+    assert platform.send("POST", address, b"", key=None, headers=signed("gitlab", secret, b""))[0] == 401
+    assert platform.send("POST", address, b"", key=None, headers=signed("gitlab", renewed, b""))[0] == 202
+
+    # Its own repository has nothing that clients see, and what is pushed there is not deployed.
+    assert git(source.copy, "ls-remote", platform.remote("far")).stdout == ""
+    note = git(source.copy, "push", platform.remote("far"), "trunk:main").stderr
+    assert f"deployed from {source.url}" in note, note
+    # The published client links it as well, since it is known now, and unlinks it.
+    published = Commands(platform, "published")
+    published.run("link", "alice/near", source.url)
+    wait(lambda: [d for d in platform.deployments(near) if d["status"] == "deployed"])
+    published.run("unlink", "alice/far")
+    assert platform.send("POST", address, b"", key=None, headers=signed("gitlab", renewed, b""))[0] == 401
+    assert "elsewhere" in alice.run("webhook", "alice/far", ok=False)
+    assert len(platform.deployments(ident)) == 4
+
+
+def test_a_repository_elsewhere_is_looked_at_in_intervals(polling_platform, forge):
+    platform, alice = polling_platform, Commands(polling_platform, "ours")
+    source = Elsewhere(platform, forge, "source")
+    alice.run("create", "polled", "--description", "d")
+    ident = alice.json("get", "alice/polled")["id"]
+    alice.run("link", "alice/polled", source.url)
+    deployed = lambda head: [d for d in platform.deployments(ident) if (d["commitSha"], d["status"]) == (head, "deployed")]
+    for _ in range(2):
+        head = source.push()
+        wait(lambda: deployed(head))
+    # It is forced back, and deployed again as any other commit.
+    git(source.copy, "reset", "-q", "--hard", "HEAD~1")
+    git(source.copy, "commit", "-q", "--amend", "-m", "again")
+    git(source.copy, "push", "-q", "-f", str(source.bare), "HEAD:trunk")
+    head = git(source.copy, "rev-parse", "HEAD").stdout.strip()
+    wait(lambda: deployed(head))
+    # One that is gone is told to who may change the environment, and to nobody else.
+    source.bare.rename(source.bare.with_suffix(".gone"))
+    wait(lambda: alice.json("webhook", "alice/polled")["problem"])
+    assert platform.send("GET", "/v1/orwd/environments/alice/polled/webhook", key="bob")[0] == 403
+    assert platform.session("polled").commit() == head
+    # A killed platform looks again at its start.
+    source.bare.with_suffix(".gone").rename(source.bare)
+    platform.process.kill()
+    platform.process.wait()
+    head = source.push()
+    wait(lambda: subprocess.run(["sh", "-c", f"kill -0 {platform.started('control')[-1]} 2>/dev/null"]).returncode != 0)
+    platform.start()
+    wait(lambda: deployed(head))
+    assert alice.json("webhook", "alice/polled")["problem"] is None
+
+
+def test_a_repository_leads_the_platform_to_no_other_address(linked_platform, forge):
+    platform = linked_platform
+    Elsewhere(platform, forge, "source")
+    ident = platform.ok("POST", "/v1/environments", {"name": "lured", "description": "d"})["id"]
+    connect, other = "/v1/github/environments/alice/lured/connect", f"127.0.0.1:{platform.address.split(':')[1]}"
+    for url in [f"http://{other}/git/alice/lured.git", f"https://{other}/a", "https://localhost/a", "https://169.254.169.254/latest/a",
+                "https://[::1]/a", "https://[::ffff:127.0.0.1]/a", "https://2130706433/a", "https://127.1/a", "file:///etc/passwd",
+                f"{platform.folder}/forge/source.git", "ssh://-oProxyCommand=touch%20x/a", "git@127.0.0.1:a", "ext::sh -c true",
+                f"http://user:word@{forge.address}/source.git", "--upload-pack=touch x", f"ftp://{forge.address}/a"]:
+        status, text = platform.send("POST", connect, {"githubRepoId": url})
+        assert status == 400, (url, status, text)
+    assert forge.seen == [] and not platform.ok("GET", "/v1/environments/alice/lured")["has_github_connection"]
+    # A redirect is not followed, not even to the same host.
+    platform.ok("POST", connect, {"githubRepoId": f"http://{forge.address}/moved/source.git"})
+    webhook = "/v1/orwd/environments/alice/lured/webhook"
+    wait(lambda: platform.ok("GET", webhook)["problem"])
+    assert forge.seen and all(path.startswith("/moved/") for path in forge.seen), forge.seen
+    assert platform.deployments(ident) == []
+    # What a stranger links is not theirs to link.
+    assert platform.send("POST", connect, {"githubRepoId": f"http://{forge.address}/source.git"}, key="bob")[0] == 403
 
 
 def test_the_published_client_plays_an_episode(platform):
@@ -341,6 +636,8 @@ def test_every_route_is_for_those_who_may(platform):
         ("POST", "/v1/orwd/environments/acme/secret/rollback", {"deployment": gone}, ABSENT),
         ("GET", "/v1/github/auth-status", None, KEY), ("GET", "/v1/github/repos", None, KEY),
         ("POST", "/v1/github/environments/acme/secret/connect", {"githubRepoId": ident}, CHANGE),
+        ("GET", "/v1/orwd/environments/acme/secret/webhook", None, ABSENT),
+        ("POST", "/v1/orwd/environments/acme/secret/webhook", {}, ABSENT), ("POST", f"/v1/orwd/hooks/{ident}", {}, [401] * 6),
         ("PUT", f"/v1/github/environments/{ident}", {}, CHANGE),
         ("GET", f"/v1/github/environments/{ident}/deployments", None, CHANGE),
         ("GET", f"/v1/github/deployments/{deployment}/logs", None, OWN),
@@ -391,12 +688,17 @@ def test_every_route_is_for_those_who_may(platform):
         ("POST", "/new", {"owner": "acme", "name": "secret"}, [401, 403, 403, 409, 409, 403]),
         ("GET", "/acme", None, [200] * 6), ("GET", page, None, READ), ("GET", f"{page}/events", None, EDIT),
         ("GET", f"{page}/tasks", None, SEE), ("GET", f"{page}/settings", None, EDIT), ("POST", f"{page}/settings", form, SEND),
+        ("GET", f"{page}/repository", None, EDIT), ("POST", f"{page}/repository", {"url": "https://127.0.0.1/a"}, [401, 404, 403, 400, 400, 404]),
+        ("POST", f"{page}/repository/webhook", {}, [401, 404, 403, 404, 404, 404]),
+        ("POST", f"{page}/repository/unlink", {}, [401, 404, 403, 303, 303, 404]),
         ("POST", f"{page}/rename", {"name": "no"}, [401, 404, 403, 400, 400, 404]),
         ("POST", f"{page}/delete", {"confirm": "secret"}, [401, 404, 403, 400, 400, 404]),
-        ("GET", "/settings/deleted", None, MINE), ("POST", f"/settings/deleted/{gone}/restore", {}, GONE),
+        ("GET", "/settings/deleted", None, MINE), ("GET", "/settings/audit?search=x", None, MINE),
+        ("POST", f"/settings/deleted/{gone}/restore", {}, GONE),
         ("POST", f"/settings/deleted/{gone}/remove", {}, GONE),
         ("GET", f"{page}/deployments", None, EDIT), ("GET", f"{page}/deployments/{deployment}", None, EDIT),
         ("GET", f"{page}/deployments/{deployment}/events", None, EDIT),
+        ("GET", f"{page}/deployments/{deployment}/compare", None, [303, 404, 403, 409, 409, 404]),
         ("POST", f"{page}/deployments/{deployment}/serve", {}, [401, 404, 403, 409, 409, 404]),
         ("GET", f"{page}/sessions", None, SEE), ("GET", f"{page}/sessions/{deployment}-0/{gone}", None, NONE),
         ("POST", f"{page}/sessions/{deployment}-0/{gone}/fork", {}, GONE),

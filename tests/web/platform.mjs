@@ -10,7 +10,7 @@ const run = promisify(execFile);
 /** Starts a platform. Returns its address, what it printed, and a function that stops it. */
 export async function platform(state, accounts) {
   mkdirSync(state, { recursive: true });
-  const args = ["hub", "--state", `${state}/hub`, "--listen", "127.0.0.1:0"];
+  const args = ["hub", "--state", `${state}/hub`, "--listen", "127.0.0.1:0", "--allow-repository-host", "127.0.0.1:9"];
   if (accounts) {
     writeFileSync(`${state}/accounts.toml`, accounts);
     args.push("--bootstrap", `${state}/accounts.toml`);

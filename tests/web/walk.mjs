@@ -229,6 +229,41 @@ async function team() {
   await alice.locator("tbody tr").nth(2).getByText("served", { exact: true }).waitFor();
   say("rolled back");
 
+  // What changed from one version to the next.
+  await alice.locator("tbody tr a").first().click();
+  await alice.getByRole("link", { name: "What changed" }).click();
+  await alice.getByText('+ secrets = ["K", "L"]').waitFor();
+  await alice.getByText("secret L").first().waitFor();
+  assert.equal(await alice.getByText("No difference.").count(), 1, "the tools are the same");
+  await look(alice, "compare");
+
+  // A repository elsewhere, of which nothing can be read.
+  await alice.goto("/alice/walk/settings");
+  await alice.getByRole("link", { name: "Repository and webhook" }).click();
+  await alice.getByText("Pushes to the default branch").waitFor();
+  await alice.fill("#url", "https://127.0.0.1/a.git");
+  await alice.getByRole("button", { name: "Link", exact: true }).click();
+  await alice.getByText("has no public address").waitFor();
+  await look(alice, "repository-refused");
+  await alice.fill("#url", "http://127.0.0.1:9/a.git");
+  await alice.getByRole("button", { name: "Link", exact: true }).click();
+  const shownSecret = async () => (await alice.locator(".note pre").first().textContent()).trim();
+  await alice.getByText("The secret of the webhook").waitFor();
+  const webhookSecret = await shownSecret();
+  assert.match(webhookSecret, /^[0-9a-f]{64}$/);
+  await look(alice, "repository-secret");
+  await alice.getByRole("button", { name: "New webhook secret" }).click();
+  await alice.waitForURL("**/repository/webhook");
+  assert.notEqual(await shownSecret(), webhookSecret);
+  do {
+    await alice.goto("/alice/walk/repository");
+  } while (!(await alice.getByText("It could not be read").count()));
+  assert.ok(!(await alice.content()).includes(webhookSecret), "the secret is shown once");
+  await look(alice, "repository");
+  await alice.getByRole("button", { name: "Remove the link" }).click();
+  await alice.getByText("None: components that are uploaded").waitFor();
+  say("linked a repository elsewhere");
+
   // Nobody else sees the private environment, and its absence looks the same.
   const stranger = await person(hub.base);
   assert.equal((await stranger.goto("/alice/walk")).status(), 404);
@@ -308,6 +343,13 @@ async function team() {
   await alice.fill("#new-name", "walked");
   await alice.getByRole("button", { name: "Rename" }).click();
   await alice.waitForURL("**/alice/walked/settings");
+  await alice.goto("/settings/audit");
+  await alice.fill("input[name=search]", "RENAMED to alice/walked");
+  await alice.click("main form button");
+  await alice.waitForURL("**/settings/audit?search=*");
+  await alice.locator("tbody tr").first().waitFor();
+  assert.equal(await alice.locator("tbody tr").count(), 1);
+  await look(alice, "audit");
   await alice.goto("/alice/walk/tasks?from=0");
   assert.equal(new URL(alice.url()).pathname, "/alice/walked/tasks");
   // It is deleted by its typed name only, and restored.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::admission::forwarded::ProxyNetwork;
+use crate::deploy::remotes::address::RepositoryHost;
 
 /// The configuration, which the supervisor hands to the control process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,6 +29,10 @@ pub struct HubConfig {
     pub owner_quota: u64,
     /// The time in which a deleted environment can be restored.
     pub deleted_retention: Duration,
+    /// The time between two looks at a repository elsewhere.
+    pub repository_poll: Duration,
+    /// The hosts of repositories that are no public ones, or have no TLS.
+    pub repository_hosts: Vec<RepositoryHost>,
     /// Whether components are built from their sources.
     pub allow_native_builds: bool,
     /// The arguments of the log for each process.

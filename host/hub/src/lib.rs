@@ -24,6 +24,7 @@ mod web;
 
 pub use admission::forwarded::{NotANetwork, ProxyNetwork};
 pub use config::HubConfig;
+pub use deploy::remotes::address::{NotAHost, RepositoryHost};
 pub use error::HubError;
 pub use http::server::run_control;
 pub use supervisor::run::run_supervisor;

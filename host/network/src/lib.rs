@@ -19,5 +19,6 @@ pub use broker::client::{Broker, BrokerPort};
 pub use broker::config::{BrokerConfig, ConfigError};
 pub use broker::keeper::keep;
 pub use broker::server::{BrokerError, serve};
+pub use rules::address::refusal;
 pub use rules::grant::{NetworkGrant, OperatorRules};
 pub use rules::rule::{InvalidRule, Rule};

@@ -2,10 +2,11 @@
 //! environments.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use orwd_config::{HardeningFlags, Listen, LogFlags};
-use orwd_hub::{HubConfig, ProxyNetwork, run_control, run_supervisor};
+use orwd_hub::{HubConfig, ProxyNetwork, RepositoryHost, run_control, run_supervisor};
 use orwd_model::{ByteSize, TimeSpan};
 
 use crate::console::{CommandError, CommandStatus, Log, terminal};
@@ -72,6 +73,18 @@ pub(crate) struct Hub {
     #[arg(long, value_name = "TIME", default_value = "336h")]
     deleted_retention: TimeSpan,
 
+    /// Time between two looks at a repository elsewhere that an environment is linked
+    /// to, at least 1s; a webhook makes the platform look at once
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = repository_poll)]
+    repository_poll: TimeSpan,
+
+    /// Host of repositories elsewhere that need not have a public address and TLS, such
+    /// as git.example or 10.0.0.7:3000; without a port, that of https or http. Without
+    /// it, users can link repositories at public addresses by https only, so that nobody
+    /// reaches this machine's network through the platform. May be repeated
+    #[arg(long, value_name = "HOST")]
+    allow_repository_host: Vec<RepositoryHost>,
+
     /// Build pushed sources that have no component. This runs code of their
     /// authors on this machine with your rights, so allow it only if you trust
     /// everyone who may push
@@ -97,6 +110,8 @@ impl Hub {
             file_quota: self.file_quota.get(),
             owner_quota: self.owner_quota.get(),
             deleted_retention: self.deleted_retention.get(),
+            repository_poll: self.repository_poll.get(),
+            repository_hosts: self.allow_repository_host,
             allow_native_builds: self.allow_native_builds,
             log_arguments,
             host_arguments: vec!["--hardening".to_owned(), name(self.hardening.hardening)],
@@ -112,6 +127,16 @@ impl Hub {
 fn name(value: impl ValueEnum) -> String {
     let value = value.to_possible_value();
     value.map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+fn repository_poll(text: &str) -> Result<TimeSpan, String> {
+    let time = text
+        .parse::<TimeSpan>()
+        .map_err(|error| format!("{error}"))?;
+    match time.get() >= Duration::from_secs(1) {
+        true => Ok(time),
+        false => Err("it must be at least 1s".to_owned()),
+    }
 }
 
 fn public_url(text: &str) -> Result<String, String> {

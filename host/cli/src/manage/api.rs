@@ -181,8 +181,21 @@ pub(super) fn rows(object: &Value, key: &str) -> Vec<Value> {
     rows.cloned().unwrap_or_default()
 }
 
+/// Returns the address of the web page: that of the site, or else of the API.
+pub(super) fn site() -> Result<String, CommandError> {
+    let found = set(SITE_URL).or_else(|| set(API_URL));
+    found.ok_or_else(|| {
+        CommandError::usage(format!(
+            "no platform; set {SITE_URL} to its address, such as http://127.0.0.1:8080"
+        ))
+    })
+}
+
+fn set(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 fn url() -> Result<String, CommandError> {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let Some(url) = set(API_URL) {
         return Ok(url);
     }

@@ -14,7 +14,11 @@ const NONE: &str = "No deployments found. Push to the linked repository, or run 
 
 /// Returns the first eight characters.
 fn short(id: &str) -> String {
-    id.chars().take(8).collect()
+    cut(id, 8)
+}
+
+fn cut(text: &str, length: usize) -> String {
+    text.chars().take(length).collect()
 }
 
 async fn list(api: &Api, name: &str) -> Result<Vec<Value>, CommandError> {
@@ -45,16 +49,16 @@ impl Deployments {
                 return NONE.to_owned();
             }
             let mut out = format!(
-                "{:<8} {:<12} {:<20} {:<8} Created\n",
-                "ID", "Status", "Branch", "Commit"
+                "{:<10} {:<12} {:<20} {:<10} CREATED\n",
+                "ID", "STATUS", "BRANCH", "COMMIT"
             );
             for row in rows {
                 writeln!(
                     out,
-                    "{:<8} {:<12} {:<20} {:<8} {}",
+                    "{:<10} {:<12} {:<20} {:<10} {}",
                     short(&text(row, "id")),
                     text(row, "status"),
-                    text(row, "gitBranch"),
+                    cut(&text(row, "gitBranch"), 20),
                     short(&text(row, "commitSha")),
                     text(row, "created_at")
                 )
@@ -109,7 +113,7 @@ impl Logs {
                 if self.output.is_table() {
                     let status = text(latest, "status");
                     terminal::print(&format!(
-                        "Using latest deployment: {} ({status})\n",
+                        "Using latest deployment: {} ({status})\n\n",
                         short(&id)
                     ))?;
                 }
@@ -122,17 +126,21 @@ impl Logs {
             false => format!("/v1/github/deployments/{id}/runtime-logs?limit={limit}"),
         };
         let reply = api.get(&path).await?;
-        self.output.print(&reply, || {
+        let entries = rows(&reply, "entries");
+        let shown = match self.build {
+            true => reply.clone(),
+            false => Value::Array(entries.clone()),
+        };
+        self.output.print(&shown, || {
             let status = text(&reply, "status");
             if self.build {
                 return match text(&reply, "logs") {
                     log if log.is_empty() => {
                         format!("No build logs available (status: {status})\n")
                     }
-                    log => format!("{}\n", log.trim_end()),
+                    log => format!("{log}\n"),
                 };
             }
-            let entries = rows(&reply, "entries");
             if entries.is_empty() {
                 return format!("No runtime logs available (status: {status})\n");
             }

@@ -204,15 +204,15 @@ impl List {
             if count == 0 {
                 return "No environments found.\n".to_owned();
             }
-            let mut out = format!("{:<50} {:<7} Description\n", "Environment", "Linked");
+            let mut out = format!("{:<40} {:<12} DESCRIPTION\n", "OWNER/NAME", "CONNECTED");
             for row in found.as_array().into_iter().flatten() {
                 let name = format!("{}/{}", text(row, "owner"), text(row, "name"));
                 let linked = row.get("has_github_connection") == Some(&Value::Bool(true));
                 let linked = if linked { "yes" } else { "no" };
                 let description: String = text(row, "description").chars().take(60).collect();
-                writeln!(out, "{name:<50} {linked:<7} {description}").ok();
+                writeln!(out, "{name:<40} {linked:<12} {description}").ok();
             }
-            writeln!(out, "Showing {count} of {total} environments").ok();
+            writeln!(out, "\nShowing {count} of {total} environments").ok();
             out
         })
     }

@@ -60,6 +60,10 @@ impl Upload {
         let id = api.id(&self.environment).await?;
         let files = self.named_files()?;
         let (mut uploaded, mut failed) = (0_usize, 0_usize);
+        let counted = counted(files.len(), "file");
+        if self.output.is_table() {
+            terminal::print(&format!("Uploading {counted} to {}...\n", self.environment))?;
+        }
         for batch in files.chunks(BATCH) {
             for (name, result) in upload(&api, &id, batch, self.concurrency).await? {
                 match result {
@@ -78,8 +82,10 @@ impl Upload {
         }
         let counts = json!({ "uploaded": uploaded, "failed": failed, "total": files.len() });
         let line = if self.output.is_table() {
-            let files = if uploaded == 1 { "file" } else { "files" };
-            format!("Uploaded {uploaded} {files}\n")
+            match failed {
+                0 => format!("\nUploaded {counted}\n"),
+                _ => format!("\nUploaded {uploaded}/{counted} ({failed} failed)\n"),
+            }
         } else {
             format!("{counts}\n")
         };
@@ -230,7 +236,7 @@ impl Files {
         }
         let found = json!({ "files": files, "folders": folders });
         self.output.print(&found, || {
-            if files.is_empty() {
+            if files.is_empty() && folders.is_empty() {
                 return "No files found.\n".to_owned();
             }
             let mut out = String::new();
@@ -241,24 +247,26 @@ impl Files {
                 let size = file.get("size").and_then(Value::as_u64).unwrap_or_default();
                 writeln!(out, "  {:<60} {:>10}", text(file, "path"), size_text(size)).ok();
             }
-            writeln!(out, "{} files, {} folders", files.len(), folders.len()).ok();
+            let (files, folders) = (files.len(), folders.len());
+            let (files, folders) = (counted(files, "file"), counted(folders, "folder"));
+            writeln!(out, "\n{files}, {folders}").ok();
             out
         })
     }
 }
 
 fn size_text(bytes: u64) -> String {
-    let mut size = bytes as f64;
-    for unit in ["B", "KB", "MB", "GB"] {
-        if size < 1024.0 {
-            return match unit {
-                "B" => format!("{bytes} B"),
-                unit => format!("{size:.1} {unit}"),
-            };
-        }
-        size /= 1024.0;
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{:.1} KB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MB", bytes as f64 / 1_048_576.0),
     }
-    format!("{size:.1} TB")
+}
+
+/// Returns a number with its noun.
+fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 /// Delete a file or a folder of an environment
@@ -289,11 +297,12 @@ impl DeleteFile {
         let address = format!("/v1/files/{id}/{folder}{}", segment(&self.path));
         let reply = api.send(Method::DELETE, &address, None).await?;
         self.output.print(&reply, || match self.folder {
-            true => format!(
-                "Deleted folder '{}' ({} files)\n",
-                self.path,
-                text(&reply, "deletedCount")
-            ),
+            true => {
+                let count = reply.get("deletedCount").and_then(Value::as_u64);
+                let count = usize::try_from(count.unwrap_or_default()).unwrap_or_default();
+                let path = &self.path;
+                format!("Deleted folder '{path}' ({})\n", counted(count, "file"))
+            }
             false => format!("Deleted '{}'\n", self.path),
         })
     }
@@ -380,6 +389,7 @@ mod tests {
             (1023, "1023 B"),
             (1024, "1.0 KB"),
             (3_000_000, "2.9 MB"),
+            (3_000_000_000, "2861.0 MB"),
         ] {
             assert_eq!(size_text(bytes), expected);
         }

@@ -11,16 +11,19 @@ use crate::console::{CommandError, terminal};
 /// Link an environment to the repository that it is deployed from
 ///
 /// The head of the repository's default branch is deployed at once, and later each
-/// push to that branch.
+/// push to that branch. A repository elsewhere is named by its address. The platform
+/// looks at it in intervals, and at once when its forge sends the webhook whose address
+/// and secret are printed.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   orwd link alice/my-env alice/my-env
+  orwd link alice/my-env https://github.com/alice/my-env.git
   orwd link alice/my-env alice/environments --subdirectory counter")]
 pub(crate) struct Link {
     /// Environment: owner/name
     environment: String,
 
-    /// Repository: owner/name
+    /// Repository: owner/name, or the https:// address of a public one elsewhere
     repository: String,
 
     /// CPUs and GiB of memory of an instance, such as 1:4
@@ -57,7 +60,12 @@ impl Link {
     pub(super) async fn run(self) -> Result<(), CommandError> {
         let api = Api::open()?;
         let (owner, name) = reference(&self.environment)?;
-        let known = rows(&api.get("/v1/github/repos").await?, "repos");
+        let is_elsewhere = self.repository.contains("://");
+        let known = match is_elsewhere {
+            // The platform learns it from the address.
+            true => vec![json!({ "id": self.repository, "fullName": self.repository })],
+            false => rows(&api.get("/v1/github/repos").await?, "repos"),
+        };
         let wanted = self.repository.to_lowercase();
         let found = known
             .iter()
@@ -91,12 +99,82 @@ impl Link {
         );
         let linked = api.send(Method::POST, &path, Some(&body)).await?;
         self.output.print(&linked, || {
+            let webhook = linked.get("webhook").map(webhook_lines).unwrap_or_default();
             format!(
-                "Linked {} to {} (environment id: {})\nA push to its default branch is deployed.\n",
-                self.environment,
+                "Linked {name} to {} (environment id: {})\nA deployment has been triggered. Run `orwd \
+                 deployments {name}` to check status.\n{webhook}",
                 text(found, "fullName"),
-                text(&linked, "environmentId")
+                text(&linked, "environmentId"),
+                name = self.environment,
             )
+        })
+    }
+}
+
+/// Says how a forge sends webhooks.
+fn webhook_lines(webhook: &Value) -> String {
+    let secret = match text(webhook, "secret") {
+        secret if secret.is_empty() => "shown when it was made; --renew makes another".to_owned(),
+        secret => format!("{secret} (not shown again)"),
+    };
+    format!(
+        "Webhook:     {}\nSecret:      {secret}\nGitHub, Gitea: content type application/json. \
+         GitLab: the secret is the secret token.\n",
+        text(webhook, "url")
+    )
+}
+
+/// Show the repository elsewhere of an environment and its webhook
+///
+/// Tells how the last look at the repository ended. The secret of the webhook is shown
+/// when the environment is linked, and when it is renewed; the former one then ends.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  orwd webhook alice/my-env
+  orwd webhook alice/my-env --renew")]
+pub(crate) struct Webhook {
+    /// Environment: owner/name
+    environment: String,
+
+    /// Make a new secret
+    #[arg(long)]
+    renew: bool,
+
+    #[command(flatten)]
+    output: OutputFlags,
+}
+
+impl Webhook {
+    pub(super) async fn run(self) -> Result<(), CommandError> {
+        let (owner, name) = reference(&self.environment)?;
+        let path = format!(
+            "/v1/orwd/environments/{}/{}/webhook",
+            segment(owner),
+            segment(name)
+        );
+        let method = if self.renew {
+            Method::POST
+        } else {
+            Method::GET
+        };
+        let found = Api::open()?.send(method, &path, None).await?;
+        self.output.print(&found, || {
+            let checked = match text(&found, "checked_at") {
+                at if at.is_empty() => "not yet".to_owned(),
+                at => at,
+            };
+            let mut out = format!("Repository:  {}\n", text(&found, "repository"));
+            for (label, value) in [
+                ("Branch:", text(&found, "branch")),
+                ("Commit:", text(&found, "commit")),
+                ("Looked at:", checked),
+                ("Problem:", text(&found, "problem")),
+            ] {
+                if !value.is_empty() {
+                    out.push_str(&format!("{label:<13}{value}\n"));
+                }
+            }
+            out + &webhook_lines(&found)
         })
     }
 }

@@ -7,7 +7,9 @@ mod api;
 mod deployments;
 mod environments;
 mod files;
+mod lifecycle;
 mod links;
+mod open;
 mod output;
 mod rollouts;
 
@@ -24,9 +26,16 @@ pub(crate) enum Manage {
     List(environments::List),
     Get(environments::Get),
     Update(environments::Update),
+    Rename(lifecycle::Rename),
+    Delete(lifecycle::Delete),
+    Deleted(lifecycle::Deleted),
+    Restore(lifecycle::Restore),
+    Audit(lifecycle::Audit),
+    Open(open::Open),
     Link(links::Link),
     Unlink(links::Unlink),
     UpdateLink(links::UpdateLink),
+    Webhook(links::Webhook),
     Deployments(deployments::Deployments),
     Deploy(files::Deploy),
     Rollback(deployments::Rollback),
@@ -53,9 +62,16 @@ impl Manage {
                 Manage::List(command) => command.run().await,
                 Manage::Get(command) => command.run().await,
                 Manage::Update(command) => command.run().await,
+                Manage::Rename(command) => command.run().await,
+                Manage::Delete(command) => command.run().await,
+                Manage::Deleted(command) => command.run().await,
+                Manage::Restore(command) => command.run().await,
+                Manage::Audit(command) => command.run().await,
+                Manage::Open(command) => command.run(),
                 Manage::Link(command) => command.run().await,
                 Manage::Unlink(command) => command.run().await,
                 Manage::UpdateLink(command) => command.run().await,
+                Manage::Webhook(command) => command.run().await,
                 Manage::Deployments(command) => command.run().await,
                 Manage::Deploy(command) => command.run().await,
                 Manage::Rollback(command) => command.run().await,

@@ -45,6 +45,12 @@ fn reward(object: &Value, key: &str) -> String {
     }
 }
 
+/// Formats the cost of a row, which is a number or its text.
+fn dollars(row: &Value) -> String {
+    let cost = text(row, "cost").parse::<f64>().unwrap_or_default();
+    format!("${cost:.2}")
+}
+
 fn cut(text: &str, length: usize) -> String {
     text.chars().take(length).collect()
 }
@@ -77,11 +83,14 @@ impl Runs {
             if found.is_empty() {
                 return "No runs found.\n".to_owned();
             }
-            let mut out = format!("{:<40} {:<9} {:<8} Created\n", "Name", "Rollouts", "Reward");
+            let mut out = format!(
+                "{:<40} {:<10} {:<12} CREATED\n",
+                "NAME", "ROLLOUTS", "AVG REWARD"
+            );
             for row in &found {
                 writeln!(
                     out,
-                    "{:<40} {:<9} {:<8} {}",
+                    "{:<40} {:<10} {:<12} {}",
                     cut(&text(row, "name"), 40),
                     text(row, "num_rollouts"),
                     reward(row, "avg_rollout_reward"),
@@ -91,7 +100,7 @@ impl Runs {
             }
             writeln!(
                 out,
-                "Showing {} of {} runs",
+                "\nShowing {} of {} runs",
                 found.len(),
                 text(&reply, "total")
             )
@@ -165,18 +174,21 @@ impl Rollouts {
                 return "No rollouts found.\n".to_owned();
             }
             let mut out = format!(
-                "{:<25} {:<25} {:<8} {:<8} Created\n",
-                "Name", "Environment", "Reward", "Messages"
+                "{:<30} {:<25} {:<10} {:<6} CREATED\n",
+                "NAME", "ENVIRONMENT", "REWARD", "MSGS"
             );
             for row in &found {
                 let name = match text(row, "rolloutName") {
                     name if name.is_empty() => cut(&text(row, "id"), 8),
+                    name => cut(&name, 30),
+                };
+                let environment = match text(row, "environment") {
+                    name if name.is_empty() => "-".to_owned(),
                     name => cut(&name, 25),
                 };
                 writeln!(
                     out,
-                    "{name:<25} {:<25} {:<8} {:<8} {}",
-                    cut(&text(row, "environment"), 25),
+                    "{name:<30} {environment:<25} {:<10} {:<6} {}",
                     reward(row, "max_reward"),
                     text(row, "num_messages"),
                     text(row, "created_at")
@@ -185,7 +197,7 @@ impl Rollouts {
             }
             writeln!(
                 out,
-                "Showing {} of {} rollouts",
+                "\nShowing {} of {} rollouts",
                 found.len(),
                 text(&reply, "total")
             )
@@ -232,21 +244,38 @@ impl Usage {
         let reply = Api::open()?.get(&path).await?;
         self.output.print(&reply, || {
             let day = |key: &str| cut(&text(&reply, key), 10);
-            let mut out = format!("Usage {} to {}\n", day("since"), day("until"));
-            let rows = rows(&reply, if self.daily { "daily" } else { "byService" });
-            if rows.is_empty() {
-                out.push_str("No API usage in this period.\n");
+            let mut out = format!("Usage {} to {}\n\n", day("since"), day("until"));
+            let services = rows(&reply, "byService");
+            if services.is_empty() {
+                return out + "  No API usage in this period.\n";
             }
-            for row in &rows {
-                writeln!(
-                    out,
-                    "{:<12} {:<10} {:>10} {:>12}",
-                    text(row, "date"),
-                    text(row, "service"),
-                    text(row, "requests"),
-                    text(row, "cost")
-                )
-                .ok();
+            let line = |row: &Value, name: &str| {
+                let (requests, cost) = (text(row, "requests"), dollars(row));
+                format!("{name:<10}{requests:>12}{cost:>12}")
+            };
+            writeln!(
+                out,
+                "  {:<10}{:>12}{:>12}{:>10}",
+                "SERVICE", "REQUESTS", "COST", "PENDING"
+            )
+            .ok();
+            for row in &services {
+                let pending = match text(row, "pendingRequests") {
+                    none if none.is_empty() || none == "0" => "-".to_owned(),
+                    count => count,
+                };
+                writeln!(out, "  {}{pending:>10}", line(row, &text(row, "service"))).ok();
+            }
+            let totals = reply.get("totals").unwrap_or(&Value::Null);
+            writeln!(out, "  {}\n  {}", "-".repeat(44), line(totals, "TOTAL")).ok();
+            let days = rows(&reply, "daily");
+            if !days.is_empty() {
+                out.push_str("\n  By day:\n");
+            }
+            for row in &days {
+                let (service, requests) = (text(row, "service"), text(row, "requests"));
+                let (date, cost) = (text(row, "date"), dollars(row));
+                writeln!(out, "    {date}  {service:<8}{requests:>10}{cost:>12}").ok();
             }
             out
         })

@@ -183,6 +183,7 @@ pub fn remove(
         "DELETE FROM contents WHERE environment = ?1",
         "DELETE FROM usage WHERE environment = ?1",
         "DELETE FROM former_names WHERE environment = ?1",
+        "DELETE FROM remotes WHERE environment = ?1",
         "UPDATE environments SET repository = NULL, subdirectory = NULL, deployed_commit = NULL \
          WHERE repository = ?1",
         "DELETE FROM environments WHERE id = ?1",

@@ -5,6 +5,7 @@ use super::record::{COLUMNS, EnvironmentRecord, TABLES};
 use crate::accounts::Caller;
 use crate::error::HubStoreError;
 use crate::sql::backend::{RowBound, Transaction};
+use crate::sql::escape_like;
 use crate::sql::params;
 use crate::sql::value::SqlValue;
 
@@ -188,13 +189,6 @@ pub fn list(
     Ok((found, total))
 }
 
-/// Escapes what has a meaning in a LIKE pattern.
-pub(crate) fn escape_like(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('%', "\\%")
-        .replace('_', "\\_")
-}
-
 /// Returns the environments whose repositories the caller may deploy from.
 pub fn repositories(
     transaction: &mut dyn Transaction,
@@ -221,13 +215,14 @@ pub fn generations(transaction: &mut dyn Transaction) -> Result<Vec<(String, i64
         .collect()
 }
 
-/// Returns the environments that are deployed from a repository, or from any.
+/// Returns the environments that are deployed from a repository of the platform,
+/// or from any of them.
 pub fn linked_to(
     transaction: &mut dyn Transaction,
     repository: Option<&str>,
 ) -> Result<Vec<EnvironmentRecord>, HubStoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM {TABLES} WHERE e.repository IS NOT NULL \
+        "SELECT {COLUMNS} FROM {TABLES} WHERE e.repository IS NOT NULL AND m.url IS NULL \
          AND e.deleted_at IS NULL AND (?1 IS NULL OR e.repository = ?1)"
     );
     let rows = transaction.query(&sql, params![repository])?;

@@ -5,15 +5,16 @@ use crate::accounts::Caller;
 use crate::error::HubStoreError;
 use crate::sql::value::SqlRow;
 
-/// The columns that [`EnvironmentRecord::of`] reads, of the table `e` and of the
-/// linked repository `r`.
+/// The columns that [`EnvironmentRecord::of`] reads, of the table `e`, of the
+/// linked repository `r` and of the repository elsewhere `m`.
 pub(super) const COLUMNS: &str = "e.id, e.owner, e.name, e.description, e.is_private, \
     e.cpu_count, e.mem_gb, e.min_scale, e.max_scale, e.max_concurrency, e.arxiv_url, \
     e.external_github_url, e.external_hf_url, e.repository, r.owner, r.name, e.subdirectory, \
-    e.deployed_commit, e.served, e.generation, e.created_at, e.updated_at";
+    e.deployed_commit, e.served, e.generation, e.created_at, e.updated_at, m.url";
 
 /// The tables of [`COLUMNS`].
-pub(super) const TABLES: &str = "environments e LEFT JOIN environments r ON r.id = e.repository";
+pub(super) const TABLES: &str = "environments e LEFT JOIN environments r ON r.id = e.repository \
+    LEFT JOIN remotes m ON m.environment = e.id";
 
 /// An environment.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +52,8 @@ pub struct EnvironmentRecord {
 /// The repository that an environment is deployed from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvironmentLink {
-    /// The environment to which the repository belongs.
+    /// The environment to whose repository the commits belong. With a repository
+    /// elsewhere it is the environment itself: its repository has a copy.
     pub repository: String,
     /// The name of that environment, with its owner.
     pub repository_name: String,
@@ -59,6 +61,8 @@ pub struct EnvironmentLink {
     pub subdirectory: Option<String>,
     /// The commit that was deployed last.
     pub deployed_commit: Option<String>,
+    /// The address of the repository, if it is elsewhere.
+    pub remote: Option<String>,
 }
 
 impl EnvironmentRecord {
@@ -70,6 +74,7 @@ impl EnvironmentRecord {
                 repository_name: format!("{}/{}", row.text(14)?, row.text(15)?),
                 subdirectory: row.optional_text(16)?,
                 deployed_commit: row.optional_text(17)?,
+                remote: row.optional_text(22)?,
             }),
         };
         Ok(EnvironmentRecord {

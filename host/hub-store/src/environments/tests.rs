@@ -18,6 +18,13 @@ fn caller(name: &str) -> Caller {
     }
 }
 
+fn newest(limit: i64) -> audit::AuditQuery {
+    audit::AuditQuery {
+        limit,
+        ..audit::AuditQuery::default()
+    }
+}
+
 /// A database with the users alice and bob, and the environments of alice.
 struct Place {
     _folder: tempfile::TempDir,
@@ -172,7 +179,7 @@ fn a_deleted_environment_is_removed_after_its_time_with_all_that_it_had() {
     let left = place.run(move |t| of_environment(t, &one.id)).unwrap();
     assert!(left.is_empty());
     let actions = place
-        .run(|t| audit::latest(t, &["alice".to_owned()], 5))
+        .run(|t| audit::latest(t, &["alice".to_owned()], &newest(5)))
         .unwrap();
     let actions: Vec<(&str, &str, &str)> = actions
         .iter()
@@ -226,4 +233,150 @@ fn a_former_name_is_that_of_its_environment_until_it_is_taken() {
         Ok((renamed(t, "bob")?, renamed(t, "alice")?))
     });
     assert_eq!(hidden, Ok((None, Some("eins".to_owned()))));
+}
+
+#[test]
+fn a_repository_elsewhere_is_checked_in_turns_and_less_often_while_it_fails() {
+    let place = Place::with(&["one", "two", "three"]);
+    let take = |busy: Vec<(String, String)>| {
+        let busy = move |t: &mut dyn crate::Transaction| take_due(t, DAY, &busy, 2);
+        place.run(busy).unwrap().map(|due| due.environment)
+    };
+    for name in ["one", "two", "three"] {
+        let found = place.find(name).unwrap();
+        let linked = place
+            .run(move |t| link_remote(t, &caller("alice"), &found, "https://git.example/x", None));
+        assert_eq!(linked.unwrap().url, "https://git.example/x");
+    }
+    let found = place.find("one").unwrap();
+    let link_of = found.link.unwrap();
+    assert_eq!(link_of.remote.as_deref(), Some("https://git.example/x"));
+    assert_eq!(
+        link_of.repository, found.id,
+        "its own repository has a copy"
+    );
+    assert_eq!(place.run(|t| linked_to(t, None)), Ok(Vec::new()));
+    let at_work = |ids: &[&String]| -> Vec<(String, String)> {
+        ids.iter()
+            .map(|id| ((*id).clone(), "alice".to_owned()))
+            .collect()
+    };
+    let first = take(Vec::new()).unwrap();
+    let second = take(at_work(&[&first])).unwrap();
+    assert_ne!(first, second);
+    assert_eq!(
+        take(at_work(&[&first, &second])),
+        None,
+        "alice has two places"
+    );
+    let third = take(Vec::new()).unwrap();
+    assert_eq!(
+        take(Vec::new()),
+        None,
+        "each is due again after the interval"
+    );
+
+    // A webhook came while a check that fails was at work.
+    let remote = |id: &String| {
+        let id = id.clone();
+        place.run(move |t| remote_of(t, &id)).unwrap().unwrap()
+    };
+    let hooked = third.clone();
+    place.run(move |t| check_remote(t, &hooked)).unwrap();
+    let (failed, late) = (remote(&third), remote(&first));
+    let problem: Result<Checked, String> = Err("x".repeat(1000));
+    let noted = problem.clone();
+    let kept = place.run(move |t| checked_remote(t, &failed, DAY, &noted));
+    assert_eq!(kept.unwrap().map(|kept| kept.id), Some(third.clone()));
+    assert_eq!(remote(&third).problem.map(|text| text.len()), Some(300));
+    assert_eq!(take(Vec::new()), Some(third.clone()));
+
+    // A check of a former address is of no use.
+    let again = place.find("one").unwrap();
+    place
+        .run(move |t| link_remote(t, &caller("alice"), &again, "https://git.example/y", None))
+        .unwrap();
+    let one = place.find("one").unwrap().id;
+    let of_one = if late.environment == one {
+        late
+    } else {
+        remote(&one)
+    };
+    let stale = RemoteRecord {
+        url: "https://git.example/x".to_owned(),
+        ..of_one
+    };
+    let found = Ok(Checked {
+        branch: "main".to_owned(),
+        commit: "ab".to_owned(),
+    });
+    assert_eq!(
+        place.run(move |t| checked_remote(t, &stale, DAY, &found)),
+        Ok(None)
+    );
+
+    // A deleted environment is not checked, and an unlinked one has no address.
+    place.delete("one", DAY);
+    assert_eq!(take(Vec::new()), None);
+    place.run(check_all_remotes).unwrap();
+    let due = [take(Vec::new()), take(Vec::new())];
+    assert!(
+        due.iter()
+            .all(|id| id.as_ref().is_some_and(|id| *id != one)),
+        "{due:?}"
+    );
+    let two = place.find("two").unwrap().id;
+    let unlinked = two.clone();
+    place.run(move |t| unlink(t, &unlinked)).unwrap();
+    assert_eq!(place.find("two").unwrap().link, None);
+    assert_eq!(place.run(move |t| remote_of(t, &two)), Ok(None));
+}
+
+#[test]
+fn only_who_may_change_an_environment_renews_its_webhook() {
+    let place = Place::with(&["one"]);
+    let none = place.run(|t| renew_webhook(t, "alice", "one", &caller("alice")));
+    assert!(matches!(none, Err(HubStoreError::Missing(_))));
+    let one = place.find("one").unwrap();
+    let linked = place
+        .run(move |t| link_remote(t, &caller("alice"), &one, "https://git.example/x", None))
+        .unwrap();
+    let refused = place.run(|t| renew_webhook(t, "alice", "one", &caller("bob")));
+    assert!(matches!(refused, Err(HubStoreError::Forbidden(_))));
+    let renewed = place
+        .run(|t| renew_webhook(t, "alice", "one", &caller("alice")))
+        .unwrap();
+    assert_ne!(renewed.webhook, linked.webhook);
+}
+
+#[test]
+fn the_log_of_changes_has_pages_and_is_searched() {
+    let place = Place::with(&["one", "two", "t_ree"]);
+    let find = |query: audit::AuditQuery| {
+        let found = place.run(move |t| audit::latest(t, &["alice".to_owned()], &query));
+        found.unwrap()
+    };
+    let all = find(newest(10));
+    assert_eq!(all.len(), 3);
+    let first = find(newest(2));
+    let rest = find(audit::AuditQuery {
+        before: first.last().map(|entry| entry.number),
+        ..newest(2)
+    });
+    assert_eq!([first, rest].concat(), all);
+    for (search, expected) in [
+        ("ONE", 1),
+        ("alice", 3),
+        ("t_", 1),
+        ("%", 0),
+        ("created", 3),
+    ] {
+        let query = audit::AuditQuery {
+            search: Some(search.to_owned()),
+            ..newest(10)
+        };
+        assert_eq!(find(query).len(), expected, "{search}");
+    }
+    let others = place.run(|t| audit::latest(t, &["bob".to_owned()], &newest(10)));
+    assert_eq!(others, Ok(Vec::new()));
 }

@@ -3,9 +3,9 @@
 use serde_json::value::RawValue;
 
 use crate::accounts::Caller;
-use crate::environments::escape_like;
 use crate::error::HubStoreError;
 use crate::sql::backend::{RowBound, Transaction};
+use crate::sql::escape_like;
 use crate::sql::params;
 use crate::sql::value::SqlRow;
 

@@ -5,13 +5,14 @@ use super::params;
 use crate::error::HubStoreError;
 
 /// The migrations in order. A released one never changes.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../../migrations/0001_tables.sql"),
     include_str!("../../migrations/0002_bounds.sql"),
     include_str!("../../migrations/0003_usage.sql"),
     include_str!("../../migrations/0004_checks.sql"),
     include_str!("../../migrations/0005_sign_in.sql"),
     include_str!("../../migrations/0006_environments.sql"),
+    include_str!("../../migrations/0007_remotes.sql"),
 ];
 
 /// Applies the migrations that the database lacks.

@@ -13,3 +13,10 @@ macro_rules! params {
     };
 }
 pub(crate) use params;
+
+/// Escapes what has a meaning in a LIKE pattern.
+pub(crate) fn escape_like(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_")
+}

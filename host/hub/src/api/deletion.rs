@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use orwd_hub_store::accounts::Caller;
-use orwd_hub_store::audit;
+use orwd_hub_store::audit::{AuditQuery, latest};
 use orwd_hub_store::environments::{
     self, DeletedEnvironment, EnvironmentRecord, find_to_change, list_deleted,
 };
@@ -129,15 +129,20 @@ pub(crate) async fn log(
     Authenticated(caller): Authenticated,
     query: QueryParameters,
 ) -> Result<Json<Value>, ApiError> {
-    let limit = query.limit(50)?;
+    let wanted = AuditQuery {
+        before: query.number("before")?,
+        search: query.text("search"),
+        limit: query.limit(50)?,
+    };
     let found = state
         .database
-        .read(move |transaction| audit::latest(transaction, &caller.changeable(), limit))
+        .read(move |transaction| latest(transaction, &caller.changeable(), &wanted))
         .await?;
     let rows: Vec<Value> = found
         .iter()
         .map(|entry| {
             json!({
+                "number": entry.number,
                 "created_at": entry.created_at,
                 "actor": entry.actor,
                 "action": entry.action,

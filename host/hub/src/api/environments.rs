@@ -21,9 +21,10 @@ use crate::http::state::{HubState, Shared};
 pub(super) fn object(state: &HubState, environment: &EnvironmentRecord) -> Value {
     let settings = &environment.settings;
     let link = environment.link.as_ref();
-    let address = link.map(|link| match &state.config.public_url {
-        Some(url) => format!("{url}/git/{}.git", link.repository_name),
-        None => link.repository_name.clone(),
+    let address = link.map(|link| match (&link.remote, &state.config.public_url) {
+        (Some(remote), _) => remote.clone(),
+        (None, Some(url)) => format!("{url}/git/{}.git", link.repository_name),
+        (None, None) => link.repository_name.clone(),
     });
     json!({
         "id": environment.id,

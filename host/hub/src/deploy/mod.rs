@@ -1,7 +1,8 @@
 //! Deployments: from a commit or an upload to a version that is served.
 
 mod admit;
-mod program;
+pub(crate) mod program;
 pub(crate) mod queue;
+pub(crate) mod remotes;
 pub(crate) mod repositories;
 mod sources;

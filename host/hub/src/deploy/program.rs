@@ -1,4 +1,4 @@
-//! Running `orwd inspect` on the sources of a version.
+//! Running programs for a time: `orwd inspect` on the sources of a version, and git.
 
 use std::io::Read;
 use std::os::unix::process::CommandExt;
@@ -27,10 +27,10 @@ const MAX_OUTPUT: u64 = 8 << 20;
 const POLL: Duration = Duration::from_millis(10);
 
 /// What a program printed.
-pub(super) struct Printed {
-    pub(super) is_success: bool,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
+pub(crate) struct Printed {
+    pub(crate) is_success: bool,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// Runs `orwd inspect --json` on a folder or a component, which it admits,
@@ -69,8 +69,9 @@ pub(super) fn inspect(layout: &Layout, path: &Path, is_build: bool) -> Result<Pr
     finish(child, if is_build { BUILD } else { ADMISSION })
 }
 
-/// Waits for the end of a program, and ends it after a time.
-fn finish(mut child: Child, limit: Duration) -> Result<Printed, String> {
+/// Waits for the end of a program that leads a group of processes, and ends the group
+/// after a time. Blocks.
+pub(crate) fn finish(mut child: Child, limit: Duration) -> Result<Printed, String> {
     let stdout = child.stdout.take().map(|pipe| thread::spawn(|| read(pipe)));
     let stderr = child.stderr.take().map(|pipe| thread::spawn(|| read(pipe)));
     let deadline = Instant::now() + limit;

@@ -190,9 +190,16 @@ async fn authorize(
     } else {
         format!("this environment is named {name} now; ")
     };
-    let note = match linked.as_slice() {
-        [] => format!("{renamed}linked to nothing yet; run `orwd link {name} {name}` to deploy it"),
-        names => format!(
+    let link = environment.link.as_ref();
+    let remote = link.and_then(|link| link.remote.as_ref());
+    let note = match (linked.as_slice(), remote) {
+        ([], Some(url)) => {
+            format!("{renamed}it is deployed from {url}, and not from what is pushed here")
+        }
+        ([], None) => {
+            format!("{renamed}linked to nothing yet; run `orwd link {name} {name}` to deploy it")
+        }
+        (names, _) => format!(
             "{renamed}the default branch deploys {}; `orwd logs {name} --build` shows the log",
             names.join(", ")
         ),

@@ -33,7 +33,7 @@ const MAX_SCATTERED: u64 = 64 << 20;
 const PUSH_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// Notes that something was pushed.
-pub(super) fn note_push(layout: &Layout, environment: &str) -> io::Result<()> {
+pub(crate) fn note_push(layout: &Layout, environment: &str) -> io::Result<()> {
     let noted = File::create_new(layout.repository(environment).join(PUSHED));
     match noted {
         // The first push since the last packing counts.

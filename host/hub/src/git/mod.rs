@@ -5,4 +5,5 @@ mod command;
 pub(crate) mod http_backend;
 pub(crate) mod locks;
 pub(crate) mod maintenance;
+pub(crate) mod remote;
 pub(crate) mod repository;

@@ -11,6 +11,7 @@ use super::state::Shared;
 use crate::api::{
     accounts, billing, deletion, deployments, environments, facts, files, links, rollouts,
 };
+use crate::deploy::remotes::webhook;
 use crate::git::http_backend;
 use crate::sessions::proxy;
 use crate::storage::upload;
@@ -44,6 +45,15 @@ pub(crate) fn router(state: Shared) -> Router {
             "/v1/orwd/environments/{owner}/{name}/rollback",
             deployments::rollback,
         )
+        .get(
+            "/v1/orwd/environments/{owner}/{name}/webhook",
+            links::webhook,
+        )
+        .post(
+            "/v1/orwd/environments/{owner}/{name}/webhook",
+            links::renew_webhook,
+        )
+        .post("/v1/orwd/hooks/{id}", webhook::receive)
         .delete("/v1/orwd/environments/{owner}/{name}", deletion::delete)
         .get("/v1/orwd/deleted", deletion::list)
         .post("/v1/orwd/deleted/{id}/restore", deletion::restore)

@@ -32,6 +32,7 @@ use crate::admission::shares::Shares;
 use crate::admission::source::RequestSource;
 use crate::admission::timed_body::TimedBody;
 use crate::config::HubConfig;
+use crate::deploy::remotes::poll;
 use crate::deploy::{queue, repositories};
 use crate::error::HubError;
 use crate::git::locks::RepositoryLocks;
@@ -99,6 +100,7 @@ pub fn run_control(config: HubConfig) -> Result<(), HubError> {
             .map_err(HubError::io(format!("cannot read the key {name}")))
     };
     let (upload_key, proxy_key) = (blake3::hash(secret("upload")?.as_bytes()), secret("proxy")?);
+    let webhook_key = blake3::hash(secret("webhook")?.as_bytes());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -112,6 +114,7 @@ pub fn run_control(config: HubConfig) -> Result<(), HubError> {
             layout,
             database,
             upload_key,
+            webhook_key,
             instances,
             pending: PendingSessions::default(),
             reserved: Reservations::default(),
@@ -119,10 +122,12 @@ pub fn run_control(config: HubConfig) -> Result<(), HubError> {
             shares: Shares::default(),
             repositories: RepositoryLocks::default(),
             queued: Notify::new(),
+            remotes: Notify::new(),
             upkeep: Notify::new(),
         });
         queue::start(&state);
         tokio::spawn(repositories::deploy_all_heads(state.clone()));
+        tokio::spawn(poll::run(state.clone()));
         tokio::spawn(stop_idle(state.clone()));
         tokio::spawn(rounds::run(state.clone()));
         let listener = TcpListener::from_std(listener)

@@ -26,6 +26,8 @@ pub(crate) struct HubState {
     pub(crate) blobs: Blobs,
     /// The key of upload addresses.
     pub(crate) upload_key: Hash,
+    /// The key of the secrets of webhooks.
+    pub(crate) webhook_key: Hash,
     pub(crate) instances: Instances,
     /// Sessions that have an id and do not exist yet.
     pub(crate) pending: PendingSessions,
@@ -38,6 +40,8 @@ pub(crate) struct HubState {
     pub(crate) repositories: RepositoryLocks,
     /// Wakes the builders.
     pub(crate) queued: Notify,
+    /// Wakes the checks of repositories elsewhere.
+    pub(crate) remotes: Notify,
     /// Wakes the upkeep.
     pub(crate) upkeep: Notify,
 }

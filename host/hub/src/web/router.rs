@@ -7,8 +7,8 @@ use axum::response::{Html, IntoResponse, Response};
 use orwd_web::{SECURITY_POLICY, asset, pages};
 use tower_service::Service;
 
-use super::accounts::{account, sign_in, users};
-use super::environments::{card, danger, renamed};
+use super::accounts::{account, audit, sign_in, users};
+use super::environments::{card, compare, danger, renamed, repository};
 use super::page::PageError;
 use super::viewer::{Viewer, redirect};
 use super::{catalogue, deployments, live, sessions};
@@ -40,6 +40,7 @@ pub(crate) fn routes() -> Routes {
         .get("/settings/keys", account::account)
         .post("/settings/keys", account::make_key)
         .post("/settings/keys/{id}/revoke", account::revoke)
+        .get("/settings/audit", audit::log)
         .get("/settings/deleted", danger::deleted)
         .post("/settings/deleted/{id}/restore", danger::restore)
         .post("/settings/deleted/{id}/remove", danger::remove)
@@ -51,11 +52,16 @@ pub(crate) fn routes() -> Routes {
         .get("/{owner}/{name}/tasks", card::tasks)
         .get("/{owner}/{name}/settings", card::settings_page)
         .post("/{owner}/{name}/settings", card::settings)
+        .get("/{owner}/{name}/repository", repository::page)
+        .post("/{owner}/{name}/repository", repository::change)
+        .post("/{owner}/{name}/repository/webhook", repository::renew)
+        .post("/{owner}/{name}/repository/unlink", repository::remove)
         .post("/{owner}/{name}/rename", danger::rename)
         .post("/{owner}/{name}/delete", danger::delete)
         .get("/{owner}/{name}/deployments", deployments::list)
         .get("/{owner}/{name}/deployments/{id}", deployments::one)
         .get("/{owner}/{name}/deployments/{id}/events", live::build_log)
+        .get("/{owner}/{name}/deployments/{id}/compare", compare::compare)
         .post("/{owner}/{name}/deployments/{id}/serve", deployments::serve)
         .get("/{owner}/{name}/sessions", sessions::list)
         .get("/{owner}/{name}/sessions/{version}/{id}", sessions::one)

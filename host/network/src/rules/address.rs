@@ -28,7 +28,7 @@ const REFUSED_V4: &[([u8; 4], u32, &str)] = &[
 ];
 
 /// Returns why an address is refused; none if it is public.
-pub(crate) fn refusal(address: IpAddr) -> Option<&'static str> {
+pub fn refusal(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(address) => refusal_v4(address),
         IpAddr::V6(address) => refusal_v6(address),

@@ -114,6 +114,9 @@ pub fn deployment(frame: &Frame, page: &DeploymentPage) -> String {
             div.row {
                 (status(row.status))
                 @if row.is_served { span.badge.good { "served" } }
+                @if row.status == "deployed" {
+                    a.button href={ "/" (name) "/deployments/" (row.id) "/compare" } { "What changed" }
+                }
                 (roll_back(frame, &name, row))
             }
         }

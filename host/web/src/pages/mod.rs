@@ -2,18 +2,21 @@
 
 mod accounts;
 mod catalogue;
+mod compare;
 mod create;
 mod deployments;
 mod environment;
 mod error;
+mod repository;
 mod settings;
 mod tasks;
 
 pub use accounts::{
-    AccountPage, ApiKeyRow, ChangeRow, DeletedPage, DeletedRow, UserRow, UsersPage, account,
-    deleted, set_up, sign_in, users,
+    AccountPage, ApiKeyRow, AuditPage, ChangeRow, DeletedPage, DeletedRow, UserRow, UsersPage,
+    account, audit, deleted, set_up, sign_in, users,
 };
 pub use catalogue::{CataloguePage, CatalogueRow, catalogue};
+pub use compare::{Aspect, ComparePage, CompareVersion, Line, compare};
 pub use create::{NewEnvironmentForm, create};
 pub use deployments::{DeploymentPage, DeploymentRow, DeploymentsPage, deployment, deployments};
 pub(crate) use environment::head;
@@ -22,5 +25,6 @@ pub use environment::{
     environment,
 };
 pub use error::error;
+pub use repository::{Elsewhere, RepositoryPage, repository};
 pub use settings::{SettingsForm, settings};
 pub use tasks::{TaskRow, TasksPage, tasks};

@@ -19,6 +19,8 @@ pub struct SettingsForm {
     pub concurrency: String,
     /// The size of an instance, such as `1-4`.
     pub cpu_memory: String,
+    /// What it is deployed from.
+    pub repository: Option<String>,
     /// What was wrong.
     pub problem: Option<String>,
     /// Whether the settings were changed just now.
@@ -83,6 +85,14 @@ pub fn settings(frame: &Frame, form: &SettingsForm) -> String {
                 }
             }
             div { button.main { "Save" } }
+        }
+        section.card.stack.narrow aria-labelledby="repository" {
+            h2 #repository { "Repository" }
+            p { @match &form.repository {
+                Some(repository) => { "Deployed from " span.mono { (repository) } "." },
+                None => "Not linked to a repository.",
+            } }
+            div { a.button href={ "/" (name) "/repository" } { "Repository and webhook" } }
         }
         section.card.stack.narrow.danger aria-labelledby="danger" {
             h2 #danger { "Danger zone" }

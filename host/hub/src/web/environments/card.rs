@@ -35,6 +35,12 @@ const TASKS: u64 = 20;
 /// Bytes of a description of a version.
 const MAX_ABOUT: u64 = 8 << 20;
 
+/// The manifest of an environment's folder.
+const MANIFEST: &str = "orwd.toml";
+
+/// Bytes of a manifest that are shown.
+const MAX_MANIFEST: u64 = 64 << 10;
+
 /// Names that a README may have.
 const READMES: [&str; 3] = ["README.md", "readme.md", "README"];
 
@@ -102,7 +108,7 @@ pub(in crate::web) async fn card(
 
 /// Reads what was noted of the environments of a version; nothing if it was
 /// admitted before there was such a note. Blocks.
-fn about(layout: &Layout, deployment: &str) -> Vec<About> {
+pub(super) fn about(layout: &Layout, deployment: &str) -> Vec<About> {
     let text = read(&layout.about(deployment), MAX_ABOUT);
     text.and_then(|text| serde_json::from_str(&text).ok())
         .unwrap_or_default()
@@ -111,25 +117,44 @@ fn about(layout: &Layout, deployment: &str) -> Vec<About> {
 /// Reads the README of a version: that of its root, or of its first environment.
 /// Blocks.
 fn readme(layout: &Layout, deployment: &str) -> Option<String> {
-    let folder = layout.version(deployment);
-    let paths = fs::read(folder.with_extension("json")).ok()?;
-    let paths: Vec<String> = serde_json::from_slice(&paths).ok()?;
-    let folders = std::iter::once("").chain(paths.first().map(String::as_str));
-    for below in folders {
-        for name in READMES {
-            let file = folder.join(below).join(name);
-            // The sources may have links to anywhere.
-            let is_ours = file.canonicalize().is_ok_and(|real| {
-                folder
-                    .canonicalize()
-                    .is_ok_and(|folder| real.starts_with(folder))
-            });
-            if is_ours && file.is_file() {
-                return read(&file, MAX_MARKDOWN as u64);
-            }
+    let paths = paths(layout, deployment)?;
+    let mut folders = std::iter::once("").chain(paths.first().map(String::as_str));
+    folders.find_map(|folder| {
+        let mut names = READMES.iter();
+        names.find_map(|name| {
+            let file = FilePath::new(folder).join(name);
+            read_source(layout, deployment, &file, MAX_MARKDOWN as u64)
+        })
+    })
+}
+
+/// Returns the paths of the environments of a version.
+fn paths(layout: &Layout, deployment: &str) -> Option<Vec<String>> {
+    let paths = fs::read(layout.version(deployment).with_extension("json")).ok()?;
+    serde_json::from_slice(&paths).ok()
+}
+
+/// Reads the manifests of a version. Blocks.
+pub(super) fn manifests(layout: &Layout, deployment: &str) -> String {
+    let paths = paths(layout, deployment).unwrap_or_default();
+    let mut text = String::new();
+    for path in paths {
+        let file = FilePath::new(&path).join(MANIFEST);
+        if let Some(manifest) = read_source(layout, deployment, &file, MAX_MANIFEST) {
+            text.push_str(&format!("# {}\n{}\n", file.display(), manifest.trim_end()));
         }
     }
-    None
+    text
+}
+
+/// Reads a file of the sources of a version.
+fn read_source(layout: &Layout, deployment: &str, path: &FilePath, limit: u64) -> Option<String> {
+    let folder = layout.version(deployment);
+    let file = folder.join(path);
+    // The sources may have links to anywhere.
+    let (real, root) = (file.canonicalize().ok()?, folder.canonicalize().ok()?);
+    let is_ours = real.starts_with(root) && real.is_file();
+    is_ours.then(|| read(&real, limit)).flatten()
 }
 
 /// Reads the beginning of a text file.
@@ -208,6 +233,10 @@ pub(super) fn settings_form(
         min_scale: settings.min_scale.to_string(),
         max_scale: settings.max_scale.to_string(),
         concurrency: settings.max_concurrency.to_string(),
+        repository: environment.link.as_ref().map(|link| {
+            let own = link.repository_name.clone();
+            link.remote.clone().unwrap_or(own)
+        }),
         cpu_memory: format!("{}-{}", settings.size.cpu_count, settings.size.mem_gb),
         ..pages::SettingsForm::default()
     }
@@ -314,6 +343,15 @@ mod tests {
         assert_eq!(readme(&layout, "plain").as_deref(), Some("hello"));
         assert_eq!(readme(&layout, "linked"), None);
         assert_eq!(readme(&layout, "absent"), None);
+        for (id, of) in [("linked", None), ("plain", Some("name = \"x\"\n"))] {
+            let file = layout.version(id).join("orwd.toml");
+            match of {
+                Some(text) => fs::write(file, text).unwrap(),
+                None => symlink(&secret, file).unwrap(),
+            }
+        }
+        assert_eq!(manifests(&layout, "linked"), "");
+        assert_eq!(manifests(&layout, "plain"), "# orwd.toml\nname = \"x\"\n");
         assert!(about(&layout, "plain").is_empty());
     }
 }

@@ -4,7 +4,7 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
-use orwd_hub_store::audit;
+use orwd_hub_store::audit::{AuditQuery, latest};
 use orwd_hub_store::environments::{DetailsChange, change_details, find_to_change, list_deleted};
 use orwd_web::pages;
 
@@ -12,12 +12,13 @@ use super::card::{Name, settings_form};
 use crate::api::deletion::{delete_environment, remove_environment, restore_environment};
 use crate::http::error::ApiError;
 use crate::http::state::Shared;
+use crate::web::accounts::audit::row;
 use crate::web::form::Form;
 use crate::web::page::{Page, PageError};
 use crate::web::viewer::{Viewer, redirect};
 
 /// Changes that the page shows.
-const CHANGES: i64 = 50;
+const CHANGES: i64 = 20;
 
 /// Gives an environment another name. The former one leads to it.
 pub(in crate::web) async fn rename(
@@ -103,7 +104,11 @@ pub(in crate::web) async fn deleted(
     let (rows, changes) = state
         .database
         .read(move |transaction| {
-            let changes = audit::latest(transaction, &caller.changeable(), CHANGES)?;
+            let newest = AuditQuery {
+                limit: CHANGES,
+                ..AuditQuery::default()
+            };
+            let changes = latest(transaction, &caller.changeable(), &newest)?;
             Ok((list_deleted(transaction, &caller)?, changes))
         })
         .await?;
@@ -117,15 +122,7 @@ pub(in crate::web) async fn deleted(
                 remove_at: row.remove_at,
             })
             .collect(),
-        changes: changes
-            .into_iter()
-            .map(|entry| pages::ChangeRow {
-                created_at: entry.created_at,
-                actor: entry.actor,
-                action: entry.action,
-                subject: entry.subject,
-            })
-            .collect(),
+        changes: changes.into_iter().map(row).collect(),
     };
     Ok(Html(pages::deleted(&viewer.frame(), &page)))
 }

@@ -99,6 +99,7 @@ pub fn account(frame: &Frame, page: &AccountPage) -> String {
             h1 { (user) }
             div.row {
                 a.button href="/settings/deleted" { "Deleted environments" }
+                a.button href="/settings/audit" { "Changes" }
                 @if page.is_admin { a.button href="/settings/users" { "Users of this platform" } }
             }
         }

@@ -2,6 +2,7 @@
 
 use maud::html;
 
+use super::audit::{ChangeRow, table};
 use crate::layout::Frame;
 use crate::parts::{moment, token_field};
 
@@ -16,19 +17,6 @@ pub struct DeletedRow {
     pub deleted_at: String,
     /// When it will be removed.
     pub remove_at: String,
-}
-
-/// A change of an environment.
-#[derive(Clone, Debug)]
-pub struct ChangeRow {
-    /// When it was made.
-    pub created_at: String,
-    /// Who made it.
-    pub actor: String,
-    /// What was done.
-    pub action: String,
-    /// What it was done to.
-    pub subject: String,
 }
 
 /// What the page of deleted environments shows.
@@ -73,15 +61,8 @@ pub fn deleted(frame: &Frame, page: &DeletedPage) -> String {
             @if page.changes.is_empty() {
                 p.muted { "Nothing was changed yet." }
             } @else {
-                div.scroll tabindex="0" role="region" aria-label="Newest changes" { table {
-                    thead { tr { th { "When" } th { "Who" } th { "What" } th { "Environment" } } }
-                    tbody { @for row in &page.changes { tr {
-                        td { (moment(&row.created_at)) }
-                        td { (row.actor) }
-                        td { (row.action) }
-                        td.mono { (row.subject) }
-                    } } }
-                } }
+                (table(&page.changes))
+                div { a href="/settings/audit" { "All changes" } }
             }
         }
     };
