@@ -24,6 +24,21 @@ pub(crate) fn cache() -> PathBuf {
 
 /// Builds and checks what is at a path, so that serving it later is fast.
 pub(crate) fn build(path: &Path) {
+    prepare();
+    if path != source("gallery") {
+        check(path);
+    }
+}
+
+/// Builds the gallery before anything else, once. The first build on a machine makes
+/// the tool environment, and builds at the same time would each make one, as they
+/// would each build the gallery, which several tests use.
+fn prepare() {
+    static PREPARED: OnceLock<()> = OnceLock::new();
+    PREPARED.get_or_init(|| check(&source("gallery")));
+}
+
+fn check(path: &Path) {
     ServeCommand::path(path)
         .flag("--check")
         .command()
@@ -34,6 +49,7 @@ pub(crate) fn build(path: &Path) {
 
 /// Returns a command with the cache of the tests.
 pub(crate) fn orwd(arguments: &[&str]) -> OrwdCommand {
+    prepare();
     OrwdCommand::new(arguments)
         .env("ORWD_CACHE", cache())
         .timeout(BUILD)
@@ -43,8 +59,7 @@ pub(crate) fn orwd(arguments: &[&str]) -> OrwdCommand {
 pub(crate) fn gallery() -> &'static ServerProcess {
     static SERVER: OnceLock<ServerProcess> = OnceLock::new();
     SERVER.get_or_init(|| {
-        let path = source("gallery");
-        build(&path);
-        ServeCommand::path(path).start()
+        prepare();
+        ServeCommand::path(source("gallery")).start()
     })
 }

@@ -48,7 +48,7 @@ impl NativeServer {
         let client = server.ors();
         wait_until(
             "the published server answers",
-            Duration::from_secs(90),
+            Duration::from_secs(300),
             || {
                 let ended = server.child.try_wait().expect("a child can be asked");
                 assert!(ended.is_none(), "the published server ended: {ended:?}");

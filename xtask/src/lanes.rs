@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::workspace::{Finding, Result, Workspace};
-use crate::{circles, docs, engine_build, graph, unsafe_code, vocabulary};
+use crate::{circles, doc_examples, docs, engine_build, graph, unsafe_code, vocabulary};
 
 /// Runs the checks that a push needs.
 ///
@@ -23,8 +23,12 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
     findings.extend(unsafe_code::check(workspace)?);
     findings.extend(circles::check(workspace, &[])?);
     findings.extend(graph::check(workspace)?);
+    findings.extend(doc_examples::check(workspace)?);
     findings.extend(engine_build::check(workspace)?);
-    log_duration("vocabulary, unsafe code, circles, graph, engine", started);
+    log_duration(
+        "vocabulary, unsafe code, circles, graph, examples, engine",
+        started,
+    );
     let clippy = [
         "clippy",
         "--workspace",

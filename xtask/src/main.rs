@@ -3,6 +3,7 @@
 //! All checks work offline on the tracked files and print `file:line: problem`.
 
 mod circles;
+mod doc_examples;
 mod docs;
 mod engine_build;
 mod graph;
@@ -26,6 +27,7 @@ Checks:
   docs                           pages, links, anchors, commands and snippets of the documentation
   graph [--write]                the graph of the crates, compared with the drawing in the documentation;
                                  --write updates the drawing
+  examples                       examples in comments that no test runs
   engine                         whether one build of the engine serves the host, the tests and the fuzz targets
 
 Lanes:
@@ -71,6 +73,7 @@ fn run(arguments: &[&str]) -> Result<Vec<Finding>> {
             graph::check(&workspace)
         }
         ["graph", "--write"] => graph::write(&workspace).map(|()| Vec::new()),
+        ["examples"] => doc_examples::check(&workspace),
         ["engine"] => engine_build::check(&workspace),
         ["check"] => lanes::check(&workspace),
         ["soak"] => lanes::soak(&workspace).map(|()| Vec::new()),

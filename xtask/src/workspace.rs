@@ -48,6 +48,8 @@ pub(crate) struct Package {
     pub(crate) roots: Vec<PathBuf>,
     /// Crates of this workspace that it depends on outside tests, sorted.
     pub(crate) dependencies: Vec<String>,
+    /// Whether it is a library with `doctest = false`.
+    pub(crate) skips_doctests: bool,
 }
 
 /// The repository that this program was built in.
@@ -202,10 +204,19 @@ fn packages(metadata: &Value, root: &Path) -> Result<Vec<Package>> {
             folder: manifest.parent().unwrap_or(Path::new("")).to_owned(),
             roots,
             dependencies,
+            skips_doctests: array(package, "targets").iter().any(skips_doctests),
         });
     }
     packages.sort_by(|one, other| one.folder.cmp(&other.folder));
     Ok(packages)
+}
+
+/// Returns whether this is a library with `doctest = false`. Of other kinds of
+/// targets rustdoc runs no examples.
+fn skips_doctests(target: &Value) -> bool {
+    let mut kinds = array(target, "kind").iter().filter_map(Value::as_str);
+    kinds.any(|kind| matches!(kind, "lib" | "proc-macro"))
+        && target.get("doctest") == Some(&Value::Bool(false))
 }
 
 fn array<'a>(value: &'a Value, key: &str) -> &'a [Value] {
