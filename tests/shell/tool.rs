@@ -1,8 +1,9 @@
 //! The tool `bash`: what stays between calls, what a session sees, how limits end.
 
+use orwd_tests::ors::TaskSelector;
 use serde_json::json;
 
-use crate::support::{bash, output, playground, prints, text};
+use crate::support::{bash, close, output, playground, prints, server, text};
 
 #[test]
 fn an_agent_runs_bash() {
@@ -36,6 +37,42 @@ fn the_folder_variables_and_functions_stay_and_options_do_not() {
     prints(&session, "cd b && cd .. && rm -r ../a; echo $x", "5\n", 0);
     // The folder is gone, so the next command begins at home.
     prints(&session, "pwd", "/orwd_data/work\n", 0);
+}
+
+#[test]
+fn variables_stay_only_if_the_environment_asks_for_it() {
+    let at = TaskSelector::At("playground", 1);
+    let session = server().ors().open("workbench", at);
+    bash(
+        &session,
+        "mkdir -p a; cd a; x=5; export y=6; z=(1 2); f() { echo f; }; alias g='echo g'; set -f",
+    );
+    // The folder and the files stay, nothing else.
+    prints(
+        &session,
+        "pwd; echo \"[$x$y${z[*]}]\"; type -t f; alias; echo *",
+        "/orwd_data/work/a\n[]\n*\n",
+        0,
+    );
+    close(&session);
+}
+
+#[test]
+fn a_large_value_is_forgotten_and_an_open_file_is_closed() {
+    let session = playground();
+    bash(
+        &session,
+        "small=$(printf '%9000s' x); large=$small$small$small$small$small$small$small$small; \
+         exec 3> out",
+    );
+    prints(
+        &session,
+        "echo ${#small} ${#large}; (echo x >&3) 2> /dev/null || echo closed",
+        "9000 0\nclosed\n",
+        0,
+    );
+    prints(&session, "exit 3", "", 3);
+    prints(&session, "echo ${#small}", "9000\n", 0);
 }
 
 #[test]
@@ -91,6 +128,11 @@ fn what_does_not_exist_is_said_so_that_an_agent_can_act() {
         ("nope", 127, "bash: line 1: nope: command not found"),
         ("echo true > s; ./s", 126, "Permission denied"),
         ("mkdir -p d; ./d", 126, "Is a directory"),
+        ("./missing", 127, "No such file or directory"),
+        ("bash missing", 127, "No such file or directory"),
+        ("echo a | xargs ./s", 126, "Permission denied"),
+        ("env nope_nope", 127, "No such file or directory"),
+        ("source missing", 1, "No such file or directory"),
         ("fg", 1, "no such job"),
     ] {
         let ran = bash(&session, command);

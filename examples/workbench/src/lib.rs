@@ -26,6 +26,9 @@ const TRAIN_SEEDS: u64 = 4;
 /// The kind without a goal, to try the tools.
 const PLAYGROUND: &str = "playground";
 
+/// The task of that kind whose shell keeps no variables from one call to the next.
+const FRESH: &str = "playground-fresh";
+
 /// What an episode starts from. Clients see it, so it contains no results.
 #[derive(Serialize, Deserialize)]
 struct Task {
@@ -75,12 +78,13 @@ impl Environment for Workbench {
             // Seeds that no training task has.
             "test" => 1000..1001,
             PLAYGROUND => {
-                return Ok(vec![Task {
-                    id: PLAYGROUND.to_owned(),
+                let tasks = [PLAYGROUND, FRESH].map(|id| Task {
+                    id: id.to_owned(),
                     kind: PLAYGROUND.to_owned(),
                     seed: 0,
                     steps: u32::MAX,
-                }]);
+                });
+                return Ok(tasks.into());
             }
             other => bail!("there is no split {other:?}"),
         };
@@ -102,7 +106,10 @@ impl Environment for Workbench {
             tasks::bench(&task.kind, task.seed)?
         };
         let work = data_dir().join("work");
-        let shell = SharedShell::at(&work);
+        let shell = match task.id.as_str() {
+            FRESH => SharedShell::fresh(&work),
+            _ => SharedShell::at(&work),
+        };
         Ok(Self {
             grader: Grader::new(work.clone(), bench.checks.len()),
             bench,

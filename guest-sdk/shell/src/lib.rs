@@ -8,12 +8,14 @@
 //!
 //! Environments use it as `orwd_sdk::shell`, with the feature `shell`.
 
+mod compressed;
 mod data_tools;
 mod fenced;
 mod files;
 mod guard;
 mod jq;
 mod limits;
+mod ls;
 mod missing;
 mod output;
 mod shell;

@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bashkit::{Bash, Error, ExecOptions, ExecResult, LimitExceeded, ShellState};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::compressed::Zcat;
 use crate::data_tools::{Jq, Yq};
 use crate::fenced;
 use crate::files::SessionFiles;
 use crate::guard::{Guard, Stopped, digits};
 use crate::limits::{self, ShellLimits};
+use crate::ls::Ls;
 use crate::missing::{self, Missing};
 use crate::output::Captured;
 
@@ -148,6 +150,8 @@ impl Shell {
             .command_resolver(Arc::new(Missing))
             .builtin("jq", Box::new(Jq(Arc::clone(guard))))
             .builtin("yq", Box::new(Yq(Arc::clone(guard))))
+            .builtin("zcat", Box::new(Zcat))
+            .builtin("ls", Box::new(Ls(vec![self.home.clone(), "/tmp".into()])))
             .before_tool(guard.hook());
         for command in fenced::commands(limits) {
             builder = builder.builtin(command.name(), Box::new(command));

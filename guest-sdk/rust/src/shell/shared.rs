@@ -27,8 +27,21 @@ impl SharedShell {
     /// Returns a shell in a folder that keeps its variables.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
         let folder = folder.into();
+        let shell = Shell::at(&folder).keep_variables();
+        Self::new(shell, folder)
+    }
+
+    /// Returns a shell in a folder whose command lines begin without the variables,
+    /// functions and aliases of earlier ones. The working directory stays.
+    pub fn fresh(folder: impl Into<PathBuf>) -> Self {
+        let folder = folder.into();
+        let shell = Shell::at(&folder);
+        Self::new(shell, folder)
+    }
+
+    fn new(shell: Shell, folder: PathBuf) -> Self {
         Self {
-            shell: Rc::new(RefCell::new(Shell::at(&folder).keep_variables())),
+            shell: Rc::new(RefCell::new(shell)),
             folder,
             limits: ShellLimits::default(),
         }

@@ -22,7 +22,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bashkit::{DirEntry, FileType, Metadata};
 
-use crate::guard::{digits, meter};
+use crate::guard::{digits, meter, scripts};
 use crate::limits::{MAX_FILE, MAX_LIVE};
 use paths::{Place, Roots, relative};
 
@@ -104,6 +104,7 @@ impl SessionFiles {
             Place::Above(_) => return Err(error::is_a_directory()),
             Place::Null => return Ok(Vec::new()),
             Place::Random => return Ok(random(RANDOM_BYTES)),
+            Place::Sourced(program) => return Ok(program.into_bytes()),
         };
         let found = path.symlink_metadata().map_err(error::named)?;
         if found.is_dir() {
@@ -148,7 +149,9 @@ impl SessionFiles {
     fn create_folder(&self, path: &Path, recursive: bool) -> io::Result<()> {
         match self.roots.place(path) {
             Ok(Place::Above(_)) if recursive => return Ok(()),
-            Ok(Place::Above(_) | Place::Null | Place::Random) => return Err(error::exists()),
+            Ok(Place::Above(_) | Place::Null | Place::Random | Place::Sourced(_)) => {
+                return Err(error::exists());
+            }
             // `mkdir -p` of several levels: the parents do not exist yet.
             Err(_) if recursive && self.roots.of(path).is_some() => {}
             _ => {
@@ -215,7 +218,7 @@ impl SessionFiles {
                 });
                 return listed.collect();
             }
-            Place::Null | Place::Random => return Err(error::not_a_directory()),
+            _ => return Err(error::not_a_directory()),
         };
         let found = path.symlink_metadata().map_err(error::named)?;
         if found.is_symlink() {
@@ -256,6 +259,7 @@ impl SessionFiles {
             }
             Place::Above(_) => Ok(special(FileType::Directory, 4096, 0o755)),
             Place::Null | Place::Random => Ok(special(FileType::File, 0, 0o666)),
+            Place::Sourced(program) => Ok(special(FileType::File, program.len() as u64, 0o444)),
         }
     }
 

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::error;
+use super::{error, scripts};
 
 /// Folders that are remembered as no links.
 const MAX_KNOWN: usize = 10_000;
@@ -23,6 +23,8 @@ pub(crate) enum Place {
     Null,
     /// `/dev/random` and `/dev/urandom`.
     Random,
+    /// A file with a program that reads another one.
+    Sourced(String),
 }
 
 /// The folders that the evaluator sees.
@@ -94,6 +96,9 @@ impl Roots {
                 return Ok(Place::Above(devices.map(str::to_owned).to_vec()));
             }
             _ => {}
+        }
+        if let Some(program) = path.to_str().and_then(scripts::sourced) {
+            return Ok(Place::Sourced(program));
         }
         let mut entries: Vec<String> = self
             .roots

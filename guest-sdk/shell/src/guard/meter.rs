@@ -8,6 +8,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::backtracking;
+
 /// Bytes of an allocation that count as another step.
 const STEP_BYTES: u64 = 64;
 
@@ -33,7 +35,7 @@ impl Metered {
     pub(crate) fn start(max: u64, cancelled: Arc<AtomicBool>) -> Self {
         *CANCELLED.lock().unwrap_or_else(PoisonError::into_inner) = Some(cancelled);
         TAKEN.store(0, Ordering::Relaxed);
-        begin("");
+        begin("", &[]);
         MAX.store(max, Ordering::Relaxed);
         Self(())
     }
@@ -55,8 +57,9 @@ impl Drop for Metered {
 }
 
 /// Begins a command. Some work longer on each byte than others.
-pub(crate) fn begin(command: &str) {
+pub(crate) fn begin(command: &str, arguments: &[String]) {
     let weight = match command {
+        "sed" => backtracking::weight_of_sed(arguments),
         "bzip2" | "bunzip2" | "bzcat" => 16,
         "gzip" | "gunzip" | "zcat" | "tar" | "zip" | "unzip" => 8,
         "diff" | "patch" | "sort" | "join" | "column" | "fmt" => 4,

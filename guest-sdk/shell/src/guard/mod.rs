@@ -3,8 +3,10 @@
 //! end the command line.
 
 mod arguments;
+pub(crate) mod backtracking;
 pub(crate) mod digits;
 pub(crate) mod meter;
+pub(crate) mod scripts;
 pub(crate) mod stack;
 pub(crate) mod sums;
 
@@ -86,21 +88,26 @@ impl Guard {
         if self.stack.is_exceeded() {
             self.stop(Stopped::Nesting);
         }
-        meter::begin(&event.name);
-        meter::charge(match event.name.as_str() {
-            "awk" | "gawk" if event.args.iter().any(|arg| arguments::may_loop(arg)) => LOOP_STEPS,
+        let name = event.name.as_str();
+        meter::begin(name, &event.args);
+        meter::charge(match name {
+            "awk" | "gawk" | "mawk" | "nawk"
+                if event.args.iter().any(|arg| arguments::may_loop(arg)) =>
+            {
+                LOOP_STEPS
+            }
             _ => COMMAND_STEPS,
         });
-        let is_script = matches!(event.name.as_str(), "eval" | "bash" | "sh");
-        if is_script
-            && event
-                .args
-                .iter()
-                .any(|arg| digits::are_too_many(arg.as_bytes()))
+        // Of any command: some of `trap`, `alias` and others become programs later.
+        if event
+            .args
+            .iter()
+            .any(|arg| digits::are_too_many(arg.as_bytes()))
         {
             self.stop(Stopped::Digits);
             event.args.clear();
         }
+        scripts::route(name, &mut event.args);
         arguments::guard(&event.name, &mut event.args);
         event
     }

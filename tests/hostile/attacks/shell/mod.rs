@@ -9,6 +9,7 @@ use crate::harness::AttackHarness;
 
 mod deep;
 mod memory;
+mod patterns;
 mod trees;
 mod wide;
 
@@ -285,7 +286,14 @@ fn command_lines_end_their_call_and_not_the_session() {
         growth(),
         loops_and_sizes(),
     ];
-    let tables = [deep::TABLE, trees::TABLE, wide::TABLE, memory::TABLE].concat();
+    let tables = [
+        deep::TABLE,
+        patterns::TABLE,
+        trees::TABLE,
+        wide::TABLE,
+        memory::TABLE,
+    ]
+    .concat();
     let tables = tables
         .into_iter()
         .map(|(name, command, part)| attack(name, &format!("{HELP}{command}"), part));
