@@ -200,15 +200,6 @@ class Compiler(unittest.TestCase):
         numpy = compiler.shared(SETTINGS, "_multiarray_umath.so", ["a.o"])
         self.assertIn("fe.o", numpy)
 
-    def test_headers_of_ours_come_before_those_of_the_compiler(self):
-        done = mock.Mock(returncode=0)
-        with mock.patch.object(compiler.subprocess, "run", return_value=done) as run:
-            compiler.main(SETTINGS, "cc", ["-I", "own", "-c", "a.c"])
-        command = run.call_args.args[0]
-        folders = [command[at + 1] for at, part in enumerate(command) if part in ("-I", "-isystem")]
-        self.assertEqual(folders, ["own", "/i", "/p"])
-        self.assertEqual(command[command.index("/i") - 1], "-I")
-
     def test_programs_are_linked_strictly(self):
         command = compiler.program(SETTINGS, "cc", "a.out", ["a.o"])
         self.assertNotIn("--unresolved-symbols=import-dynamic", command)

@@ -66,8 +66,7 @@ def main(settings: dict[str, str], language: str, arguments: list[str]) -> int:
         and not argument.startswith("--target=")
     ]
     compile_command = compiler(settings, language)
-    # Headers of ours stand before those of the compiler; `-isystem` would be after them.
-    includes = ["-I", settings["include"], "-isystem", settings["python"]]
+    includes = ["-isystem", settings["include"], "-isystem", settings["python"]]
     if any(argument in COMPILE_ONLY for argument in arguments) or any(
         argument.startswith(("-print-", "--print-")) for argument in arguments
     ):

@@ -5,7 +5,7 @@ import sys
 import traceback
 
 from orwd_guest import absent, event_loop, network
-from orwd_guest.boot import archive, author, files, layout, platform, seeding, warm
+from orwd_guest.boot import archive, author, files, layout, numeric, platform, seeding, warm
 
 
 def run() -> None:
@@ -35,6 +35,7 @@ def _run() -> dict[str, object]:
         network.install()
     warm.interpreter()
     files.install()
+    numeric.install()
     author.keep_source()
     # Relative paths are those of the author's folder.
     os.chdir(layout.AUTHOR)
@@ -52,7 +53,7 @@ def _run() -> dict[str, object]:
         deferred = str(error)
         author.unload(before)
         del error
-    seeding.note_numpy()
+    seeding.stop_noting()
     names = list(author.classes()) if deferred is None else None
     event_loop.forget()
     # Only from here on: what is imported so far needs no archive.
