@@ -1,5 +1,5 @@
 //! Embeds the Python package that builds components, the interface that they
-//! implement and the wheels for WASI, so that the program needs no source tree.
+//! implement, and the wheels for WASI with the recipes of further ones, so that the program needs no source tree.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -12,9 +12,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let python = root.join("guest-sdk/python");
     let mut files = Vec::new();
     add(&python.join("src/orwd_build"), "src/orwd_build", &mut files)?;
-    let wheels = python.join("wheels/dist");
-    if wheels.is_dir() {
-        add(&wheels, "wheels", &mut files)?;
+    let wheels = python.join("wheels");
+    for folder in ["dist", "recipes", "support", "wasi_wheels"] {
+        add(
+            &wheels.join(folder),
+            &format!("wheels/{folder}"),
+            &mut files,
+        )?;
+    }
+    for file in ["build.py", "digests.txt", "tools.toml"] {
+        files.push((format!("wheels/{file}"), wheels.join(file)));
     }
     files.push(("world.wit".to_owned(), root.join("wit/world.wit")));
     files.push(("http.wit".to_owned(), root.join("wit/network/http.wit")));
@@ -40,7 +47,7 @@ fn add(
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let file = entry.file_name().to_string_lossy().into_owned();
-        if file.starts_with('.') || file == "__pycache__" {
+        if file.starts_with('.') || file == "__pycache__" || file == "target" {
             continue;
         }
         let name = format!("{name}/{file}");

@@ -1,5 +1,6 @@
 //! The lanes: the checks before a push, and the long suites.
 
+use std::ffi::OsStr;
 use std::process::Command;
 use std::time::Instant;
 
@@ -94,18 +95,51 @@ pub(crate) fn soak(workspace: &Workspace) -> Result<()> {
     }
 }
 
+/// Builds every wheel from its sources, compares the digests, and plays environments
+/// that use them natively and as components.
+pub(crate) fn wheels(workspace: &Workspace) -> Result<()> {
+    let mut failed = Vec::new();
+    // `orwd` finds the wheels in its cache, which is that of the tests.
+    let build = [
+        "guest-sdk/python/wheels/build.py",
+        "--check",
+        "--cache=target/orwd-cache/wheels",
+    ];
+    step(workspace, "wheels", "python3", &build, &mut failed);
+    let host = ["build", "--release", "--package=orwd"];
+    cargo(workspace, "host", &host, &mut failed);
+    let play = ["tests/python/packages.py", "target/release/orwd"];
+    step(workspace, "environments", "python3", &play, &mut failed);
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("failed: {}", failed.join(", ")).into())
+    }
+}
+
 /// Runs cargo and notes the name of the step if it fails.
-fn cargo<'a>(workspace: &Workspace, step: &'a str, arguments: &[&str], failed: &mut Vec<&'a str>) {
-    let started = Instant::now();
+fn cargo<'a>(workspace: &Workspace, name: &'a str, arguments: &[&str], failed: &mut Vec<&'a str>) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let done = Command::new(cargo)
+    step(workspace, name, &cargo, arguments, failed);
+}
+
+/// Runs a program and notes the name of the step if it fails.
+fn step<'a>(
+    workspace: &Workspace,
+    name: &'a str,
+    program: impl AsRef<OsStr>,
+    arguments: &[&str],
+    failed: &mut Vec<&'a str>,
+) {
+    let started = Instant::now();
+    let done = Command::new(program)
         .args(arguments)
         .current_dir(&workspace.root)
         .status();
     if !done.is_ok_and(|status| status.success()) {
-        failed.push(step);
+        failed.push(name);
     }
-    log_duration(step, started);
+    log_duration(name, started);
 }
 
 fn log_duration(step: &str, started: Instant) {

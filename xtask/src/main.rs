@@ -33,6 +33,7 @@ Checks:
 Lanes:
   check                          before a push: format, clippy, unit tests, and all checks above
   soak                           the long suites: crash, hostile, replay
+  wheels                         builds every wheel for WASI and compares it, and plays environments with them
 ";
 
 fn main() -> ExitCode {
@@ -77,6 +78,7 @@ fn run(arguments: &[&str]) -> Result<Vec<Finding>> {
         ["engine"] => engine_build::check(&workspace),
         ["check"] => lanes::check(&workspace),
         ["soak"] => lanes::soak(&workspace).map(|()| Vec::new()),
+        ["wheels"] => lanes::wheels(&workspace).map(|()| Vec::new()),
         ["help" | "--help" | "-h"] | [] => {
             print!("{HELP}");
             Ok(Vec::new())

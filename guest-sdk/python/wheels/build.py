@@ -6,27 +6,34 @@
     build.py --check NAME...  build from scratch, and compare with the committed digests
 
 Prints the path of each wheel. A wheel in `dist` or in the cache is not built again.
+With `--wheel-index` it is fetched, and must have the content that the digests name.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import hashlib
 import shutil
 import sys
 import tempfile
 import time
+import urllib.request
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 if sys.version_info < (3, 11):
     sys.exit("building wheels needs Python 3.11 or newer")
 
-from wasi_wheels import cargo, pack, setuptools, source
+from wasi_wheels import cargo, meson, pack, setuptools, source
 from wasi_wheels.recipe import HERE, Recipe, RecipeError, load, names
 from wasi_wheels.tools import Job, Tools, cache_folder, note
 
 ROUTES = {
     "cargo": cargo.build,
+    "meson": meson.build,
     "pure": source.copy,
     "setuptools": setuptools.build,
 }
@@ -53,6 +60,11 @@ def main() -> int:
         action="store_true",
         help="build from scratch and write digests.txt",
     )
+    parser.add_argument(
+        "--wheel-index",
+        metavar="URL",
+        help="folder of wheels to fetch from, in place of building",
+    )
     parser.add_argument("--keep", type=Path, help="copy the wheels into this folder")
     args = parser.parse_args()
     folder = (args.cache or cache_folder()).resolve()
@@ -60,14 +72,17 @@ def main() -> int:
     try:
         for recipe in in_order([load(name) for name in args.names or names()]):
             if args.check or args.record:
-                wheel, digest = build(recipe, tools, folder / "checked")
-                compare(recipe, wheel, digest, args.record)
+                needs = {name: get(load(name), tools, args.wheel_index) for name in recipe.needs}
+                with only_one(folder):
+                    wheel, digest = build(recipe, tools, folder / "checked", needs)
+                    compare(recipe, wheel, digest, args.record)
+                    wheel = keep(recipe, tools, wheel)
             else:
-                wheel = get(recipe, tools)
+                wheel = get(recipe, tools, args.wheel_index)
             if args.keep:
                 args.keep.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(wheel, args.keep / wheel.name)
-            print(wheel)
+            print(wheel, flush=True)
     except RecipeError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -84,8 +99,21 @@ def in_order(recipes: list[Recipe]) -> list[Recipe]:
     return list(ordered.values())
 
 
-def get(recipe: Recipe, tools: Tools) -> Path:
-    """The wheel of a recipe: the committed one, one built before, or a new one."""
+@contextlib.contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Waits until no other process builds wheels in a cache."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            note("waiting for another build of wheels")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def get(recipe: Recipe, tools: Tools, index: str | None = None) -> Path:
+    """The wheel of a recipe: the committed one, one that is kept, or a new one."""
     expected = digests().get(recipe.title)
     committed = HERE / "dist" / recipe.wheel
     if committed.is_file():
@@ -93,27 +121,58 @@ def get(recipe: Recipe, tools: Tools) -> Path:
         if expected is None or found != expected[0]:
             raise RecipeError(f"{committed.name} is not the wheel that {DIGESTS.name} names")
         return committed
+    kept = tools.folder / "built" / recipe.key()[:32] / recipe.wheel
+    if kept.is_file():
+        return kept
+    needs = {name: get(load(name), tools, index) for name in recipe.needs}
+    with only_one(tools.folder), tempfile.TemporaryDirectory(dir=tools.folder) as folder:
+        # Another process may have built it meanwhile.
+        if kept.is_file():
+            return kept
+        if index is not None:
+            wheel, digest = fetch(recipe, index, Path(folder))
+        else:
+            wheel, digest = build(recipe, tools, Path(folder), needs)
+        if expected is not None and digest != expected[0]:
+            origin = index or "the tools or the sources differ from those of the recipe"
+            raise RecipeError(
+                f"{recipe.wheel} has the digest {digest}, but {DIGESTS.name} says {expected[0]} ({origin})"
+            )
+        return keep(recipe, tools, wheel)
+
+
+def keep(recipe: Recipe, tools: Tools, wheel: Path) -> Path:
+    """Puts a wheel into the cache."""
     folder = tools.folder / "built" / recipe.key()[:32]
-    wheel = folder / recipe.wheel
-    if wheel.is_file():
-        return wheel
-    built, digest = build(recipe, tools, folder.with_suffix(".new"))
-    if expected is not None and digest != expected[0]:
-        raise RecipeError(
-            f"{recipe.wheel} has the digest {digest}, but {DIGESTS.name} says {expected[0]}; "
-            "the tools or the sources differ from those of the recipe"
-        )
     folder.mkdir(parents=True, exist_ok=True)
-    built.rename(wheel)
-    built.parent.rmdir()
-    return wheel
+    return wheel.rename(folder / wheel.name)
 
 
-def build(recipe: Recipe, tools: Tools, folder: Path) -> tuple[Path, str]:
-    """Builds the wheel of a recipe from its sources."""
+def fetch(recipe: Recipe, index: str, folder: Path) -> tuple[Path, str]:
+    """Fetches the wheel of a recipe. Its digest decides whether it is the right one."""
+    if recipe.title not in digests():
+        raise RecipeError(f"{DIGESTS.name} has no line for {recipe.title}, so it cannot be fetched")
+    # "+" in a version has to be escaped in URLs of some servers, and may be in all.
+    url = f"{index.rstrip('/')}/{recipe.wheel.replace('+', '%2B')}"
+    note(f"fetching {url}")
+    wheel = folder / recipe.wheel
+    try:
+        with urllib.request.urlopen(url, timeout=60) as response, wheel.open("wb") as file:
+            shutil.copyfileobj(response, file)
+        return wheel, pack.record_digest(recipe, wheel)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise RecipeError(f"cannot fetch {url}: {error}") from None
+
+
+def build(
+    recipe: Recipe, tools: Tools, folder: Path, needs: dict[str, Path]
+) -> tuple[Path, str]:
+    """Builds the wheel of a recipe from its sources and the wheels that it needs."""
     route = ROUTES.get(recipe.route)
     if route is None:
         raise RecipeError(f"{recipe.path.name}: unknown route {recipe.route!r}")
+    minutes = f"{recipe.minutes} minute{'s' if recipe.minutes > 1 else ''}"
+    note(f"building {recipe.name} {recipe.version} for WASI: about {minutes}, once")
     started = time.monotonic()
     tools.folder.mkdir(parents=True, exist_ok=True)
     logs = tools.folder / "logs"
@@ -124,7 +183,6 @@ def build(recipe: Recipe, tools: Tools, folder: Path) -> tuple[Path, str]:
         root = source.unpack(recipe, tools, Path(work))
         site = Path(work) / "site"
         site.mkdir()
-        needs = {name: get(load(name), tools) for name in recipe.needs}
         route(Job(recipe, tools, root, site, log, needs))
         for name, text in recipe.options.get("text", {}).items():
             (site / name).write_text(text.lstrip("\n"))

@@ -31,6 +31,11 @@ pub struct EnvironmentFlags {
     /// directory]
     #[arg(long, value_name = "DIR", env = "ORWD_CACHE")]
     pub cache: Option<PathBuf>,
+
+    /// Folder of wheels for WASI, from which a build of a Python environment
+    /// fetches those of native packages. Without it, orwd builds them
+    #[arg(long, value_name = "URL", env = "ORWD_WHEEL_INDEX")]
+    pub wheel_index: Option<String>,
 }
 
 /// Flags for what environments may reach.
@@ -115,6 +120,8 @@ pub struct Paths {
     pub network: NetworkFlags,
     /// Directory for compiled code.
     pub cache: PathBuf,
+    /// The URL from which wheels for WASI are fetched.
+    pub wheel_index: Option<String>,
     /// Which components are built first.
     pub build: BuildMode,
     /// Where `orwd new` notes the folders that it creates, if there is a place.
@@ -150,6 +157,7 @@ impl EnvironmentFlags {
             writable_data: self.writable_data,
             network: NetworkFlags::default(),
             cache,
+            wheel_index: self.wheel_index.clone(),
             build,
             created_folders: config.map(|config| config.join("created")),
             private: private

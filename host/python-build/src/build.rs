@@ -41,6 +41,10 @@ struct Request<'a> {
     /// The interface of requests, if it makes some.
     network: Option<PathBuf>,
     wheels: Vec<PathBuf>,
+    /// Recipes of further wheels, and where these are kept and fetched from.
+    recipes: PathBuf,
+    wheel_cache: PathBuf,
+    wheel_index: Option<&'a str>,
     base: PathBuf,
     work: &'a Path,
     output: PathBuf,
@@ -57,17 +61,26 @@ struct Answer {
     notes: Vec<String>,
 }
 
+/// Where builds are kept, and where wheels come from.
+#[derive(Clone, Copy, Debug)]
+pub struct PythonPlaces<'a> {
+    /// The cache directory.
+    pub cache: &'a Path,
+    /// The URL of a folder of wheels for WASI. Without it they are built.
+    pub wheel_index: Option<&'a str>,
+}
+
 /// Builds the component of a Python environment below a cache directory. Sources
 /// that were built before are not built again; with `only_cached`, others are
 /// refused.
 pub fn build(
     source: &PythonSource,
-    cache: &Path,
+    places: PythonPlaces<'_>,
     only_cached: bool,
     progress: PythonProgress<'_>,
 ) -> Result<PythonBuild, PythonBuildError> {
     source.check()?;
-    let cache = cache.join("python");
+    let cache = places.cache.join("python");
     let key = key::key(source)?;
     let folder = cache.join("built").join(short(&key));
     let cached = folder.is_dir();
@@ -75,7 +88,9 @@ pub fn build(
         if only_cached {
             return Err(PythonBuildError::NotBuilt(source.folder.clone()));
         }
-        complete(&folder, |draft| make(source, &cache, draft, progress))?;
+        complete(&folder, |draft| {
+            make(source, places, &cache, draft, progress)
+        })?;
     }
     let result = folder.join(RESULT);
     let text = fs::read(&result).map_err(PythonBuildError::file(&result))?;
@@ -91,6 +106,7 @@ pub fn build(
 
 fn make(
     source: &PythonSource,
+    places: PythonPlaces<'_>,
     cache: &Path,
     draft: &Path,
     progress: PythonProgress<'_>,
@@ -110,6 +126,9 @@ fn make(
         wit: embedded.interface(),
         network: source.network.then(|| embedded.network_interface()),
         wheels: vec![embedded.wheels()],
+        recipes: embedded.recipes(),
+        wheel_cache: real(places.cache)?.join("wheels"),
+        wheel_index: places.wheel_index,
         base: cache.join(format!("packages-{}", short(&crate::embedded::digest()))),
         work: work.path(),
         output: draft.join(COMPONENT),

@@ -39,6 +39,11 @@ impl Embedded {
 
     /// Returns the folder of the wheels for WASI.
     pub(crate) fn wheels(&self) -> PathBuf {
+        self.folder.join("wheels/dist")
+    }
+
+    /// Returns the folder of the recipes of further wheels, and of what builds them.
+    pub(crate) fn recipes(&self) -> PathBuf {
         self.folder.join("wheels")
     }
 

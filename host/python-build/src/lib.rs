@@ -6,8 +6,9 @@
 //! this crate embeds, in a tool environment below the cache directory: an
 //! interpreter's virtual environment with pinned and hashed packages.
 //!
-//! Packages that the environment requires are fetched as wheels; nothing of a
-//! source distribution is executed.
+//! Packages that the environment requires are fetched as wheels. Nothing of a
+//! source distribution is executed, except of those that this crate's recipes
+//! name by version and digest: they become wheels for WASI, once.
 
 mod build;
 mod embedded;
@@ -19,7 +20,7 @@ mod progress;
 mod source;
 mod tools;
 
-pub use build::{PythonBuild, build};
+pub use build::{PythonBuild, PythonPlaces, build};
 pub use error::PythonBuildError;
 pub use progress::PythonProgress;
 pub use source::{ENTRIES, PythonSource};

@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from orwd_build import requirements, stage, vendor
 from orwd_build.errors import BuildError
-from orwd_build.vendor import Progress
+from orwd_build.native import Progress, Recipes
 
 HERE = Path(__file__).parent
 
@@ -24,7 +24,9 @@ def build(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     data = Path(request["data"]) if request.get("data") else None
     notes: list[str] = []
     packages = work / "packages"
-    _packages(folder, Path(request["base"]), wheels, packages, progress, notes)
+    index = request.get("wheel_index")
+    recipes = Recipes(Path(request["recipes"]), Path(request["wheel_cache"]), index, progress)
+    _packages(folder, Path(request["base"]), wheels, recipes, packages, progress, notes)
     author = work / "author"
     stage.author(folder, data, author)
     paths = [work / "sdk", author, packages]
@@ -60,7 +62,15 @@ def build(request: dict[str, Any], progress: Progress) -> dict[str, Any]:
     return {"names": names or report["guessed"], "notes": notes}
 
 
-def _packages(folder: Path, base: Path, wheels: list[Path], into: Path, progress: Progress, notes: list[str]) -> None:
+def _packages(
+    folder: Path,
+    base: Path,
+    wheels: list[Path],
+    recipes: Recipes,
+    into: Path,
+    progress: Progress,
+    notes: list[str],
+) -> None:
     # Complete or absent, so that a build that was stopped leaves nothing behind.
     if not base.is_dir():
         draft = base.with_name(f"{base.name}.{os.getpid()}")
@@ -74,10 +84,10 @@ def _packages(folder: Path, base: Path, wheels: list[Path], into: Path, progress
     into.mkdir(parents=True)
     if wanted.lines:
         fixed = [line.rstrip("\\").strip() for line in _pins()]
-        locked = [
-            line for line in wanted.constraints if line.split("==")[0] not in {pin.split("==")[0] for pin in fixed}
-        ]
-        absent = vendor.others(wanted.lines, [*fixed, *locked], wheels, into, progress)
+        # The wheels of recipes have one version; a lock file may name another.
+        ours = recipes.names() | {requirements.name_of(pin) for pin in fixed}
+        locked = [line for line in wanted.constraints if requirements.name_of(line) not in ours]
+        absent = vendor.others(wanted.lines, [*fixed, *locked], wheels, recipes, into, progress)
         if absent:
             notes.append(
                 f"absent, since they have native code and no wheel for WASI: {', '.join(absent)}. Other packages "

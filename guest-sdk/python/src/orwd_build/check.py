@@ -43,6 +43,10 @@ def as_json(scan: Scan) -> dict[str, Any]:
         "entry": str(scan.project.entry),
         "environments": scan.served or scan.classes,
         "runs": all(finding.warning for finding in findings),
+        "native": [
+            {"package": built.project, "version": built.version, "differences": list(built.differences)}
+            for built in sorted(scan.native)
+        ],
         "findings": [
             {
                 "file": str(finding.file),
@@ -63,6 +67,9 @@ def as_text(scan: Scan) -> str:
     """The report for people."""
     findings = sorted(scan.findings)
     lines = [text for finding in findings for text in _lines(finding)]
+    for built in sorted(scan.native):
+        lines.append(f"{built.project} {built.version}: native code that works, of a wheel for WASI")
+        lines += [f"    differs: {difference}" for difference in built.differences]
     errors = sum(not finding.warning for finding in findings)
     names = ", ".join(scan.served or scan.classes) or "no environment"
     modules = f"{len(scan.modules)} module{'s' if len(scan.modules) > 1 else ''}"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 from pip._vendor.packaging.version import InvalidVersion, Version
 
-from orwd_build import author_files
+from orwd_build import author_files, toml_files
 from orwd_build.errors import BuildError
 
 #: Packages that this one replaces inside of a component.
@@ -46,6 +46,11 @@ class Requirements(NamedTuple):
 def normal(name: str) -> str:
     """Returns the normal form of a package's name."""
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def name_of(line: str) -> str:
+    """Returns the normal form of the name in a requirement."""
+    return normal(re.split(r"[<>=!~;\[( ]", line)[0])
 
 
 def read(folder: Path) -> Requirements:
@@ -125,12 +130,4 @@ def _fixed(path: Path, name: str, version: str) -> str:
 
 
 def _toml(path: Path) -> dict[str, Any]:
-    try:
-        import tomllib
-    except ImportError:
-        # Python before 3.11; pip has a copy.
-        from pip._vendor import tomli as tomllib  # type: ignore[no-redef,import-untyped]
-    try:
-        return tomllib.loads(author_files.text(path, MAX_FILE * 16))
-    except ValueError as error:
-        raise BuildError(f"{path.name}: {error}") from None
+    return toml_files.parse(author_files.text(path, MAX_FILE * 16), path.name)

@@ -22,6 +22,9 @@ LEFT_OUT = {"dist", "build", "target", "node_modules", "__pycache__", "venv"}
 #: Parts of packages that no component needs.
 UNUSED = {"tests", "test", "testing_data", "__pycache__", "f2py", "distutils"}
 
+#: Headers, against which other packages are compiled.
+HEADERS = "numpy/_core/include"
+
 
 def author(folder: Path, data: Optional[Path], into: Path) -> None:
     """Copies the author's folder. The guest can write what it is built from, so
@@ -85,13 +88,16 @@ def _members(source: Path) -> Iterator[Path]:
 
 def archive(folders: dict[str, Path], sdk: Path) -> None:
     """Writes the sources and data files of some folders, compressed, by the paths
-    under which they are mounted."""
+    under which they are mounted, and the paths of native modules."""
     index: dict[str, tuple[int, int]] = {}
+    native: list[str] = []
     start = 0
     with (sdk / "archive.bin").open("wb") as blob:
         for mount, folder in sorted(folders.items()):
             for path in sorted(folder.rglob("*")):
                 relative = path.relative_to(folder)
+                if path.suffix == ".so":
+                    native.append(f"{mount}/{relative.as_posix()}")
                 if not path.is_file() or path.suffix in {".so", ".pyi", ".pyc", ".pyx", ".pxd"}:
                     continue
                 if mount != "/1" and UNUSED & set(relative.parts[:-1]):
@@ -101,6 +107,7 @@ def archive(folders: dict[str, Path], sdk: Path) -> None:
                 index[f"{mount}/{relative.as_posix()}"] = (start, len(content))
                 start += len(content)
     (sdk / "archive.json").write_text(json.dumps(index), encoding="utf-8")
+    (sdk / "native.json").write_text(json.dumps(native), encoding="utf-8")
 
 
 def drop_unused(packages: Path) -> None:
@@ -108,3 +115,4 @@ def drop_unused(packages: Path) -> None:
     for path in sorted(packages.rglob("*"), reverse=True):
         if path.is_dir() and path.name in UNUSED:
             shutil.rmtree(path)
+    shutil.rmtree(packages / HEADERS, ignore_errors=True)

@@ -1,18 +1,16 @@
 """Collects packages for a component: wheels without native code, and wheels for
 WASI. Nothing of a source distribution runs."""
 
-import os
 import re
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
-from typing import Callable
 
 from orwd_build import absent
 from orwd_build.errors import BuildError
-from orwd_build.requirements import normal
+from orwd_build.native import Progress, Recipes, unpack
+from orwd_build.requirements import name_of, normal
 
 #: The interpreter inside of a component.
 TARGET = [
@@ -27,8 +25,6 @@ TARGET = [
 #: Packages that may be absent in one environment.
 MAX_ABSENT = 20
 
-Progress = Callable[[str], None]
-
 
 def base(into: Path, packages: Path, wheels: list[Path], progress: Progress) -> None:
     """Collects what every environment is built with."""
@@ -41,7 +37,12 @@ def base(into: Path, packages: Path, wheels: list[Path], progress: Progress) -> 
 
 
 def others(
-    lines: list[str], constraints: list[str], wheels: list[Path], into: Path, progress: Progress
+    lines: list[str],
+    constraints: list[str],
+    wheels: list[Path],
+    recipes: Recipes,
+    into: Path,
+    progress: Progress,
 ) -> list[str]:
     """Collects the requirements of an environment. Returns the packages that are
     absent: others require them, and they have native code and no wheel for WASI."""
@@ -54,22 +55,24 @@ def others(
     links = [option for folder in [*wheels, stand_ins] for option in ("--find-links", str(folder))]
     stand_ins.mkdir()
     missing: list[str] = []
-    for name, version in absent.FREQUENT.items():
-        if find(name, wheels) is None:
-            absent.write(f"{name}=={version}", stand_ins)
-    direct = {normal(re.split(r"[<>=!~;\[( ]", line)[0]) for line in lines}
-    for name in direct & set(absent.FREQUENT):
-        for wheel in stand_ins.glob(f"{name.replace('-', '_')}-*.whl"):
-            wheel.unlink()
+    direct = {name_of(line) for line in lines}
+    used = direct | recipes.needed(direct)
+    rarely_used = {name for name in absent.FREQUENT if name not in used}
+    for name in rarely_used:
+        absent.write(f"{name}=={absent.FREQUENT[name]}", stand_ins)
+    there = {name for name in recipes.names() if find(name, wheels) is not None}
+    recipes.offer(recipes.names() - rarely_used - there, stand_ins)
     while True:
         try:
             pip([*links, "-c", str(fixed), "-r", str(wishes)], into)
-            return sorted({*missing, *(name for name in absent.FREQUENT if absent.is_in(name, into))})
+            break
         except MissingPackage as error:
-            name = normal(re.split(r"[<>=!~;\[( ]", error.requirement)[0])
+            name = name_of(error.requirement)
             if name in direct or name in missing or len(missing) >= MAX_ABSENT:
                 raise
             missing.append(normal(absent.write(error.requirement, stand_ins)))
+    recipes.put(into)
+    return sorted({*missing, *(name for name in rarely_used if absent.is_in(name, into))})
 
 
 def pip(arguments: list[str], into: Path) -> None:
@@ -119,16 +122,6 @@ def find(name: str, wheels: list[Path]) -> "Path | None":
             if normal(wheel.name.split("-")[0]) == normal(name):
                 return wheel
     return None
-
-
-def unpack(wheel: Path, into: Path) -> None:
-    """Unpacks a wheel of ours."""
-    with zipfile.ZipFile(wheel) as archive:
-        for member in archive.namelist():
-            target = os.path.normpath(member)
-            if target.startswith("..") or os.path.isabs(target):
-                raise BuildError(f"{wheel.name} has a member outside of its folder")
-        archive.extractall(into)
 
 
 def copy(source: Path, into: Path) -> None:

@@ -1,8 +1,9 @@
-"""`orwd check` on ten environments in public style, five of which cannot run."""
+"""`orwd check` on ten environments in public style, six of which cannot run."""
 
 import contextlib
 import io
 import json
+import re
 import sys
 import tempfile
 import textwrap
@@ -13,6 +14,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent.parent / "src"))
 
 from orwd_build import check  # noqa: E402
+from orwd_build.checks import built, rules  # noqa: E402
 
 ENVIRONMENTS = HERE / "environments"
 
@@ -22,7 +24,6 @@ RUN = {
     "sums.py": (["Sums"], []),
     "trivia": (["Trivia"], []),
     "market.py": (["Market"], []),
-    "tables": (["Tables"], ["native-package"]),
 }
 
 #: What cannot run: file, line and code of each reason.
@@ -38,8 +39,17 @@ REFUSED = {
         ("scoring.py", 4, "native-package"),
         ("scoring.py", 9, "native-package"),
     ],
+    "tables": [
+        ("requirements.txt", 2, "native-package"),
+        ("requirements.txt", 3, "native-package"),
+        ("server.py", 5, "native-package"),
+        ("server.py", 6, "native-package"),
+        # A warning: the import may fail.
+        ("server.py", 12, "native-package"),
+    ],
     "web_reader.py": [
         ("web_reader.py", 4, "absent-module"),
+        ("web_reader.py", 8, "native-package"),
         ("web_reader.py", 11, "file-outside"),
         ("web_reader.py", 12, "network"),
         ("web_reader.py", 17, "file-missing"),
@@ -118,6 +128,41 @@ class Environments(unittest.TestCase):
         self.assertIn("shell_sandbox.py:16:24: error: openreward.AsyncOpenReward(…): ", first)
         self.assertTrue(remedy.startswith("    remedy: "))
         self.assertIn("cannot run, 1 problem (Shell; 1 module read)", verdict)
+
+
+class Native(unittest.TestCase):
+    """Packages with native code that work."""
+
+    def test_the_versions_are_those_of_the_recipes(self):
+        recipes = HERE.parent.parent / "wheels/recipes"
+        found = {}
+        for path in recipes.glob("*.toml"):
+            values = dict(re.findall(r'^(name|version) = "(.*)"$', path.read_text(), re.MULTILINE))
+            # What is ours and not of the index has a label.
+            found[values["name"]] = values["version"].split("+")[0]
+        self.assertEqual({each.project: each.version for each in built.BUILT.values()}, found)
+        self.assertLessEqual(built.BUILT.keys(), rules.PROVIDED)
+
+    def test_they_are_listed_with_what_differs(self):
+        _, report = run(ENVIRONMENTS / "tables")
+        self.assertEqual([each["package"] for each in report["native"]], ["PyYAML"])
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "env.py").write_text(f"import numpy as np\n{HEAD}")
+            Path(folder, "requirements.txt").write_text("numpy>=2\n")
+            printed = io.StringIO()
+            with contextlib.redirect_stdout(printed):
+                self.assertEqual(check.main([folder]), 0)
+        first, *others, verdict = printed.getvalue().splitlines()
+        self.assertEqual(first, "numpy 2.4.6: native code that works, of a wheel for WASI")
+        self.assertTrue(others[0].startswith("    differs: the default integer has 32 bits"))
+        self.assertTrue(others[1].startswith("    differs: no warnings of divisions by zero"))
+        self.assertIn("nothing found that would not work", verdict)
+
+    def test_another_version_is_refused(self):
+        for pin, fits in (("==1.26.4", False), ("==2.4.6", True), ("==2.*", True), ("==1.*", False), (">=1.20", True)):
+            with self.subTest(pin):
+                found = source(HEAD, **{"requirements.txt": f"numpy{pin}\n"})
+                self.assertEqual(found, [] if fits else [(1, "native-version", "error")])
 
 
 class Rules(unittest.TestCase):

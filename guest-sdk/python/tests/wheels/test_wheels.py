@@ -1,11 +1,14 @@
 """The parts of the wheel builder that need no compiler."""
 
+import dataclasses
 import hashlib
+import shutil
 import sys
 import tempfile
 import unittest
 import zipfile
 from pathlib import Path
+from unittest import mock
 
 WHEELS = Path(__file__).parents[2] / "wheels"
 sys.path.insert(0, str(WHEELS))
@@ -17,6 +20,7 @@ import build  # noqa: E402
 from wasi_wheels import pack  # noqa: E402
 from wasi_wheels.programs import compiler  # noqa: E402
 from wasi_wheels.recipe import RecipeError, load, names  # noqa: E402
+from wasi_wheels.tools import Tools  # noqa: E402
 
 SETTINGS = {
     "zig": "zig",
@@ -43,6 +47,24 @@ class Recipes(unittest.TestCase):
                     self.assertRegex(recipe.source.sha256, "^[0-9a-f]{64}$")
                 for needed in recipe.needs:
                     load(needed)
+
+    def test_every_recipe_has_the_digest_of_its_wheel(self):
+        self.assertEqual(sorted(build.digests()), sorted(load(name).title for name in names()))
+
+    def test_what_pip_is_told_before_the_build_is_what_the_wheel_says(self):
+        recipe = dataclasses.replace(load("msgpack"), requires=("a>=1", "tzdata"))
+        metadata = "Name: msgpack\n" + "".join(f"Requires-Dist: {line}\n" for line in recipe.requires)
+        metadata += 'Requires-Dist: tzdata; sys_platform == "win32"\nRequires-Dist: x; extra == "all"\n\nRequires-Dist: text\n'
+        with tempfile.TemporaryDirectory() as folder:
+            source, site = Path(folder, "source"), Path(folder, "site")
+            source.mkdir()
+            site.mkdir()
+            (source / "LICENSE").touch()
+            (source / "PKG-INFO").write_text(metadata)
+            pack.write_metadata(recipe, source, site)
+            (source / "PKG-INFO").write_text("Requires-Dist: more\n" + metadata)
+            with self.assertRaisesRegex(RecipeError, r"`requires` lacks \['more'\]"):
+                pack.write_metadata(recipe, source, site)
 
     def test_needs_come_first(self):
         ordered = [recipe.name for recipe in build.in_order([load(name) for name in names()])]
@@ -84,6 +106,51 @@ class Committed(unittest.TestCase):
                 pack.record_digest(recipe, changed)
 
 
+class Fetched(unittest.TestCase):
+    """A wheel from an index is what the digests name, or it is refused."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.index = Path(folder.name, "index")
+        self.index.mkdir()
+        self.tools = Tools(Path(folder.name, "cache"))
+        self.tools.folder.mkdir()
+        self.recipe = load("pydantic_core")
+        self.committed = WHEELS / "dist" / self.recipe.wheel
+
+    def fetch(self):
+        # As if the repository had no wheel of it.
+        with mock.patch.object(build, "HERE", self.index):
+            return build.get(self.recipe, self.tools, self.index.as_uri())
+
+    def test_a_wheel_with_the_content_of_the_digests_is_kept(self):
+        shutil.copyfile(self.committed, self.index / self.recipe.wheel)
+        kept = self.fetch()
+        self.assertEqual(kept.read_bytes(), self.committed.read_bytes())
+        (self.index / self.recipe.wheel).unlink()
+        self.assertEqual(self.fetch(), kept)
+
+    def test_other_wheels_are_refused(self):
+        with self.assertRaisesRegex(RecipeError, "cannot fetch file:"):
+            self.fetch()
+        for name, content in (("more.py", None), (f"{self.recipe.dist_info}/RECORD", b"")):
+            with zipfile.ZipFile(self.committed) as old:
+                with zipfile.ZipFile(self.index / self.recipe.wheel, "w") as new:
+                    for member in old.namelist():
+                        new.writestr(member, content if member == name else old.read(member))
+                    if content is None:
+                        new.writestr(name, "")
+            with self.assertRaisesRegex(RecipeError, "other files than RECORD names"):
+                self.fetch()
+        record = f"{self.recipe.dist_info}/RECORD"
+        with zipfile.ZipFile(self.index / self.recipe.wheel, "w") as empty:
+            empty.writestr(record, f"{record},,\n")
+        with self.assertRaisesRegex(RecipeError, "but digests.txt says"):
+            self.fetch()
+        self.assertEqual(list(self.tools.folder.rglob("*.whl")), [])
+
+
 class Packing(unittest.TestCase):
     """A wheel depends on its content only."""
 
@@ -115,6 +182,14 @@ class Compiler(unittest.TestCase):
         self.assertEqual(line.output, "m.so")
         self.assertEqual((line.sources, line.objects), (["a.c"], ["b.o"]))
         self.assertEqual(line.flags, ["-O2", "-D", "A=1"])
+
+    def test_the_target_that_the_crate_cc_names_is_dropped(self):
+        done = mock.Mock(returncode=0)
+        with mock.patch.object(compiler.subprocess, "run", return_value=done) as run:
+            compiler.main(SETTINGS, "cc", ["--target=wasm32-wasip1", "-c", "a.c"])
+        command = run.call_args.args[0]
+        self.assertEqual([part for part in command if "wasip1" in part], [])
+        self.assertIn("wasm32-wasi", command)
 
     def test_a_module_exports_its_entry_and_its_constructors(self):
         command = compiler.shared(SETTINGS, "out/_fast.cpython-314-wasm32-wasi.so", ["a.o"])

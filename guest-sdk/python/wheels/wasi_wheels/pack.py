@@ -25,10 +25,14 @@ def write_metadata(recipe: Recipe, source: Path, site: Path) -> None:
     metadata = source / "PKG-INFO"
     if metadata.is_file():
         shutil.copyfile(metadata, info / "METADATA")
+        lacking = set(_requires(metadata.read_text(errors="replace"))) - set(recipe.requires)
+        if lacking:
+            raise RecipeError(f"{recipe.path.name}: `requires` lacks {sorted(lacking)}")
     else:
+        requires = "".join(f"Requires-Dist: {line}\n" for line in recipe.requires)
         (info / "METADATA").write_text(
             f"Metadata-Version: 2.1\nName: {recipe.name}\nVersion: {recipe.version}\n"
-            f"License: {recipe.licence}\n"
+            f"License: {recipe.licence}\n{requires}"
         )
     licences = [
         path
@@ -79,17 +83,27 @@ def pack(recipe: Recipe, site: Path, folder: Path) -> tuple[Path, str]:
 
 
 def record_digest(recipe: Recipe, wheel: Path) -> str:
-    """The digest of the content of a wheel."""
+    """The digest of the content of a wheel, whose files are those that RECORD names."""
     with zipfile.ZipFile(wheel) as archive:
         content = archive.read(f"{recipe.dist_info}/RECORD")
-        for line in content.decode().splitlines():
-            name, digest, _ = line.rsplit(",", 2)
+        lines = [line.rsplit(",", 2) for line in content.decode().splitlines()]
+        if sorted(archive.namelist()) != sorted(name for name, _, _ in lines):
+            raise RecipeError(f"{wheel.name}: it has other files than RECORD names")
+        for name, digest, _ in lines:
             if digest:
                 found = hashlib.sha256(archive.read(name)).digest()
                 encoded = base64.urlsafe_b64encode(found).rstrip(b"=").decode()
                 if digest != f"sha256={encoded}":
                     raise RecipeError(f"{wheel.name}: {name} is not what RECORD says")
     return hashlib.sha256(content).hexdigest()
+
+
+def _requires(metadata: str) -> list[str]:
+    """What a package requires on WASI, without its extras."""
+    head = metadata.split("\n\n", 1)[0]
+    fields = [line.partition(":") for line in head.splitlines()]
+    lines = [value.strip() for name, _, value in fields if name == "Requires-Dist"]
+    return [line for line in lines if "extra ==" not in line and "sys_platform" not in line]
 
 
 def _left_out(path: Path) -> bool:

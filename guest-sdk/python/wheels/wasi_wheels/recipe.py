@@ -40,6 +40,10 @@ class Recipe:
     route: str
     source: Source
     needs: tuple[str, ...]
+    #: What the wheel requires, as its metadata says.
+    requires: tuple[str, ...]
+    #: How long the build takes on two cores, roughly.
+    minutes: int
     remove: tuple[str, ...]
     options: dict[str, Any] = field(hash=False)
     path: Path = field(hash=False)
@@ -99,7 +103,8 @@ def load(name: str) -> Recipe:
         raise RecipeError(f"no recipe for {name!r}; there are recipes for {', '.join(names())}")
     with path.open("rb") as file:
         data = tomllib.load(file)
-    known = {"name", "version", "licence", "route", "source", "needs", "remove", "options"}
+    known = {"name", "version", "licence", "route", "source", "needs", "requires", "minutes"}
+    known |= {"remove", "options"}
     unknown = sorted(set(data) - known)
     if unknown:
         raise RecipeError(f"unknown key {unknown[0]!r} in {path.name}")
@@ -112,6 +117,8 @@ def load(name: str) -> Recipe:
             route=data["route"],
             source=Source(source.get("project"), source.get("sha256"), source.get("folder")),
             needs=tuple(data.get("needs", ())),
+            requires=tuple(data.get("requires", ())),
+            minutes=data["minutes"],
             remove=tuple(data.get("remove", ())),
             options=data.get("options", {}),
             path=path,

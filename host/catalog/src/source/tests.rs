@@ -14,6 +14,7 @@ fn config() -> Paths {
         writable_data: false,
         network: NetworkFlags::default(),
         cache: PathBuf::from("/nowhere"),
+        wheel_index: None,
         build: BuildMode::Never,
         created_folders: None,
         private: Vec::new(),

@@ -16,6 +16,7 @@ use orwd_config::Paths;
 use orwd_engine::{CodeCache, Engine, EngineSettings};
 use orwd_model::{AdmissionLimits, ClockMode, DataMode, EnvName, HttpLimits, SessionLimits};
 use orwd_network::Broker;
+use orwd_python_build::PythonPlaces;
 use orwd_sandbox::{DataDir, DataDirError, DataRules, PrivatePlaces};
 
 use super::compiler::compiler;
@@ -59,7 +60,11 @@ pub(crate) fn discover(
     progress: &dyn Fn(&str),
 ) -> Result<Discovered, CommandError> {
     let own: Vec<PathBuf> = source_tree::examples().into_iter().collect();
-    let served = python::build_among(at, &paths.cache, no_build, progress)?;
+    let places = PythonPlaces {
+        cache: &paths.cache,
+        wheel_index: paths.wheel_index.as_deref(),
+    };
+    let served = python::build_among(at, places, no_build, progress)?;
     source::discover(served, paths, &own, admission, progress)
         .map_err(|error| CommandError::usage(error.to_string()))
 }

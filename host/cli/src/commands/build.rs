@@ -10,6 +10,7 @@ use orwd_catalog::{AuthorFolder, ComponentFile};
 use orwd_config::{BuildMode, EnvironmentFlags, LimitFlags};
 use orwd_engine::{CodeCache, Component, ComponentError, Engine};
 use orwd_model::{AdmissionLimits, SessionLimits};
+use orwd_python_build::PythonPlaces;
 
 use crate::bootstrap::environments::python::PythonEnvironment;
 use crate::bootstrap::{compiler, environments};
@@ -31,9 +32,10 @@ const TRAIT_ADVICE: &str =
 /// or main.py, or one whose orwd.toml has `python` in [build]. Its class derives
 /// `openreward.environments.Environment` or `ors.Environment`, unmodified. Its
 /// packages come from requirements.txt or pyproject.toml, as wheels; nothing of a
-/// source distribution runs. The module is imported in the sandbox of the
-/// component, and the state after the import is the component. The tools for that
-/// are fetched once, into the cache directory.
+/// source distribution runs. Native packages for which orwd has a recipe are built
+/// for WebAssembly on first use, once, or fetched from --wheel-index. The module is
+/// imported in the sandbox of the component, and the state after the import is the
+/// component. The tools for that are fetched once, into the cache directory.
 ///
 /// The component is checked as `serve` checks it. Then the folder `dist` has the
 /// manifest, the component and the data: copy it to another machine, and serve it
@@ -53,6 +55,11 @@ pub(crate) struct Build {
     /// user's cache directory]
     #[arg(long, value_name = "DIR", env = "ORWD_CACHE")]
     cache: Option<PathBuf>,
+
+    /// Folder of wheels for WASI, from which a build of a Python environment
+    /// fetches those of native packages. Without it, orwd builds them
+    #[arg(long, value_name = "URL", env = "ORWD_WHEEL_INDEX")]
+    wheel_index: Option<String>,
 
     #[command(flatten)]
     admission: LimitFlags<AdmissionLimits>,
@@ -109,7 +116,11 @@ impl Build {
         let error = |reason: &dyn std::fmt::Display| {
             CommandError::new(format!("{}: {reason}", self.path.display()))
         };
-        let built = python.build(&self.cache()?, false, &terminal::note)?;
+        let places = PythonPlaces {
+            cache: &self.cache()?,
+            wheel_index: self.wheel_index.as_deref(),
+        };
+        let built = python.build(places, false, &terminal::note)?;
         let component = ComponentFile::open(&built.component).map_err(|reason| error(&reason))?;
         let wasm = self.check(&component, "it was built by another version of orwd")?;
         let members = python.members(&built)?;

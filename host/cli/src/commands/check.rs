@@ -10,7 +10,7 @@ use clap::Args;
 use crate::console::{CommandError, CommandStatus, terminal};
 
 /// The checker. It needs nothing but Python's standard library.
-const CHECKER: [(&str, &str); 7] = [
+const CHECKER: [(&str, &str); 8] = [
     (
         "orwd_build/check.py",
         include_str!("../../../../guest-sdk/python/src/orwd_build/check.py"),
@@ -18,6 +18,10 @@ const CHECKER: [(&str, &str); 7] = [
     (
         "orwd_build/checks/__init__.py",
         include_str!("../../../../guest-sdk/python/src/orwd_build/checks/__init__.py"),
+    ),
+    (
+        "orwd_build/checks/built.py",
+        include_str!("../../../../guest-sdk/python/src/orwd_build/checks/built.py"),
     ),
     (
         "orwd_build/checks/files.py",
@@ -59,7 +63,8 @@ const OLD: i32 = 3;
 ///
 /// Reads the environment's module and those of its folder that it imports. Lists
 /// imports, calls and files that will not work in a session, each with its line, the
-/// reason and what to do instead. Packages are judged by their names.
+/// reason and what to do instead. Packages are judged by their names. Those with
+/// native code that work are listed with what differs from other machines.
 ///
 /// The exit code is 0 if nothing was found that would not work, and 1 otherwise;
 /// warnings do not count. Requires Python 3.10 or newer on this machine.

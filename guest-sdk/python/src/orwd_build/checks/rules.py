@@ -56,7 +56,7 @@ ABSENT = {
 ABSENT_REMEDY = {
     "bz2": "compress the data with gzip or zlib",
     "lzma": "compress the data with gzip or zlib",
-    "compression.zstd": "compress the data with gzip or zlib; Parquet files may use zstd",
+    "compression.zstd": "compress the data with gzip or zlib",
     "compression.bz2": "compress the data with gzip or zlib",
     "compression.lzma": "compress the data with gzip or zlib",
 }
@@ -64,8 +64,7 @@ ABSENT_REMEDY = {
 #: Packages that have a build of ours, or that the SDK replaces.
 PROVIDED = frozenset(
     "pydantic pydantic_core annotated_types typing_extensions typing_inspection openreward ors "
-    "jiter tiktoken regex yaml orjson markupsafe msgpack numpy pandas dateutil pytz tzdata six "
-    "pyarrow uvicorn".split()
+    "jiter regex yaml orjson markupsafe msgpack numpy dateutil pytz tzdata six uvicorn".split()
 )
 
 #: Requirements that a build leaves out: orwd is the server.
@@ -111,16 +110,19 @@ _DEFAULT_REMEDY = (
 
 #: Packages of native code without a build, with what to do instead.
 NATIVE = {
+    "pandas": "save the table as CSV or JSON lines in the data folder, and read it with csv, json or sqlite3",
+    "pyarrow": "save the table as CSV or JSON lines in the data folder, and read it with csv, json or sqlite3",
+    "tiktoken": "count words or characters, or count tokens beforehand",
     "torch": "run models outside, and call them through the agent; a reward needs no tensors",
     "tensorflow": "run models outside; a reward needs no tensors",
     "jax": "use numpy",
     "flax": "use numpy",
     "numba": "use numpy, or plain Python",
     "cupy": "use numpy",
-    "transformers": "use tiktoken for tokens, and run models outside",
-    "tokenizers": "use tiktoken for tokens",
-    "sentencepiece": "use tiktoken for tokens",
-    "datasets": "save the split as Parquet or JSON lines in the data folder, and read it with pandas or json",
+    "transformers": "run models outside",
+    "tokenizers": "count words or characters, or count tokens beforehand",
+    "sentencepiece": "count words or characters, or count tokens beforehand",
+    "datasets": "save the split as JSON lines in the data folder, and read it with json",
     "vllm": "run models outside",
     "sentence_transformers": "compute the embeddings beforehand, and put them into the data folder",
     "spacy": "compute the annotations beforehand, and put them into the data folder",
@@ -139,9 +141,9 @@ NATIVE = {
     "openbabel": _DEFAULT_REMEDY,
     "lxml": "use xml.etree.ElementTree or html.parser",
     "duckdb": "use sqlite3",
-    "polars": "use pandas, or the csv and json modules",
+    "polars": "use the csv and json modules, or numpy",
     "h5py": "save the arrays as .npy, and read them with numpy",
-    "tables": "save the table as Parquet, and read it with pandas",
+    "tables": "save the table as CSV, and read it with csv",
     "netCDF4": "save the arrays as .npy, and read them with numpy",
     "z3": "use a solver in pure Python",
     "pycosat": "use a solver in pure Python",

@@ -7,7 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from orwd_build.checks import files, names, rules
+from orwd_build.checks import built, files, names, rules
+from orwd_build.checks.built import Built
 from orwd_build.checks.names import Names
 from orwd_build.checks.project import Project
 from orwd_build.checks.rules import Rule
@@ -42,6 +43,8 @@ class Scan:
         self.served: list[str] = []
         self.classes: list[str] = []
         self.modules: list[Path] = []
+        #: Packages with native code that work.
+        self.native: set[Built] = set()
         self._bases: dict[str, list[str]] = {}
 
     def run(self) -> None:
@@ -134,6 +137,10 @@ class Scan:
                 self.add(requirement.file, requirement.line, 0, what, rule)
             elif found := rules.of_requirement(requirement.project):
                 self.add(requirement.file, requirement.line, 0, what, found)
+            elif found := built.of_requirement(requirement.project, requirement.text):
+                self.add(requirement.file, requirement.line, 0, what, found)
+            elif native := built.of_project(requirement.project):
+                self.native.add(native)
 
 
 class _Reader(ast.NodeVisitor):
@@ -252,6 +259,8 @@ class _Reader(ast.NodeVisitor):
         if project.is_local(module):
             self._local(module, 0)
             return
+        if native := built.of_module(module):
+            self.scan.native.add(native)
         rule = rules.of_import(module, _STANDARD)
         if rule is None and not self._is_known(module):
             rule = Rule(

@@ -57,11 +57,13 @@ def main(settings: dict[str, str], language: str, arguments: list[str]) -> int:
     if "-Wl,--version" in arguments or "-Wl,-v" in arguments:
         print(LINKER_VERSION)
         return 0
-    # The headers of the build machine's Python must not be seen.
+    # The headers of the build machine's Python must not be seen, and there is one
+    # target, whose name in Rust is another.
     arguments = [
         argument
         for argument in arguments
         if not (argument.startswith("-I") and "/include/python3." in argument)
+        and not argument.startswith("--target=")
     ]
     compile_command = compiler(settings, language)
     includes = ["-isystem", settings["include"], "-isystem", settings["python"]]

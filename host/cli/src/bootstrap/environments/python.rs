@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use orwd_catalog::manifest::{self, BuildRule, FILE_NAME, Manifest};
 use orwd_catalog::source::{BuiltEnvironment, Served};
 use orwd_catalog::{AuthorFolder, ComponentFile};
-use orwd_python_build::{ENTRIES, PythonBuild, PythonSource};
+use orwd_python_build::{ENTRIES, PythonBuild, PythonPlaces, PythonSource};
 
 use crate::console::CommandError;
 
@@ -35,7 +35,7 @@ pub(crate) struct PythonMember {
 /// they are. With `no_build`, earlier builds of the same sources are used.
 pub(crate) fn build_among(
     paths: &[PathBuf],
-    cache: &Path,
+    places: PythonPlaces<'_>,
     no_build: bool,
     progress: &dyn Fn(&str),
 ) -> Result<Vec<Served>, CommandError> {
@@ -45,7 +45,7 @@ pub(crate) fn build_among(
             match PythonEnvironment::at(&path)? {
                 None => served.push(Served::Path(path)),
                 Some(environment) => {
-                    let built = environment.build(cache, no_build, progress)?;
+                    let built = environment.build(places, no_build, progress)?;
                     served.extend(environment.served(&built)?);
                 }
             }
@@ -180,11 +180,11 @@ impl PythonEnvironment {
     /// Builds the component.
     pub(crate) fn build(
         &self,
-        cache: &Path,
+        places: PythonPlaces<'_>,
         no_build: bool,
         progress: &dyn Fn(&str),
     ) -> Result<PythonBuild, CommandError> {
-        let built = orwd_python_build::build(&self.source, cache, no_build, progress)
+        let built = orwd_python_build::build(&self.source, places, no_build, progress)
             .map_err(|reason| error(&self.path, &reason))?;
         if !built.cached {
             for note in &built.notes {

@@ -25,6 +25,9 @@ _LEFT_OUT = {
     "ctypes", "msilib", "distutils",
 }  # fmt: skip
 
+#: What follows the name in the file of a native module.
+_NATIVE = ".cpython-314-wasm32-wasi.so"
+
 
 class Archive:
     """Compressed members by path."""
@@ -34,11 +37,15 @@ class Archive:
         self._members: dict[str, tuple[int, int]] = {}
         self._extra: dict[str, bytes] = {}
         self.folders: dict[str, set[str]] = {}
+        #: Modules of native code, which are linked into the component.
+        self.native: set[str] = set()
 
     def load(self) -> None:
         """Reads what the build command has written."""
         with open(f"{layout.SDK}/archive.json", encoding="utf-8") as file:
             index = json.load(file)
+        with open(f"{layout.SDK}/native.json", encoding="utf-8") as file:
+            self.native = set(json.load(file))
         with open(f"{layout.SDK}/archive.bin", "rb") as blob:
             self._data = blob.read()
         for path, (start, size) in index.items():
@@ -98,6 +105,10 @@ class Finder(importlib.abc.MetaPathFinder):
                 spec = importlib.machinery.ModuleSpec(fullname, Loader(fullname, module), origin=module)
                 spec.has_location = True
                 return spec
+            native = f"{folder}/{name}{_NATIVE}"
+            if native in archive.native:
+                linked = importlib.machinery.ExtensionFileLoader(fullname, native)
+                return importlib.util.spec_from_file_location(fullname, native, loader=linked)
             if f"{folder}/{name}" in archive.folders and f"{folder}/{name}" not in archive:
                 # A package without `__init__.py`.
                 spec = importlib.machinery.ModuleSpec(fullname, None, is_package=True)

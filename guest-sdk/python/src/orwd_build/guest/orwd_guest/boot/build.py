@@ -5,7 +5,7 @@ import sys
 import traceback
 
 from orwd_guest import absent, event_loop, network
-from orwd_guest.boot import archive, author, files, layout, nesting, platform, seeding, warm
+from orwd_guest.boot import archive, author, files, layout, nesting, numeric, platform, seeding, warm
 
 
 def run() -> None:
@@ -37,6 +37,7 @@ def _run() -> dict[str, object]:
     network.install()
     warm.interpreter()
     files.install()
+    numeric.install()
     author.keep_source()
     # Relative paths are those of the author's folder.
     os.chdir(layout.AUTHOR)
@@ -53,7 +54,7 @@ def _run() -> dict[str, object]:
         deferred = str(error)
         author.unload(before)
         del error
-    seeding.note_numpy()
+    seeding.stop_noting()
     names = list(author.classes()) if deferred is None else None
     event_loop.forget()
     # Only from here on: what is imported so far needs no archive.

@@ -12,6 +12,7 @@ from typing import Any
 
 _unseeded: "weakref.WeakSet[random.Random]" = weakref.WeakSet()
 _numpy: list[Any] = []
+_noting = True
 
 
 def install() -> None:
@@ -27,21 +28,24 @@ def install() -> None:
 
 
 def note_numpy() -> None:
-    """Notes numpy's generators too, once it is imported."""
-    numpy = sys.modules.get("numpy")
-    module = getattr(numpy, "random", None)
-    if module is None or getattr(module, "_orwd", False):
-        return
-    module._orwd = True
+    """Notes the generators of numpy that are made without a seed from now on, while
+    the component is built."""
+    module: Any = sys.modules["numpy.random"]
     original = module.default_rng
 
     def default_rng(seed: Any = None) -> Any:
         generator = original(seed)
-        if seed is None:
-            _numpy.append(weakref.ref(generator))
+        if seed is None and _noting:
+            _numpy.append(generator)
         return generator
 
     module.default_rng = default_rng
+
+
+def stop_noting() -> None:
+    """Ends the notes: generators that a session makes draw from the session."""
+    global _noting
+    _noting = False
 
 
 def seed(value: int) -> None:
@@ -49,12 +53,10 @@ def seed(value: int) -> None:
     random.seed(value)
     for number, generator in enumerate(list(_unseeded), 1):
         generator.seed(f"{value}:{number}")
-    module = getattr(sys.modules.get("numpy"), "random", None)
+    module: Any = sys.modules.get("numpy.random")
     if module is None:
         return
     module.seed(value & 0xFFFFFFFF)
-    for number, reference in enumerate(_numpy, 1):
-        generator = reference()
-        if generator is not None:
-            kind = type(generator.bit_generator)
-            generator.bit_generator.state = kind([value, number]).state
+    for number, generator in enumerate(_numpy, 1):
+        kind = type(generator.bit_generator)
+        generator.bit_generator.state = kind([value, number]).state
