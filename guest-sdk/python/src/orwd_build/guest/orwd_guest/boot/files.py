@@ -9,6 +9,7 @@ import builtins
 import io
 import os
 import stat as kinds
+import tokenize
 from typing import Any, Callable, Iterator
 
 from orwd_guest.boot import layout
@@ -162,6 +163,9 @@ def install() -> None:
     opening = _wrap_open(io.open)
     builtins.open = opening  # type: ignore[assignment]
     io.open = opening  # type: ignore[assignment]
+    # `inspect.getsource` reads sources by this name. Packages that import their parts
+    # when they are used read their own source.
+    tokenize._builtin_open = opening  # type: ignore[attr-defined]
     os.stat = _wrap(os.stat, lambda path, absolute: _status(absolute))  # type: ignore[assignment]
     os.lstat = _wrap(os.lstat, lambda path, absolute: _status(absolute))  # type: ignore[assignment]
     os.access = _wrap(os.access, lambda path, absolute: True)  # type: ignore[assignment]
