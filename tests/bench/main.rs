@@ -1,7 +1,7 @@
 //! The benchmark of orwd: `bench echo` measures throughput and latency, `bench
 //! sessions` the cost of an idle session, `bench files` a guest's file access,
 //! `bench durable` the cost of the journal, `bench shell` command lines inside an
-//! environment, and `bench all` compares servers. See `README.md` beside this file.
+//! environment, `bench network` a guest's HTTP requests, and `bench all` compares servers. See `README.md` beside this file.
 //!
 //! Every response is checked, and any wrong one fails the run. Exit codes: 0
 //! measured, 1 an error or a missed bound, 2 an invalid command line.
@@ -13,6 +13,7 @@ mod files;
 mod first_calls;
 mod large_results;
 mod load;
+mod network;
 mod process;
 mod servers;
 mod sessions;
@@ -54,6 +55,8 @@ enum BenchCommand {
     /// Measures command lines of the tool `bash` beside a native `bash -c`, and the
     /// memory of a session.
     Shell(ShellArgs),
+    /// Measures an HTTP request of a guest beside a direct one.
+    Network(NetworkArgs),
     /// Measures orwd with each durability, bare HTTP servers, and the reference if it
     /// is given, in one run; compares them with the bars of the project.
     All(AllArgs),
@@ -201,6 +204,13 @@ struct ShellArgs {
     sessions: u32,
 }
 
+#[derive(Args)]
+struct NetworkArgs {
+    /// The number of rounds, each of 50 requests of each kind.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: u32,
+}
+
 fn main() -> ExitCode {
     let bench = BenchArgs::parse();
     if cfg!(debug_assertions) {
@@ -217,6 +227,7 @@ fn main() -> ExitCode {
         BenchCommand::Files(arguments) => files(arguments, bench.json, say),
         BenchCommand::Durable(arguments) => durable(arguments, bench.json, say),
         BenchCommand::Shell(arguments) => shell(arguments, bench.json, say),
+        BenchCommand::Network(arguments) => network(arguments, bench.json, say),
         BenchCommand::All(arguments) => all(arguments, bench.json, say),
     };
     match ended {
@@ -364,6 +375,14 @@ fn shell(arguments: &ShellArgs, json: bool, say: impl FnMut(&str)) -> Result<(),
         sessions: number(arguments.sessions)?,
     };
     let report = shell::run(plan, say)?;
+    match json {
+        true => print(&report),
+        false => Ok(()),
+    }
+}
+
+fn network(arguments: &NetworkArgs, json: bool, say: impl FnMut(&str)) -> Result<(), String> {
+    let report = network::run(arguments.rounds, say)?;
     match json {
         true => print(&report),
         false => Ok(()),

@@ -30,6 +30,8 @@ pub(crate) struct CrashClient<'a> {
     pub(crate) thinks: bool,
     /// Set after the last kill.
     pub(crate) over: &'a AtomicBool,
+    /// The base URL of the model that calls ask, if any.
+    pub(crate) judge: Option<&'a str>,
 }
 
 /// An episode that cannot continue; the tally has the reason.
@@ -204,7 +206,7 @@ impl<'p> ClientEpisode<'p> {
     }
 
     fn fold(&mut self, fold: &FoldCall, hang_up: HangUp) -> Result<(), EpisodeFailed> {
-        let mut pending_call = self.pending_call("fold", input(fold), hang_up);
+        let mut pending_call = self.pending_call("fold", self.input(fold), hang_up);
         let outcome = self.complete(&mut pending_call)?;
         self.acknowledged(fold, &outcome)
     }
@@ -212,8 +214,8 @@ impl<'p> ClientEpisode<'p> {
     /// Makes two concurrent calls. Calls without a result are retried in the order
     /// in which they were sent.
     fn pair(&mut self, folds: &[FoldCall; 2]) -> Result<(), EpisodeFailed> {
-        let mut first = self.pending_call("fold", input(&folds[0]), HangUp::Never);
-        let mut second = self.pending_call("fold", input(&folds[1]), HangUp::Never);
+        let mut first = self.pending_call("fold", self.input(&folds[0]), HangUp::Never);
+        let mut second = self.pending_call("fold", self.input(&folds[1]), HangUp::Never);
         let outcomes = self.player.retry("two calls", || {
             let Some(one) = self.begin(&mut first)? else {
                 return Ok(Attempt::Retry);
@@ -317,6 +319,16 @@ impl<'p> ClientEpisode<'p> {
     }
 
     // Calls.
+
+    fn input(&self, fold: &FoldCall) -> Value {
+        let mut input = json!({"value": fold.value, "ms": fold.ms});
+        if let Some(url) = self.player.judge {
+            let model = if fold.ms > 0 { "slow" } else { "quick" };
+            let text = format!("{} {}", self.id, self.made + 1);
+            input["judge"] = json!({"url": url, "text": text, "model": model});
+        }
+        input
+    }
 
     fn pending_call(&mut self, tool: &str, input: Value, hang_up: HangUp) -> PendingCall {
         self.made += 1;
@@ -446,10 +458,6 @@ impl<'p> ClientEpisode<'p> {
         tally.describe(format!("{}: {message:?} instead of {expected:?}", self.id));
         Err(EpisodeFailed)
     }
-}
-
-fn input(fold: &FoldCall) -> Value {
-    json!({"value": fold.value, "ms": fold.ms})
 }
 
 fn text(outcome: &Value) -> &str {

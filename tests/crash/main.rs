@@ -8,6 +8,7 @@
 mod client;
 mod commit_watch;
 mod expected_chain;
+mod judge;
 mod run;
 mod run_client;
 mod script;
@@ -43,6 +44,9 @@ struct CrashArgs {
     /// The maximum time between two kills in milliseconds.
     #[arg(long, default_value_t = 1200, value_parser = clap::value_parser!(u64).range(50..=600_000))]
     uptime: u64,
+    /// Let each call ask a model, which must not be asked twice.
+    #[arg(long)]
+    judge: bool,
 }
 
 fn main() -> ExitCode {
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         sessions: crash.sessions,
         durability: crash.durability,
         uptime: Duration::from_millis(crash.uptime),
+        judge: crash.judge,
     };
     println!("{plan:?}");
     let begin = Instant::now();

@@ -8,6 +8,8 @@ mod client;
 mod commit_watch;
 #[path = "expected_chain.rs"]
 mod expected_chain;
+#[path = "judge.rs"]
+mod judge;
 #[path = "run.rs"]
 mod run;
 #[path = "run_client.rs"]
@@ -23,6 +25,10 @@ use crate::run::{CrashPlan, run};
 use crate::tally::CrashTally;
 
 fn killed(kills: u64, durability: &str) -> CrashTally {
+    killed_with(kills, durability, false)
+}
+
+fn killed_with(kills: u64, durability: &str, judge: bool) -> CrashTally {
     let plan = CrashPlan {
         kills,
         seed: 1,
@@ -31,6 +37,7 @@ fn killed(kills: u64, durability: &str) -> CrashTally {
         sessions: 8,
         durability: durability.to_owned(),
         uptime: Duration::from_millis(1500),
+        judge,
     };
     let tally = run(&plan, |_| {});
     assert!(tally.kills.get() >= kills, "{tally}");
@@ -56,6 +63,13 @@ fn a_killed_host_loses_nothing_and_repeats_nothing() {
 #[test]
 fn a_killed_host_that_syncs_loses_nothing_and_repeats_nothing() {
     loses_and_repeats_nothing(3, "power");
+}
+
+#[test]
+fn a_killed_host_asks_a_model_at_most_once_and_replays_with_the_network_off() {
+    let tally = killed_with(4, "process", true);
+    assert!(tally.is_clean(), "{tally}");
+    assert!(tally.asked.get() > 0, "{tally}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use crate::client::CrashClient;
 use crate::commit_watch::CommitWatch;
+use crate::judge::Judge;
 use crate::run_client::RunClient;
 use crate::script::ClientScript;
 use crate::tally::CrashTally;
@@ -37,6 +38,8 @@ pub(crate) struct CrashPlan {
     pub(crate) durability: String,
     /// The maximum time between two kills.
     pub(crate) uptime: Duration,
+    /// Whether calls ask a model.
+    pub(crate) judge: bool,
 }
 
 /// An episode that was played to its end.
@@ -49,7 +52,13 @@ struct FinishedEpisode {
 pub(crate) fn run(plan: &CrashPlan, tell: impl Fn(&str)) -> CrashTally {
     let scratch = TestDir::new();
     let tally = CrashTally::default();
-    let played = disturbed(plan, &scratch, &tally, &tell);
+    let judge = plan.judge.then(Judge::start);
+    let played = disturbed(plan, &scratch, judge.as_ref(), &tally, &tell);
+    if let Some(judge) = &judge {
+        judge.count(&tally);
+        tell("all episodes are replayed");
+        judge.replay(&scratch.path().join("state"), &tally);
+    }
     tell(&format!(
         "{} episodes are played again, undisturbed",
         played.len()
@@ -61,10 +70,12 @@ pub(crate) fn run(plan: &CrashPlan, tell: impl Fn(&str)) -> CrashTally {
 fn disturbed(
     plan: &CrashPlan,
     scratch: &TestDir,
+    judge: Option<&Judge>,
     tally: &CrashTally,
     tell: &impl Fn(&str),
 ) -> Vec<FinishedEpisode> {
-    let mut killer = HostKiller::new(plan, scratch, tally);
+    let mut killer = HostKiller::new(plan, scratch, judge, tally);
+    let api = judge.map(Judge::api);
     let over = AtomicBool::new(false);
     let done = Mutex::new(Vec::new());
     let play = |player: &CrashClient<'_>, script: ClientScript| {
@@ -84,6 +95,7 @@ fn disturbed(
                 tally,
                 thinks: true,
                 over: &over,
+                judge: api.as_deref(),
             };
             let (over, play, seed) = (&over, &play, plan.seed);
             threads.spawn(move || {
@@ -113,7 +125,7 @@ fn undisturbed(
     tally: &CrashTally,
 ) {
     let other = CrashTally::default();
-    let server = serve(plan, &scratch.path().join("undisturbed")).start();
+    let server = serve(plan, None, &scratch.path().join("undisturbed")).start();
     let over = AtomicBool::new(true);
     let threads = usize::try_from(plan.sessions).unwrap_or(1);
     thread::scope(|scope| {
@@ -123,6 +135,7 @@ fn undisturbed(
                 tally: &other,
                 thinks: false,
                 over: &over,
+                judge: None,
             };
             scope.spawn(move || {
                 for one in played.iter().skip(first).step_by(threads) {
@@ -144,8 +157,12 @@ fn undisturbed(
     }
 }
 
-fn serve(plan: &CrashPlan, state: &Path) -> ServeCommand {
-    ServeCommand::fixtures(&["chain"])
+fn serve(plan: &CrashPlan, judge: Option<&Judge>, state: &Path) -> ServeCommand {
+    let served = match judge {
+        Some(judge) => judge.serve(),
+        None => ServeCommand::fixtures(&["chain"]),
+    };
+    served
         .set("--state", state)
         .set("--durability", &plan.durability)
         .set("--hibernate-after", "300ms")
@@ -169,6 +186,7 @@ impl Drop for SetOnDrop<'_> {
 struct HostKiller<'a> {
     plan: &'a CrashPlan,
     scratch: &'a TestDir,
+    judge: Option<&'a Judge>,
     tally: &'a CrashTally,
     address: String,
     random: StdRng,
@@ -176,12 +194,18 @@ struct HostKiller<'a> {
 }
 
 impl<'a> HostKiller<'a> {
-    fn new(plan: &'a CrashPlan, scratch: &'a TestDir, tally: &'a CrashTally) -> HostKiller<'a> {
+    fn new(
+        plan: &'a CrashPlan,
+        scratch: &'a TestDir,
+        judge: Option<&'a Judge>,
+        tally: &'a CrashTally,
+    ) -> HostKiller<'a> {
         let address = unused_address();
-        let server = serve(plan, &scratch.path().join("state")).start_at(&address);
+        let server = serve(plan, judge, &scratch.path().join("state")).start_at(&address);
         HostKiller {
             plan,
             scratch,
+            judge,
             tally,
             address,
             random: StdRng::seed_from_u64(plan.seed),
@@ -194,7 +218,7 @@ impl<'a> HostKiller<'a> {
     }
 
     fn serve(&self) -> ServeCommand {
-        serve(self.plan, &self.scratch.path().join("state"))
+        serve(self.plan, self.judge, &self.scratch.path().join("state"))
     }
 
     /// Kills it as often as planned within the time limit, and leaves it running.

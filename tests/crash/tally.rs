@@ -40,6 +40,7 @@ pub(crate) struct CrashTally {
     pub(crate) created_again: Counter,
     pub(crate) told_to_wait: Counter,
     pub(crate) rewards: Counter,
+    pub(crate) asked: Counter,
     // Failures.
     pub(crate) lost_sessions: Counter,
     pub(crate) lost_calls: Counter,
@@ -47,6 +48,8 @@ pub(crate) struct CrashTally {
     pub(crate) out_of_turn: Counter,
     pub(crate) came_back: Counter,
     pub(crate) other_rewards: Counter,
+    pub(crate) asked_twice: Counter,
+    pub(crate) other_replays: Counter,
     descriptions: Mutex<Vec<String>>,
 }
 
@@ -63,7 +66,7 @@ impl CrashTally {
     }
 
     /// Returns the failure counters by name.
-    fn failures(&self) -> [(&'static str, &Counter); 6] {
+    fn failures(&self) -> [(&'static str, &Counter); 8] {
         [
             ("lost sessions", &self.lost_sessions),
             ("lost acknowledged calls", &self.lost_calls),
@@ -71,6 +74,8 @@ impl CrashTally {
             ("calls out of order", &self.out_of_turn),
             ("deleted sessions that came back", &self.came_back),
             ("final rewards that differ", &self.other_rewards),
+            ("requests to the model sent twice", &self.asked_twice),
+            ("replays that differ", &self.other_replays),
         ]
     }
 
@@ -98,6 +103,9 @@ impl fmt::Display for CrashTally {
         line("creations resent", &self.created_again)?;
         line("requests that got a 503", &self.told_to_wait)?;
         line("final rewards as in the undisturbed run", &self.rewards)?;
+        if self.asked.get() > 0 {
+            line("requests to the model", &self.asked)?;
+        }
         for (name, count) in self.failures() {
             line(name, count)?;
         }

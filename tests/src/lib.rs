@@ -10,6 +10,7 @@
 //! * [`expect`]: assertions that many tests make about a response;
 //! * [`background`]: work on another thread;
 //! * [`artifacts`]: builds the binary and the guests, once per test process;
+//! * [`model_server`]: a server of a language model, which environments ask;
 //! * [`process`]: runs the binary, to its end or as a server;
 //! * [`requirement`]: skips a test whose requirement is missing, except in CI;
 //! * [`test_dir`]: directories that are removed after the test;
@@ -21,6 +22,7 @@ pub mod artifacts;
 pub mod background;
 pub mod expect;
 pub mod http;
+pub mod model_server;
 pub mod ors;
 pub mod process;
 pub mod requirement;

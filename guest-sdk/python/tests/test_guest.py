@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import unittest
 from unittest import mock
 
@@ -137,6 +139,27 @@ class Conversation(unittest.TestCase):
         two = Message(role="assistant", blocks=[ToolCallBlock(id="1", name="f", input={"a": 1})])
         texts = [block.text for block in flatten_messages([one, two])]
         self.assertEqual(texts, ["[user]", "x", "[assistant]", f"[tool_call f] {json.dumps({'a': 1})}"])
+
+
+LATE = """
+import inspect, sys
+from orwd_guest.boot import archive, files
+
+archive.archive.add("/2/late.py", b"import inspect, sys\\nSOURCE = inspect.getsource(sys.modules[__name__])\\n")
+archive.install()
+files.install()
+sys.path.append("/2")
+import late
+print(late.SOURCE)
+"""
+
+
+class Late(unittest.TestCase):
+    def test_a_module_that_is_imported_in_a_session_can_read_its_source(self):
+        # In a process of its own, since it gets other files.
+        done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout.splitlines()[1], "SOURCE = inspect.getsource(sys.modules[__name__])")
 
 
 if __name__ == "__main__":

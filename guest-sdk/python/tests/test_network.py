@@ -6,7 +6,7 @@ import sys
 import unittest
 from unittest import mock
 
-from orwd_guest.network import exchange
+from orwd_guest.network import concurrent, exchange
 from orwd_guest.network.exchange import Exchange, Refused
 
 POST = b"POST /v1?x=y HTTP/1.1\r\nHost: a.com\r\nCookie: c=d\r\nX-Key: k\r\nContent-Length: 4\r\n\r\nbody"
@@ -59,7 +59,7 @@ class Requests(unittest.TestCase):
 CLIENTS = """
 import http.client, urllib.error, urllib.request
 from orwd_guest import calls, event_loop, network
-from orwd_guest.network import exchange
+from orwd_guest.network import concurrent, exchange
 
 event_loop.install()
 network.install()
@@ -72,6 +72,21 @@ def send(method, url, headers, body):
     return 200, [("content-type", "text/plain")], b"answer %d" % len(asked)
 
 exchange.send = send
+started = {}
+
+def start(request):
+    started[len(started)] = request
+    return len(started) - 1
+
+def wait():
+    # The last one has its result first.
+    number, request = started.popitem()
+    try:
+        return number, send(*request)
+    except OSError as error:
+        return number, error
+
+concurrent.start, concurrent.wait = start, wait
 print(urllib.request.urlopen("https://a.com/x", data=b"1").read())
 connection = http.client.HTTPSConnection("a.com", 8443)
 connection.request("PUT", "/y", body=b"2")
@@ -89,7 +104,28 @@ async def main():
     return (await reader.read()).split(b"\\r\\n\\r\\n")[1]
 
 print(calls.run(main))
+
+async def ask(name):
+    import asyncio
+    reader, writer = await asyncio.open_connection(name, 80)
+    writer.write(b"GET / HTTP/1.1\\r\\n\\r\\n")
+    try:
+        return (await reader.read()).split(b"\\r\\n\\r\\n")[1]
+    except OSError as error:
+        return error
+
+async def several():
+    import asyncio
+    busy = asyncio.ensure_future(ask("busy.com"))
+    # A task that waits for nothing else.
+    while not busy.done():
+        await asyncio.sleep(0)
+    asked.clear()
+    print(await asyncio.gather(*map(ask, ["a.com", "dead.com", "b.com"]), asyncio.sleep(0, "slept")))
+    print([url for _, url, _ in asked])
+
 print(asked)
+calls.run(several)
 """
 
 
@@ -113,6 +149,29 @@ class Clients(unittest.TestCase):
                 ]
             ),
         )
+        # All were started before the first had its result.
+        self.assertEqual(lines[5], "[b'answer 3', ConnectionError('cannot connect'), b'answer 1', 'slept']")
+        self.assertEqual(lines[6], str(["http://b.com/", "http://dead.com/", "http://a.com/"]))
+
+    def test_what_nobody_awaits_any_more_is_ended(self):
+        loop = mock.Mock()
+        loop.is_closed.return_value = False
+        request = exchange.Request("GET", "http://a.com/", [], b"")
+        with (
+            mock.patch.object(concurrent, "start", side_effect=[1, 2]),
+            mock.patch.object(concurrent, "wait", return_value=(1, (200, [], b""))),
+            mock.patch.object(concurrent, "cancel") as cancel,
+        ):
+            done, dropped = mock.Mock(), mock.Mock()
+            concurrent.begin(loop, request, done)
+            pending = concurrent.begin(loop, request, dropped)
+            concurrent.end(concurrent.begin(loop, request, dropped))
+            concurrent.proceed()
+            loop.call_soon.assert_called_once_with(done, (200, [], b""))
+            self.assertTrue(concurrent.awaited_by(loop))
+            concurrent.end(pending)
+            cancel.assert_called_once_with(2)
+            self.assertFalse(concurrent.awaited_by(loop))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 mod diff;
 mod export;
 mod import;
+mod live_requests;
 pub(crate) mod lookup;
 mod replay;
 mod replay_runner;

@@ -45,7 +45,9 @@ pub use api::summary::{
     StepSummary,
 };
 pub use context::{MemoryLimits, SessionSettings};
-pub use episode::replay_report::{DataDifference, StepComparison, StepReplay, replay_history};
+pub use episode::replay_report::{
+    DataDifference, ReplayRequests, StepComparison, StepReplay, replay_history,
+};
 pub use handle::session_handle::SessionHandle;
 pub use lifecycle::manager::SessionManager;
 pub use limits::guest_memory::default_guest_memory;

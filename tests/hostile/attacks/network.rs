@@ -263,7 +263,7 @@ fn network() {
                     move || {
                         let session = open(&ors);
                         let call = session.call("send", json!({ "urls": [url] }));
-                        call_faulted(&session, &call, "limit_wall")
+                        call_faulted(&session, &call, "limit_network")
                     }
                 }));
                 assert!(

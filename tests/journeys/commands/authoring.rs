@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use orwd_tests::artifacts::{binary, target_dir, workbench};
 use orwd_tests::background::wait_until;
+use orwd_tests::model_server::ModelServer;
 use orwd_tests::ors::TaskSelector;
 use orwd_tests::process::{OrwdCommand, ServeCommand};
 use orwd_tests::test_dir::TestDir;
@@ -123,6 +124,36 @@ fn a_new_environment_from_the_shell_template_builds_and_plays() {
     let play = OrwdCommand::new(["play", ".", "--script", "transcript.jsonl"]);
     let played = play.current_dir(&folder).timeout(BUILD).run();
     played.expect_success();
+}
+
+#[test]
+fn a_new_environment_from_the_judge_template_passes_its_tests_and_asks_its_model() {
+    let scratch = TestDir::new();
+    let made = OrwdCommand::new(["new", "my-exam", "--template", "judge"]);
+    made.current_dir(scratch.path()).run().expect_success();
+    let folder = scratch.path().join("my-exam");
+    passes_its_tests(&folder);
+    let model = ModelServer::with_key("kanarienvogel-key");
+    for file in ["src/lib.rs", "orwd.toml"] {
+        let text = std::fs::read_to_string(folder.join(file)).unwrap();
+        let text = text.replace("https://api.openai.com/v1", &model.api());
+        std::fs::write(folder.join(file), text).unwrap();
+    }
+    let play = |flags: &[&str]| {
+        let script = ["play", ".", "--script", "transcript.jsonl"];
+        OrwdCommand::new([&script[..], flags].concat())
+            .env("JUDGE_KEY", "kanarienvogel-key")
+            .current_dir(&folder)
+            .timeout(BUILD)
+            .run()
+    };
+    let allowed = format!("my-exam={}", model.api());
+    play(&["--allow-network", &allowed, "--secret", "JUDGE_KEY"]).expect_success();
+    assert_eq!(model.asked().len(), 1);
+    // Without the grant there is no grade, and no reward of 0.
+    let refused = play(&["--secret", "JUDGE_KEY"]);
+    assert!(refused.to_string().contains("--allow-network"), "{refused}");
+    assert_eq!(model.asked().len(), 1);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use orwd_tests::ors::{OrsClient, SessionClient, TaskSelector, secrets_header};
-use orwd_tests::process::{OrwdCommand, ServerProcess};
+use orwd_tests::process::{ReplayCommand, ServerProcess};
 use orwd_tests::test_dir::TestDir;
 use serde_json::{Value, json};
 
@@ -140,20 +140,8 @@ fn a_guest_with_a_grant_gets_a_placeholder_and_the_host_sends_the_value() {
         assert_eq!(in_memory(session), "false");
     }
     search_all(&server, &scene);
-    let cache = orwd_tests::artifacts::target_dir().join("orwd-cache");
-    let replayed = OrwdCommand::new([
-        "replay",
-        session.id(),
-        "--state",
-        &scene.scratch.at("state"),
-    ])
-    .env("ORWD_SEAL_KEY", "5a".repeat(32))
-    .env("ORWD_CACHE", cache)
-    .run();
-    assert!(
-        replayed.expect_success().contains(" 0 different"),
-        "{replayed}"
-    );
+    let replay = ReplayCommand::new(session.id(), &scene.scratch.at("state"));
+    replay.seal_key(&"5a".repeat(32)).expect_no_difference();
 
     // Without the grant nothing is sent, and the guest still has no value.
     drop(server);

@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use orwd_tests::background::wait_until;
 use orwd_tests::ors::{SessionClient, TaskSelector};
-use orwd_tests::process::{OrwdCommand, ServeCommand, ServerProcess, unused_address};
+use orwd_tests::process::{
+    OrwdCommand, ReplayCommand, ServeCommand, ServerProcess, replay_without_difference,
+    unused_address,
+};
 use orwd_tests::test_dir::TestDir;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -324,23 +327,76 @@ fn a_session_resumes_forks_and_replays_without_asking_again() {
     let child = forked["sessions"][0].as_str().expect("a child").to_owned();
     let child = server.ors().session("judge", &child);
     assert_eq!(child.call("seen", json!({})).text(), first);
-    let cache = orwd_tests::artifacts::target_dir().join("orwd-cache");
     let state = closed.scratch.at("state");
-    let replayed = OrwdCommand::new([
-        "replay".as_ref(),
-        session.id().as_ref(),
-        "--state".as_ref(),
-        state.as_ref(),
-        "--cache".as_ref(),
-        cache.as_os_str(),
-    ])
-    .timeout(Duration::from_secs(120))
-    .run();
-    assert!(
-        replayed.expect_success().contains(" 0 different"),
-        "{replayed}"
-    );
+    replay_without_difference(session.id(), &state);
     assert_eq!(upstream.asked().len(), 3);
+}
+
+#[test]
+fn a_live_replay_sends_requests_again_and_says_what_differs() {
+    let upstream = Upstream::start();
+    let scene = Scene::allowed(&upstream);
+    let mut server = scene.start();
+    let session = open(&server);
+    let urls = [upstream.url("/a"), upstream.url("/b")];
+    assert_eq!(send(&session, &urls), "200 answer 1\n200 answer 2");
+    session.call("key", json!({}));
+    server.kill();
+    let state = scene.scratch.at("state");
+    let live = || ReplayCommand::new(session.id(), &state).flag("--live");
+    let allowed = |rule: &str| live().set("--allow-network", &format!("judge={rule}"));
+    let again = allowed(&upstream.url("/a")).run();
+    // The first has another answer, and the operator does not allow the second.
+    assert_eq!(again.code, Some(4), "{again}");
+    for part in [
+        "request 1: GET ",
+        "200, 8 bytes with another body",
+        "request 2: GET ",
+        "200, 8 bytes -> ",
+        ", 1 different; 2 requests sent again, 2 different",
+    ] {
+        assert!(again.stdout.contains(part), "{part}: {again}");
+    }
+    assert_eq!(upstream.asked().len(), 3);
+    // It needs to know what it may request.
+    live().run().expect_failure(&["--allow-network"]);
+    allowed("manifest").run().expect_failure(&["no manifest"]);
+    // Nothing of that is recorded.
+    replay_without_difference(session.id(), &state);
+    assert_eq!(upstream.asked().len(), 3);
+    session.leave_open();
+}
+
+#[test]
+fn a_receipt_commits_to_responses() {
+    let upstream = Upstream::start();
+    let scene = Scene::allowed(&upstream);
+    let server = scene.start();
+    let session = open(&server);
+    assert_eq!(send(&session, &[upstream.url("/a")]), "200 answer 1");
+    let path = format!("/orwd/sessions/{}/receipt", session.id());
+    let receipt = server.ors().get(&path).text().to_owned();
+    let receipt = scene.scratch.write("receipt.json", receipt);
+    let state = scene.scratch.at("state");
+    let file = scene.scratch.at("one.episode");
+    OrwdCommand::new(["export", session.id(), "--state", &state, "-o", &file])
+        .run()
+        .expect_success();
+    let verify = |file: &str| {
+        let receipt = receipt.to_str().unwrap();
+        OrwdCommand::new(["verify", receipt, "--journal", file]).run()
+    };
+    verify(&file).expect_success();
+    // The response, which is before the result that repeats it.
+    let mut bytes = std::fs::read(&file).unwrap();
+    let answer = b"answer 1";
+    let place = bytes.windows(answer.len()).position(|part| part == answer);
+    bytes[place.expect("the response is in the file") + 7] = b'9';
+    let changed = scene.scratch.write("changed.episode", bytes);
+    let refused = verify(changed.to_str().unwrap());
+    assert!(refused.code.is_some_and(|code| code != 0), "{refused}");
+    let replayed = ReplayCommand::new(changed.to_str().unwrap(), &state).run();
+    assert!(replayed.code.is_some_and(|code| code != 0), "{replayed}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ RUN = {
 #: What cannot run: file, line and code of each reason.
 REFUSED = {
     "code_runner.py": [("code_runner.py", 34, "process"), ("code_runner.py", 39, "process")],
-    "llm_judge.py": [("llm_judge.py", 5, "network"), ("llm_judge.py", 17, "environment-variable")],
+    "llm_judge.py": [("llm_judge.py", 5, "network"), ("llm_judge.py", 5, "not-required"), ("llm_judge.py", 17, "environment-variable")],
     "shell_sandbox.py": [("shell_sandbox.py", 16, "sandbox")],
     "molecules": [
         ("requirements.txt", 2, "native-package"),
@@ -222,6 +222,36 @@ class Rules(unittest.TestCase):
         """
         found = source(text, x="", y="")
         self.assertEqual([code for _, code, _ in found], ["file-write"])
+
+    def test_a_client_needs_a_manifest_that_names_its_servers(self):
+        text = f"import openai\nimport httpx, ssl\n{HEAD}URL = 'https://a.com/x'\nSEARCH = f'https://b.com/{{URL}}'\n"
+        files = {"requirements.txt": "openai\n"}
+        self.assertEqual(
+            source(text, **files),
+            [(1, "network", "error"), (2, "absent-module", "error"), (2, "network", "error")],
+        )
+        files["orwd.toml"] = '[network]\nallow = ["POST https://*.openai.com/v1", "https://a.com"]\n'
+        self.assertEqual(source(text, **files), [(6, "network-host", "warning")])
+        files["orwd.toml"] = '[network]\nallow = ["http://a.com", "https://b.com:8443"]\n'
+        self.assertEqual(
+            source(text, **files),
+            [(line, "network-host", "warning") for line in (1, 5, 6)],
+        )
+        # It is told another server, and a text with a URL in it is none.
+        told = f"import openai\n{HEAD}openai.OpenAI(base_url=URL)\nTEXT = 'see https://c.com'\n"
+        self.assertEqual(source(told, **files), [])
+        # What makes no request may name what it likes.
+        self.assertEqual(source(f"{HEAD}URL = 'https://a.com'\n"), [])
+
+    def test_the_remedy_lists_the_servers(self):
+        with tempfile.TemporaryDirectory() as folder:
+            text = f"import openai\n{HEAD}URL = 'http://127.0.0.1:9009/x'\n"
+            Path(folder, "env.py").write_text(text)
+            Path(folder, "requirements.txt").write_text("openai\n")
+            _, report = run(folder)
+        (finding,) = report["findings"]
+        self.assertIn('allow = ["http://127.0.0.1:9009", "https://api.openai.com"]', finding["remedy"])
+        self.assertEqual(finding["what"], "import openai")
 
     def test_there_must_be_an_environment(self):
         self.assertEqual(source("x = 1\n"), [(1, "no-environment", "error")])

@@ -9,7 +9,7 @@
 #[allow(dead_code, clippy::all)]
 pub mod orwd {
     pub mod network {
-        /// Blocking HTTP requests.
+        /// HTTP requests, one at a time or several at once.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod http {
             #[used]
@@ -165,6 +165,24 @@ pub mod orwd {
                 }
             }
             impl ::core::error::Error for Error {}
+            /// The result of a request that was started.
+            #[derive(Clone)]
+            pub struct Finished {
+                /// The number of the request.
+                pub number: u32,
+                pub result: ::core::result::Result<Response, Error>,
+            }
+            impl ::core::fmt::Debug for Finished {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Finished")
+                        .field("number", &self.number)
+                        .field("result", &self.result)
+                        .finish()
+                }
+            }
             #[allow(unused_unsafe, clippy::all)]
             /// Sends a request and waits for the whole response.
             #[allow(async_fn_in_trait)]
@@ -371,6 +389,326 @@ pub mod orwd {
                     result28
                 }
             }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Starts a request and returns its number. It is sent when the component waits
+            /// for a result, together with all others that are started by then, of which
+            /// the host sends some at once.
+            #[allow(async_fn_in_trait)]
+            pub fn start(request: &Request) -> ::core::result::Result<u32, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let Request {
+                        method: method0,
+                        url: url0,
+                        headers: headers0,
+                        body: body0,
+                    } = request;
+                    let vec1 = method0;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let vec2 = url0;
+                    let ptr2 = vec2.as_ptr().cast::<u8>();
+                    let len2 = vec2.len();
+                    let vec6 = headers0;
+                    let len6 = vec6.len();
+                    let layout6 = _rt::alloc::Layout::from_size_align(
+                            vec6.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result6, _cleanup6) = ::orwd_sdk::__private::rt::Cleanup::new(
+                        layout6,
+                    );
+                    for (i, e) in vec6.into_iter().enumerate() {
+                        let base = result6
+                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let Header { name: name3, value: value3 } = e;
+                            let vec4 = name3;
+                            let ptr4 = vec4.as_ptr().cast::<u8>();
+                            let len4 = vec4.len();
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len4;
+                            *base.add(0).cast::<*mut u8>() = ptr4.cast_mut();
+                            let vec5 = value3;
+                            let ptr5 = vec5.as_ptr().cast::<u8>();
+                            let len5 = vec5.len();
+                            *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len5;
+                            *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr5.cast_mut();
+                        }
+                    }
+                    let vec7 = body0;
+                    let ptr7 = vec7.as_ptr().cast::<u8>();
+                    let len7 = vec7.len();
+                    let ptr8 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "orwd:network/http@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "start"]
+                        fn wit_import9(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import9(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import9(
+                        ptr1.cast_mut(),
+                        len1,
+                        ptr2.cast_mut(),
+                        len2,
+                        result6,
+                        len6,
+                        ptr7.cast_mut(),
+                        len7,
+                        ptr8,
+                    );
+                    let l10 = i32::from(*ptr8.add(0).cast::<u8>());
+                    let result16 = match l10 {
+                        0 => {
+                            let e = {
+                                let l11 = *ptr8
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<i32>();
+                                l11 as u32
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l12 = i32::from(
+                                    *ptr8.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l13 = *ptr8
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l14 = *ptr8
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len15 = l14;
+                                let bytes15 = _rt::Vec::from_raw_parts(
+                                    l13.cast(),
+                                    len15,
+                                    len15,
+                                );
+                                Error {
+                                    code: ErrorCode::_lift(l12 as u8),
+                                    message: _rt::string_lift(bytes15),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result16
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Waits for the next result of a request that was started; none if no started
+            /// request is left. A request that has no result when the call ends that
+            /// started it gets the error `failed`.
+            #[allow(async_fn_in_trait)]
+            pub fn wait() -> ::core::option::Option<Finished> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 8 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 8
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "orwd:network/http@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "wait"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result22 = match l2 {
+                        0 => None,
+                        1 => {
+                            let e = {
+                                let l3 = *ptr0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<i32>();
+                                let l4 = i32::from(
+                                    *ptr0
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
+                                );
+                                Finished {
+                                    number: l3 as u32,
+                                    result: match l4 {
+                                        0 => {
+                                            let e = {
+                                                let l5 = i32::from(
+                                                    *ptr0
+                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u16>(),
+                                                );
+                                                let l6 = *ptr0
+                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l7 = *ptr0
+                                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base14 = l6;
+                                                let len14 = l7;
+                                                let mut result14 = _rt::Vec::with_capacity(len14);
+                                                for i in 0..len14 {
+                                                    let base = base14
+                                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                                    let e14 = {
+                                                        let l8 = *base.add(0).cast::<*mut u8>();
+                                                        let l9 = *base
+                                                            .add(::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len10 = l9;
+                                                        let bytes10 = _rt::Vec::from_raw_parts(
+                                                            l8.cast(),
+                                                            len10,
+                                                            len10,
+                                                        );
+                                                        let l11 = *base
+                                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<*mut u8>();
+                                                        let l12 = *base
+                                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                                            .cast::<usize>();
+                                                        let len13 = l12;
+                                                        let bytes13 = _rt::Vec::from_raw_parts(
+                                                            l11.cast(),
+                                                            len13,
+                                                            len13,
+                                                        );
+                                                        Header {
+                                                            name: _rt::string_lift(bytes10),
+                                                            value: _rt::string_lift(bytes13),
+                                                        }
+                                                    };
+                                                    result14.push(e14);
+                                                }
+                                                _rt::cabi_dealloc(
+                                                    base14,
+                                                    len14 * (4 * ::core::mem::size_of::<*const u8>()),
+                                                    ::core::mem::size_of::<*const u8>(),
+                                                );
+                                                let l15 = *ptr0
+                                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l16 = *ptr0
+                                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len17 = l16;
+                                                Response {
+                                                    status: l5 as u16,
+                                                    headers: result14,
+                                                    body: <_ as From<
+                                                        _rt::Vec<_>,
+                                                    >>::from(_rt::Vec::from_raw_parts(l15.cast(), len17, len17)),
+                                                }
+                                            };
+                                            Ok(e)
+                                        }
+                                        1 => {
+                                            let e = {
+                                                let l18 = i32::from(
+                                                    *ptr0
+                                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                                        .cast::<u8>(),
+                                                );
+                                                let l19 = *ptr0
+                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l20 = *ptr0
+                                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len21 = l20;
+                                                let bytes21 = _rt::Vec::from_raw_parts(
+                                                    l19.cast(),
+                                                    len21,
+                                                    len21,
+                                                );
+                                                Error {
+                                                    code: ErrorCode::_lift(l18 as u8),
+                                                    message: _rt::string_lift(bytes21),
+                                                }
+                                            };
+                                            Err(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                }
+                            };
+                            Some(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result22
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Ends a request that was started. It gets no result.
+            #[allow(async_fn_in_trait)]
+            pub fn cancel(number: u32) -> () {
+                unsafe {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "orwd:network/http@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "cancel"]
+                        fn wit_import0(_: i32);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import0(_: i32) {
+                        unreachable!()
+                    }
+                    wit_import0(_rt::as_i32(&number));
+                }
+            }
         }
     }
 }
@@ -403,6 +741,65 @@ mod _rt {
             unsafe { core::hint::unreachable_unchecked() }
         }
     }
+    pub fn as_i32<T: AsI32>(t: T) -> i32 {
+        t.as_i32()
+    }
+    pub trait AsI32 {
+        fn as_i32(self) -> i32;
+    }
+    impl<'a, T: Copy + AsI32> AsI32 for &'a T {
+        fn as_i32(self) -> i32 {
+            (*self).as_i32()
+        }
+    }
+    impl AsI32 for i32 {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
+    impl AsI32 for u32 {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
+    impl AsI32 for i16 {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
+    impl AsI32 for u16 {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
+    impl AsI32 for i8 {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
+    impl AsI32 for u8 {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
+    impl AsI32 for char {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
+    impl AsI32 for usize {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
     extern crate alloc as alloc_crate;
 }
 #[rustfmt::skip]
@@ -412,18 +809,21 @@ mod _rt {
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 513] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe4\x02\x01A\x02\x01\
-A\x02\x01B\x0f\x01r\x02\x04names\x05values\x04\0\x06header\x03\0\0\x01p\x01\x01p\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 617] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xcc\x03\x01A\x02\x01\
+A\x02\x01B\x19\x01r\x02\x04names\x05values\x04\0\x06header\x03\0\0\x01p\x01\x01p\
 }\x01r\x04\x06methods\x03urls\x07headers\x02\x04body\x03\x04\0\x07request\x03\0\x04\
 \x01r\x03\x06status{\x07headers\x02\x04body\x03\x04\0\x08response\x03\0\x06\x01m\
 \x07\x0bnot-granted\x07refused\x05limit\x07timeout\x06failed\x08in-doubt\x0bunav\
 ailable\x04\0\x0aerror-code\x03\0\x08\x01r\x02\x04code\x09\x07messages\x04\0\x05\
-error\x03\0\x0a\x01j\x01\x07\x01\x0b\x01@\x01\x07request\x05\0\x0c\x04\0\x04send\
-\x01\x0d\x03\0\x17orwd:network/http@0.1.0\x05\0\x04\09orwd:network/client-with-a\
-ll-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&client-with-all-of-its-exports-\
-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.25\
-8.3\x10wit-bindgen-rust\x060.61.1";
+error\x03\0\x0a\x01j\x01\x07\x01\x0b\x01r\x02\x06numbery\x06result\x0c\x04\0\x08\
+finished\x03\0\x0d\x01@\x01\x07request\x05\0\x0c\x04\0\x04send\x01\x0f\x01j\x01y\
+\x01\x0b\x01@\x01\x07request\x05\0\x10\x04\0\x05start\x01\x11\x01k\x0e\x01@\0\0\x12\
+\x04\0\x04wait\x01\x13\x01@\x01\x06numbery\x01\0\x04\0\x06cancel\x01\x14\x03\0\x17\
+orwd:network/http@0.1.0\x05\0\x04\09orwd:network/client-with-all-of-its-exports-\
+removed@0.1.0\x04\0\x0b,\x01\0&client-with-all-of-its-exports-removed\x03\0\0\0G\
+\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen\
+-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -5,11 +5,14 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use orwd_catalog::{build, manifest};
 
 use crate::bootstrap::source_tree;
+use crate::commands::new::templates::{Language, Template};
 use crate::console::{CommandError, CommandStatus, terminal};
+
+mod templates;
 
 /// Create an environment in Rust or Python to start from
 ///
@@ -21,6 +24,7 @@ use crate::console::{CommandError, CommandStatus, terminal};
   orwd new my-quiz --template dataset
   orwd new my-desk --template shell
   orwd new my-game --template python
+  orwd new my-exam --template judge
 
 Then: cd my-env && cargo test && orwd serve .")]
 pub(crate) struct New {
@@ -37,134 +41,6 @@ pub(crate) struct New {
     #[arg(long, value_name = "PATH")]
     sdk: Option<PathBuf>,
 }
-
-/// Template of an environment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Template {
-    /// The smallest complete environment: bring a counter to a target
-    Counter,
-    /// Questions and answers from JSON lines in a data directory
-    Dataset,
-    /// Files to work on with bash and file tools
-    Shell,
-    /// The counter in Python, which needs no Rust
-    Python,
-}
-
-/// A file of a template: its path and its content.
-type TemplateFile = (&'static str, &'static str);
-
-const COUNTER: &[TemplateFile] = &[
-    (
-        "Cargo.toml",
-        include_str!("../../templates/counter/Cargo.toml.template"),
-    ),
-    (
-        "orwd.toml",
-        include_str!("../../templates/counter/orwd.toml"),
-    ),
-    (
-        "src/lib.rs",
-        include_str!("../../templates/counter/src/lib.rs"),
-    ),
-    (
-        "transcript.jsonl",
-        include_str!("../../templates/counter/transcript.jsonl"),
-    ),
-    (
-        "README.md",
-        include_str!("../../templates/counter/README.md"),
-    ),
-    (
-        ".gitignore",
-        include_str!("../../templates/counter/gitignore"),
-    ),
-];
-
-const DATASET: &[TemplateFile] = &[
-    (
-        "Cargo.toml",
-        include_str!("../../templates/dataset/Cargo.toml.template"),
-    ),
-    (
-        "orwd.toml",
-        include_str!("../../templates/dataset/orwd.toml"),
-    ),
-    (
-        "src/lib.rs",
-        include_str!("../../templates/dataset/src/lib.rs"),
-    ),
-    (
-        "data/train.jsonl",
-        include_str!("../../templates/dataset/data/train.jsonl"),
-    ),
-    (
-        "data/test.jsonl",
-        include_str!("../../templates/dataset/data/test.jsonl"),
-    ),
-    (
-        "transcript.jsonl",
-        include_str!("../../templates/dataset/transcript.jsonl"),
-    ),
-    (
-        "README.md",
-        include_str!("../../templates/dataset/README.md"),
-    ),
-    (
-        ".gitignore",
-        include_str!("../../templates/dataset/gitignore"),
-    ),
-];
-
-const SHELL: &[TemplateFile] = &[
-    (
-        "Cargo.toml",
-        include_str!("../../templates/shell/Cargo.toml.template"),
-    ),
-    ("build.rs", include_str!("../../templates/shell/build.rs")),
-    ("orwd.toml", include_str!("../../templates/shell/orwd.toml")),
-    (
-        "src/lib.rs",
-        include_str!("../../templates/shell/src/lib.rs"),
-    ),
-    (
-        "data/about.txt",
-        include_str!("../../templates/shell/data/about.txt"),
-    ),
-    (
-        "transcript.jsonl",
-        include_str!("../../templates/shell/transcript.jsonl"),
-    ),
-    ("README.md", include_str!("../../templates/shell/README.md")),
-    (
-        ".gitignore",
-        include_str!("../../templates/shell/gitignore"),
-    ),
-];
-
-const PYTHON: &[TemplateFile] = &[
-    ("env.py", include_str!("../../templates/python/env.py")),
-    (
-        "orwd.toml",
-        include_str!("../../templates/python/orwd.toml"),
-    ),
-    (
-        "requirements.txt",
-        include_str!("../../templates/python/requirements.txt"),
-    ),
-    (
-        "transcript.jsonl",
-        include_str!("../../templates/python/transcript.jsonl"),
-    ),
-    (
-        "README.md",
-        include_str!("../../templates/python/README.md"),
-    ),
-    (
-        ".gitignore",
-        include_str!("../../templates/python/gitignore"),
-    ),
-];
 
 /// Names that an environment can have but a Rust package cannot: keywords, and
 /// crates that the package uses.
@@ -240,11 +116,9 @@ impl New {
         })?;
         note_created(&self.path);
         let folder = self.path.display();
-        let first = match self.template {
-            Template::Counter | Template::Dataset | Template::Shell => {
-                "cargo test        run its tests"
-            }
-            Template::Python => "orwd build        build it into the folder dist",
+        let first = match self.template.language() {
+            Language::Rust => "cargo test        run its tests",
+            Language::Python => "orwd build        build it into the folder dist",
         };
         terminal::print(&format!(
             "created the environment {name} in {folder}\n\n\
@@ -262,7 +136,7 @@ fn name(path: &Path, template: Template) -> Result<String, CommandError> {
     let written = path.file_name().unwrap_or_default().to_string_lossy();
     let name = manifest::check_name(&written).map_err(CommandError::usage)?;
     let name = name.as_str().to_owned();
-    if template == Template::Python {
+    if template.language() == Language::Python {
         return Ok(name);
     }
     let letter_first = name.starts_with(|c: char| c.is_ascii_alphabetic());
@@ -374,13 +248,7 @@ fn write(
     name: &str,
     sdk: &Sdk,
 ) -> Result<(), (PathBuf, std::io::Error)> {
-    let files = match template {
-        Template::Counter => COUNTER,
-        Template::Dataset => DATASET,
-        Template::Shell => SHELL,
-        Template::Python => PYTHON,
-    };
-    for (path, content) in files {
+    for (path, content) in template.files() {
         let content = content
             .replace("{{name}}", name)
             .replace("{{package}}", name)
@@ -397,6 +265,7 @@ fn write(
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum;
     use orwd_catalog::AuthorFolder;
     use orwd_catalog::manifest::Manifest;
     use tempfile::TempDir;
@@ -443,7 +312,8 @@ mod tests {
 
     #[test]
     fn every_template_is_complete() {
-        for template in [Template::Counter, Template::Dataset, Template::Shell] {
+        let templates = Template::value_variants().iter().copied();
+        for template in templates.filter(|template| template.language() == Language::Rust) {
             let folder = TempDir::new().unwrap();
             let sdk = Sdk::Folder(PathBuf::from("/a \"b\"/sdk"));
             write(folder.path(), template, "my-env", &sdk).unwrap();
@@ -466,14 +336,16 @@ mod tests {
     }
 
     #[test]
-    fn the_template_in_python_is_complete() {
-        let folder = TempDir::new().unwrap();
-        write(folder.path(), Template::Python, "match", &Sdk::Published).unwrap();
-        let manifest = Manifest::read(&AuthorFolder::open(folder.path()).unwrap()).unwrap();
-        assert_eq!(manifest.name.as_str(), "match");
-        for (file, _) in PYTHON {
-            let text = fs::read_to_string(folder.path().join(file)).unwrap();
-            assert!(!text.contains("{{"), "{file}");
+    fn the_templates_in_python_are_complete() {
+        for template in [Template::Python, Template::PythonJudge] {
+            let folder = TempDir::new().unwrap();
+            write(folder.path(), template, "match", &Sdk::Published).unwrap();
+            let manifest = Manifest::read(&AuthorFolder::open(folder.path()).unwrap()).unwrap();
+            assert_eq!(manifest.name.as_str(), "match");
+            for (file, _) in template.files() {
+                let text = fs::read_to_string(folder.path().join(file)).unwrap();
+                assert!(!text.contains("{{"), "{file}");
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use orwd_session::DataDifference;
 use serde::Serialize;
 
 use super::diff::FieldDifference;
+use super::live_requests::{LiveFlags, RequestDifference};
 use super::replay_runner::{
     EpisodeSource, PreparedReplay, ReplayComponent, ReplayFlags, ReplayJob, ReplayOutcome,
     ReplayedStep, StepVerdict,
@@ -29,6 +30,7 @@ use crate::console::{CommandError, CommandStatus, Log, terminal};
   orwd replay my-session
   orwd replay my-session.episode --against my-env/target/my-env.wasm
   orwd replay --all --state ~/orwd-state
+  orwd replay my-session --live --allow-network my-env=https://api.openai.com
   orwd replay my-session --json")]
 pub(crate) struct Replay {
     /// Session ids, episode ids (an episode is one run of a session from its
@@ -56,6 +58,9 @@ pub(crate) struct Replay {
 
     #[command(flatten)]
     replay: ReplayFlags,
+
+    #[command(flatten)]
+    live: LiveFlags,
 }
 
 /// JSON of a step, or of a difference in the data.
@@ -73,6 +78,8 @@ struct StepLine<'s> {
     why: Option<&'s str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     differences: &'s [FieldDifference],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    requests: &'s [RequestDifference],
 }
 
 /// JSON of a line, with its session.
@@ -99,6 +106,7 @@ impl<'s> StepLine<'s> {
             reward_now: step.reward_now,
             why: None,
             differences: &step.differences,
+            requests: &step.requests,
         }
     }
 
@@ -115,6 +123,7 @@ impl<'s> StepLine<'s> {
             reward_now: None,
             why: Some(reason),
             differences: &[],
+            requests: &[],
         }
     }
 }
@@ -127,6 +136,9 @@ struct Totals {
     different: u64,
     unsupported: u64,
     failed: u64,
+    /// HTTP requests that were sent again, and those of another response; none if
+    /// they were served from the journal.
+    requests: Option<(u64, u64)>,
     /// Where the first difference is, for people.
     first: Option<String>,
 }
@@ -135,6 +147,8 @@ impl Replay {
     pub(crate) fn run(self, log: &mut Log) -> Result<CommandStatus, CommandError> {
         let mut totals = Totals::default();
         let (jobs, store) = self.jobs(&mut totals)?;
+        let live = self.live.start()?;
+        totals.requests = live.as_ref().map(|_| (0, 0));
         let single = !self.all && jobs.len() == 1;
         let report = |replay: &PreparedReplay, outcome: ReplayOutcome| {
             if single
@@ -149,7 +163,7 @@ impl Replay {
                 terminal::print_styled(&text)
             }
         };
-        self.replay.run(jobs, store, log, report)?;
+        self.replay.run(jobs, store, live.as_ref(), log, report)?;
         if !self.json {
             terminal::print(&totals.text(single))?;
             if let (Some(first), true) = (&totals.first, single) {
@@ -300,6 +314,12 @@ impl Replay {
         let (steps, different) = (&comparison.steps, comparison.differences());
         totals.steps += steps.len() as u64;
         totals.different += different;
+        if let Some((asked, others)) = &mut totals.requests {
+            for step in steps {
+                *asked += step.asked as u64;
+                *others += step.requests.len() as u64;
+            }
+        }
         let verdict = if different == 0 { "equal" } else { "different" };
         let mut text = head(verdict, &format!("  {} steps", steps.len()));
         if let Some(DataDifference { description, seen }) = &comparison.data {
@@ -316,7 +336,7 @@ impl Replay {
         for step in steps {
             if self.json {
                 text.push_str(&json(replay, &StepLine::of_step(step)));
-            } else if single || different > 0 {
+            } else if single || different > 0 || !step.requests.is_empty() {
                 text.push_str(&line(step));
             }
         }
@@ -332,14 +352,21 @@ impl Totals {
             different,
             unsupported,
             failed,
+            requests,
             first: _,
         } = self;
+        let requests = match requests {
+            Some((asked, others)) => {
+                format!("; {asked} requests sent again, {others} different")
+            }
+            None => String::new(),
+        };
         if single {
-            return format!("{steps} steps, {different} different\n");
+            return format!("{steps} steps, {different} different{requests}\n");
         }
         format!(
             "{sessions} sessions, {steps} steps, {different} different, {unsupported} unsupported, \
-             {failed} failed\n"
+             {failed} failed{requests}\n"
         )
     }
 }
@@ -404,6 +431,7 @@ fn line(step: &ReplayedStep) -> String {
     }
     text.push('\n');
     text.extend(step.differences.iter().map(FieldDifference::text));
+    text.extend(step.requests.iter().map(RequestDifference::text));
     if step.verdict == StepVerdict::Different && step.differences.is_empty() {
         text.push_str("        the recorded content is sealed or was not kept; its hash differs\n");
     }

@@ -23,10 +23,11 @@ use orwd_journal::{
 use orwd_model::DataMode;
 use orwd_model::{AdmissionLimits, ClockMode, Digest, EnvName, LimitSet, Secrets};
 use orwd_sandbox::{DataDir, DataRules, PrivatePlaces};
-use orwd_session::{DataDifference, StepComparison, StepReplay, replay_history};
+use orwd_session::{DataDifference, ReplayRequests, StepComparison, StepReplay, replay_history};
 use tempfile::NamedTempFile;
 
 use super::diff::{FieldDifference, differences};
+use super::live_requests::{self, LiveRequests, RequestDifference};
 use crate::bootstrap::{TempDirectory, compiler, hardening, persistence, runtime};
 use crate::console::{CommandError, Log};
 
@@ -115,6 +116,10 @@ pub(super) struct ReplayedStep {
     pub(super) reward_now: Option<f64>,
     /// The fields in which the outcomes differ.
     pub(super) differences: Vec<FieldDifference>,
+    /// How many HTTP requests were sent again.
+    pub(super) asked: usize,
+    /// Those that differ, or whose responses do.
+    pub(super) requests: Vec<RequestDifference>,
 }
 
 /// How the replay of a step compares with the original.
@@ -198,6 +203,7 @@ impl ReplayFlags {
         &self,
         jobs: Vec<ReplayJob>,
         store: Option<SqliteStore>,
+        live: Option<&LiveRequests>,
         log: &mut Log,
         mut report: impl FnMut(&PreparedReplay, ReplayOutcome) -> Result<(), CommandError>,
     ) -> Result<(), CommandError> {
@@ -234,6 +240,7 @@ impl ReplayFlags {
             engine: &engine,
             paths: &paths,
             rules: DataRules::new(private, &self.admission.resolve()),
+            live,
             cache: CodeCache::open(&paths.cache)?,
             data: HashMap::new(),
             prepared: HashMap::new(),
@@ -280,6 +287,13 @@ impl ReplayFlags {
         let store = store.map(Arc::new);
         let result = runtime.block_on(async {
             engine.start()?;
+            if let Some(live) = live {
+                live.broker.connect()?;
+            }
+            let requests = match live {
+                Some(_) => ReplayRequests::SentAgain,
+                None => ReplayRequests::Recorded,
+            };
             let environments = open(prepared).await;
             let mut waiting = replays.into_iter();
             let mut running = VecDeque::new();
@@ -292,7 +306,7 @@ impl ReplayFlags {
                         None => Err("its component was not loaded".to_owned()),
                     };
                     let (on, store) = (engine.clone(), store.clone());
-                    let task = async move { replay.run(&on, environment, store).await };
+                    let task = async move { replay.run(&on, environment, store, requests).await };
                     running.push_back(engine.spawn(task));
                 }
                 let Some(task) = running.pop_front() else {
@@ -348,6 +362,7 @@ struct EnvironmentLoader<'e> {
     engine: &'e Engine,
     paths: &'e Paths,
     rules: DataRules,
+    live: Option<&'e LiveRequests>,
     cache: CodeCache,
     data: HashMap<PathBuf, Result<DataDir, String>>,
     prepared: HashMap<EnvironmentKey, Result<PreparedEnvironment, String>>,
@@ -419,7 +434,10 @@ impl EnvironmentLoader<'_> {
             mode: DataMode::default(),
             limits: created.limits,
             secrets: Vec::new(),
-            network: EnvironmentNetwork::default(),
+            network: match self.live {
+                Some(live) => live.of(&created.environment),
+                None => EnvironmentNetwork::default(),
+            },
             toolsets: Vec::new(),
             clock: ClockMode::Virtual,
             seed: None,
@@ -455,13 +473,17 @@ impl PreparedReplay {
         engine: &Engine,
         environment: Result<Environment, String>,
         store: Option<Arc<SqliteStore>>,
+        requests: ReplayRequests,
     ) -> (PreparedReplay, ReplayOutcome) {
         let secrets = std::mem::replace(&mut self.secrets, Ok(Secrets::default()));
         let outcome = match secrets {
-            Ok(secrets) => match self.compare(engine, environment, secrets, store).await {
-                Ok(comparison) => ReplayOutcome::Replayed(comparison),
-                Err(reason) => ReplayOutcome::Failed(reason),
-            },
+            Ok(secrets) => {
+                let compared = self.compare(engine, environment, secrets, store, requests);
+                match compared.await {
+                    Ok(comparison) => ReplayOutcome::Replayed(comparison),
+                    Err(reason) => ReplayOutcome::Failed(reason),
+                }
+            }
             Err(outcome) => outcome,
         };
         (self, outcome)
@@ -473,6 +495,7 @@ impl PreparedReplay {
         environment: Result<Environment, String>,
         secrets: Secrets,
         store: Option<Arc<SqliteStore>>,
+        requests: ReplayRequests,
     ) -> Result<EpisodeComparison, String> {
         let environment = environment?;
         let mut history = match (self.history.take(), store) {
@@ -496,7 +519,7 @@ impl PreparedReplay {
             });
             steps.push(ReplayedStep::of(&replayed, number));
         };
-        let data = replay_history(engine, &environment, &history, secrets, each).await?;
+        let data = replay_history(engine, &environment, &history, secrets, requests, each).await?;
         Ok(EpisodeComparison { data, steps })
     }
 }
@@ -506,6 +529,7 @@ impl ReplayedStep {
         let StepReplay {
             step,
             comparison: now,
+            asked,
         } = replayed;
         let original = step
             .outcome
@@ -530,6 +554,11 @@ impl ReplayedStep {
                     differences(original, outcome)
                 }
                 _ => Vec::new(),
+            },
+            asked: asked.as_ref().map_or(0, Vec::len),
+            requests: match asked {
+                Some(asked) => live_requests::compare(step, asked),
+                None => Vec::new(),
             },
         }
     }

@@ -179,7 +179,7 @@ impl Verify {
             );
             Ok(())
         };
-        self.replay.run(vec![job], None, log, report)?;
+        self.replay.run(vec![job], None, None, log, report)?;
         Ok(text)
     }
 }

@@ -87,7 +87,7 @@ pub(crate) fn classify(
 ) -> Fault {
     let refused = refused(state);
     let fault = match failure {
-        EntryFailure::Overrun(Overrun::WallTime) => out_of_wall_time(budget),
+        EntryFailure::Overrun(Overrun::WallTime) => out_of_wall_time(state, budget),
         EntryFailure::Overrun(Overrun::Host) => Fault::new(
             FaultCode::Overloaded,
             "the host took too long to answer the environment",
@@ -211,8 +211,14 @@ fn lacks_resource() -> Fault {
     )
 }
 
-fn out_of_wall_time(budget: Budget) -> Fault {
-    let message = format!("no answer within {} of wall time", seconds(budget.wall));
+fn out_of_wall_time(state: &GuestState, budget: Budget) -> Fault {
+    let wall = seconds(budget.wall);
+    if state.clock.waited_for_requests() > budget.wall / 2 {
+        let message =
+            format!("no answer within {wall} of wall time, most of it waiting for HTTP requests");
+        return Fault::new(FaultCode::LimitNetwork, message);
+    }
+    let message = format!("no answer within {wall} of wall time");
     Fault::new(FaultCode::LimitWall, message)
 }
 

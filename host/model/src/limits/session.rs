@@ -52,7 +52,8 @@ crate::declare_limits! {
             (Time, Fixed(secs(30)), ms(10), DAY, journal "call");
         /// Wall-clock time of one call, prompt, listing or group score: its CPU
         /// time and what it sleeps, without waiting for a CPU. Exceeding it
-        /// ends the session with `limit_wall`.
+        /// ends the session with `limit_wall`, or with `limit_network` if it
+        /// waited for HTTP requests for most of it.
         call_wall: Duration = "call-wall"
             (Time, Fixed(secs(60)), ms(10), DAY, journal "call");
         /// CPU time of opening an episode, and again of its setup. Exceeding it

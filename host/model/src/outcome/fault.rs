@@ -19,6 +19,8 @@ named_enum! {
     LimitCpu = "limit_cpu",
     /// The call used up its wall-clock time.
     LimitWall = "limit_wall",
+    /// The call used up its wall-clock time, most of it waiting for HTTP requests.
+    LimitNetwork = "limit_network",
     /// The guest was refused memory or table elements over its limit, and gave
     /// up.
     LimitMemory = "limit_memory",

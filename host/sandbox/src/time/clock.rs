@@ -51,6 +51,10 @@ struct Inner {
     slept: Duration,
     /// When the sleep in progress began.
     sleeping_since: Option<Instant>,
+    /// How long this entry has waited for requests.
+    requested: Duration,
+    /// When the wait for a request in progress began.
+    requesting_since: Option<Instant>,
 }
 
 /// A wait for a request.
@@ -63,7 +67,10 @@ pub(crate) struct RequestWait {
 impl Drop for RequestWait {
     fn drop(&mut self) {
         let waited = self.since.elapsed();
-        self.clock.lock().end_sleep(None, waited);
+        let mut clock = self.clock.lock();
+        clock.requesting_since = None;
+        clock.requested = clock.requested.saturating_add(waited);
+        clock.end_sleep(None, waited);
     }
 }
 
@@ -91,6 +98,8 @@ impl SessionClock {
             sleep_budget: 0,
             slept: Duration::ZERO,
             sleeping_since: None,
+            requested: Duration::ZERO,
+            requesting_since: None,
         })))
     }
 
@@ -112,6 +121,8 @@ impl SessionClock {
         clock.sleep_budget = nanos(wall);
         clock.slept = Duration::ZERO;
         clock.sleeping_since = None;
+        clock.requested = Duration::ZERO;
+        clock.requesting_since = None;
         clock.sleep_mode
     }
 
@@ -120,7 +131,10 @@ impl SessionClock {
     /// still, since a replay does not wait.
     pub(crate) fn begin_request(&self) -> RequestWait {
         let since = Instant::now();
-        self.lock().sleeping_since = Some(since);
+        let mut clock = self.lock();
+        clock.sleeping_since = Some(since);
+        clock.requesting_since = Some(since);
+        drop(clock);
         RequestWait {
             clock: self.clone(),
             since,
@@ -137,6 +151,13 @@ impl SessionClock {
     pub fn sleeping_for(&self) -> Option<Duration> {
         let since = self.lock().sleeping_since;
         since.map(|since| since.elapsed())
+    }
+
+    /// Returns how long this entry has waited for requests to other machines.
+    pub fn waited_for_requests(&self) -> Duration {
+        let clock = self.lock();
+        let waiting = clock.requesting_since.map(|since| since.elapsed());
+        clock.requested.saturating_add(waiting.unwrap_or_default())
     }
 
     /// Reads monotonic time and advances the clock by one step.
@@ -336,6 +357,18 @@ mod tests {
         let cut = tokio::time::timeout(Duration::from_millis(5), sleep).await;
         assert!(cut.is_err());
         assert!(clock.sleeping_for() >= Some(Duration::from_millis(4)));
+    }
+
+    #[test]
+    fn waiting_for_requests_is_counted_apart() {
+        let clock = clock(SleepMode::RealTime);
+        let waiting = clock.begin_request();
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(clock.waited_for_requests() >= Duration::from_millis(5));
+        drop(waiting);
+        assert_eq!(clock.waited_for_requests(), clock.slept());
+        clock.begin_entry(Duration::from_secs(1));
+        assert_eq!(clock.waited_for_requests(), Duration::ZERO);
     }
 
     #[tokio::test]

@@ -5,19 +5,22 @@
 //! have depended on the machine, as a time limit does.
 
 use std::borrow::Borrow;
+use std::collections::VecDeque;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 
 use orwd_catalog::Environment;
-use orwd_engine::{EntryError, HttpMode, SessionPermit};
+use orwd_engine::{EntryError, HttpMode, LiveHttp, SessionPermit};
 use orwd_journal::{
-    CreatedRecord, EpisodeHistory, EpisodeStep, GuestOutcome, Hash, JournalError, OutcomeRecord,
-    StepOutcome,
+    CreatedRecord, EpisodeHistory, EpisodeStep, GuestOutcome, GuestRequest, Hash, JournalError,
+    OutcomeRecord, StepOutcome,
 };
 use orwd_model::{
-    DataDigest, DeterminismConfig, DiskBudget, Fault, LimitSet, MemoryBudget, Secrets,
-    SessionLimits, SleepMode, ToolSpec,
+    DataDigest, DeterminismConfig, DiskBudget, Fault, HttpExchange, LimitSet, MemoryBudget,
+    Secrets, SessionLimits, SleepMode, Timestamp, ToolSpec,
 };
+use tokio::sync::mpsc;
 
 use crate::episode::guest::{Guest, OpenError};
 use crate::episode::typed_request::enter;
@@ -58,6 +61,8 @@ pub(crate) struct Replay<S> {
     ended: bool,
     /// What the guest had seen of its data at this point, if that is recorded.
     observed: Option<Hash>,
+    /// The guest's HTTP requests are sent again.
+    live: bool,
 }
 
 /// A step that was replayed.
@@ -68,6 +73,8 @@ pub(crate) struct ReplayedStep<T> {
     pub(crate) outcome: Option<GuestOutcome>,
     /// Whether the guest has seen the same of its data.
     pub(crate) saw_same: bool,
+    /// The HTTP requests that were sent again.
+    pub(crate) asked: Vec<HttpExchange>,
 }
 
 impl<T: Borrow<EpisodeStep>> ReplayedStep<T> {
@@ -118,7 +125,14 @@ impl<S: StepSource> Replay<S> {
             steps,
             ended: false,
             observed: created.observed,
+            live: false,
         })
+    }
+
+    /// Sends the guest's HTTP requests again, in place of serving them from the
+    /// record.
+    pub(crate) fn ask_again(&mut self) {
+        self.live = true;
     }
 
     /// Returns whether the guest has seen the same of its data up to here.
@@ -144,13 +158,20 @@ impl<S: StepSource> Replay<S> {
                 step: found,
                 outcome: None,
                 saw_same: true,
+                asked: Vec::new(),
             }));
         }
         let at = step.record.at;
         // An episode whose content is not kept is not replayed.
         let made = step.recorded_exchanges().unwrap_or_default();
-        let http = HttpMode::Replay(made.into());
-        let outcome = enter(&mut self.guest, &step.record.request, at, http).await;
+        let mut asked = Vec::new();
+        let request = &step.record.request;
+        let outcome = if self.live {
+            enter_live(&mut self.guest, request, at, &mut asked).await
+        } else {
+            let http = HttpMode::Replay(made.into());
+            enter(&mut self.guest, request, at, http).await
+        };
         if matches!(outcome, GuestOutcome::Faulted(_)) {
             self.ended = true;
         }
@@ -161,7 +182,34 @@ impl<S: StepSource> Replay<S> {
             step: found,
             outcome: Some(outcome),
             saw_same: self.saw_same(),
+            asked,
         }))
+    }
+}
+
+/// Performs a request, and collects the HTTP requests that the guest sends.
+async fn enter_live(
+    guest: &mut Guest,
+    request: &GuestRequest,
+    at: Timestamp,
+    asked: &mut Vec<HttpExchange>,
+) -> GuestOutcome {
+    let (recorder, mut results) = mpsc::channel(1);
+    let http = HttpMode::Live(LiveHttp {
+        made: VecDeque::new(),
+        in_doubt: false,
+        recorder,
+    });
+    let mut entered = pin!(enter(guest, request, at, http));
+    loop {
+        let made = tokio::select! {
+            biased;
+            outcome = &mut entered => return outcome,
+            Some(made) = results.recv() => made,
+        };
+        asked.push(made.exchange);
+        // The guest may be stopped.
+        let _ = made.recorded.send(());
     }
 }
 

@@ -7,7 +7,7 @@
 use orwd_catalog::Environment;
 use orwd_engine::Engine;
 use orwd_journal::{EpisodeHistory, EpisodeStep, GuestOutcome};
-use orwd_model::Secrets;
+use orwd_model::{HttpExchange, Secrets};
 
 use crate::api::principal::Principal;
 use crate::episode::replay::{self, GuestBudgets, Replay};
@@ -19,6 +19,18 @@ pub struct StepReplay<'h> {
     pub step: &'h EpisodeStep,
     /// How the new result compares with it.
     pub comparison: StepComparison,
+    /// The HTTP requests that were sent again, with their results; none if they are
+    /// served from the record.
+    pub asked: Option<Vec<HttpExchange>>,
+}
+
+/// Where the results of the guest's HTTP requests come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplayRequests {
+    /// From the record.
+    Recorded,
+    /// The requests are sent again.
+    SentAgain,
 }
 
 /// How the result of a replayed step compares with the recorded one.
@@ -53,6 +65,7 @@ pub async fn replay_history<'h>(
     env: &Environment,
     history: &'h EpisodeHistory,
     secrets: Secrets,
+    requests: ReplayRequests,
     mut report: impl FnMut(StepReplay<'h>),
 ) -> Result<Option<DataDifference>, String> {
     let data = env.data_digest().await;
@@ -67,6 +80,10 @@ pub async fn replay_history<'h>(
     let mut replay = Replay::open(env, history, steps, secrets, permit, budgets)
         .await
         .map_err(|error| replay::describe(&error))?;
+    let is_live = requests == ReplayRequests::SentAgain;
+    if is_live {
+        replay.ask_again();
+    }
     let mut reported = 0;
     // Another version of the environment may look at other data.
     let created = history.created();
@@ -84,12 +101,14 @@ pub async fn replay_history<'h>(
         report(StepReplay {
             step: replayed.step,
             comparison,
+            asked: is_live.then_some(replayed.asked),
         });
     }
     for step in history.steps().iter().skip(reported) {
         report(StepReplay {
             step,
             comparison: StepComparison::Skipped,
+            asked: None,
         });
     }
     let seen = !saw_same || !is_observed;

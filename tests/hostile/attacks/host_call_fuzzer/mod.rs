@@ -129,6 +129,9 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("lookup", "resolve-addresses", "wsr"),
     // The third list is read as headers.
     ("http", "send", "ssssr"),
+    ("http", "start", "ssssr"),
+    ("http", "wait", "r"),
+    ("http", "cancel", "f"),
 ];
 
 /// The kinds of handles: letter and type.

@@ -41,6 +41,8 @@ class Project:
     requirements: list[Requirement] = field(default_factory=list)
     #: Whether a file lists requirements at all.
     lists_requirements: bool = False
+    #: The rules of `[network]`; none without that table.
+    network: list[str] | None = None
 
     def module(self, name: str, importer: Path, level: int) -> Path | None:
         """The author's file for an imported module."""
@@ -89,9 +91,17 @@ def find(path: Path, data: Path | None) -> Project:
     if data is None:
         named = manifest.get("data")
         data = folder / named if isinstance(named, str) else None
-    project = Project(folder, entry, data, cls)
+    project = Project(folder, entry, data, cls, network=_network(manifest))
     _requirements(project)
     return project
+
+
+def _network(manifest: dict[str, Any]) -> list[str] | None:
+    table = manifest.get("network")
+    if not isinstance(table, dict):
+        return None
+    allow = table.get("allow")
+    return [str(rule) for rule in allow] if isinstance(allow, list) else []
 
 
 def _class(text: str) -> tuple[Path, str | None]:

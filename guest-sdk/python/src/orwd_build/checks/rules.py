@@ -180,10 +180,9 @@ NATIVE = {
 
 _NETWORK_REASON = "needs a network, which a session has for HTTP requests only, as `[network]` in orwd.toml asks"
 
-#: Packages that do nothing without a network, with what to do instead.
+#: Packages that need a network and do not work by HTTP requests of a session, with what
+#: to do instead.
 NETWORK = {
-    "openai": "grade with rules or with answers in the data folder, or ask a model outside of the environment",
-    "anthropic": "grade with rules or with answers in the data folder, or ask a model outside of the environment",
     "google.genai": "grade with rules or with answers in the data folder, or ask a model outside of the environment",
     "google.generativeai": "grade with rules or with answers in the data folder, or ask a model outside of the environment",
     "mistralai": "grade with rules or with answers in the data folder, or ask a model outside of the environment",
@@ -191,14 +190,10 @@ NETWORK = {
     "together": "grade with rules or with answers in the data folder, or ask a model outside of the environment",
     "litellm": "grade with rules or with answers in the data folder, or ask a model outside of the environment",
     "langchain": "call the model outside of the environment",
-    "tavily": "search in documents of the data folder",
     "exa_py": "search in documents of the data folder",
     "duckduckgo_search": "search in documents of the data folder",
     "wikipedia": "search in documents of the data folder",
-    "requests": "put the documents into the data folder",
-    "httpx": "put the documents into the data folder",
-    "aiohttp": "put the documents into the data folder",
-    "urllib3": "put the documents into the data folder",
+    "aiohttp": "use httpx, which makes asynchronous requests too",
     "websockets": "put the documents into the data folder",
     "websocket": "put the documents into the data folder",
     "grpc": "put the documents into the data folder",
@@ -305,9 +300,6 @@ CALLS = {
     "multiprocessing.dummy.Pool": _THREAD,
     "socket.": _SOCKET,
     "socketserver.": _SOCKET,
-    "urllib.request.": _SOCKET,
-    "http.client.HTTPConnection": _SOCKET,
-    "http.client.HTTPSConnection": _SOCKET,
     "http.server.": _SOCKET,
     "smtplib.": _SOCKET,
     "ftplib.": _SOCKET,

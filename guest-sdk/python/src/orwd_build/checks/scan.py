@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from orwd_build.checks import built, files, names, rules
+from orwd_build.checks import built, files, names, network, rules
 from orwd_build.checks.built import Built
 from orwd_build.checks.names import Names
 from orwd_build.checks.project import Project
@@ -45,6 +45,7 @@ class Scan:
         self.modules: list[Path] = []
         #: Packages with native code that work.
         self.native: set[Built] = set()
+        self.network = network.Uses()
         self._bases: dict[str, list[str]] = {}
 
     def run(self) -> None:
@@ -61,6 +62,8 @@ class Scan:
                 reader = _Reader(self, path, tree)
                 reader.visit(tree)
                 waiting += reader.imported
+        for place, what, rule in self.network.findings(self.project.network):
+            self.add(*place, what, rule)
         self._find_classes()
         if cls := self.project.cls:
             if cls not in self.classes and not self._syntax_errors():
@@ -232,6 +235,8 @@ class _Reader(ast.NodeVisitor):
                 self._server(node)
             if rule := rules.of_call(name):
                 self._add(node, f"{name}(…)", rule)
+            if network.is_call(name):
+                self._client(node, f"{name}(…)", None)
             self._environment_variable(node, name)
         if isinstance(node.func, ast.Attribute):
             for package, methods in rules.METHODS.items():
@@ -241,13 +246,38 @@ class _Reader(ast.NodeVisitor):
             if problem := files.problem(self.scan.project, self.path, *found):
                 path, rule = problem
                 self._add(node, f"the file {path!r}", rule)
+        if any(keyword.arg in _TOLD for keyword in node.keywords):
+            self.scan.network.is_told = True
         self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        """Notes URLs."""
+        self._url(node, False)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        """Notes the URL that a text begins with."""
+        for part in node.values:
+            if isinstance(part, ast.Constant):
+                self._url(part, True)
+            else:
+                self.visit(part)
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
         """Checks the reading of environment variables."""
         if isinstance(node.ctx, ast.Load) and self._full(node.value) == "os.environ":
             self._add(node, f"os.environ[{ast.unparse(node.slice)}]", _VARIABLE)
         self.generic_visit(node)
+
+    def _url(self, node: ast.Constant, is_part: bool) -> None:
+        found = network.origin(node.value, is_part) if isinstance(node.value, str) else None
+        if found is not None:
+            self.scan.network.urls.append((self._place(node), found))
+
+    def _client(self, node: ast.stmt | ast.expr, what: str, server: str | None) -> None:
+        self.scan.network.clients.append((self._place(node), what, server, bool(self._guarded)))
+
+    def _place(self, node: ast.stmt | ast.expr) -> network.Place:
+        return network.Place(self.path, node.lineno, node.col_offset)
 
     def _environment_variable(self, node: ast.Call, name: str) -> None:
         if name in ("os.getenv", "os.environ.get") and len(node.args) < 2 and not node.keywords:
@@ -261,6 +291,11 @@ class _Reader(ast.NodeVisitor):
             return
         if native := built.of_module(module):
             self.scan.native.add(native)
+        is_client, server = network.client(module)
+        if is_client:
+            self._client(node, what, server)
+        if project.network is not None and module in network.PRESENT:
+            return
         rule = rules.of_import(module, _STANDARD)
         if rule is None and not self._is_known(module):
             rule = Rule(
@@ -325,6 +360,9 @@ class _Reader(ast.NodeVisitor):
     def _add(self, node: ast.stmt | ast.expr, what: str, rule: Rule) -> None:
         self.scan.add(self.path, node.lineno, node.col_offset, what, rule)
 
+
+#: Arguments that name the server that a client asks.
+_TOLD = {"base_url", "api_base_url"}
 
 _VARIABLE = Rule(
     "environment-variable",

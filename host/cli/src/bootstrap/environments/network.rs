@@ -4,6 +4,7 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
@@ -25,7 +26,7 @@ const COMMAND: &str = "__broker";
 const WORKER: &str = "--worker";
 
 /// The word for all that a manifest asks for.
-const MANIFEST: &str = "manifest";
+pub(crate) const MANIFEST: &str = "manifest";
 
 /// Send HTTP requests for the process that started this one
 #[derive(Args, Debug)]
@@ -128,7 +129,7 @@ pub(crate) fn networks(
             access,
         });
     }
-    let broker = start(grants, paths, limits)?;
+    let broker = start(grants, paths.network.network_ca.as_deref(), limits)?;
     if let Some(broker) = &broker {
         let granted = environments
             .iter_mut()
@@ -169,15 +170,16 @@ fn operator_rules<'m>(
     })
 }
 
-fn start(
+/// Starts the broker, if one of the grants allows something.
+pub(crate) fn start(
     grants: Vec<NetworkGrant>,
-    paths: &Paths,
+    network_ca: Option<&Path>,
     limits: &HttpLimits,
 ) -> Result<Option<Arc<Broker>>, CommandError> {
     if grants.is_empty() {
         return Ok(None);
     }
-    let config = BrokerConfig::read(grants, paths.network.network_ca.as_deref(), limits)
+    let config = BrokerConfig::read(grants, network_ca, limits)
         .map_err(|error| CommandError::usage(format!("--network-ca: {error}")))?;
     let (broker, hardening) = Broker::start(&own_program()?, &[COMMAND], &config, limits)
         .map_err(|error| CommandError::new(error.to_string()))?;

@@ -1,6 +1,7 @@
 """An event loop for a guest without threads and sockets.
 
-Timers wait on the host's clock. What would run in a thread runs at once.
+Timers wait on the host's clock, and requests for their results. What would run in a
+thread runs at once.
 """
 
 import contextlib
@@ -8,13 +9,30 @@ import time
 from asyncio import base_events, events, tasks
 from typing import Any, Callable, Iterator, Optional
 
+from orwd_guest.network import concurrent
+
 _loop: Optional["EventLoop"] = None
 
 
+#: How often a loop goes on without waiting, before it waits for a request anyway. A
+#: task may do nothing else until that has its result.
+_BUSY = 100
+
+
 class _Selector:
-    """Waits for the next timer; there is nothing else to wait for."""
+    """Waits for a request if there is one, and else for the next timer."""
+
+    def __init__(self, loop: "EventLoop") -> None:
+        self._loop = loop
+        self._busy = 0
 
     def select(self, timeout: Optional[float]) -> list[Any]:
+        if concurrent.awaited_by(self._loop):
+            self._busy += 1
+            if timeout != 0 or self._busy > _BUSY:
+                self._busy = 0
+                concurrent.proceed()
+            return []
         if timeout is None:
             raise RuntimeError(
                 "deadlock: every task waits for another, and no timer is set; "
@@ -54,7 +72,7 @@ class EventLoop(base_events.BaseEventLoop):
 
     def __init__(self) -> None:
         super().__init__()
-        self._selector = _Selector()
+        self._selector = _Selector(self)
 
     def _process_events(self, event_list: list[Any]) -> None:
         """No events but timers arrive."""

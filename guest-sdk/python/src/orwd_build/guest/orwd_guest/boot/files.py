@@ -163,7 +163,8 @@ def install() -> None:
     opening = _wrap_open(io.open)
     builtins.open = opening  # type: ignore[assignment]
     io.open = opening  # type: ignore[assignment]
-    # It has a reference of its own, by which `inspect` and tracebacks read sources.
+    # `inspect.getsource` reads sources by this name. Packages that import their parts
+    # when they are used read their own source.
     tokenize._builtin_open = opening  # type: ignore[attr-defined]
     os.stat = _wrap(os.stat, lambda path, absolute: _status(absolute))  # type: ignore[assignment]
     os.lstat = _wrap(os.lstat, lambda path, absolute: _status(absolute))  # type: ignore[assignment]

@@ -10,7 +10,7 @@ import contextlib
 import importlib
 import sys
 
-from orwd_guest.network import exchange, sockets, tls
+from orwd_guest.network import concurrent, exchange, sockets, tls
 
 
 def install() -> None:
@@ -48,3 +48,4 @@ def connect() -> None:
     from orwd_guest.network import wire
 
     exchange.send = wire.send
+    concurrent.start, concurrent.wait, concurrent.cancel = wire.start, wire.wait, wire.cancel

@@ -2,13 +2,25 @@
 
 import json
 from http import HTTPStatus
-from typing import Callable, Optional
+from typing import Callable, NamedTuple, Optional
 
 Headers = list[tuple[str, str]]
 
-#: Makes a request with a method, a URL, headers and a body. Returns status, headers
-#: and body of the response, or raises.
-Send = Callable[[str, str, Headers, bytes], tuple[int, Headers, bytes]]
+#: Status, headers and body.
+Response = tuple[int, Headers, bytes]
+
+#: Makes a request with a method, a URL, headers and a body. Returns the response, or
+#: raises.
+Send = Callable[[str, str, Headers, bytes], Response]
+
+
+class Request(NamedTuple):
+    """What the host is to send."""
+
+    method: str
+    url: str
+    headers: Headers
+    body: bytes
 
 
 class Refused(Exception):
@@ -19,7 +31,7 @@ class Refused(Exception):
         self.code = code
 
 
-def _nothing(method: str, url: str, headers: Headers, body: bytes) -> tuple[int, Headers, bytes]:
+def _nothing(method: str, url: str, headers: Headers, body: bytes) -> Response:
     raise OSError("no requests can be made while the component is built")
 
 
@@ -63,6 +75,17 @@ class Exchange:
     def feed(self, data: bytes) -> Optional[bytes]:
         """Takes what a client writes. Returns the response once the request is
         whole."""
+        request = self.take(data)
+        if request is None:
+            return None
+        try:
+            response = send(*request)
+        except Refused as refused:
+            response = refusal(refused)
+        return written(request.method, response)
+
+    def take(self, data: bytes) -> Optional[Request]:
+        """Takes what a client writes. Returns the request once it is whole."""
         self._written += data
         if len(self._written) > LIMIT:
             raise OSError(f"the request has more than {LIMIT} bytes")
@@ -81,23 +104,21 @@ class Exchange:
         if body is None:
             return None
         self._written.clear()
-        return self._answer(parts[0], parts[1], headers, body)
-
-    def _answer(self, method: str, target: str, headers: Headers, body: bytes) -> bytes:
         scheme, usual = ("https", 443) if self.tls else ("http", 80)
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port == usual else f":{self.port}"
-        url = f"{scheme}://{host}{port}{target}"
+        url = f"{scheme}://{host}{port}{parts[1]}"
         sent = [(name, value) for name, value in headers if name.lower() not in OF_CONNECTION]
-        try:
-            status, received, content = send(method, url, sent, body)
-        except Refused as refused:
-            # As a proxy that permits no such request. Clients do not repeat it.
-            status = 409 if refused.code == "in-doubt" else 403
-            error = {"message": str(refused), "type": "orwd", "code": refused.code}
-            received = [("content-type", "application/json"), ("x-should-retry", "false")]
-            content = json.dumps({"error": error}).encode()
-        return _response(method, status, received, content)
+        return Request(parts[0], url, sent, body)
+
+
+def refusal(refused: Refused) -> Response:
+    """Returns the response of a proxy that permits no such request. Clients do not
+    repeat it."""
+    status = 409 if refused.code == "in-doubt" else 403
+    error = {"message": str(refused), "type": "orwd", "code": refused.code}
+    headers = [("content-type", "application/json"), ("x-should-retry", "false")]
+    return status, headers, json.dumps({"error": error}).encode()
 
 
 def _body(headers: Headers, rest: bytes) -> Optional[bytes]:
@@ -124,7 +145,9 @@ def _chunks(rest: bytes) -> Optional[bytes]:
             return bytes(body)
 
 
-def _response(method: str, status: int, headers: Headers, body: bytes) -> bytes:
+def written(method: str, response: Response) -> bytes:
+    """Returns a response as a server writes it."""
+    status, headers, body = response
     try:
         reason = HTTPStatus(status).phrase
     except ValueError:

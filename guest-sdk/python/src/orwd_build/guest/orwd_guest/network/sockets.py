@@ -6,7 +6,8 @@ import ipaddress
 import socket
 from typing import Any, Callable, Optional
 
-from orwd_guest.network.exchange import Exchange
+from orwd_guest.network import concurrent, exchange
+from orwd_guest.network.exchange import Exchange, Request
 
 #: What TLS of this package writes when it begins.
 TLS_BEGINS = b"\x16orwd\n"
@@ -41,20 +42,30 @@ class Socket:
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Takes a part of a request. The last one sends it."""
-        if self._exchange is None or self._closed:
-            raise OSError("the socket is not connected")
-        data = bytes(data)
+        connection = self._open()
         if data == TLS_BEGINS:
             self.start_tls()
             return
         try:
-            response = self._exchange.feed(data)
+            response = connection.feed(bytes(data))
         except OSError as error:
             # As on a network, who waits for the response learns of it.
             self._failed = error
             return
         if response is not None:
             self._received += response
+
+    def _open(self) -> Exchange:
+        if self._exchange is None or self._closed:
+            raise OSError("the socket is not connected")
+        return self._exchange
+
+    def take(self, data: Any) -> Optional[Request]:
+        """Takes a part of a request. Returns the request once it is whole."""
+        if data == TLS_BEGINS:
+            self.start_tls()
+            return None
+        return self._open().take(bytes(data))
 
     def send(self, data: Any, flags: int = 0) -> int:
         self.sendall(data)
@@ -179,17 +190,28 @@ class _Transport(asyncio.Transport):
         self._socket = connection
         self._protocol = protocol
         self._closing = False
+        self._pending: Optional[concurrent.Pending] = None
 
     def write(self, data: Any) -> None:
         try:
-            self._socket.sendall(data)
-            received = self._socket.recv(1 << 30)
+            request = self._socket.take(data)
         except OSError as error:
             self._end(error)
             return
-        if received:
-            self._loop.call_soon(self._protocol.data_received, received)
-            self._loop.call_soon(self._finish)
+        if request is not None:
+            self._pending = concurrent.begin(self._loop, request, self._receive)
+
+    def _receive(self, outcome: concurrent.Outcome) -> None:
+        pending, self._pending = self._pending, None
+        if pending is None or self._closing:
+            return
+        if isinstance(outcome, exchange.Refused):
+            outcome = exchange.refusal(outcome)
+        if isinstance(outcome, Exception):
+            self._end(outcome)
+            return
+        self._protocol.data_received(exchange.written(pending.request.method, outcome))
+        self._loop.call_soon(self._finish)
 
     def _finish(self) -> None:
         if not self._closing:
@@ -199,6 +221,8 @@ class _Transport(asyncio.Transport):
     def _end(self, error: Optional[Exception]) -> None:
         if not self._closing:
             self._closing = True
+            if self._pending is not None:
+                concurrent.end(self._pending)
             self._loop.call_soon(self._protocol.connection_lost, error)
 
     def close(self) -> None:
