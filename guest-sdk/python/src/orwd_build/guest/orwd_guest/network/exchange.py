@@ -2,7 +2,7 @@
 
 import json
 from http import HTTPStatus
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, NamedTuple, NoReturn, Optional
 
 Headers = list[tuple[str, str]]
 
@@ -35,7 +35,7 @@ def _nothing(method: str, url: str, headers: Headers, body: bytes) -> Response:
     raise OSError("no requests can be made while the component is built")
 
 
-def no_network(method: str, url: str, headers: Headers, body: bytes) -> tuple[int, Headers, bytes]:
+def no_network(method: str, url: str, headers: Headers, body: bytes) -> NoReturn:
     """Refuses a request of an environment that asks for no network."""
     raise OSError(
         f"{url.split('?')[0]} cannot be reached: this environment has no network. Name the hosts that it "
