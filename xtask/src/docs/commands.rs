@@ -330,7 +330,7 @@ mod tests {
             "cargo run --release -- serve --x",
             &["`orwd serve` has no flag --x"],
         );
-        check("cargo run -p orwd-tests --bin bench -- serve --x", &[]);
+        check("cargo run -p orwd-bench -- serve --x", &[]);
         check(
             "podman run --rm --read-only orwd serve --x",
             &["`orwd serve` has no flag --x"],
