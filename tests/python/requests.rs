@@ -125,9 +125,8 @@ fn the_template_asks_its_model_and_others_are_refused() {
     let key = session.call("shown", json!({})).text();
     assert!(key.starts_with("__SECRET:"), "{key}");
     // Where the rules do not lead, the client sees why.
-    let input = exam.input(json!({"url": "http://169.254.169.254/v1"}));
-    let refused = session.call("gather", input);
-    assert!(refused.error().contains("403"), "{refused:?}");
+    let refused = session.call("first", json!({"url": "http://169.254.169.254/"}));
+    assert!(refused.text().contains(" 403 "), "{refused:?}");
     let graded = session.call("answer", json!({"answer": "Because of the air."}));
     assert_eq!(graded.output()["reward"], 0.075, "{graded:?}");
     assert_eq!(graded.output()["finished"], true);

@@ -45,7 +45,7 @@ class Clients:
             for task in left:
                 task.cancel()
             await asyncio.wait(left)
-            return said(f"{len(done)} {done.pop().status_code} {[task.cancelled() for task in left]}")
+            return said(f"{len(done)} {done.pop().result().status_code} {[task.cancelled() for task in left]}")
 
     @tool
     def plainly(self, params: Request) -> ToolOutput:
