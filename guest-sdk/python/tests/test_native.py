@@ -71,9 +71,9 @@ class Wheels(unittest.TestCase):
     def made(self, name):
         write_wheel(self.folder / "wheels/made", name, TAG, {f"{name}/__init__.py": "real = True"})
 
-    def collect(self, *lines, index=None):
+    def collect(self, *lines, index=None, wheels=()):
         recipes = Recipes(self.folder / "wheels", self.folder / "cache", index, self.said.append)
-        return vendor.others(list(lines), [], [], recipes, self.packages, self.said.append)
+        return vendor.others(list(lines), [], list(wheels), recipes, self.packages, self.said.append)
 
     def asked(self):
         path = self.folder / "wheels/asked.txt"
@@ -115,6 +115,13 @@ class Wheels(unittest.TestCase):
         write_wheel(self.folder / "wheels/made", "jiter", TAG, {"jiter/__init__.py": "real = True"})
         self.assertEqual(self.collect("client", "jiter"), [])
         self.assertEqual((self.packages / "jiter/__init__.py").read_text(), "real = True")
+
+    def test_what_others_rarely_use_is_used_if_its_wheel_is_there(self):
+        there = self.folder / "there"
+        write_wheel(there, "regex", TAG, {"regex/__init__.py": "real = True"})
+        write_wheel(self.folder / "links", "language", "py3-none-any", {"language.py": ""}, "Requires-Dist: regex>=1\n")
+        self.assertEqual(self.collect("language", wheels=[there]), [])
+        self.assertEqual((self.packages / "regex/__init__.py").read_text(), "real = True")
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def others(
     missing: list[str] = []
     direct = {name_of(line) for line in lines}
     used = direct | recipes.needed(direct)
-    rarely_used = {name for name in absent.FREQUENT if name not in used}
+    rarely_used = {name for name in absent.FREQUENT if name not in used and find(name, wheels) is None}
     for name in rarely_used:
         absent.write(f"{name}=={absent.FREQUENT[name]}", stand_ins)
     there = {name for name in recipes.names() if find(name, wheels) is not None}
