@@ -335,7 +335,8 @@ def test_both_clients_print_the_same(platform):
             assert found == expected or "-o" in arguments and json.loads(found) == json.loads(expected), arguments
 
     # The commands that change something first, so that both clients then read the same.
-    compare([["files", name], ["upload", name, "data/a.txt"], ["upload", name, "data", "--dest", "in", "--concurrency", "1"],
+    compare([["files", name]])
+    compare([["upload", name, "data/a.txt"], ["upload", name, "data", "--dest", "in", "--concurrency", "1"],
              ["update", name, "--description", "new", "--hf-url", ""], ["update", name, "--max-concurrency", "7", "--max-scale", "3"],
              ["update-link", name, "--cpu-memory", "2:4"], ["link", name, name, "--concurrency", "9"], ["unlink", "alice/other"]])
     # The second link may have come before the first one was built.
