@@ -80,14 +80,14 @@ fn several_classes_are_laid_out_in_a_folder_each() {
     }
     // They are one file, since each has tens of megabytes.
     let component = fs::metadata(dir.at("gallery/dist/sums/sums.wasm")).expect("a component");
-    assert_eq!(component.nlink(), 17);
+    assert_eq!(component.nlink(), 18);
     let shown = orwd(&["inspect", &dir.at("gallery/dist/sums"), "--json"]).run();
     let shown: serde_json::Value =
         serde_json::from_str(shown.expect_success()).expect("a report is JSON");
     assert_eq!(shown["tools"][0]["name"], "answer", "{shown}");
     let all = ServeCommand::path(dir.at("gallery/dist")).start();
     let names = all.ors().get("/list_environments").json();
-    assert_eq!(names.as_array().map(Vec::len), Some(17), "{names}");
+    assert_eq!(names.as_array().map(Vec::len), Some(18), "{names}");
 }
 
 /// Copies a folder.

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use orwd_tests::background::BackgroundTask;
 use orwd_tests::model_server::ModelServer;
 use orwd_tests::ors::{OrsClient, SessionClient, TaskSelector, secrets_header};
-use orwd_tests::process::{ServeCommand, ServerProcess, replay_without_difference};
+use orwd_tests::process::{ReplayCommand, ServeCommand, ServerProcess};
 use orwd_tests::test_dir::TestDir;
 use serde_json::{Value, json};
 
@@ -153,7 +153,9 @@ fn requests_that_are_gathered_are_on_their_way_at_once_and_replay() {
     let exam = Exam::get();
     let state = TestDir::new();
     let path = state.path().to_str().expect("UTF-8");
-    let mut server = exam.serve().set("--state", path).start();
+    let key = "5a".repeat(32);
+    let sealed = exam.serve().env("ORWD_SEAL_KEY", &key);
+    let mut server = sealed.set("--state", path).start();
     let session = open(&server.ors());
     // The model answers none before all eight are there.
     let input = exam.input(json!({"model": "meet-8", "text": "both", "times": 8}));
@@ -166,7 +168,8 @@ fn requests_that_are_gathered_are_on_their_way_at_once_and_replay() {
     let before = exam.model.asked().len();
     assert_eq!(exam.model.times("meet-8"), 8);
     server.kill();
-    replay_without_difference(session.id(), path);
+    let replay = ReplayCommand::new(session.id(), path).seal_key(&key);
+    replay.expect_no_difference();
     assert_eq!(exam.model.times("meet-8"), 8, "the replay asked");
     assert!(exam.model.asked().len() >= before);
     session.leave_open();

@@ -67,9 +67,9 @@ const HOLDINGS: &[Holding] = holdings! {
     "one result", "session", ["--result-limit"], OUTPUT, "size_of_a_result";
     "records in the journal", "session", ["--journal-limit"], SPACE, "journal_is_limited";
     "requests and responses of a call", "session", ["--http-call-limit"], "tests/journeys/limits/requests.rs", "size_of_the_requests_of_a_call";
-    "requests on their way", "owner of the session", ["--http-at-once", "--http-at-once-per-key"], "host/network/src/tests.rs", "slow_requests_of_one_owner_leave_places_to_others";
+    "requests on their way", "owner of the session", ["--http-at-once", "--http-at-once-per-key"], "host/network/src/tests/sharing.rs", "slow_requests_of_one_owner_leave_places_to_others";
     "headers of a request", "session", ["--http-request-headers"], "tests/journeys/sandbox/network.rs", "an_operator_sets_the_limits_of_a_request";
-    "the head of a response", "session", ["--http-response-head"], "host/network/src/tests.rs", "a_hostile_response_ends_in_a_named_error";
+    "the head of a response", "session", ["--http-response-head"], "host/network/src/tests/responses.rs", "a_hostile_response_ends_in_a_named_error";
     "journals of an owner, live and ended", "owner of the session", ["--max-disk-per-key", "--disk-reserve"], "host/journal/src/tests/space/disk_quota.rs", "an_owner_loses_its_oldest_ended_episodes_and_is_then_refused";
     "lists of tasks", "key for which one is collected", ["--listing-memory", "--listing-limit", "--listing-tasks"], HELD, "held_bytes";
     "one list of tasks", "request", ["--listing-limit", "--listing-tasks"], "host/catalog/src/tasks/list.rs", "each_bound_is_met_before_more_is_held";

@@ -10,7 +10,7 @@ use clap::Args;
 use crate::console::{CommandError, CommandStatus, terminal};
 
 /// The checker. It needs nothing but Python's standard library.
-const CHECKER: [(&str, &str); 8] = [
+const CHECKER: [(&str, &str); 9] = [
     (
         "orwd_build/check.py",
         include_str!("../../../../guest-sdk/python/src/orwd_build/check.py"),
@@ -30,6 +30,10 @@ const CHECKER: [(&str, &str); 8] = [
     (
         "orwd_build/checks/names.py",
         include_str!("../../../../guest-sdk/python/src/orwd_build/checks/names.py"),
+    ),
+    (
+        "orwd_build/checks/network.py",
+        include_str!("../../../../guest-sdk/python/src/orwd_build/checks/network.py"),
     ),
     (
         "orwd_build/checks/project.py",
