@@ -57,6 +57,11 @@ impl EnvironmentNetwork {
     pub fn hides_secrets(&self) -> bool {
         !self.requested.is_empty() && !self.secrets_in_guest
     }
+
+    /// Returns whether its guests may send requests.
+    pub fn sends(&self) -> bool {
+        !self.granted.is_empty()
+    }
 }
 
 impl EnvironmentSpec {

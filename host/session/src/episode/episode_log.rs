@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use orwd_journal::{
     Durability, EndReason, EndedRecord, EpisodeId, EpisodeWriter, GuestOutcome, Hash, Journal,
-    JournalError, Record, RequestRecord,
+    JournalError, PendingCommit, Record, RequestRecord,
 };
 use orwd_model::{Fault, FaultCode, HttpExchange, Timestamp};
 
@@ -21,8 +21,16 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// response is returned once both are committed. If they cannot be, the guest
 /// has seen what no journal holds: nobody may get the response, and the guest
 /// must be dropped.
+///
+/// A guest that may send HTTP requests processes a request once it is committed.
+/// Otherwise a killed host would not know that something may have been sent, and
+/// would send it again.
 pub(crate) struct EpisodeLog {
     writer: Option<EpisodeWriter>,
+    /// Whether the guest may send HTTP requests.
+    sends: bool,
+    /// The request that the guest is to process, until it is committed.
+    request: Option<PendingCommit>,
     /// The bytes after which the session is ended.
     limit: u64,
     /// What the journal holds of what the guest has seen of its data.
@@ -31,10 +39,18 @@ pub(crate) struct EpisodeLog {
 
 impl EpisodeLog {
     /// Creates a log of about this many bytes at most, of a guest whose
-    /// observations are journaled up to `observed`.
-    pub(crate) fn new(writer: EpisodeWriter, limit: u64, observed: Option<Hash>) -> EpisodeLog {
+    /// observations are journaled up to `observed`, and that may send HTTP requests
+    /// or not.
+    pub(crate) fn new(
+        writer: EpisodeWriter,
+        limit: u64,
+        observed: Option<Hash>,
+        sends: bool,
+    ) -> EpisodeLog {
         EpisodeLog {
             writer: Some(writer),
+            sends,
+            request: None,
             limit,
             observed,
         }
@@ -44,6 +60,8 @@ impl EpisodeLog {
     pub(crate) fn disabled() -> EpisodeLog {
         EpisodeLog {
             writer: None,
+            sends: false,
+            request: None,
             limit: u64::MAX,
             observed: None,
         }
@@ -59,15 +77,29 @@ impl EpisodeLog {
         })
     }
 
-    /// Queues a request, and returns its sequence number. Nobody waits for it:
-    /// a response is committed after its request or not at all.
+    /// Queues a request, and returns its sequence number. A response is committed
+    /// after its request or not at all, so only a guest that may send HTTP requests
+    /// waits for it.
     pub(crate) fn append_request(&mut self, request: impl FnOnce() -> RequestRecord) -> u64 {
         let Some(writer) = &mut self.writer else {
             return 0;
         };
         let seq = writer.next();
-        writer.append_deferred(&Record::Request(Box::new(request())));
+        let record = Record::Request(Box::new(request()));
+        if self.sends {
+            self.request = Some(writer.append(&record));
+        } else {
+            writer.append_deferred(&record);
+        }
         seq
+    }
+
+    /// Waits until the guest may process the request that was queued last.
+    pub(crate) async fn request_is_safe(&mut self) -> Result<(), JournalError> {
+        match self.request.take() {
+            Some(commit) => commit.await,
+            None => Ok(()),
+        }
     }
 
     /// Writes the response to a request, and waits until both are committed.

@@ -158,6 +158,7 @@ async fn enter_recorded<R: TypedRequest>(
     log: &mut EpisodeLog,
     pending: &PendingEntry<R>,
 ) -> Result<R::Response, JournalError> {
+    log.request_is_safe().await?;
     let (recorder, mut results) = mpsc::channel(1);
     let http = HttpMode::Live(LiveHttp {
         made: pending.made.clone().unwrap_or_default().into(),

@@ -251,6 +251,7 @@ pub(crate) async fn restore(
     let mut guest = replay.guest;
     guest.set_sleep_mode(SleepMode::RealTime);
     let limits = replay::limits(&history, &environment);
+    let sends = environment.network().sends();
     let runtime = RuntimeInfo {
         resumability: Resumability::new(
             context.is_journaled(),
@@ -265,7 +266,7 @@ pub(crate) async fn restore(
         json_depth: limits.json_depth,
     };
     let writer = context.journal.resume(&history);
-    let log = EpisodeLog::new(writer, limits.journal, guest.observed());
+    let log = EpisodeLog::new(writer, limits.journal, guest.observed(), sends);
     Ok(Restored {
         live: LiveGuest { guest, log },
         runtime,
