@@ -178,7 +178,12 @@ pub(crate) async fn create(
             sealed_for: None,
         };
         let writer = journal_creation(context, episode, created).await?;
-        EpisodeLog::new(writer, limits.journal, guest.observed(), env.network().sends())
+        EpisodeLog::new(
+            writer,
+            limits.journal,
+            guest.observed(),
+            env.network().sends(),
+        )
     } else {
         EpisodeLog::disabled()
     };
