@@ -432,7 +432,7 @@ def test_a_repository_elsewhere_is_deployed_when_its_forge_says_that_it_changed(
     assert all(secret.encode() not in path.read_bytes() for path in (platform.folder / "hub").glob("hub.sqlite*"))
     assert "secret" not in platform.ok("GET", "/v1/github/repos")["repos"][0]
 
-    # Unknown, unlinked and unsigned deliveries are told alike.
+    # Unknown, unlinked and unsigned deliveries get the same reply.
     near, gone = alice.json("get", "alice/near")["id"], str(uuid.uuid4())
     refused = []
     for path, headers in [(address, {}), (address, signed("github", "wrong", b"x")), (address, signed("gitlab", "wrong", b"x")),
@@ -479,7 +479,7 @@ def test_a_repository_elsewhere_is_looked_at_in_intervals(polling_platform, forg
     git(source.copy, "push", "-q", "-f", str(source.bare), "HEAD:trunk")
     head = git(source.copy, "rev-parse", "HEAD").stdout.strip()
     wait(lambda: deployed(head))
-    # One that is gone is told to who may change the environment, and to nobody else.
+    # Only users who may change the environment see that its repository is gone.
     source.bare.rename(source.bare.with_suffix(".gone"))
     wait(lambda: alice.json("webhook", "alice/polled")["problem"])
     assert platform.send("GET", "/v1/orwd/environments/alice/polled/webhook", key="bob")[0] == 403

@@ -237,9 +237,9 @@ class Rules(unittest.TestCase):
             source(text, **files),
             [(line, "network-host", "warning") for line in (1, 5, 6)],
         )
-        # It is told another server, and a text with a URL in it is none.
-        told = f"import openai\n{HEAD}openai.OpenAI(base_url=URL)\nTEXT = 'see https://c.com'\n"
-        self.assertEqual(source(told, **files), [])
+        # The client sets another server, and a text that contains a URL names none.
+        other = f"import openai\n{HEAD}openai.OpenAI(base_url=URL)\nTEXT = 'see https://c.com'\n"
+        self.assertEqual(source(other, **files), [])
         # What makes no request may name what it likes.
         self.assertEqual(source(f"{HEAD}URL = 'https://a.com'\n"), [])
 

@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 
 from orwd_build.checks.rules import Rule
 
-#: Modules that make HTTP requests, with the server that each asks unless it is told
-#: another.
+#: Modules that make HTTP requests, with the default server of each.
 CLIENTS = {
     "openai": "https://api.openai.com",
     "anthropic": "https://api.anthropic.com",
@@ -59,15 +58,15 @@ class Uses:
     clients: list[tuple[Place, str, str | None, bool]] = field(default_factory=list)
     #: The URLs that are written.
     urls: list[tuple[Place, Origin]] = field(default_factory=list)
-    #: A client is told which server it asks.
-    is_told: bool = False
+    #: A client sets the URL of its server.
+    sets_server: bool = False
 
     def findings(self, allowed: list[str] | None) -> Iterator[tuple[Place, str, Rule]]:
         """Compares it with what the manifest asks for; none if it has no `[network]`."""
         if not self.clients:
             return
         if allowed is None:
-            found = [Origin(*origin(server)) for _, _, server, _ in self.clients if server and not self.is_told]
+            found = [Origin(*origin(server)) for _, _, server, _ in self.clients if server and not self.sets_server]
             found += [url for _, url in self.urls]
             rules = ", ".join(f'"{name}"' for name in sorted({str(name) for name in found})) or '"https://SERVER"'
             rule = Rule(
@@ -80,8 +79,8 @@ class Uses:
                 yield place, what, rule._replace(warning=guarded)
             return
         for place, what, server, _ in self.clients:
-            if server and not self.is_told and not is_allowed(Origin(*origin(server)), allowed):
-                yield place, what, _host(f"it asks {server} unless it is told another server, which", server)
+            if server and not self.sets_server and not is_allowed(Origin(*origin(server)), allowed):
+                yield place, what, _host(f"its default server is {server}, which", server)
         for place, url in self.urls:
             if not is_allowed(url, allowed):
                 yield place, f"the URL of {url}", _host("if it is requested, that", str(url))

@@ -247,7 +247,7 @@ class _Reader(ast.NodeVisitor):
                 path, rule = problem
                 self._add(node, f"the file {path!r}", rule)
         if any(keyword.arg in _TOLD for keyword in node.keywords):
-            self.scan.network.is_told = True
+            self.scan.network.sets_server = True
         self.generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> None:

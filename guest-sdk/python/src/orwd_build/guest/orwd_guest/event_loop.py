@@ -14,7 +14,7 @@ from orwd_guest.network import concurrent
 _loop: Optional["EventLoop"] = None
 
 
-#: How often a loop goes on without waiting, before it waits for a request anyway. A
+#: Iterations of a loop that is never idle, after which it waits for a request. A
 #: task may do nothing else until that has its result.
 _BUSY = 100
 
